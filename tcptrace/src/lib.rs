@@ -1,1 +1,8 @@
-//! tcptrace.
+//! tcptrace as a library: the rooms and who may import whom.
+//!
+//! ```text
+//! kernel hook -> ring -> source -> decode -> attribute -> interpret -> sink
+//! ```
+//! Facts flow one way; what differs between kernels lives in `kernel`.
+
+pub mod model;

@@ -1,0 +1,108 @@
+//! What the user side tells the programs before they are loaded.
+
+/// The programs may call `bpf_get_socket_cookie` (BTF tracepoints from 6.1).
+pub const HELPER_SOCKET_COOKIE: u32 = 1 << 0;
+/// The programs may call `bpf_get_current_task_btf` (from 5.11).
+pub const HELPER_TASK_BTF: u32 = 1 << 1;
+/// `tcp_send_reset` carries a reset reason as third argument.
+pub const ARG_RESET_REASON: u32 = 1 << 2;
+/// `kfree_skb` carries a drop reason as third argument.
+pub const ARG_DROP_REASON: u32 = 1 << 3;
+/// `kfree_skb` carries the receiving socket as fourth argument.
+pub const ARG_DROP_SOCK: u32 = 1 << 4;
+/// `tcp_retransmit_skb` carries the result of the transmission as third argument.
+pub const ARG_RETRANSMIT_ERR: u32 = 1 << 5;
+/// Our process lives in a PID namespace of its own: pids must be translated.
+pub const NESTED_PIDNS: u32 = 1 << 6;
+/// Drop by the owner's pid in the kernel where the owner is certain.
+pub const FILTER_PID: u32 = 1 << 7;
+/// Drop by network namespace.
+pub const FILTER_NETNS: u32 = 1 << 8;
+/// Drop by address family: see [`Config::family`].
+pub const FILTER_FAMILY: u32 = 1 << 9;
+/// Drop by port: see [`Config::any_ports`] and its neighbours.
+pub const FILTER_PORTS: u32 = 1 << 10;
+
+/// A reason number that no packet bears.
+pub const NO_REASON: u32 = u32::MAX;
+/// How many values one in-kernel filter list holds; longer lists are left to the user side.
+pub const LIST: usize = 8;
+
+/// Settings of one run. Patched into the object; constant for the verifier.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Address of `tw_timer_handler`, 0 = not known.
+    pub tw_timer_handler: u64,
+    /// Address of `process_timeout`, 0 = not known.
+    pub process_timeout: u64,
+    /// Address of `socket_file_ops`, 0 = not known.
+    pub socket_file_ops: u64,
+    /// Features of the kernel and filters in force: the bits of this module.
+    pub features: u32,
+    /// One bit per kind (`1 << kind`): emit it.
+    pub kinds: u32,
+    /// `SKB_DROP_REASON_TCP_LISTEN_OVERFLOW`
+    pub drop_listen_overflow: u32,
+    /// `SKB_DROP_REASON_TCP_RFC7323_PAWS`
+    pub drop_paws: u32,
+    /// `SKB_DROP_REASON_TCP_RFC7323_PAWS_ACK`
+    pub drop_paws_ack: u32,
+    /// `SKB_DROP_REASON_TCP_RFC7323_TW_PAWS`
+    pub drop_tw_paws: u32,
+    /// `SKB_DROP_REASON_TCP_RFC7323_TSECR`
+    pub drop_tsecr: u32,
+    /// `SKB_DROP_REASON_NO_SOCKET`: borne by cookie ACKs refused for a full accept queue
+    pub drop_no_socket: u32,
+    /// `SKB_DROP_REASON_NOT_SPECIFIED`: the third ACK's before `TCP_LISTEN_OVERFLOW` existed
+    pub drop_not_specified: u32,
+    /// Inode of the PID namespace whose numbers we print (with [`NESTED_PIDNS`]).
+    pub pidns: u32,
+    /// With [`FILTER_FAMILY`].
+    pub family: u32,
+    /// With [`FILTER_PID`]; unused places are 0.
+    pub pids: [u32; LIST],
+    /// With [`FILTER_NETNS`]; unused places are 0.
+    pub netns: [u32; LIST],
+    /// With [`FILTER_PORTS`]: either end; unused places are 0, an empty list accepts all.
+    pub any_ports: [u16; LIST],
+    /// The local port.
+    pub local_ports: [u16; LIST],
+    /// The remote port.
+    pub remote_ports: [u16; LIST],
+    /// Spelled-out padding.
+    pub pad: u32,
+}
+
+impl Config {
+    /// Everything off.
+    pub const EMPTY: Self = Self {
+        tw_timer_handler: 0,
+        process_timeout: 0,
+        socket_file_ops: 0,
+        features: 0,
+        kinds: 0,
+        drop_listen_overflow: NO_REASON,
+        drop_paws: NO_REASON,
+        drop_paws_ack: NO_REASON,
+        drop_tw_paws: NO_REASON,
+        drop_tsecr: NO_REASON,
+        drop_no_socket: NO_REASON,
+        drop_not_specified: NO_REASON,
+        pidns: 0,
+        family: 0,
+        pids: [0; LIST],
+        netns: [0; LIST],
+        any_ports: [0; LIST],
+        local_ports: [0; LIST],
+        remote_ports: [0; LIST],
+        pad: 0,
+    };
+}
+
+const _: () = assert!(size_of::<Config>() == 24 + 11 * 4 + 64 + 48 + 4);
+const _: () = assert!(size_of::<Config>().is_multiple_of(8));
+
+// SAFETY: plain integers, padding spelled out, any bit pattern is valid.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Config {}

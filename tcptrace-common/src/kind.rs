@@ -1,0 +1,106 @@
+//! Kinds of facts as integer constants: an enum is never conjured from bytes.
+
+/// State transition of a socket.
+pub const STATE: u16 = 0;
+/// RST sent.
+pub const RST_SENT: u16 = 1;
+/// RST received.
+pub const RST_RECEIVED: u16 = 2;
+/// A close that blocked in linger has ended.
+pub const LINGER_CLOSE: u16 = 3;
+/// A connection was refused because the accept queue was full.
+pub const ACCEPT_DROP: u16 = 4;
+/// A SYN was refused, or answered by a cookie, because the SYN queue was full.
+pub const SYN_DROP: u16 = 5;
+/// A segment or a SYN-ACK was sent again.
+pub const RETRANSMIT: u16 = 6;
+/// A TIME_WAIT socket began, ended, or could not be made.
+pub const TIME_WAIT: u16 = 7;
+/// A segment was rejected for its timestamp.
+pub const PAWS_DROP: u16 = 8;
+/// A connection ended: its life in one record.
+pub const CLOSE: u16 = 9;
+/// How many kinds there are.
+pub const COUNT: usize = 10;
+
+/// Where a record was heard. The number is on the wire, the name is for people.
+pub mod hook {
+    /// `tp_btf/inet_sock_set_state`
+    pub const INET_SOCK_SET_STATE: u8 = 0;
+    /// `tp_btf/tcp_send_reset`
+    pub const TCP_SEND_RESET: u8 = 1;
+    /// `tp_btf/tcp_receive_reset`
+    pub const TCP_RECEIVE_RESET: u8 = 2;
+    /// `tp_btf/tcp_retransmit_skb`
+    pub const TCP_RETRANSMIT_SKB: u8 = 3;
+    /// `tp_btf/tcp_retransmit_synack`
+    pub const TCP_RETRANSMIT_SYNACK: u8 = 4;
+    /// `tp_btf/kfree_skb`
+    pub const KFREE_SKB: u8 = 5;
+    /// `tp_btf/consume_skb`
+    pub const CONSUME_SKB: u8 = 6;
+    /// `tp_btf/timer_start`
+    pub const TIMER_START: u8 = 7;
+    /// `tp_btf/timer_expire_entry`
+    pub const TIMER_EXPIRE_ENTRY: u8 = 8;
+    /// `tp_btf/timer_cancel`
+    pub const TIMER_CANCEL: u8 = 9;
+    /// `tp_btf/tcp_destroy_sock`
+    pub const TCP_DESTROY_SOCK: u8 = 10;
+    /// Names by number.
+    pub const NAMES: [&str; 11] = [
+        "tp_btf/inet_sock_set_state",
+        "tp_btf/tcp_send_reset",
+        "tp_btf/tcp_receive_reset",
+        "tp_btf/tcp_retransmit_skb",
+        "tp_btf/tcp_retransmit_synack",
+        "tp_btf/kfree_skb",
+        "tp_btf/consume_skb",
+        "tp_btf/timer_start",
+        "tp_btf/timer_expire_entry",
+        "tp_btf/timer_cancel",
+        "tp_btf/tcp_destroy_sock",
+    ];
+}
+
+/// How an owner is known, as a number on the wire.
+pub mod basis {
+    /// No owner is known.
+    pub const NONE: u8 = 0;
+    /// The owner's own system call triggered the hook.
+    pub const TASK: u8 = 1;
+    /// Remembered from an earlier call of the owner on this socket.
+    pub const SOCKET: u8 = 2;
+    /// Not accepted yet: the owner of the listener.
+    pub const LISTENER: u8 = 3;
+    /// Found in the process table when tracing began.
+    pub const SNAPSHOT: u8 = 4;
+}
+
+/// TCP states as the kernel numbers them (`enum` in `include/net/tcp_states.h`, 5.10 to 7.3).
+pub mod tcp_state {
+    /// Connected.
+    pub const ESTABLISHED: u8 = 1;
+    /// Our SYN is out.
+    pub const SYN_SENT: u8 = 2;
+    /// A SYN came, ours is out.
+    pub const SYN_RECV: u8 = 3;
+    /// We closed; our FIN is not acknowledged.
+    pub const FIN_WAIT1: u8 = 4;
+    /// We closed; waiting for the peer's FIN.
+    pub const FIN_WAIT2: u8 = 5;
+    /// Both closed; waiting for stray segments to die.
+    pub const TIME_WAIT: u8 = 6;
+    /// Gone.
+    pub const CLOSE: u8 = 7;
+    /// The peer closed, we did not yet.
+    pub const CLOSE_WAIT: u8 = 8;
+    /// The peer closed, then we; our FIN is not acknowledged.
+    pub const LAST_ACK: u8 = 9;
+    /// Waiting for connections.
+    pub const LISTEN: u8 = 10;
+    /// Both closed at once.
+    pub const CLOSING: u8 = 11;
+    /// A connection request, not a full socket.
+    pub const NEW_SYN_RECV: u8 = 12;
+}

@@ -1,0 +1,18 @@
+//! Names of maps and globals, used by the programs that define them and by the loader.
+
+/// Ring buffer that carries every record.
+pub const RING: &str = "RING";
+/// Per-CPU counters: one [`crate::wire::KindCounters`] per kind.
+pub const COUNTERS: &str = "COUNTERS";
+/// One-word array, mapped into the reader: non-zero while the reader sleeps.
+pub const READER: &str = "READER";
+/// Per-socket memory: owner, birth, last state.
+pub const SOCKS: &str = "SOCKS";
+/// Listening sockets by namespace and port.
+pub const LISTENERS: &str = "LISTENERS";
+/// Tasks blocked in a lingering close.
+pub const LINGERING: &str = "LINGERING";
+/// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
+pub const OFFSETS: &str = "OFFSETS";
+/// Global with the [`crate::config::Config`] of this run.
+pub const CONFIG: &str = "CONFIG";

@@ -1,0 +1,198 @@
+//! Where the running kernel keeps what tcptrace reads.
+//!
+//! The user side fills this from the kernel's BTF before the programs are loaded; the verifier
+//! then sees constants, prunes what is absent and allows direct loads.
+
+/// Not in this kernel.
+pub const NONE: u16 = u16::MAX;
+
+macro_rules! kernel_offsets {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Byte offsets (or, where said, bit numbers) in kernel structures; [`NONE`] = absent.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug)]
+        pub struct KernelOffsets { $($(#[$doc])* pub $name: u16,)* }
+
+        impl KernelOffsets {
+            /// Every offset absent.
+            pub const ABSENT: Self = Self { $($name: NONE,)* };
+            /// The names of all fields, for reports.
+            pub const NAMES: &[&str] = &[$(stringify!($name),)*];
+            /// The values in the order of [`Self::NAMES`].
+            pub fn values(&self) -> [u16; Self::NAMES.len()] { [$(self.$name,)*] }
+        }
+    };
+}
+
+kernel_offsets! {
+    /// `sock_common.skc_daddr`
+    skc_daddr,
+    /// `sock_common.skc_rcv_saddr`
+    skc_rcv_saddr,
+    /// `sock_common.skc_dport`, big endian
+    skc_dport,
+    /// `sock_common.skc_num`, host order; 0 once the port is given back
+    skc_num,
+    /// `sock_common.skc_family`
+    skc_family,
+    /// `sock_common.skc_state`
+    skc_state,
+    /// `sock_common.skc_net.net`
+    skc_net,
+    /// `sock_common.skc_v6_daddr`
+    skc_v6_daddr,
+    /// `sock_common.skc_v6_rcv_saddr`
+    skc_v6_rcv_saddr,
+    /// `sock_common.skc_cookie`
+    skc_cookie,
+    /// `sock_common.skc_flags`
+    skc_flags,
+    /// `sock.sk_lingertime`, jiffies
+    sk_lingertime,
+    /// `sock.sk_shutdown`
+    sk_shutdown,
+    /// `sock.sk_err`
+    sk_err,
+    /// `sock.sk_ack_backlog`
+    sk_ack_backlog,
+    /// `sock.sk_max_ack_backlog`
+    sk_max_ack_backlog,
+    /// `sock.sk_drops`
+    sk_drops,
+    /// `sock.sk_socket`
+    sk_socket,
+    /// `sock.sk_protocol` (a 16-bit field, or the byte of a bit field)
+    sk_protocol,
+    /// `sock.sk_lock.owned`: non-zero while a system call owns the socket
+    sk_lock_owned,
+    /// `inet_sock.inet_sport`, big endian
+    inet_sport,
+    /// `inet_connection_sock.icsk_accept_queue.qlen`: the SYN queue's length
+    icsk_syn_qlen,
+    /// The byte of `inet_connection_sock.icsk_ca_state`
+    icsk_ca_state,
+    /// `inet_connection_sock.icsk_pending`
+    icsk_pending,
+    /// `inet_connection_sock.icsk_retransmits`
+    icsk_retransmits,
+    /// `inet_connection_sock.icsk_user_timeout`, ms
+    icsk_user_timeout,
+    /// `tcp_sock.write_seq`
+    write_seq,
+    /// `tcp_sock.snd_una`
+    snd_una,
+    /// `tcp_sock.snd_nxt`
+    snd_nxt,
+    /// `tcp_sock.rcv_nxt`
+    rcv_nxt,
+    /// `tcp_sock.copied_seq`
+    copied_seq,
+    /// `tcp_sock.bytes_sent`
+    bytes_sent,
+    /// `tcp_sock.bytes_retrans`
+    bytes_retrans,
+    /// `tcp_sock.bytes_received`
+    bytes_received,
+    /// `tcp_sock.total_retrans`
+    total_retrans,
+    /// `tcp_sock.srtt_us`, eighths of a microsecond
+    srtt_us,
+    /// `tcp_sock.linger2`
+    linger2,
+    /// `inet_timewait_sock.tw_timer`
+    tw_timer,
+    /// `inet_timewait_sock.tw_substate`
+    tw_substate,
+    /// The byte that holds `request_sock.num_timeout`
+    req_num_timeout,
+    /// `tcp_request_sock.snt_isn`
+    req_snt_isn,
+    /// `net.ns.inum`
+    net_inum,
+    /// `net.ipv4.sysctl_tcp_abort_on_overflow`
+    net_abort_on_overflow,
+    /// `net.ipv4.sysctl_tcp_syncookies`
+    net_syncookies,
+    /// `sk_buff.head`
+    skb_head,
+    /// `sk_buff.transport_header`
+    skb_transport_header,
+    /// `sk_buff.network_header`
+    skb_network_header,
+    /// `sk_buff.protocol`
+    skb_protocol,
+    /// `sk_buff.len`
+    skb_len,
+    /// `sk_buff._skb_refdst`
+    skb_refdst,
+    /// `sk_buff.cb` + `tcp_skb_cb.tcp_flags`
+    skb_cb_tcp_flags,
+    /// `sk_buff.cb` + `tcp_skb_cb.seq`
+    skb_cb_seq,
+    /// `sk_buff.cb` + `tcp_skb_cb.tcp_gso_segs`
+    skb_cb_gso_segs,
+    /// `dst_entry.dev`
+    dst_dev,
+    /// `net_device.nd_net.net`
+    dev_net,
+    /// `timer_list.function`
+    timer_function,
+    /// `timer_list.expires`
+    timer_expires,
+    /// `process_timer.task`
+    process_timer_task,
+    /// `task_struct.pid`: the thread
+    task_pid,
+    /// `task_struct.tgid`: the process
+    task_tgid,
+    /// `task_struct.flags`
+    task_flags,
+    /// `task_struct.group_leader`
+    task_group_leader,
+    /// `task_struct.start_boottime`
+    task_start_boottime,
+    /// `task_struct.comm`
+    task_comm,
+    /// `task_struct.cred`
+    task_cred,
+    /// `task_struct.thread_pid`
+    task_thread_pid,
+    /// `task_struct.pending.signal`
+    task_pending,
+    /// `task_struct.blocked`
+    task_blocked,
+    /// `task_struct.signal`
+    task_signal,
+    /// `signal_struct.shared_pending.signal`
+    signal_shared_pending,
+    /// `cred.euid`
+    cred_euid,
+    /// `pid.level`
+    pid_level,
+    /// `pid.numbers`
+    pid_numbers,
+    /// Size of `struct upid`
+    upid_size,
+    /// `upid.nr`
+    upid_nr,
+    /// `upid.ns`
+    upid_ns,
+    /// `pid_namespace.ns.inum`
+    pidns_inum,
+    /// `file.f_op`
+    file_f_op,
+    /// `file.private_data`
+    file_private_data,
+    /// `socket.sk`
+    socket_sk,
+    /// From `struct socket` to the inode number of its file (`socket_alloc`)
+    socket_ino,
+    /// Bit number of `SOCK_DEAD` in `skc_flags`
+    bit_sock_dead,
+    /// Bit number of `SOCK_LINGER` in `skc_flags`
+    bit_sock_linger,
+}
+
+// SAFETY: plain 16-bit integers without padding, any bit pattern is valid.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for KernelOffsets {}

@@ -1,0 +1,175 @@
+//! A decoded signal with its owner: what hooks say, before anybody asks what it means.
+
+use super::flow::TcpState;
+use super::incident::{DropOutcome, Evidence, LingerOutcome, Queue, Step, TimeWaitPhase};
+use super::{Flow, Kind, Owner};
+
+/// One fact from the kernel.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Boot clock in the hook, ns.
+    pub boot_ns: u64,
+    /// Address of the socket: tells sockets apart within one run.
+    pub sock: Option<u64>,
+    /// Inode of the socket's file; `None` before accept and after close.
+    pub inode: Option<u64>,
+    /// The connection.
+    pub flow: Flow,
+    /// TCP state when it happened.
+    pub state: Option<TcpState>,
+    /// Filled by `attribute`.
+    pub owner: Option<Owner>,
+    /// Which hook.
+    pub hook: &'static str,
+    /// How the fact is known.
+    pub evidence: Evidence,
+    /// The fact.
+    pub signal: Signal,
+}
+
+/// The fields of one signal.
+#[derive(Clone, Debug)]
+pub enum Signal {
+    /// State transition.
+    State(StateChange),
+    /// RST sent.
+    Reset(Reset),
+    /// RST received; `dead`: the process had closed the socket before.
+    ResetReceived {
+        /// `SOCK_DEAD` was set.
+        dead: bool,
+    },
+    /// Something sent again.
+    Retransmit(Retransmit),
+    /// Accept queue full.
+    AcceptDrop(QueueDrop),
+    /// SYN queue full.
+    SynDrop(QueueDrop),
+    /// TIME_WAIT.
+    TimeWait(TimeWait),
+    /// Lingering close.
+    Linger(LingerEnd),
+    /// Timestamp reject; the drop reason's number.
+    Paws {
+        /// `enum skb_drop_reason`
+        reason: u32,
+    },
+    /// End of a connection.
+    Close(CloseFacts),
+}
+
+/// See [`Signal::State`].
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "said by the names")]
+pub struct StateChange {
+    pub old: TcpState,
+    pub new: TcpState,
+    pub in_old_ns: Option<u64>,
+}
+
+/// See [`Signal::Reset`]; meanings as in `tcptrace_common::wire::ResetRecord`.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "documented at the wire record")]
+pub struct Reset {
+    pub reason: Option<u32>,
+    pub has_sock: bool,
+    pub is_minisock: bool,
+    pub is_reply: bool,
+    pub is_dead: bool,
+    pub is_owned: bool,
+    pub has_socket: bool,
+    pub listener_is_closing: bool,
+    pub linger_on: bool,
+    pub linger_jiffies: u64,
+    pub linger2: i32,
+    pub user_timeout_ms: u32,
+    pub shutdown: u8,
+    pub sk_err: i32,
+    pub state_now: u8,
+    pub queue: Option<Queue>,
+    pub unsent_bytes: Option<u32>,
+    pub unacked_bytes: Option<u32>,
+    pub unread_bytes: Option<u32>,
+}
+
+/// See [`Signal::Retransmit`].
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "documented at the wire record")]
+pub struct Retransmit {
+    pub sequence: u32,
+    pub bytes: u32,
+    pub segments: Option<u32>,
+    pub attempt: Option<u32>,
+    pub error: Option<i32>,
+    pub ca_state: u8,
+    pub pending: u8,
+    pub tcp_flags: u8,
+    pub is_syn_ack: bool,
+}
+
+/// See [`Signal::AcceptDrop`].
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "said by the names")]
+pub struct QueueDrop {
+    pub step: Option<Step>,
+    pub outcome: Option<DropOutcome>,
+    pub queue: Option<Queue>,
+    pub count: u64,
+}
+
+/// See [`Signal::TimeWait`].
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "said by the names")]
+pub struct TimeWait {
+    pub phase: TimeWaitPhase,
+    pub substate: Option<TcpState>,
+    pub timeout_jiffies: Option<u64>,
+    pub is_cancelled: bool,
+    /// With `reuse`: the new connection's; filled by `attribute`.
+    pub new_owner: Option<Owner>,
+}
+
+/// See [`Signal::Linger`].
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "said by the names")]
+pub struct LingerEnd {
+    pub start_ns: u64,
+    pub linger_jiffies: u64,
+    pub outcome: LingerOutcome,
+    pub unsent_bytes: Option<u32>,
+    pub unacked_bytes: Option<u32>,
+    pub remaining_bytes: Option<u32>,
+}
+
+/// See [`Signal::Close`].
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "documented at the wire record")]
+pub struct CloseFacts {
+    pub duration_ns: Option<u64>,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub srtt_us: Option<u32>,
+    pub retransmits: u32,
+    pub sk_err: i32,
+    pub rst_received: bool,
+    pub has_time_wait: bool,
+    pub is_owned: bool,
+}
+
+impl Signal {
+    /// The kind of incident it becomes.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::State(_) => Kind::State,
+            Self::Reset(_) => Kind::RstSent,
+            Self::ResetReceived { .. } => Kind::RstReceived,
+            Self::Retransmit(_) => Kind::Retransmit,
+            Self::AcceptDrop(_) => Kind::AcceptDrop,
+            Self::SynDrop(_) => Kind::SynDrop,
+            Self::TimeWait(_) => Kind::TimeWait,
+            Self::Linger(_) => Kind::LingerClose,
+            Self::Paws { .. } => Kind::PawsDrop,
+            Self::Close(_) => Kind::Close,
+        }
+    }
+}

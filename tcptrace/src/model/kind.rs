@@ -1,0 +1,95 @@
+//! The kinds of incident a user can ask for.
+
+use super::named;
+
+named! {
+    /// Kind of an incident; the discriminant is the wire's kind number.
+    Kind {
+        /// State transition.
+        State = "state",
+        /// RST sent.
+        RstSent = "rst_sent",
+        /// RST received.
+        RstReceived = "rst_received",
+        /// A close that blocked in linger.
+        LingerClose = "linger_close",
+        /// Refused: accept queue full.
+        AcceptDrop = "accept_drop",
+        /// Refused or answered by a cookie: SYN queue full.
+        SynDrop = "syn_drop",
+        /// Segment or SYN-ACK sent again.
+        Retransmit = "retransmit",
+        /// TIME_WAIT begins, ends, is reused, or could not be made.
+        TimeWait = "time_wait",
+        /// Rejected for its timestamp.
+        PawsDrop = "paws_drop",
+        /// Life of a connection.
+        Close = "close",
+    }
+}
+
+impl Kind {
+    /// Position in per-kind tables; equals the wire's kind number.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The kind of a wire number.
+    pub fn from_index(index: usize) -> Option<Self> {
+        Self::ALL.get(index).copied()
+    }
+}
+
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindSet(u32);
+
+impl KindSet {
+    /// No kind.
+    pub const EMPTY: Self = Self(0);
+    /// Every kind.
+    pub const ALL: Self = Self((1 << Kind::ALL.len()) - 1);
+    /// What `watch` shows unless told otherwise: all but `state` and `close`.
+    pub const DEFAULT: Self = Self::ALL.without(Kind::State).without(Kind::Close);
+
+    /// With that kind added.
+    #[must_use]
+    pub const fn with(self, kind: Kind) -> Self {
+        Self(self.0 | 1 << kind.index())
+    }
+
+    /// With that kind taken out.
+    #[must_use]
+    pub const fn without(self, kind: Kind) -> Self {
+        Self(self.0 & !(1 << kind.index()))
+    }
+
+    /// Whether the kind is in.
+    pub const fn contains(self, kind: Kind) -> bool {
+        self.0 & 1 << kind.index() != 0
+    }
+
+    /// Whether no kind is in.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// One bit per kind number.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The kinds in it, in declaration order.
+    pub fn iter(self) -> impl Iterator<Item = Kind> {
+        Kind::ALL
+            .iter()
+            .copied()
+            .filter(move |kind| self.contains(*kind))
+    }
+}
+
+impl FromIterator<Kind> for KindSet {
+    fn from_iter<I: IntoIterator<Item = Kind>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::EMPTY, Self::with)
+    }
+}
