@@ -36,8 +36,6 @@ pub struct Config {
     pub tw_timer_handler: u64,
     /// Address of `process_timeout`, 0 = not known.
     pub process_timeout: u64,
-    /// Address of `socket_file_ops`, 0 = not known.
-    pub socket_file_ops: u64,
     /// Features of the kernel and filters in force: the bits of this module.
     pub features: u32,
     /// One bit per kind (`1 << kind`): emit it.
@@ -56,6 +54,12 @@ pub struct Config {
     pub drop_no_socket: u32,
     /// `SKB_DROP_REASON_NOT_SPECIFIED`: the third ACK's before `TCP_LISTEN_OVERFLOW` existed
     pub drop_not_specified: u32,
+    /// `LINUX_MIB_LISTENOVERFLOWS`: index in the per-CPU counters; with [`NO_REASON`] = unknown.
+    pub mib_listen_overflows: u32,
+    /// `LINUX_MIB_TCPREQQFULLDROP`
+    pub mib_syn_queue_drops: u32,
+    /// `LINUX_MIB_TCPREQQFULLDOCOOKIES`
+    pub mib_syn_queue_cookies: u32,
     /// Inode of the PID namespace whose numbers we print (with [`NESTED_PIDNS`]).
     pub pidns: u32,
     /// With [`FILTER_FAMILY`].
@@ -70,8 +74,6 @@ pub struct Config {
     pub local_ports: [u16; LIST],
     /// The remote port.
     pub remote_ports: [u16; LIST],
-    /// Spelled-out padding.
-    pub pad: u32,
 }
 
 impl Config {
@@ -79,7 +81,6 @@ impl Config {
     pub const EMPTY: Self = Self {
         tw_timer_handler: 0,
         process_timeout: 0,
-        socket_file_ops: 0,
         features: 0,
         kinds: 0,
         drop_listen_overflow: NO_REASON,
@@ -89,6 +90,9 @@ impl Config {
         drop_tsecr: NO_REASON,
         drop_no_socket: NO_REASON,
         drop_not_specified: NO_REASON,
+        mib_listen_overflows: NO_REASON,
+        mib_syn_queue_drops: NO_REASON,
+        mib_syn_queue_cookies: NO_REASON,
         pidns: 0,
         family: 0,
         pids: [0; LIST],
@@ -96,11 +100,10 @@ impl Config {
         any_ports: [0; LIST],
         local_ports: [0; LIST],
         remote_ports: [0; LIST],
-        pad: 0,
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 11 * 4 + 64 + 48 + 4);
+const _: () = assert!(size_of::<Config>() == 16 + 14 * 4 + 64 + 48);
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
 
 // SAFETY: plain integers, padding spelled out, any bit pattern is valid.

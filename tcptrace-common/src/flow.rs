@@ -28,4 +28,19 @@ pub struct FlowRecord {
     pub pad: [u8; 6],
 }
 
+impl FlowRecord {
+    /// Tells an IPv4 flow as an inet6 socket holds it: v4-mapped. Does nothing to an inet6 flow.
+    #[inline(always)]
+    pub fn as_v4_mapped(&mut self) {
+        if self.family == AF_INET6 {
+            return;
+        }
+        self.family = AF_INET6;
+        for addr in [&mut self.local_addr, &mut self.remote_addr] {
+            let [a, b, c, d, ..] = *addr;
+            *addr = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d];
+        }
+    }
+}
+
 const _: () = assert!(size_of::<FlowRecord>() == 56);

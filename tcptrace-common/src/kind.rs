@@ -47,8 +47,10 @@ pub mod hook {
     pub const TIMER_CANCEL: u8 = 9;
     /// `tp_btf/tcp_destroy_sock`
     pub const TCP_DESTROY_SOCK: u8 = 10;
+    /// `tp_btf/tcp_rcv_space_adjust`
+    pub const TCP_RCV_SPACE_ADJUST: u8 = 11;
     /// Names by number.
-    pub const NAMES: [&str; 11] = [
+    pub const NAMES: [&str; 12] = [
         "tp_btf/inet_sock_set_state",
         "tp_btf/tcp_send_reset",
         "tp_btf/tcp_receive_reset",
@@ -60,6 +62,7 @@ pub mod hook {
         "tp_btf/timer_expire_entry",
         "tp_btf/timer_cancel",
         "tp_btf/tcp_destroy_sock",
+        "tp_btf/tcp_rcv_space_adjust",
     ];
 }
 

@@ -103,16 +103,16 @@ kernel_offsets! {
     tw_timer,
     /// `inet_timewait_sock.tw_substate`
     tw_substate,
-    /// The byte that holds `request_sock.num_timeout`
-    req_num_timeout,
+    /// `request_sock.num_retrans`
+    req_num_retrans,
     /// `tcp_request_sock.snt_isn`
     req_snt_isn,
     /// `net.ns.inum`
     net_inum,
-    /// `net.ipv4.sysctl_tcp_abort_on_overflow`
-    net_abort_on_overflow,
-    /// `net.ipv4.sysctl_tcp_syncookies`
-    net_syncookies,
+    /// `net.mib.net_statistics`, a per-CPU pointer
+    net_mib_statistics,
+    /// `bpf_array.pptrs`: how a per-CPU pointer looks before this CPU's offset is added
+    bpf_array_pptrs,
     /// `sk_buff.head`
     skb_head,
     /// `sk_buff.transport_header`
@@ -179,8 +179,10 @@ kernel_offsets! {
     upid_ns,
     /// `pid_namespace.ns.inum`
     pidns_inum,
-    /// `file.f_op`
-    file_f_op,
+    /// `file.f_inode`
+    file_f_inode,
+    /// `inode.i_mode`
+    inode_i_mode,
     /// `file.private_data`
     file_private_data,
     /// `socket.sk`

@@ -28,10 +28,12 @@ pub struct OwnerRecord {
     pub tid: u32,
     /// Effective user.
     pub uid: u32,
+    /// How many processes held the socket when tracing began; 0 = not known.
+    pub holders: u16,
     /// One of [`crate::kind::basis`].
     pub basis: u8,
     /// Spelled-out padding.
-    pub pad: [u8; 3],
+    pub pad: u8,
 }
 
 /// What every record begins with.

@@ -1,0 +1,180 @@
+//! Maps: the ring, loss counters per kind, owners, listeners, lingering tasks, per-CPU scratch.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use tcptrace_common::kind;
+use tcptrace_common::wire::{Head, KindCounters, OwnerRecord};
+
+/// `BPF_F_MMAPABLE`: the reader writes the word of [`READER`] without a system call.
+const MMAPABLE: u32 = 1 << 10;
+/// Listeners of one port that are told apart; a larger SO_REUSEPORT group is known by these.
+pub(crate) const GROUP: usize = 16;
+
+/// Size is set by the loader.
+#[map]
+pub(crate) static RING: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<KindCounters> =
+    PerCpuArray::with_max_entries(kind::COUNT as u32, 0);
+
+#[map]
+pub(crate) static READER: Array<u32> = Array::with_max_entries(1, MMAPABLE);
+
+/// What is remembered of a socket, by its address. Size is set by the loader.
+#[map]
+pub(crate) static SOCKS: HashMap<u64, SockEntry> = HashMap::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static LISTENERS: HashMap<ListenerKey, ListenerGroup> =
+    HashMap::with_max_entries(8192, 0);
+
+/// Tasks blocked in a lingering close, by pid_tgid.
+#[map]
+pub(crate) static LINGERING: HashMap<u64, LingerEntry> = HashMap::with_max_entries(4096, 0);
+
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// Counters of refused SYNs as last seen on this CPU, by network namespace.
+#[map]
+pub(crate) static SYN_COUNTERS: PerCpuHashMap<u32, SynCounters> =
+    PerCpuHashMap::with_max_entries(1024, 0);
+
+/// Bits of [`SockEntry::bits`].
+pub(crate) mod sock_bits {
+    /// Made by a handshake, not yet used by any process we saw.
+    pub(crate) const CHILD: u8 = 1 << 0;
+    /// A RST was received.
+    pub(crate) const RST_RECEIVED: u8 = 1 << 1;
+}
+
+/// What is remembered of one socket.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct SockEntry {
+    /// Who; pid 0 while nobody is known.
+    pub(crate) owner: OwnerRecord,
+    /// When it was born, boot clock; 0 = before we watched.
+    pub(crate) born_ns: u64,
+    /// When it came into its state; 0 = before we watched.
+    pub(crate) since_ns: u64,
+    /// `pid_tgid` of the task that lingers in its close, 0 = none.
+    pub(crate) lingering: u64,
+    /// tgid of the owner in the initial PID namespace.
+    pub(crate) tgid: u32,
+    /// The state before CLOSE, once closed.
+    pub(crate) state_before_close: u8,
+    /// Bits of [`sock_bits`].
+    pub(crate) bits: u8,
+    pub(crate) pad: [u8; 2],
+}
+
+impl SockEntry {
+    /// Nothing known.
+    pub(crate) const BLANK: Self = Self {
+        owner: OwnerRecord {
+            start_ns: 0,
+            cgroup_id: 0,
+            comm: [0; 16],
+            pid: 0,
+            tid: 0,
+            uid: 0,
+            holders: 0,
+            basis: 0,
+            pad: 0,
+        },
+        born_ns: 0,
+        since_ns: 0,
+        lingering: 0,
+        tgid: 0,
+        state_before_close: 0,
+        bits: 0,
+        pad: [0; 2],
+    };
+}
+
+/// Key of [`LISTENERS`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct ListenerKey {
+    pub(crate) netns: u32,
+    pub(crate) port: u32,
+}
+
+/// The sockets that listen on one port of one namespace, and their drop counters as last seen.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct ListenerGroup {
+    pub(crate) socks: [u64; GROUP],
+    pub(crate) drops: [u32; GROUP],
+}
+
+/// A close that waits.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct LingerEntry {
+    pub(crate) sock: u64,
+    pub(crate) start_ns: u64,
+    pub(crate) linger_jiffies: u64,
+    pub(crate) unsent_bytes: u32,
+    pub(crate) unacked_bytes: u32,
+    /// Non-zero once the task really slept.
+    pub(crate) slept: u32,
+    pub(crate) pad: u32,
+}
+
+/// Counters of one namespace on one CPU.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct SynCounters {
+    pub(crate) listen_overflows: u64,
+    pub(crate) syn_queue_drops: u64,
+    pub(crate) syn_queue_cookies: u64,
+    /// 0 until this CPU has read them once.
+    pub(crate) read: u64,
+}
+
+/// What one hook leaves for the next one on the same CPU.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Scratch {
+    /// The minisock whose timer was just started.
+    pub(crate) tw: TwSeen,
+    /// The minisock whose timer was just cancelled before its time.
+    pub(crate) cancelled: TwSeen,
+    /// The connect() in progress: task, and the remote end it goes to.
+    pub(crate) connect_task: u64,
+    pub(crate) connect_sock: u64,
+    pub(crate) connect_addr: [u64; 2],
+    pub(crate) connect_port: u32,
+    /// The listener being closed, and the task that does it.
+    pub(crate) closing_port: u32,
+    pub(crate) closing_task: u64,
+    pub(crate) closing_listener: u64,
+    pub(crate) closing_owner: OwnerRecord,
+    /// The socket that was just destroyed, and what was remembered of it.
+    pub(crate) destroyed: u64,
+    pub(crate) destroyed_entry: SockEntry,
+    /// The packet that was just answered by a RST.
+    pub(crate) reset_skb: u64,
+    /// The socket that just went to CLOSE and the state it came from.
+    pub(crate) closed: u64,
+    pub(crate) closed_from: u64,
+    /// The SYN at hand (softirq only, so never interrupted by another one).
+    pub(crate) syn: Head,
+    /// Two addresses of our own that must become plain numbers.
+    pub(crate) map_address: u64,
+    pub(crate) slot_address: u64,
+}
+
+/// A TIME_WAIT minisock as its timer hooks see it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct TwSeen {
+    /// Address of its timer; 0 = none.
+    pub(crate) timer: u64,
+    pub(crate) timeout_jiffies: u64,
+    /// Its ends; `state` is the substate. The owner is not known here.
+    pub(crate) head: Head,
+}

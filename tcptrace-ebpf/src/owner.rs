@@ -1,0 +1,268 @@
+//! Owners: captured only where the current task IS the owner, remembered per socket.
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task,
+    bpf_get_current_task_btf, bpf_get_current_uid_gid,
+};
+use tcptrace_common::config::{HELPER_TASK_BTF, NESTED_PIDNS};
+use tcptrace_common::kind::basis;
+use tcptrace_common::wire::{Head, OwnerRecord};
+
+use crate::maps::{LISTENERS, ListenerKey, SCRATCH, SOCKS, Scratch, SockEntry, sock_bits};
+use crate::offsets::{config, has, offset};
+use crate::sock::{Access, Direct, Probe, SockRef, store};
+
+/// `PF_KTHREAD` (the same bit from 5.10 to 7.3).
+const PF_KTHREAD: u32 = 0x0020_0000;
+/// `PF_EXITING`.
+const PF_EXITING: u32 = 0x0000_0004;
+/// `ECONNABORTED`: set by SOCK_DESTROY before the state changes; the caller is the killer.
+pub(crate) const ECONNABORTED: i32 = 103;
+/// PID namespaces nest at most 32 deep; deeper than this we do not look.
+const PIDNS_DEPTH: usize = 8;
+
+/// pid (high half) and tid (low half) of the current task, in the initial namespace.
+#[inline(always)]
+pub(crate) fn pid_tgid() -> u64 {
+    // SAFETY: no arguments, no preconditions.
+    unsafe { bpf_get_current_pid_tgid() }
+}
+
+/// The per-CPU scratch.
+#[inline(always)]
+pub(crate) fn scratch() -> Option<&'static mut Scratch> {
+    let scratch = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own slot; nothing else on this CPU runs while the reference is used
+    // except an interrupting hook, which can only replace whole hints that are validated by
+    // address and task when used.
+    Some(unsafe { &mut *scratch })
+}
+
+/// The current task's flags; a kernel thread is nobody's owner.
+#[inline(always)]
+fn task_flags() -> u32 {
+    let Some(at) = offset!(task_flags) else {
+        return 0;
+    };
+    // SAFETY: the offset is `task_struct.flags`; the pointer is the running task.
+    unsafe {
+        if has(HELPER_TASK_BTF) {
+            Direct::read::<u32>(bpf_get_current_task_btf().cast::<u8>().add(at))
+        } else {
+            Probe::read::<u32>((bpf_get_current_task() as *const u8).add(at))
+        }
+    }
+}
+
+/// Whether the current task is a user process.
+#[inline(always)]
+pub(crate) fn task_is_user() -> bool {
+    task_flags() & PF_KTHREAD == 0
+}
+
+/// Whether the current task is dying (its closes never linger: `inet_release`).
+#[inline(always)]
+pub(crate) fn task_is_exiting() -> bool {
+    task_flags() & PF_EXITING != 0
+}
+
+/// Who the current task is, into `owner`.
+#[inline(always)]
+pub(crate) fn current(basis: u8, owner: &mut OwnerRecord) {
+    let ids = pid_tgid();
+    *owner = OwnerRecord {
+        basis,
+        ..OwnerRecord::default()
+    };
+    owner.pid = (ids >> 32) as u32;
+    owner.tid = ids as u32;
+    // SAFETY: helpers without arguments; both task helpers return the running task, which cannot
+    // go away meanwhile.
+    unsafe {
+        owner.uid = bpf_get_current_uid_gid() as u32;
+        owner.cgroup_id = bpf_get_current_cgroup_id();
+        if has(HELPER_TASK_BTF) {
+            leader_facts::<Direct>(bpf_get_current_task_btf().cast_const().cast(), owner);
+        } else {
+            leader_facts::<Probe>(bpf_get_current_task() as *const u8, owner);
+        }
+    }
+}
+
+/// Fills start, name and (in a nested namespace) the numbers from a task.
+///
+/// # Safety
+/// `task` must be a live task that `A` can read.
+#[inline(always)]
+pub(crate) unsafe fn leader_facts<A: Access>(task: *const u8, owner: &mut OwnerRecord) {
+    let (Some(leader_at), Some(start_at), Some(comm_at)) = (
+        offset!(task_group_leader),
+        offset!(task_start_boottime),
+        offset!(task_comm),
+    ) else {
+        return;
+    };
+    // SAFETY: the offsets are the running kernel's for `task_struct`; the leader of a live task
+    // is not freed before it.
+    unsafe {
+        let leader = A::read::<*const u8>(task.add(leader_at));
+        if leader.is_null() {
+            return;
+        }
+        owner.start_ns = A::read::<u64>(leader.add(start_at));
+        let comm = Probe::read::<[u64; 2]>(leader.add(comm_at));
+        store(&mut owner.comm, comm[0], comm[1]);
+        if has(NESTED_PIDNS) {
+            owner.pid = number_in_our_namespace(leader);
+            owner.tid = number_in_our_namespace(task);
+        }
+    }
+}
+
+/// The task's number in the PID namespace whose /proc we print from; 0 = invisible there.
+#[inline(always)]
+unsafe fn number_in_our_namespace(task: *const u8) -> u32 {
+    let (Some(pid_at), Some(numbers), Some(size), Some(nr), Some(ns), Some(inum)) = (
+        offset!(task_thread_pid),
+        offset!(pid_numbers),
+        offset!(upid_size),
+        offset!(upid_nr),
+        offset!(upid_ns),
+        offset!(pidns_inum),
+    ) else {
+        return 0;
+    };
+    let Some(level_at) = offset!(pid_level) else {
+        return 0;
+    };
+    // SAFETY: probing only; a fault reads as zero and matches no namespace.
+    unsafe {
+        let pid = Probe::read::<*const u8>(task.add(pid_at));
+        let level = Probe::read::<u32>(pid.add(level_at)) as usize;
+        let mut depth = 0;
+        while depth < PIDNS_DEPTH && depth <= level {
+            let upid = pid.add(numbers + depth * size);
+            let namespace = Probe::read::<*const u8>(upid.add(ns));
+            if Probe::read::<u32>(namespace.add(inum)) == config!(pidns) {
+                return Probe::read::<u32>(upid.add(nr));
+            }
+            depth += 1;
+        }
+    }
+    0
+}
+
+/// What is remembered of a socket.
+#[inline(always)]
+pub(crate) fn entry(sock: u64) -> Option<&'static mut SockEntry> {
+    let entry = SOCKS.get_ptr_mut(sock)?;
+    // SAFETY: a map value stays valid memory while the program runs; concurrent writers of one
+    // socket are serialised by the socket's own lock.
+    Some(unsafe { &mut *entry })
+}
+
+/// What a socket is remembered by at first. In `.rodata`, since the stack is small.
+static BLANK: SockEntry = SockEntry::BLANK;
+
+/// Remembers a socket at its birth, replacing whatever its address stood for before. `None` when
+/// the map is full: then its owner is looked up on the user side.
+#[inline(always)]
+pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEntry> {
+    SOCKS.insert(sock, &BLANK, 0).ok()?;
+    let entry = entry(sock)?;
+    entry.born_ns = now;
+    entry.since_ns = now;
+    entry.bits = bits;
+    Some(entry)
+}
+
+/// Remembers a socket born in a system call of its owner.
+#[inline(always)]
+pub(crate) fn born_by_task(sock: u64, now: u64) {
+    let Some(entry) = born(sock, 0, now) else {
+        return;
+    };
+    if task_is_user() {
+        current(basis::SOCKET, &mut entry.owner);
+        entry.tgid = (pid_tgid() >> 32) as u32;
+    }
+}
+
+/// Whether the current task speaks for this socket: it holds the socket's lock in a system call,
+/// is no kernel thread, and is not killing somebody else's socket.
+#[inline(always)]
+pub(crate) fn task_owns(sk: &SockRef<Direct>) -> bool {
+    sk.is_owned() && sk.err() != Some(ECONNABORTED) && task_is_user()
+}
+
+/// Finds the owner of `head.sock` at this moment, best knowledge first. Remembers the caller if
+/// the current task owns the socket.
+#[inline(always)]
+pub(crate) fn find(sk: &SockRef<Direct>, head: &mut Head) {
+    if task_owns(sk) {
+        current(basis::TASK, &mut head.owner);
+        remember(head.sock, &head.owner);
+    } else {
+        known(head);
+    }
+}
+
+/// The remembered owner of `head.sock`; of its listener when nobody accepted it yet.
+#[inline(always)]
+pub(crate) fn known(head: &mut Head) {
+    if let Some(entry) = entry(head.sock) {
+        if entry.owner.basis != basis::NONE {
+            head.owner = entry.owner;
+        } else if entry.bits & sock_bits::CHILD != 0 {
+            of_listener(head);
+        }
+    } else if let Some(scratch) = scratch() {
+        if scratch.destroyed == head.sock && head.sock != 0 {
+            head.owner = scratch.destroyed_entry.owner;
+        }
+    }
+}
+
+/// The owner of whoever listens on the local port, when that is one process. A function of its own:
+/// the unrolled loop has a stack frame of its own then.
+#[inline(never)]
+pub(crate) fn of_listener(head: &mut Head) {
+    let key = ListenerKey {
+        netns: head.flow.netns,
+        port: u32::from(head.flow.local_port),
+    };
+    let Some(group) = LISTENERS.get_ptr(key) else {
+        return;
+    };
+    let mut found: Option<&SockEntry> = None;
+    let mut place = 0;
+    while place < crate::maps::GROUP {
+        // SAFETY: the index is below the array's length.
+        let sock = unsafe { (*group).socks[place] };
+        place += 1;
+        if sock == 0 {
+            continue;
+        }
+        let Some(entry) = entry(sock) else { continue };
+        if found.is_some_and(|other| other.owner.pid != entry.owner.pid) {
+            return;
+        }
+        found = Some(entry);
+    }
+    if let Some(entry) = found {
+        head.owner = entry.owner;
+        if head.owner.basis != basis::NONE {
+            head.owner.basis = basis::LISTENER;
+        }
+    }
+}
+
+/// Remembers the current task as the owner of a socket from now on.
+#[inline(always)]
+pub(crate) fn remember(sock: u64, owner: &OwnerRecord) {
+    let Some(entry) = entry(sock) else { return };
+    entry.owner = *owner;
+    entry.owner.basis = basis::SOCKET;
+    entry.tgid = (pid_tgid() >> 32) as u32;
+    entry.bits &= !sock_bits::CHILD;
+}

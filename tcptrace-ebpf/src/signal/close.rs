@@ -1,0 +1,56 @@
+//! The life of a connection, told when it ends.
+
+use tcptrace_common::kind::{self, hook};
+use tcptrace_common::wire::{CloseRecord, Head, UNKNOWN_U32, UNKNOWN_U64, close};
+
+use crate::emit::emit;
+use crate::filter::wants;
+use crate::maps::sock_bits;
+use crate::owner;
+use crate::sock::{Direct, SockRef};
+
+/// A socket goes to CLOSE (`head.state` is the state before). Its counters are intact: `tcp_disconnect` clears them only
+/// after the change of state (5.10 to 7.3).
+#[inline(always)]
+pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head, has_time_wait: bool) {
+    if !wants(kind::CLOSE) {
+        return;
+    }
+    let mut bits = 0;
+    let mut born_ns = 0;
+    if let Some(entry) = owner::entry(head.sock) {
+        if entry.bits & sock_bits::RST_RECEIVED != 0 {
+            bits |= close::RST_RECEIVED;
+        }
+        born_ns = entry.born_ns;
+    }
+    if has_time_wait {
+        bits |= close::TIME_WAIT;
+    }
+    if sk.is_owned() {
+        bits |= close::OWNED;
+    }
+    if sk.is_dead() {
+        bits |= close::DEAD;
+    }
+    emit(
+        kind::CLOSE,
+        hook::INET_SOCK_SET_STATE,
+        head,
+        |record: &mut CloseRecord| {
+            record.duration_ns = if born_ns == 0 {
+                UNKNOWN_U64
+            } else {
+                head.time_ns - born_ns
+            };
+            let sent = sk.bytes_sent().unwrap_or(0);
+            record.bytes_sent = sent.saturating_sub(sk.bytes_retrans().unwrap_or(0));
+            record.bytes_received = sk.bytes_received().unwrap_or(0);
+            let srtt = sk.srtt_eighths_us().unwrap_or(0) >> 3;
+            record.srtt_us = if srtt == 0 { UNKNOWN_U32 } else { srtt };
+            record.retransmits = sk.total_retrans().unwrap_or(0);
+            record.sk_err = sk.err().unwrap_or(0);
+            record.bits = bits;
+        },
+    );
+}

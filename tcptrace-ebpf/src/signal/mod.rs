@@ -1,0 +1,13 @@
+//! One body per signal, independent of the hook that calls it.
+
+pub(crate) mod close;
+pub(crate) mod drop;
+pub(crate) mod linger;
+pub(crate) mod listen;
+pub(crate) mod packet;
+pub(crate) mod reset;
+pub(crate) mod retransmit;
+pub(crate) mod snapshot;
+pub(crate) mod state;
+pub(crate) mod syn;
+pub(crate) mod time_wait;

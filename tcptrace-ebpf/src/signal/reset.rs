@@ -1,0 +1,181 @@
+//! RSTs sent and received.
+
+use tcptrace_common::flow::FlowRecord;
+use tcptrace_common::kind::{self, basis, hook, tcp_state};
+use tcptrace_common::wire::{
+    Head, OwnerRecord, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset,
+};
+
+use super::packet::Packet;
+use crate::emit::{emit, head, now};
+use crate::filter::wants;
+use crate::maps::sock_bits;
+use crate::owner;
+use crate::sock::{Direct, SockRef};
+
+/// `tcp_send_reset(sk, skb[, reason])`: either pointer may be NULL; `reason` is `u32::MAX` where
+/// the kernel gives none.
+#[inline(always)]
+pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
+    if let Some(scratch) = owner::scratch() {
+        scratch.reset_skb = skb as u64;
+    }
+    if !wants(kind::RST_SENT) {
+        return;
+    }
+    let mut head = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
+    let mut bits = if skb.is_null() { 0 } else { reset::REPLY };
+    let sk = SockRef::trusted(sk);
+    match &sk {
+        Some(sk) => bits |= identify(sk, skb, bits, &mut head),
+        // Nothing owns a packet that finds no socket: the ends are the packet's.
+        None => {
+            if let Some(packet) = Packet::of(skb) {
+                head.flow = packet.received_flow();
+            }
+        }
+    }
+    emit(
+        kind::RST_SENT,
+        hook::TCP_SEND_RESET,
+        &head,
+        |record: &mut ResetRecord| {
+            record.reason = reason;
+            record.unsent_bytes = UNKNOWN_U32;
+            record.unacked_bytes = UNKNOWN_U32;
+            record.unread_bytes = UNKNOWN_U32;
+            record.queue_length = UNKNOWN_U32;
+            record.queue_limit = UNKNOWN_U32;
+            record.bits = bits;
+            if let Some(sk) = &sk {
+                describe(sk, head.state, record);
+            }
+        },
+    );
+}
+
+/// Fills who and where; returns the bits of [`reset`] that tell what kind of socket it is.
+#[inline(always)]
+fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Head) -> u8 {
+    let state_now = sk.state().unwrap_or(0);
+    head.state = state_now;
+    head.sock = sk.address();
+    head.flow = sk.flow(sk.cookie());
+    if !sk.is_full() {
+        return reset::HAS_SOCK | reset::MINISOCK;
+    }
+    head.inode = sk.inode();
+    if state_now == tcp_state::LISTEN {
+        // A listener that answers a packet: the remote end is the packet's.
+        owner::known(head);
+        if let Some(packet) = Packet::of(skb) {
+            packet.ends_into(&mut head.flow);
+        }
+        return reset::HAS_SOCK;
+    }
+    head.state = state_before(sk, state_now);
+    reset::HAS_SOCK | find_owner(sk, bits & reset::REPLY == 0, state_now, head)
+}
+
+/// The facts by which the cause is told.
+#[inline(always)]
+fn describe(sk: &SockRef<Direct>, state_before: u8, record: &mut ResetRecord) {
+    record.state_now = sk.state().unwrap_or(0);
+    if record.bits & reset::MINISOCK != 0 {
+        return;
+    }
+    if record.state_now == tcp_state::LISTEN {
+        record.queue_length = sk.accept_queue_length().unwrap_or(UNKNOWN_U32);
+        record.queue_limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
+        return;
+    }
+    record.linger_jiffies = sk.linger_jiffies().unwrap_or(0);
+    record.linger2 = sk.linger2().unwrap_or(0);
+    record.user_timeout_ms = sk.user_timeout_ms().unwrap_or(0);
+    record.shutdown = sk.shutdown().unwrap_or(0);
+    record.sk_err = sk.err().unwrap_or(0);
+    if let Some((unsent, unacked)) = sk.send_queues(state_before) {
+        record.unsent_bytes = unsent;
+        record.unacked_bytes = unacked;
+    }
+    record.unread_bytes = sk.unread(state_before).unwrap_or(UNKNOWN_U32);
+    if sk.linger_is_on() {
+        record.bits |= reset::LINGER;
+    }
+    if sk.is_dead() {
+        record.bits |= reset::DEAD;
+    }
+    if sk.is_owned() {
+        record.bits |= reset::OWNED;
+    }
+    if sk.socket().unwrap_or(0) != 0 {
+        record.bits |= reset::HAS_SOCKET;
+    }
+}
+
+/// The state before the reset: `tcp_send_reset` comes after the change to CLOSE (5.10 to 7.3).
+#[inline(always)]
+fn state_before(sk: &SockRef<Direct>, now: u8) -> u8 {
+    if now != tcp_state::CLOSE {
+        return now;
+    }
+    if let Some(scratch) = owner::scratch() {
+        if scratch.closed == sk.address() {
+            return scratch.closed_from as u8;
+        }
+        if scratch.destroyed == sk.address() {
+            return scratch.destroyed_entry.state_before_close;
+        }
+    }
+    owner::entry(sk.address()).map_or(0, |entry| entry.state_before_close)
+}
+
+/// Who is behind a reset. `ss -K` resets in the killer's task while the state still stands: that
+/// task is not the owner. A child of a closing listener belongs to the listener.
+#[inline(always)]
+fn find_owner(sk: &SockRef<Direct>, is_active: bool, state_now: u8, head: &mut Head) -> u8 {
+    let is_closed = state_now == tcp_state::CLOSE;
+    if is_active && is_closed && sk.socket() == Some(0) && !sk.is_dead() {
+        if let Some(scratch) = owner::scratch() {
+            let is_same = scratch.closing_task == owner::pid_tgid()
+                && scratch.closing_port == u32::from(head.flow.local_port);
+            if is_same && scratch.closing_listener != 0 {
+                head.owner = scratch.closing_owner;
+                head.owner.basis = basis::LISTENER;
+                return reset::LISTENER_CLOSING;
+            }
+        }
+    }
+    if is_active && !is_closed {
+        owner::known(head);
+    } else {
+        owner::find(sk, head);
+    }
+    0
+}
+
+/// `tcp_receive_reset(sk)`.
+#[inline(always)]
+pub(crate) fn on_receive_reset(sk: *const u8) {
+    let Some(sk) = SockRef::trusted(sk) else {
+        return;
+    };
+    if let Some(entry) = owner::entry(sk.address()) {
+        entry.bits |= sock_bits::RST_RECEIVED;
+    }
+    if !wants(kind::RST_RECEIVED) || !sk.is_tcp() {
+        return;
+    }
+    let state = sk.state().unwrap_or(0);
+    let mut head = head(now(), state, sk.flow(sk.cookie()), OwnerRecord::default());
+    head.sock = sk.address();
+    head.inode = sk.inode();
+    owner::find(&sk, &mut head);
+    let dead = u8::from(sk.is_dead());
+    emit(
+        kind::RST_RECEIVED,
+        hook::TCP_RECEIVE_RESET,
+        &head,
+        |record: &mut ResetReceivedRecord| record.dead = dead,
+    );
+}

@@ -1,0 +1,97 @@
+//! Sockets that are older than us: their owners, and which of them listen.
+
+use tcptrace_common::kind::{basis, tcp_state};
+
+use super::listen;
+use crate::maps::{SOCKS, SockEntry};
+use crate::offsets::offset;
+use crate::owner;
+use crate::sock::{Access, Direct, Probe, SockRef};
+
+/// `S_IFMT` and `S_IFSOCK`.
+const TYPE_MASK: u16 = 0o170_000;
+const TYPE_SOCKET: u16 = 0o140_000;
+/// `BPF_NOEXIST`: what a hook learnt meanwhile is fresher.
+const IF_ABSENT: u64 = 1;
+const IPPROTO_TCP: u8 = 6;
+
+/// One open file of one task (`iter/task_file`).
+#[inline(always)]
+pub(crate) fn on_task_file(task: *const u8, file: *const u8) {
+    if task.is_null() || file.is_null() {
+        return;
+    }
+    let Some(sk) = tcp_socket(file) else { return };
+    let address = sk.address();
+    if sk.state() == Some(tcp_state::LISTEN) {
+        let flow = sk.flow(0);
+        listen::on_listen(&sk, &flow);
+    }
+    if let Some(entry) = owner::entry(address) {
+        // Held by several processes: the first one found (the oldest) stays the owner.
+        if entry.owner.basis == basis::SNAPSHOT {
+            entry.owner.holders = entry.owner.holders.saturating_add(1);
+        }
+        return;
+    }
+    if SOCKS.insert(address, SockEntry::BLANK, IF_ABSENT).is_ok() {
+        if let Some(entry) = owner::entry(address) {
+            describe(task, entry);
+        }
+    }
+}
+
+/// The TCP socket behind a file. Only the file itself is typed for the verifier.
+#[inline(always)]
+fn tcp_socket(file: *const u8) -> Option<SockRef<Probe>> {
+    let (inode_at, mode_at) = (offset!(file_f_inode)?, offset!(inode_i_mode)?);
+    let (data_at, sk_at) = (offset!(file_private_data)?, offset!(socket_sk)?);
+    // SAFETY: offsets of `file`, a trusted argument; the rest is probed.
+    unsafe {
+        let inode = Direct::read::<u64>(file.add(inode_at)) as *const u8;
+        if Probe::read::<u16>(inode.add(mode_at)) & TYPE_MASK != TYPE_SOCKET {
+            return None;
+        }
+        let socket = Direct::read::<u64>(file.add(data_at)) as *const u8;
+        let sk = Probe::read::<u64>(socket.add(sk_at));
+        if sk == 0 {
+            return None;
+        }
+        let sk = SockRef::<Probe>::remembered(sk);
+        let is_inet = matches!(sk.family(), Some(2 | 10));
+        (is_inet && sk.protocol() == Some(IPPROTO_TCP)).then_some(sk)
+    }
+}
+
+/// Who a task is.
+#[inline(always)]
+fn describe(task: *const u8, entry: &mut SockEntry) {
+    let (Some(pid_at), Some(tgid_at)) = (offset!(task_pid), offset!(task_tgid)) else {
+        return;
+    };
+    let owner = &mut entry.owner;
+    // SAFETY: offsets of `task_struct`, a trusted argument.
+    unsafe {
+        owner.tid = Direct::read::<u32>(task.add(pid_at));
+        owner.pid = Direct::read::<u32>(task.add(tgid_at));
+        entry.tgid = owner.pid;
+        owner.uid = euid(task);
+        owner.holders = 1;
+        owner::leader_facts::<Direct>(task, owner);
+        owner.basis = basis::SNAPSHOT;
+    }
+}
+
+/// # Safety
+/// `task` must be a live task.
+#[inline(always)]
+unsafe fn euid(task: *const u8) -> u32 {
+    let (Some(cred_at), Some(euid_at)) = (offset!(task_cred), offset!(cred_euid)) else {
+        return u32::MAX;
+    };
+    // SAFETY: the caller's; the credentials are probed.
+    unsafe {
+        let cred = Direct::read::<u64>(task.add(cred_at)) as *const u8;
+        Probe::read::<u32>(cred.add(euid_at))
+    }
+}

@@ -1,0 +1,302 @@
+//! SYNs refused for a full accept queue or SYN queue.
+//!
+//! No tracepoint says so (up to 7.3): the packet is simply consumed. But the kernel has counted
+//! the refusal on this CPU, in the same softirq, just before. So at each consumed SYN the per-CPU
+//! counters of its namespace are compared with their values at the SYN before. Where they cannot
+//! be read, or were not seen yet, the listener's drop counter tells instead.
+
+use tcptrace_common::config::NO_REASON;
+use tcptrace_common::flow::{AF_INET6, FlowRecord};
+use tcptrace_common::kind::{self, hook, tcp_state};
+use tcptrace_common::wire::{Head, OwnerRecord, QueueDropRecord, UNKNOWN_U32, outcome, step};
+
+use super::packet::Packet;
+use super::time_wait;
+use crate::emit::{self, now};
+use crate::filter::wants;
+use crate::maps::{
+    GROUP, LISTENERS, ListenerGroup, ListenerKey, SCRATCH, SYN_COUNTERS, SynCounters,
+};
+use crate::offsets::{config, offset};
+use crate::owner;
+use crate::sock::{Access, Direct, Probe, SockRef};
+
+/// A TCP header without payload is 20 to 60 bytes.
+const HEADER: core::ops::RangeInclusive<u32> = 20..=60;
+/// Flags of a pure SYN, and those that must be clear (FIN, RST, ACK).
+const SYN: u8 = 0x02;
+const SYN_MASK: u8 = 0x17;
+
+/// `consume_skb(skb)`: hot, so length and flags are compared first, by two direct loads.
+#[inline(always)]
+pub(crate) fn on_consume(skb: *const u8) {
+    let (Some(len_at), Some(flags_at)) = (offset!(skb_len), offset!(skb_cb_tcp_flags)) else {
+        return;
+    };
+    // SAFETY: offsets of `sk_buff`, a trusted argument.
+    unsafe {
+        if !HEADER.contains(&Direct::read::<u32>(skb.add(len_at)))
+            || Direct::read::<u8>(skb.add(flags_at)) & SYN_MASK != SYN
+        {
+            return;
+        }
+    }
+    // `cb` belongs to whoever has the packet: only the header itself is proof.
+    let Some(packet) = Packet::of(skb) else {
+        return;
+    };
+    if packet.is_pure_syn() {
+        on_syn(&packet);
+    }
+}
+
+/// What became of a SYN.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Taken,
+    AcceptQueueFull,
+    SynQueueFull,
+    Cookie,
+    /// The counters cannot tell.
+    Unknown,
+}
+
+#[inline(always)]
+fn on_syn(packet: &Packet) {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    // Built in the scratch, not on the stack, whose 512 bytes the rest of this program needs.
+    let head = &mut scratch.syn;
+    *head = emit::head(
+        now(),
+        tcp_state::LISTEN,
+        FlowRecord::default(),
+        OwnerRecord::default(),
+    );
+    head.flow.netns = packet.netns();
+    packet.ends_into(&mut head.flow);
+    let fate = fate_by_counters(packet, head.flow.netns);
+    if wants(kind::TIME_WAIT) {
+        time_wait::on_syn(&head.flow, &mut scratch.cancelled);
+    }
+    if fate == Fate::Taken {
+        return;
+    }
+    // Refused by a listener we do not know: still told, without an owner.
+    let (mut fate, mut sock, mut count) = (fate, 0, 1);
+    let key = ListenerKey {
+        netns: head.flow.netns,
+        port: u32::from(head.flow.local_port),
+    };
+    if let Some(group) = LISTENERS.get_ptr_mut(key) {
+        let (stepped, steps) = stepped(group);
+        sock = stepped;
+        if fate == Fate::Unknown && stepped != 0 {
+            fate = fate_by_queues(stepped);
+            count = steps;
+        } else if stepped == 0 {
+            // A cookie leaves the drop counter alone; then only a single listener is certain.
+            sock = only(group);
+        }
+    }
+    report(fate, sock, head, count);
+}
+
+/// Reads the refusal counters of this CPU and namespace and compares them with the last reading.
+#[inline(always)]
+fn fate_by_counters(packet: &Packet, netns: u32) -> Fate {
+    let Some(now) = counters(packet.net()) else {
+        return Fate::Unknown;
+    };
+    let Some(last) = SYN_COUNTERS.get_ptr_mut(netns) else {
+        let _ = SYN_COUNTERS.insert(netns, now, 0);
+        return Fate::Unknown;
+    };
+    // SAFETY: this CPU's slot of a map value; the other CPUs' slots begin zeroed: not read yet.
+    let last = unsafe { &mut *last };
+    let before = *last;
+    *last = now;
+    if before.read == 0 {
+        return Fate::Unknown;
+    }
+    // With cookies a SYN can raise two counters: the full accept queue is what refused it.
+    if now.listen_overflows != before.listen_overflows {
+        Fate::AcceptQueueFull
+    } else if now.syn_queue_drops != before.syn_queue_drops {
+        Fate::SynQueueFull
+    } else if now.syn_queue_cookies != before.syn_queue_cookies {
+        Fate::Cookie
+    } else {
+        Fate::Taken
+    }
+}
+
+/// The refusal counters of a namespace on this CPU.
+#[inline(always)]
+fn counters(net: *const u8) -> Option<SynCounters> {
+    let at = offset!(net_mib_statistics)?;
+    if net.is_null() || config!(mib_listen_overflows) == NO_REASON {
+        return None;
+    }
+    let shift = cpu_shift()?;
+    // SAFETY: probing; `net_statistics` is a per-CPU pointer to an array of longs.
+    unsafe {
+        let statistics = Probe::read::<u64>(net.add(at));
+        let read = |index: u32| {
+            let address = statistics.wrapping_add(shift) + u64::from(index) * 8;
+            Probe::read::<u64>(address as *const u8)
+        };
+        Some(SynCounters {
+            listen_overflows: read(config!(mib_listen_overflows)),
+            syn_queue_drops: read(config!(mib_syn_queue_drops)),
+            syn_queue_cookies: read(config!(mib_syn_queue_cookies)),
+            read: 1,
+        })
+    }
+}
+
+/// What is added to a per-CPU pointer on this CPU: learnt from a per-CPU map of ours, whose slot
+/// is known both ways. (`__per_cpu_offset` is no symbol without CONFIG_KALLSYMS_ALL.)
+#[inline(always)]
+fn cpu_shift() -> Option<u64> {
+    let pptrs_at = offset!(bpf_array_pptrs)?;
+    let slot = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: our own slot. The map's address becomes a plain number by way of memory, since the
+    // verifier allows no arithmetic on map pointers; the map outlives the program.
+    unsafe {
+        (&raw mut (*slot).map_address).write_volatile(&raw const SCRATCH as u64);
+        let map = (&raw const (*slot).map_address).read_volatile();
+        let pointer = Probe::read::<u64>((map as *const u8).add(pptrs_at));
+        if pointer == 0 {
+            return None;
+        }
+        (&raw mut (*slot).slot_address).write_volatile(slot as u64);
+        let address = (&raw const (*slot).slot_address).read_volatile();
+        Some(address.wrapping_sub(pointer))
+    }
+}
+
+/// The listener whose drop counter has risen since it was last looked at, and by how much.
+#[inline(never)]
+fn stepped(group: *mut ListenerGroup) -> (u64, u32) {
+    let mut found = (0, 0);
+    let mut place = 0;
+    while place < GROUP {
+        // SAFETY: the index is below the arrays' length; a map value.
+        unsafe {
+            let sock = (*group).socks[place];
+            if sock != 0 {
+                let drops = SockRef::<Probe>::remembered(sock).drops().unwrap_or(0);
+                let steps = drops.wrapping_sub((*group).drops[place]);
+                if steps != 0 {
+                    (*group).drops[place] = drops;
+                    found = (sock, steps);
+                }
+            }
+        }
+        place += 1;
+    }
+    found
+}
+
+/// The listener of a group of one; 0 = several.
+#[inline(never)]
+fn only(group: *mut ListenerGroup) -> u64 {
+    let mut found = 0;
+    let mut place = 0;
+    while place < GROUP {
+        // SAFETY: as above.
+        let sock = unsafe { (*group).socks[place] };
+        if sock != 0 {
+            if found != 0 {
+                return 0;
+            }
+            found = sock;
+        }
+        place += 1;
+    }
+    found
+}
+
+/// Which queue is full; a socket filter's drop fills neither.
+#[inline(always)]
+fn fate_by_queues(sock: u64) -> Fate {
+    let sk = SockRef::<Probe>::remembered(sock);
+    let limit = sk.accept_queue_limit().unwrap_or(0);
+    if sk.state() != Some(tcp_state::LISTEN) {
+        Fate::Taken
+    } else if sk.accept_queue_length().unwrap_or(0) > limit {
+        Fate::AcceptQueueFull
+    } else if sk.syn_queue_length().unwrap_or(0) > limit {
+        Fate::SynQueueFull
+    } else {
+        Fate::Taken
+    }
+}
+
+#[inline(always)]
+fn report(fate: Fate, sock: u64, head: &mut Head, count: u32) {
+    let kind = match fate {
+        Fate::AcceptQueueFull => kind::ACCEPT_DROP,
+        Fate::SynQueueFull | Fate::Cookie => kind::SYN_DROP,
+        Fate::Taken | Fate::Unknown => return,
+    };
+    if !wants(kind) {
+        return;
+    }
+    let (mut length, mut limit) = (UNKNOWN_U32, UNKNOWN_U32);
+    let sk = SockRef::<Probe>::remembered(sock);
+    if sock != 0 && sk.state() == Some(tcp_state::LISTEN) {
+        // The SYN queue has the accept queue's limit (`inet_csk_reqsk_queue_is_full`, 5.10 to
+        // 7.3).
+        limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
+        length = if fate == Fate::AcceptQueueFull {
+            sk.accept_queue_length().unwrap_or(UNKNOWN_U32)
+        } else {
+            sk.syn_queue_length().unwrap_or(UNKNOWN_U32)
+        };
+        head.flow.cookie = sk.kept_cookie().unwrap_or(0);
+        head.inode = sk.inode();
+        head.sock = sock;
+        owner::known(head);
+        if sk.family() == Some(AF_INET6) {
+            head.flow.as_v4_mapped();
+        }
+    }
+    emit::emit(
+        kind,
+        hook::CONSUME_SKB,
+        head,
+        |record: &mut QueueDropRecord| {
+            record.length = length;
+            record.limit = limit;
+            record.reason = UNKNOWN_U32;
+            record.count = count;
+            record.step = step::SYN;
+            record.outcome = if fate == Fate::Cookie {
+                outcome::COOKIE
+            } else {
+                outcome::DROPPED
+            };
+        },
+    );
+}
+
+/// A third ACK was refused: it raised the same counters, which must not be taken for a SYN's.
+#[inline(always)]
+pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>, flow: &FlowRecord) {
+    if let (Some(net), Some(last)) = (sk.net(), SYN_COUNTERS.get_ptr_mut(flow.netns)) {
+        if let Some(now) = counters(net as u64 as *const u8) {
+            // SAFETY: this CPU's slot of a map value.
+            unsafe { *last = now };
+        }
+    }
+    let key = ListenerKey {
+        netns: flow.netns,
+        port: u32::from(flow.local_port),
+    };
+    if let Some(group) = LISTENERS.get_ptr_mut(key) {
+        stepped(group);
+    }
+}
