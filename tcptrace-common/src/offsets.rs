@@ -61,7 +61,7 @@ kernel_offsets! {
     sk_drops,
     /// `sock.sk_socket`
     sk_socket,
-    /// `sock.sk_protocol` (a 16-bit field, or the byte of a bit field)
+    /// `sock.sk_protocol`, 16 bits
     sk_protocol,
     /// `sock.sk_lock.owned`: non-zero while a system call owns the socket
     sk_lock_owned,

@@ -17,7 +17,7 @@ use tcptrace_common::kind::tcp_state;
 use crate::offsets::{has, offset};
 
 /// `IPPROTO_TCP`.
-const PROTOCOL_TCP: u8 = 6;
+const PROTOCOL_TCP: u16 = 6;
 
 /// How memory of the kernel is read.
 pub(crate) trait Access {
@@ -148,7 +148,7 @@ impl<A: Access> SockRef<A> {
     getter!(num: u16 = sk + skc_num);
     getter!(dport_be: u16 = sk + skc_dport);
     getter!(flags: u64 = sk + skc_flags);
-    getter!(protocol: u8 = sk + sk_protocol);
+    getter!(protocol: u16 = sk + sk_protocol);
     getter!(shutdown: u8 = sk + sk_shutdown);
     getter!(err: i32 = sk + sk_err);
     getter!(drops: u32 = sk + sk_drops);

@@ -13,7 +13,7 @@ const TYPE_MASK: u16 = 0o170_000;
 const TYPE_SOCKET: u16 = 0o140_000;
 /// `BPF_NOEXIST`: what a hook learnt meanwhile is fresher.
 const IF_ABSENT: u64 = 1;
-const IPPROTO_TCP: u8 = 6;
+const IPPROTO_TCP: u16 = 6;
 
 /// One open file of one task (`iter/task_file`).
 #[inline(always)]

@@ -1,0 +1,293 @@
+//! Bytes of the ring -> an event without owner and the owner as the kernel knew it.
+//!
+//! Never panics: a record that is too short, too new or of an unknown kind is an error that is
+//! counted as lost by the caller. Enum values are never conjured from bytes.
+
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use tcptrace_common::flow::{AF_INET, AF_INET6, FlowRecord};
+use tcptrace_common::kind::{self, hook};
+use tcptrace_common::wire::{
+    self, CloseRecord, Head, LingerRecord, OwnerRecord, PawsRecord, QueueDropRecord,
+    ResetReceivedRecord, ResetRecord, RetransmitRecord, StateRecord, TimeWaitRecord, UNKNOWN_U32,
+    UNKNOWN_U64,
+};
+
+use crate::model::event::{
+    CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
+};
+use crate::model::flow::TcpState;
+use crate::model::incident::{DropOutcome, LingerOutcome, Queue, Step, TimeWaitPhase};
+use crate::model::{Endpoint, Event, Evidence, Family, Flow, Signal};
+
+/// Why a record could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Shorter than its kind demands.
+    #[error("record of {got} bytes where {want} are needed")]
+    Short {
+        /// Bytes there.
+        got: usize,
+        /// Bytes needed.
+        want: usize,
+    },
+    /// Not a kind we know.
+    #[error("unknown record kind {0}")]
+    Kind(u16),
+    /// Another layout.
+    #[error("record layout {0}, this program reads {own}", own = wire::VERSION)]
+    Version(u8),
+    /// A number that stands for nothing.
+    #[error("{field} has no value {value}")]
+    Value {
+        /// Which.
+        field: &'static str,
+        /// The number.
+        value: u64,
+    },
+}
+
+/// Reads one record.
+///
+/// # Errors
+/// See [`DecodeError`].
+pub fn decode(bytes: &[u8]) -> Result<(Event, OwnerRecord), DecodeError> {
+    let head: Head = copy(bytes)?;
+    if head.version != wire::VERSION {
+        return Err(DecodeError::Version(head.version));
+    }
+    let signal = signal(head.kind, bytes)?;
+    let event = Event {
+        boot_ns: head.time_ns,
+        sock: non_zero(head.sock),
+        inode: non_zero(head.inode),
+        flow: flow(&head.flow)?,
+        state: TcpState::from_number(head.state),
+        owner: None,
+        hook: hook::NAMES
+            .get(usize::from(head.hook))
+            .copied()
+            .ok_or(DecodeError::Value { field: "hook", value: u64::from(head.hook) })?,
+        evidence: match head.evidence {
+            wire::evidence::SEEN => Evidence::Seen,
+            wire::evidence::INFERRED => Evidence::Inferred,
+            other => return Err(value("evidence", other)),
+        },
+        signal,
+    };
+    Ok((event, head.owner))
+}
+
+/// Kind number of a record, as far as it can be told: for counting what could not be read.
+pub fn kind_of(bytes: &[u8]) -> Option<u16> {
+    Some(u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]))
+}
+
+fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
+    Ok(match kind {
+        kind::STATE => state(&copy(bytes)?)?,
+        kind::RST_SENT => Signal::Reset(reset(&copy(bytes)?)),
+        kind::RST_RECEIVED => {
+            let record: ResetReceivedRecord = copy(bytes)?;
+            Signal::ResetReceived { dead: record.dead != 0 }
+        }
+        kind::LINGER_CLOSE => Signal::Linger(linger(&copy(bytes)?)?),
+        kind::ACCEPT_DROP => Signal::AcceptDrop(queue_drop(&copy(bytes)?)?),
+        kind::SYN_DROP => Signal::SynDrop(queue_drop(&copy(bytes)?)?),
+        kind::RETRANSMIT => Signal::Retransmit(retransmit(&copy(bytes)?)),
+        kind::TIME_WAIT => Signal::TimeWait(time_wait(&copy(bytes)?)?),
+        kind::PAWS_DROP => {
+            let record: PawsRecord = copy(bytes)?;
+            Signal::Paws { reason: record.reason }
+        }
+        kind::CLOSE => Signal::Close(close(&copy(bytes)?)),
+        other => return Err(DecodeError::Kind(other)),
+    })
+}
+
+/// Copies a record out of the ring, which aligns to 8 bytes only by convention.
+fn copy<T: Copy>(bytes: &[u8]) -> Result<T, DecodeError> {
+    if bytes.len() < size_of::<T>() {
+        return Err(DecodeError::Short { got: bytes.len(), want: size_of::<T>() });
+    }
+    let mut record = MaybeUninit::<T>::uninit();
+    // SAFETY: the source is long enough, the destination is ours. T is a record of
+    // `tcptrace_common::wire`: integers without hidden padding, valid for any bytes.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), record.as_mut_ptr().cast(), size_of::<T>());
+        Ok(record.assume_init())
+    }
+}
+
+fn flow(record: &FlowRecord) -> Result<Flow, DecodeError> {
+    let family = match record.family {
+        AF_INET => Family::Inet,
+        AF_INET6 => Family::Inet6,
+        other => return Err(DecodeError::Value { field: "family", value: u64::from(other) }),
+    };
+    let end = |addr: &[u8; 16], port: u16| {
+        (port != 0).then(|| Endpoint { addr: address(family, addr), port })
+    };
+    Ok(Flow {
+        family,
+        local: end(&record.local_addr, record.local_port),
+        remote: end(&record.remote_addr, record.remote_port),
+        netns: (record.netns != 0).then_some(record.netns),
+        cookie: non_zero(record.cookie),
+    })
+}
+
+/// v4-mapped becomes IPv4: one flow has one spelling.
+fn address(family: Family, bytes: &[u8; 16]) -> IpAddr {
+    match family {
+        Family::Inet => {
+            let [a, b, c, d, ..] = *bytes;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        Family::Inet6 => {
+            let addr = Ipv6Addr::from(*bytes);
+            addr.to_ipv4_mapped().map_or(IpAddr::V6(addr), IpAddr::V4)
+        }
+    }
+}
+
+fn state(record: &StateRecord) -> Result<Signal, DecodeError> {
+    let number = |n: u8| TcpState::from_number(n).ok_or_else(|| value("state", n));
+    Ok(Signal::State(StateChange {
+        old: number(record.old)?,
+        new: number(record.new)?,
+        in_old_ns: known_u64(record.in_old_ns),
+    }))
+}
+
+fn reset(record: &ResetRecord) -> Reset {
+    use wire::reset as bit;
+    let has = |bit: u8| record.bits & bit != 0;
+    let queue = match (known_u32(record.queue_length), known_u32(record.queue_limit)) {
+        (Some(length), Some(limit)) => Some(Queue { length, limit }),
+        _ => None,
+    };
+    Reset {
+        reason: known_u32(record.reason),
+        has_sock: has(bit::HAS_SOCK),
+        is_minisock: has(bit::MINISOCK),
+        is_reply: has(bit::REPLY),
+        is_dead: has(bit::DEAD),
+        is_owned: has(bit::OWNED),
+        has_socket: has(bit::HAS_SOCKET),
+        listener_is_closing: has(bit::LISTENER_CLOSING),
+        linger_on: has(bit::LINGER),
+        linger_jiffies: record.linger_jiffies,
+        linger2: record.linger2,
+        user_timeout_ms: record.user_timeout_ms,
+        shutdown: record.shutdown,
+        sk_err: record.sk_err,
+        state_now: record.state_now,
+        queue,
+        unsent_bytes: known_u32(record.unsent_bytes),
+        unacked_bytes: known_u32(record.unacked_bytes),
+        unread_bytes: known_u32(record.unread_bytes),
+    }
+}
+
+fn linger(record: &LingerRecord) -> Result<LingerEnd, DecodeError> {
+    Ok(LingerEnd {
+        start_ns: record.start_ns,
+        linger_jiffies: record.linger_jiffies,
+        outcome: match record.end {
+            wire::linger_end::DRAINED => LingerOutcome::Drained,
+            wire::linger_end::TIMED_OUT => LingerOutcome::TimedOut,
+            wire::linger_end::INTERRUPTED => LingerOutcome::Interrupted,
+            wire::linger_end::RESET => LingerOutcome::Reset,
+            other => return Err(value("linger end", other)),
+        },
+        unsent_bytes: known_u32(record.unsent_bytes),
+        unacked_bytes: known_u32(record.unacked_bytes),
+        remaining_bytes: known_u32(record.remaining_bytes),
+    })
+}
+
+fn queue_drop(record: &QueueDropRecord) -> Result<QueueDrop, DecodeError> {
+    Ok(QueueDrop {
+        step: match record.step {
+            wire::step::SYN => Some(Step::Syn),
+            wire::step::ACK => Some(Step::Ack),
+            other => return Err(value("step", other)),
+        },
+        outcome: match record.outcome {
+            wire::outcome::DROPPED => Some(DropOutcome::Dropped),
+            wire::outcome::RESET => Some(DropOutcome::Reset),
+            wire::outcome::COOKIE => Some(DropOutcome::Cookie),
+            other => return Err(value("outcome", other)),
+        },
+        queue: match (known_u32(record.length), known_u32(record.limit)) {
+            (Some(length), Some(limit)) => Some(Queue { length, limit }),
+            _ => None,
+        },
+        count: u64::from(record.count),
+    })
+}
+
+fn retransmit(record: &RetransmitRecord) -> Retransmit {
+    Retransmit {
+        sequence: record.sequence,
+        bytes: record.bytes,
+        segments: (record.segments != 0).then_some(record.segments),
+        attempt: known_u32(record.attempt).filter(|attempt| *attempt != 0),
+        error: (record.error != i32::MIN).then_some(record.error),
+        ca_state: record.ca_state,
+        pending: record.pending,
+        tcp_flags: record.tcp_flags,
+        is_syn_ack: record.bits & wire::retransmit::SYN_ACK != 0,
+    }
+}
+
+fn time_wait(record: &TimeWaitRecord) -> Result<TimeWait, DecodeError> {
+    let (phase, is_cancelled) = match record.phase {
+        wire::phase::ENTER => (TimeWaitPhase::Enter, false),
+        wire::phase::REUSE => (TimeWaitPhase::Reuse, false),
+        wire::phase::OVERFLOW => (TimeWaitPhase::Overflow, false),
+        wire::phase::EXPIRE => (TimeWaitPhase::Expire, false),
+        wire::phase::CANCEL => (TimeWaitPhase::Expire, true),
+        other => return Err(value("phase", other)),
+    };
+    Ok(TimeWait {
+        phase,
+        is_cancelled,
+        substate: TcpState::from_number(record.substate),
+        timeout_jiffies: known_u64(record.timeout_jiffies),
+        new_owner: None,
+    })
+}
+
+fn close(record: &CloseRecord) -> CloseFacts {
+    use wire::close as bit;
+    CloseFacts {
+        duration_ns: known_u64(record.duration_ns),
+        bytes_sent: record.bytes_sent,
+        bytes_received: record.bytes_received,
+        srtt_us: known_u32(record.srtt_us),
+        retransmits: record.retransmits,
+        sk_err: record.sk_err,
+        rst_received: record.bits & bit::RST_RECEIVED != 0,
+        has_time_wait: record.bits & bit::TIME_WAIT != 0,
+        is_owned: record.bits & bit::OWNED != 0,
+    }
+}
+
+fn value(field: &'static str, value: u8) -> DecodeError {
+    DecodeError::Value { field, value: u64::from(value) }
+}
+
+fn non_zero(number: u64) -> Option<u64> {
+    (number != 0).then_some(number)
+}
+
+fn known_u32(number: u32) -> Option<u32> {
+    (number != UNKNOWN_U32).then_some(number)
+}
+
+fn known_u64(number: u64) -> Option<u64> {
+    (number != UNKNOWN_U64).then_some(number)
+}

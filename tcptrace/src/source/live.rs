@@ -1,0 +1,120 @@
+//! The live source: records from the ring buffer, counters of the programs.
+//!
+//! The programs never wake the reader per event. The reader says when it sleeps by a word in
+//! shared memory; the next record then wakes it once. While records flow it reads by the tick.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Context;
+use aya::Ebpf;
+use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use tcptrace_common::kind;
+use tcptrace_common::names;
+use tcptrace_common::wire::KindCounters;
+
+/// The ring and its counters.
+#[derive(Debug)]
+pub struct Live {
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, KindCounters>,
+    sleeping: SharedWord,
+}
+
+impl Live {
+    /// Takes the maps out of a loaded object; the programs go on writing to them.
+    ///
+    /// # Errors
+    /// When a map is missing or cannot be mapped.
+    pub fn open(object: &mut Ebpf) -> anyhow::Result<Self> {
+        let mut take = |name: &str| object.take_map(name).with_context(|| format!("no map {name}"));
+        let Map::Array(reader) = take(names::READER)? else {
+            anyhow::bail!("map {} is not an array", names::READER);
+        };
+        Ok(Self {
+            ring: RingBuf::try_from(take(names::RING)?)?,
+            counters: PerCpuArray::try_from(take(names::COUNTERS)?)?,
+            sleeping: SharedWord::map(&reader).context("cannot map the reader's word")?,
+        })
+    }
+
+    /// Hands every waiting record to `take`, at most `limit` of them; how many it were.
+    pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
+        let mut count = 0;
+        while count < limit {
+            let Some(record) = self.ring.next() else { break };
+            take(&record);
+            count += 1;
+        }
+        count
+    }
+
+    /// Says whether the reader is about to sleep. After saying so it must look once more.
+    pub fn set_sleeping(&self, sleeping: bool) {
+        self.sleeping.set(u32::from(sleeping));
+    }
+
+    /// The counters of all CPUs, by kind number.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn counters(&self) -> anyhow::Result<[KindCounters; kind::COUNT]> {
+        let mut sums = [KindCounters::default(); kind::COUNT];
+        for (index, sum) in sums.iter_mut().enumerate() {
+            let per_cpu = self.counters.get(&u32::try_from(index)?, 0)?;
+            for counters in per_cpu.iter() {
+                sum.attempted += counters.attempted;
+                sum.filtered += counters.filtered;
+                sum.lost += counters.lost;
+            }
+        }
+        Ok(sums)
+    }
+}
+
+impl AsRawFd for Live {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
+/// One 32-bit word shared with the programs.
+#[derive(Debug)]
+struct SharedWord {
+    page: NonNull<AtomicU32>,
+}
+
+/// The array has one element; the kernel rounds its memory up to a page.
+const PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+impl SharedWord {
+    fn map(array: &MapData) -> io::Result<Self> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a fresh mapping of an mmapable array; no other Rust object lives there.
+        let page = unsafe {
+            mmap(std::ptr::null_mut(), PAGE.get(), protection, MapFlags::SHARED, array.fd().as_fd(), 0)
+        }?;
+        let page = NonNull::new(page.cast()).ok_or_else(|| io::Error::other("mapped at null"))?;
+        Ok(Self { page })
+    }
+
+    fn set(&self, value: u32) {
+        // SAFETY: the mapping lives as long as `self`, is page-aligned, and the word is only ever
+        // read and written atomically.
+        unsafe { self.page.as_ref() }.store(value, Ordering::SeqCst);
+    }
+}
+
+impl Drop for SharedWord {
+    fn drop(&mut self) {
+        // SAFETY: exactly what was mapped, and nothing points there any more.
+        let _ = unsafe { munmap(self.page.as_ptr().cast(), PAGE.get()) };
+    }
+}
+
+// SAFETY: the word is atomic; the mapping belongs to the process, not to a thread.
+unsafe impl Send for SharedWord {}
