@@ -1,1 +1,3 @@
 //! tcptrace.
+pub mod attribute;
+pub mod source;

@@ -1,0 +1,4 @@
+//! Where facts come from.
+pub mod mib;
+pub mod netns;
+pub mod sock_diag;
