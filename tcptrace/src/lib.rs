@@ -5,4 +5,8 @@
 //! ```
 //! Facts flow one way; what differs between kernels lives in `kernel`.
 
+pub mod attribute;
+pub mod decode;
+pub mod kernel;
 pub mod model;
+pub mod source;

@@ -1,0 +1,3 @@
+//! The owner chain.
+pub mod holders;
+pub mod proc;

@@ -1,0 +1,5 @@
+//! Where facts come from.
+pub mod live;
+pub mod mib;
+pub mod netns;
+pub mod sock_diag;
