@@ -1,0 +1,221 @@
+//! Builds the eBPF object with the ordinary stable toolchain and leaves it as `OUT_DIR/tcptrace.o`.
+//!
+//! Needs what `cargo xtask setup` puts into `target/tools`, and says so when it is not there. Must
+//! not fetch anything itself. The inner cargo has a target directory of its own: it would wait for
+//! ever for the lock of the outer one.
+#![allow(
+    clippy::print_stderr,
+    reason = "cargo shows what a build script writes when it fails"
+)]
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const CRATE: &str = "tcptrace-ebpf";
+const SET_UP: &str = "run `cargo xtask setup` once";
+
+/// What the outer cargo tells build scripts or was told itself, and the inner one must not hear:
+/// host flags, wrappers such as clippy's, profiles.
+const OUTER_VARIABLES: [&str; 13] = [
+    "CARGO_BUILD_RUSTC_WRAPPER",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_BUILD_BUILD_DIR",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "CARGO_PRIMARY_PACKAGE",
+    "DEBUG",
+    "OPT_LEVEL",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTFLAGS",
+];
+const OUTER_PREFIXES: [&str; 8] = [
+    "CARGO_CFG_",
+    "CARGO_FEATURE_",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "CARGO_UNSTABLE_",
+    "DEP_",
+];
+
+/// How the object is built, whatever the profiles of the workspace say for the host.
+const PROFILE: [(&str, &str); 7] = [
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+    // BTF is made from debug information.
+    ("CARGO_PROFILE_RELEASE_DEBUG", "2"),
+    // bpf-linker sees all the bitcode and does what LTO would.
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
+    ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "false"),
+    ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
+    ("CARGO_PROFILE_RELEASE_STRIP", "none"),
+];
+
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            println!("cargo::error={message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<(), String> {
+    let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let root = manifest_dir
+        .parent()
+        .ok_or("the crate is not in its workspace")?;
+    let tools_dir = root.join("target/tools");
+    for watched in [
+        root.join(CRATE),
+        root.join("tcptrace-common"),
+        root.join("Cargo.toml"),
+        root.join("Cargo.lock"),
+        tools_dir.join("ready"),
+    ] {
+        println!("cargo::rerun-if-changed={}", watched.display());
+    }
+    let tools = Tools::read(&tools_dir)?;
+    let target = match variable("CARGO_CFG_TARGET_ENDIAN")?.to_str() {
+        Some("big") => "bpfeb-unknown-none",
+        _ => "bpfel-unknown-none",
+    };
+    let out_dir = PathBuf::from(variable("OUT_DIR")?);
+    let target_dir = out_dir.join("ebpf");
+    let mut cargo = inner_cargo(root, target, &target_dir, &tools)?;
+    let output = cargo
+        .output()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    if !output.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+        return Err(format!(
+            "the eBPF object did not build ({}); the reason is below",
+            output.status
+        ));
+    }
+    let built = target_dir.join(target).join("release").join(CRATE);
+    let object = out_dir.join("tcptrace.o");
+    fs::copy(&built, &object).map_err(|error| {
+        format!(
+            "cannot copy {} to {}: {error}",
+            built.display(),
+            object.display()
+        )
+    })?;
+    Ok(())
+}
+
+fn inner_cargo(
+    root: &Path,
+    target: &str,
+    target_dir: &Path,
+    tools: &Tools,
+) -> Result<Command, String> {
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo
+        .current_dir(root)
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            CRATE,
+            "--target",
+            target,
+        ])
+        .args(["-Z", "build-std=core", "--target-dir"])
+        .arg(target_dir);
+    for (name, _) in std::env::vars_os() {
+        if is_outer(&name) {
+            cargo.env_remove(&name);
+        }
+    }
+    // The stable compiler accepts -Z for this one build.
+    cargo.env("RUSTC_BOOTSTRAP", "1").envs(PROFILE);
+    if let Some(library) = &tools.library {
+        cargo.env("__CARGO_TESTS_ONLY_SRC_ROOT", library);
+    }
+    let mut linker = OsString::from("-Clinker=");
+    linker.push(&tools.bpf_linker);
+    // v3 is what the oldest supported kernel, 5.10, executes.
+    let flags = [
+        &linker,
+        OsStr::new("-Clink-arg=--btf"),
+        OsStr::new("-Ctarget-cpu=v3"),
+    ];
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\u{1f}")));
+    Ok(cargo)
+}
+
+fn is_outer(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| {
+        OUTER_VARIABLES.contains(&name)
+            || OUTER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
+/// What `cargo xtask setup` left, from the file `ready` it writes last.
+struct Tools {
+    bpf_linker: PathBuf,
+    /// The sources of `core`; None when the toolchain has its own.
+    library: Option<PathBuf>,
+}
+
+impl Tools {
+    fn read(directory: &Path) -> Result<Self, String> {
+        let not_set_up = || format!("the eBPF tools are not set up: {SET_UP}");
+        let ready = fs::read_to_string(directory.join("ready")).map_err(|_| not_set_up())?;
+        let field = |name: &str| {
+            let line = ready
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+            line.ok_or_else(not_set_up)
+        };
+        let rustc = rustc_release()?;
+        if field("rustc")? != rustc {
+            return Err(format!(
+                "the eBPF tools are set up for rustc {}, this is rustc {rustc}: {SET_UP}",
+                field("rustc")?
+            ));
+        }
+        let tools = Self {
+            bpf_linker: directory.join("bin/bpf-linker"),
+            library: match field("library")? {
+                "sysroot" => None,
+                relative => Some(directory.join(relative)),
+            },
+        };
+        let all_there = tools.bpf_linker.is_file()
+            && tools
+                .library
+                .as_ref()
+                .is_none_or(|library| library.is_dir());
+        if all_there {
+            Ok(tools)
+        } else {
+            Err(not_set_up())
+        }
+    }
+}
+
+fn rustc_release() -> Result<String, String> {
+    let output = Command::new(variable("RUSTC")?)
+        .arg("-vV")
+        .output()
+        .map_err(|error| format!("cannot start rustc: {error}"))?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .find_map(|line| line.strip_prefix("release: ").map(str::to_owned))
+        .ok_or_else(|| "`rustc -vV` names no release".to_owned())
+}
+
+fn variable(name: &str) -> Result<OsString, String> {
+    std::env::var_os(name).ok_or_else(|| format!("cargo did not set {name}"))
+}

@@ -1,0 +1,233 @@
+//! Reads the sources that apt is configured with and says which of them are the distribution's own.
+//!
+//! Understands the one-line style (`sources.list`, `*.list`) and deb822 (`*.sources`). An entry that
+//! is not understood is left out, never guessed at. `Trusted: yes` is not carried over: what comes
+//! from here must be signed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+/// The distribution this machine runs, from `os-release`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Distribution {
+    /// `debian` or `ubuntu`.
+    pub(super) id: String,
+    /// For example `bookworm`.
+    pub(super) codename: String,
+}
+
+impl Distribution {
+    /// None when the text names no distribution with a code name.
+    pub(super) fn parse(os_release: &str) -> Option<Self> {
+        let field = |name: &str| {
+            os_release
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+                .map(|value| value.trim().trim_matches(['"', '\'']).to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        Some(Self {
+            id: field("ID")?,
+            codename: field("VERSION_CODENAME")?,
+        })
+    }
+
+    /// The suites to look in: those configured first, then newer ones, each once.
+    pub(super) fn suites(&self, configured: &[Mirror]) -> Vec<String> {
+        let (series, last): (&[&str], Option<&str>) = match self.id.as_str() {
+            "debian" => (&["bullseye", "bookworm", "trixie", "forky"], Some("sid")),
+            "ubuntu" => (&["jammy", "noble", "plucky", "questing", "resolute"], None),
+            _ => (&[], None),
+        };
+        let newer = series.iter().skip_while(|name| **name != self.codename);
+        let newer = newer.flat_map(|name| {
+            [
+                String::new(),
+                "-updates".to_owned(),
+                "-backports".to_owned(),
+            ]
+            .map(|pocket| format!("{name}{pocket}"))
+        });
+        let mut suites: Vec<String> = Vec::new();
+        let candidates = configured
+            .iter()
+            .flat_map(|mirror| mirror.suites.iter().cloned());
+        for suite in candidates.chain(newer).chain(last.map(str::to_owned)) {
+            if !suites.contains(&suite) {
+                suites.push(suite);
+            }
+        }
+        suites
+    }
+
+    /// The names under which a source can ask for what this machine runs.
+    fn is_own_suite(&self, suite: &str) -> bool {
+        const ALIASES: [&str; 6] = [
+            "oldoldstable",
+            "oldstable",
+            "stable",
+            "testing",
+            "unstable",
+            "sid",
+        ];
+        suite == self.codename || (self.id == "debian" && ALIASES.contains(&suite))
+    }
+}
+
+/// One configured source of binary packages.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Mirror {
+    uris: Vec<String>,
+    suites: Vec<String>,
+    components: Vec<String>,
+    /// As written: a file, a fingerprint or, on several lines, the key itself. None means the keys
+    /// that apt trusts in general.
+    signed_by: Option<String>,
+}
+
+impl Mirror {
+    /// The source in deb822 style for one suite, package index only.
+    pub(super) fn entry(&self, suite: &str) -> String {
+        let mut text = format!(
+            "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: {}\nTargets: Packages\n",
+            self.uris.join(" "),
+            self.components.join(" "),
+        );
+        if let Some(keys) = &self.signed_by {
+            // Writing to a String cannot fail.
+            let _infallible = writeln!(text, "Signed-By: {keys}");
+        }
+        text
+    }
+}
+
+/// The distribution's own sources among those configured under `etc_apt`.
+pub(super) fn configured(etc_apt: &Path, distribution: &Distribution) -> Result<Vec<Mirror>> {
+    let mut files = vec![etc_apt.join("sources.list")];
+    let parts = etc_apt.join("sources.list.d");
+    if parts.is_dir() {
+        for entry in
+            fs::read_dir(&parts).with_context(|| format!("cannot read {}", parts.display()))?
+        {
+            files.push(
+                entry
+                    .with_context(|| format!("cannot read {}", parts.display()))?
+                    .path(),
+            );
+        }
+    }
+    files.sort();
+    let mut mirrors = Vec::new();
+    for file in files.iter().filter(|file| file.is_file()) {
+        let text =
+            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        mirrors.extend(
+            match file.extension().and_then(|extension| extension.to_str()) {
+                Some("list") => one_line(&text),
+                Some("sources") => deb822(&text),
+                _ => Vec::new(),
+            },
+        );
+    }
+    // Others' repositories use the code name too, but not with the component `main`.
+    mirrors.retain(|mirror| {
+        mirror
+            .suites
+            .iter()
+            .any(|suite| distribution.is_own_suite(suite))
+            && mirror
+                .components
+                .iter()
+                .any(|component| component == "main")
+    });
+    Ok(mirrors)
+}
+
+/// `deb [signed-by=/a/key.gpg] http://host/debian bookworm main contrib`
+fn one_line(text: &str) -> Vec<Mirror> {
+    let parse = |line: &str| {
+        let line = line.split('#').next()?.trim();
+        let mut rest = line
+            .strip_prefix("deb")?
+            .strip_prefix([' ', '\t'])?
+            .trim_start();
+        let mut signed_by = None;
+        if let Some(after) = rest.strip_prefix('[') {
+            let (options, after) = after.split_once(']')?;
+            signed_by = options
+                .split_whitespace()
+                .find_map(|option| option.strip_prefix("signed-by="))
+                .map(|keys| keys.replace(',', " "));
+            rest = after;
+        }
+        let mut words = rest.split_whitespace().map(str::to_owned);
+        Some(Mirror {
+            uris: vec![words.next()?],
+            suites: vec![words.next()?],
+            components: words.collect(),
+            signed_by,
+        })
+    };
+    text.lines().filter_map(parse).collect()
+}
+
+/// Stanzas of `Name: value`, where a value goes on in lines that begin with a space.
+fn deb822(text: &str) -> Vec<Mirror> {
+    let mut stanzas: Vec<Vec<(String, String)>> = vec![Vec::new()];
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some(stanza) = stanzas.last_mut() else {
+            continue;
+        };
+        if line.trim().is_empty() {
+            stanzas.push(Vec::new());
+        } else if line.starts_with([' ', '\t']) {
+            if let Some((_, value)) = stanza.last_mut() {
+                value.push('\n');
+                value.push_str(line);
+            }
+        } else if let Some((name, value)) = line.split_once(':') {
+            stanza.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+        }
+    }
+    stanzas
+        .iter()
+        .filter_map(|stanza| deb822_stanza(stanza))
+        .collect()
+}
+
+fn deb822_stanza(stanza: &[(String, String)]) -> Option<Mirror> {
+    let field = |wanted: &str| {
+        stanza
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.as_str())
+    };
+    let words = |name: &str| {
+        field(name).map(|value| {
+            value
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+    };
+    let disabled = field("enabled").is_some_and(|value| {
+        ["no", "false", "0", "off"].contains(&value.to_ascii_lowercase().as_str())
+    });
+    let binary = words("types")?.iter().any(|kind| kind == "deb");
+    if disabled || !binary {
+        return None;
+    }
+    Some(Mirror {
+        uris: words("uris")?,
+        suites: words("suites")?,
+        components: words("components").unwrap_or_default(),
+        signed_by: field("signed-by").map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+#[path = "apt_sources_tests.rs"]
+mod tests;

@@ -1,0 +1,77 @@
+//! The programs that the live tests use: checked, and on Debian and Ubuntu as root installed.
+//!
+//! This is the one place that changes the system, it says so, and only `setup --live` and the live
+//! tests come here.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::process;
+
+/// Program and the Debian package that has it.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("ss", "iproute2"),
+    ("nft", "nftables"),
+    ("tmux", "tmux"),
+];
+
+/// Err when a program is missing and could not be installed.
+pub(super) fn ensure() -> Result<()> {
+    let (programs, packages) = missing();
+    if programs.is_empty() {
+        println!(
+            "host tools: {} found",
+            PROGRAMS.map(|(program, _)| program).join(", ")
+        );
+        return Ok(());
+    }
+    let (programs, packages_line) = (programs.join(", "), packages.join(" "));
+    if !process::is_root() || process::on_path("apt-get").is_none() {
+        bail!(
+            "the live tests need {programs}, not found here: install the packages {packages_line} \
+             (Debian, Ubuntu: sudo apt-get install {packages_line})"
+        );
+    }
+    println!("host tools: {programs} missing, installing {packages_line} with apt-get");
+    if install(&packages).is_err() {
+        println!("host tools: apt-get does not know them, running apt-get update first");
+        process::run(apt_get().args(["-qq", "update"]))?;
+        install(&packages)?;
+    }
+    let (still_missing, _) = missing();
+    if !still_missing.is_empty() {
+        bail!(
+            "{packages_line} installed, but {} still not found",
+            still_missing.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn missing() -> (Vec<&'static str>, Vec<&'static str>) {
+    let missing = PROGRAMS
+        .iter()
+        .filter(|(program, _)| process::on_path(program).is_none());
+    let (programs, mut packages): (Vec<_>, Vec<_>) = missing.copied().unzip();
+    packages.dedup();
+    (programs, packages)
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    process::run(
+        apt_get()
+            .args(["-qq", "-y", "--no-install-recommends", "install"])
+            .args(packages),
+    )
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null());
+    command
+}

@@ -1,0 +1,91 @@
+//! `cargo xtask setup`: what building the eBPF object needs and a stable toolchain lacks.
+//!
+//! Two things, both under `target/tools`: the sources of `core` ([`core_sources`]) and bpf-linker
+//! ([`bpf_linker`]). When both are there the file `target/tools/ready` says for which rustc; that
+//! file is what `tcptrace/build.rs` reads and what makes a second run return at once. Must not
+//! change the toolchain's or the package manager's state, except through `rustup component add`.
+
+mod apt;
+mod apt_sources;
+mod bpf_linker;
+mod core_sources;
+mod host_tools;
+mod ready;
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use self::ready::Ready;
+use crate::workspace::{Rustc, Workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Also see to the programs that the live tests use (ip, tc, nft, ss, tmux)
+    #[arg(long)]
+    live: bool,
+}
+
+pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
+    if ensure(workspace)? == Outcome::AlreadyReady {
+        println!("eBPF tools: already set up in target/tools");
+    }
+    if args.live {
+        host_tools::ensure()?;
+    }
+    Ok(())
+}
+
+/// Whether [`ensure`] had anything to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything was there and for this rustc.
+    AlreadyReady,
+    /// Something was fetched, built or at least checked.
+    SetUp,
+}
+
+/// Leaves `target/tools` complete for the installed rustc.
+pub(crate) fn ensure(workspace: &Workspace) -> Result<Outcome> {
+    let tools = workspace.tools();
+    let rustc = Rustc::probe()?;
+    if Ready::read(&tools).is_some_and(|ready| ready.holds_for(&rustc, &tools)) {
+        return Ok(Outcome::AlreadyReady);
+    }
+    fs::create_dir_all(&tools).with_context(|| format!("cannot create {}", tools.display()))?;
+    let lock = File::create(tools.join("lock"))
+        .and_then(|file| file.lock().map(|()| file))
+        .with_context(|| format!("cannot lock {}", tools.join("lock").display()))?;
+    let outcome = ensure_locked(&tools, &rustc);
+    drop(lock);
+    outcome
+}
+
+fn ensure_locked(tools: &Path, rustc: &Rustc) -> Result<Outcome> {
+    // Another setup may have finished while this one waited for the lock.
+    if Ready::read(tools).is_some_and(|ready| ready.holds_for(rustc, tools)) {
+        return Ok(Outcome::AlreadyReady);
+    }
+    Ready::forget(tools)?;
+    println!(
+        "setting up the eBPF tools for rustc {} (LLVM {})",
+        rustc.release, rustc.llvm
+    );
+    let library = core_sources::ensure(tools, rustc)?;
+    let bpf_linker = bpf_linker::ensure(tools, rustc)?;
+    Ready::new(rustc, library, bpf_linker).write(tools)?;
+    println!("eBPF tools: ready");
+    Ok(Outcome::SetUp)
+}
+
+/// Sees to the programs that the live tests use; see [`host_tools`].
+pub(crate) fn ensure_host_tools() -> Result<()> {
+    host_tools::ensure()
+}
+
+/// Where the sources of `core` are when they are not the toolchain's own: for the environment of a
+/// cargo that builds `core`. None when the toolchain has them.
+pub(crate) fn own_library(workspace: &Workspace) -> Option<std::path::PathBuf> {
+    Ready::read(&workspace.tools())?.own_library(&workspace.tools())
+}
