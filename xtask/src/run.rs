@@ -33,12 +33,14 @@ pub(crate) struct Args {
 
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     let release = args.release || !args.debug;
-    build::build(workspace, release, &[])?;
-    let binary = workspace.binary(release)?;
     let kept = KEPT_VARIABLES
         .iter()
         .filter_map(|name| Some((*name, std::env::var_os(name)?)));
-    let mut command = match as_root(kept)? {
+    // Asked before minutes of building: without it there is no point.
+    let prefix = as_root(kept)?;
+    build::build(workspace, release, &[])?;
+    let binary = workspace.binary(release)?;
+    let mut command = match prefix {
         None => Command::new(&binary),
         Some(prefix) => with_prefix(&prefix, &binary),
     };
