@@ -82,14 +82,26 @@ impl SockRef<Direct> {
         if sk.is_null() {
             return None;
         }
-        // SAFETY: the argument is a trusted, non-null `struct sock *`; the helper returns NULL
-        // for anything but a full TCP socket.
-        let tcp = unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()) };
-        Some(Self {
-            sk,
-            tcp: tcp.cast_const().cast(),
-            access: PhantomData,
-        })
+        Some(Self::or_null(sk))
+    }
+
+    /// As [`Self::trusted`], but NULL stays NULL: for signals that may have no socket. An `Option`
+    /// kept across branches would leave the verifier registers that were never written.
+    #[inline(always)]
+    pub(crate) fn or_null(sk: *const u8) -> Self {
+        let mut tcp = core::ptr::null();
+        if !sk.is_null() {
+            // SAFETY: the argument is a trusted, non-null `struct sock *`; the helper returns
+            // NULL for anything but a full TCP socket.
+            tcp = unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()) }.cast_const().cast();
+        }
+        Self { sk, tcp, access: PhantomData }
+    }
+
+    /// Whether there is no socket at all.
+    #[inline(always)]
+    pub(crate) fn is_null(&self) -> bool {
+        self.sk.is_null()
     }
 
     /// Socket cookie; made if there was none. `None` where the helper is refused and nobody

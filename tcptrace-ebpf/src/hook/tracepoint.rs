@@ -6,9 +6,8 @@ use tcptrace_common::config::{
     ARG_DROP_REASON, ARG_DROP_SOCK, ARG_RESET_REASON, ARG_RETRANSMIT_ERR, NO_REASON,
 };
 
-use crate::offsets::{config, has, offset};
-use crate::signal::{drop, linger, reset, retransmit, state, syn, time_wait};
-use crate::sock::{Access, Direct};
+use crate::offsets::has;
+use crate::signal::{drop, reset, retransmit, state, syn, timer};
 
 /// `inet_sock_set_state(const struct sock *, const int, const int)`
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -84,45 +83,20 @@ fn consume_skb(ctx: BtfTracePointContext) {
     syn::on_consume(ctx.arg(0));
 }
 
-/// Which of our timers a timer is, by its function; both tracepoints are hot: compare first.
-#[inline(always)]
-fn function_of(timer: *const u8) -> u64 {
-    let Some(at) = offset!(timer_function) else {
-        return 0;
-    };
-    // SAFETY: offset of `timer_list`, a trusted argument.
-    unsafe { Direct::read::<u64>(timer.add(at)) }
-}
-
 /// `timer_start(struct timer_list *, long unsigned int[, unsigned int])`
 #[btf_tracepoint(function = "timer_start")]
 fn timer_start(ctx: BtfTracePointContext) {
-    match function_of(ctx.arg(0)) {
-        0 => {}
-        f if f == config!(tw_timer_handler) => time_wait::on_start(ctx.arg(0)),
-        f if f == config!(process_timeout) => linger::on_sleep(),
-        _ => {}
-    }
+    timer::on_start(ctx.arg(0));
 }
 
 /// `timer_expire_entry(struct timer_list *, long unsigned int)`
 #[btf_tracepoint(function = "timer_expire_entry")]
 fn timer_expire_entry(ctx: BtfTracePointContext) {
-    match function_of(ctx.arg(0)) {
-        0 => {}
-        f if f == config!(tw_timer_handler) => time_wait::on_expire(ctx.arg(0)),
-        f if f == config!(process_timeout) => linger::on_timeout(ctx.arg(0)),
-        _ => {}
-    }
+    timer::on_expire(ctx.arg(0));
 }
 
 /// `timer_cancel(struct timer_list *)`
 #[btf_tracepoint(function = "timer_cancel")]
 fn timer_cancel(ctx: BtfTracePointContext) {
-    match function_of(ctx.arg(0)) {
-        0 => {}
-        f if f == config!(tw_timer_handler) => time_wait::on_cancel(ctx.arg(0)),
-        f if f == config!(process_timeout) => linger::on_wake(),
-        _ => {}
-    }
+    timer::on_cancel(ctx.arg(0));
 }

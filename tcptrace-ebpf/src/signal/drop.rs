@@ -46,24 +46,19 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     }
     let mut head = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
     let packet = Packet::of(skb);
-    let sk = SockRef::trusted(sk);
-    match &sk {
-        Some(sk) => {
-            head.flow = sk.flow(sk.cookie());
-            head.sock = sk.address();
-            head.state = sk.state().unwrap_or(0);
-            if sk.is_full() {
-                head.inode = sk.inode();
-            }
-            // Decided in softirq, or in the owner's backlog: what is remembered tells.
-            owner::known(&mut head);
+    let sk = SockRef::or_null(sk);
+    if !sk.is_null() {
+        head.flow = sk.flow(sk.cookie());
+        head.sock = sk.address();
+        head.state = sk.state().unwrap_or(0);
+        if sk.is_full() {
+            head.inode = sk.inode();
         }
-        None => {
-            if let Some(packet) = &packet {
-                head.flow.netns = packet.netns();
-                packet.ends_into(&mut head.flow);
-            }
-        }
+        // Decided in softirq, or in the owner's backlog: what is remembered tells.
+        owner::known(&mut head);
+    } else if let Some(packet) = &packet {
+        head.flow.netns = packet.netns();
+        packet.ends_into(&mut head.flow);
     }
     if meaning == Meaning::Paws {
         emit(
@@ -76,7 +71,9 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
         );
         return;
     }
-    let Some(sk) = sk else { return };
+    if sk.is_null() {
+        return;
+    }
     let (length, limit) = queue(&sk);
     if head.state != tcp_state::LISTEN || meaning == Meaning::MaybeRefused && length <= limit {
         return;

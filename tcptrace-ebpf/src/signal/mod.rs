@@ -11,3 +11,4 @@ pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod syn;
 pub(crate) mod time_wait;
+pub(crate) mod timer;

@@ -70,8 +70,10 @@ impl Packet {
         self.tcp().is_some_and(|tcp| tcp[13] & 0x17 == 0x02)
     }
 
-    /// Both ends of a packet that came in: local is the destination.
-    #[inline(always)]
+    /// Both ends of a packet that came in: local is the destination. A function of its own (as is
+    /// [`Self::net`]): inlined into large programs it makes the compiler spill values it never
+    /// wrote, which the verifier refuses.
+    #[inline(never)]
     pub(crate) fn ends_into(&self, flow: &mut FlowRecord) {
         let (Some(tcp), Some(network)) = (self.tcp(), self.header(offset!(skb_network_header)))
         else {
@@ -113,7 +115,7 @@ impl Packet {
 
     /// Address of the `struct net` it is routed in; null = not known. Taken from the route:
     /// `skb->dev` is cleared by `tcp_v4_rcv` before a listener sees the packet.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn net(&self) -> *const u8 {
         let null = core::ptr::null();
         let (Some(dst_at), Some(dev_at), Some(net_at)) =

@@ -25,15 +25,12 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
     }
     let mut head = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
     let mut bits = if skb.is_null() { 0 } else { reset::REPLY };
-    let sk = SockRef::trusted(sk);
-    match &sk {
-        Some(sk) => bits |= identify(sk, skb, bits, &mut head),
+    let sk = SockRef::or_null(sk);
+    if !sk.is_null() {
+        bits |= identify(&sk, skb, bits, &mut head);
+    } else if let Some(packet) = Packet::of(skb) {
         // Nothing owns a packet that finds no socket: the ends are the packet's.
-        None => {
-            if let Some(packet) = Packet::of(skb) {
-                head.flow = packet.received_flow();
-            }
-        }
+        head.flow = packet.received_flow();
     }
     emit(
         kind::RST_SENT,
@@ -47,8 +44,8 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
             record.queue_length = UNKNOWN_U32;
             record.queue_limit = UNKNOWN_U32;
             record.bits = bits;
-            if let Some(sk) = &sk {
-                describe(sk, head.state, record);
+            if !sk.is_null() {
+                describe(&sk, head.state, record);
             }
         },
     );
@@ -81,7 +78,7 @@ fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Head) -> 
 #[inline(always)]
 fn describe(sk: &SockRef<Direct>, state_before: u8, record: &mut ResetRecord) {
     record.state_now = sk.state().unwrap_or(0);
-    if record.bits & reset::MINISOCK != 0 {
+    if !sk.is_full() {
         return;
     }
     if record.state_now == tcp_state::LISTEN {

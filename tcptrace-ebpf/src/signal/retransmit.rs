@@ -22,6 +22,9 @@ pub(crate) fn on_retransmit(sk: *const u8, skb: *const u8, err: i32) {
     let Some(sk) = SockRef::trusted(sk) else {
         return;
     };
+    if !sk.is_full() {
+        return;
+    }
     let state = sk.state().unwrap_or(0);
     let mut head = head(now(), state, sk.flow(sk.cookie()), OwnerRecord::default());
     head.sock = sk.address();

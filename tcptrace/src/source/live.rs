@@ -18,7 +18,7 @@ use tcptrace_common::names;
 use tcptrace_common::wire::KindCounters;
 
 /// The ring and its counters.
-#[derive(Debug)]
+#[allow(missing_debug_implementations, reason = "aya's maps have none")]
 pub struct Live {
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, KindCounters>,
