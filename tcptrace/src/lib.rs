@@ -5,4 +5,7 @@
 //! ```
 //! Facts flow one way; what differs between kernels lives in `kernel`.
 
+pub mod cli;
+pub mod interpret;
 pub mod model;
+pub mod sink;
