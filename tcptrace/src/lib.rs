@@ -6,7 +6,11 @@
 //! Facts flow one way; what differs between kernels lives in `kernel`.
 
 pub mod attribute;
+pub mod cli;
 pub mod decode;
+pub mod interpret;
 pub mod kernel;
 pub mod model;
+pub mod pipeline;
+pub mod sink;
 pub mod source;

@@ -8,6 +8,7 @@ pub mod kind;
 pub mod loss;
 pub mod owner;
 pub mod summary;
+pub mod tier;
 
 pub use event::{Event, Signal};
 pub use flow::{Endpoint, Family, Flow};
@@ -15,6 +16,7 @@ pub use host::{Clock, Host};
 pub use incident::{Evidence, Incident, What};
 pub use kind::{Kind, KindSet};
 pub use owner::{Basis, Owner, Process};
+pub use tier::Tier;
 
 /// Declares a field-less enum with one stable name per value (the names of the NDJSON contract).
 macro_rules! named {

@@ -1,0 +1,234 @@
+//! The command line as written. What it means is a plan's business.
+
+use std::ffi::OsString;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::filter_args::FilterArgs;
+use super::values::{self, named_values};
+use crate::model::{Kind, Tier};
+use crate::sink::TimeStyle;
+use crate::sink::color::ColorChoice;
+
+/// Examples, first in the help and in the manual.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("tcptrace watch", "what goes wrong, as it happens"),
+    (
+        "tcptrace watch --only rst_sent,rst_received --port 443",
+        "resets of one service",
+    ),
+    (
+        "tcptrace watch --only accept_drop,syn_drop",
+        "who refuses connections, and why",
+    ),
+    (
+        "tcptrace watch --pid 1234 --children --duration 30s",
+        "one process and its descendants",
+    ),
+    (
+        "tcptrace watch --raddr 10.0.0.0/8 --json > incidents.ndjson",
+        "for other programs",
+    ),
+    (
+        "tcptrace watch --fail-on rst_sent -- ./integration-test",
+        "fail when a test resets",
+    ),
+    (
+        "tcptrace explain rst_sent/linger_zero",
+        "what an incident means and how to fix it",
+    ),
+    ("tcptrace doctor", "what can be seen on this machine"),
+];
+
+fn examples() -> String {
+    let widest = EXAMPLES
+        .iter()
+        .map(|(line, _)| line.len())
+        .max()
+        .unwrap_or(0);
+    let lines = EXAMPLES
+        .iter()
+        .map(|(line, says)| format!("  {line:widest$}  {says}\n"));
+    format!("Examples:\n{}", lines.collect::<String>())
+}
+
+const TEMPLATE: &str = "\
+{about-with-newline}
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}";
+
+/// The whole command line.
+#[derive(Parser, Debug)]
+#[command(
+    name = "tcptrace",
+    version,
+    about = "Tells, live and by process, why TCP connections die, are refused, or pile up",
+    help_template = TEMPLATE,
+    before_help = examples(),
+    after_help = "A PID is always the owner of the socket: who opened, accepted or listens.",
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show what goes wrong, one line per incident, with the process that owns the socket
+    Watch(Box<WatchArgs>),
+    /// Say what can be seen on this machine, and what its counters show already; changes nothing
+    Doctor(DoctorArgs),
+    /// Say what an incident means, how to confirm it and how to fix it
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of the --json output
+    Schema,
+    /// Print a completion script
+    Completions {
+        /// For this shell
+        shell: Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// Options of `doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {}
+
+/// Options of `explain`.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// A kind, or a kind and a cause, such as accept_drop or rst_sent/linger_zero; none: list all
+    #[arg(value_name = "KIND[/CAUSE]")]
+    pub topic: Option<String>,
+}
+
+const SELECTION: &str = "Selection";
+const STOP: &str = "Stop (Ctrl-C prints the summary, a second one quits at once)";
+const OUTPUT: &str = "Output";
+const ENGINE: &str = "Engine";
+
+fn watch_help() -> String {
+    format!(
+        "Marks in a line:\n{}\n\nExit codes:\n{}",
+        indented(crate::sink::text::LEGEND),
+        codes()
+    )
+}
+
+fn indented(text: &str) -> String {
+    text.lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn codes() -> String {
+    let lines = super::exit::TABLE
+        .iter()
+        .map(|(code, says)| format!("  {code:<5} {says}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Options of `watch`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    help_template = TEMPLATE,
+    before_help = examples(),
+    after_help = "A PID is always the owner of the socket. Marks and exit codes: --help",
+    after_long_help = watch_help()
+)]
+pub struct WatchArgs {
+    /// Only these kinds. Without any choice: every kind but state and close
+    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION,
+        value_parser = named_values!(Kind), conflicts_with_all = ["except", "all"])]
+    pub only: Vec<Kind>,
+    /// Not these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION,
+        value_parser = named_values!(Kind), hide_possible_values = true)]
+    pub except: Vec<Kind>,
+    /// Every kind, state and close too
+    #[arg(long, help_heading = SELECTION)]
+    pub all: bool,
+
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+
+    /// After this time: 500ms, 30s, 2m, 1h; a plain number is seconds
+    #[arg(long, value_name = "TIME", help_heading = STOP, value_parser = values::duration)]
+    pub duration: Option<Duration>,
+    /// After this many incidents
+    #[arg(long, value_name = "N", help_heading = STOP)]
+    pub count: Option<NonZeroU64>,
+
+    /// Write NDJSON, one object a line (see `tcptrace schema`)
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+    /// How text lines tell the time (JSON has its own)
+    #[arg(long, value_name = "STYLE", help_heading = OUTPUT, default_value = "local",
+        value_parser = named_values!(TimeStyle))]
+    pub time: TimeStyle,
+    /// Cut nothing, and print every detail
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub wide: bool,
+    /// No line with the names of the columns
+    #[arg(short = 'H', long, help_heading = OUTPUT)]
+    pub no_header: bool,
+    /// Colour by meaning: red lost or refused, yellow degraded, dim ordinary
+    #[arg(long, value_name = "WHEN", help_heading = OUTPUT, default_value = "auto",
+        value_parser = named_values!(ColorChoice))]
+    pub color: ColorChoice,
+    /// No banner and no summary on stderr; losses are told all the same
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub quiet: bool,
+    /// Create this file once every hook is attached
+    #[arg(long, value_name = "PATH", help_heading = OUTPUT)]
+    pub ready_file: Option<PathBuf>,
+    /// At most this many lines per second; what is left out is counted and said
+    #[arg(long, value_name = "N", help_heading = OUTPUT)]
+    pub rate_limit: Option<NonZeroU32>,
+    /// Return 6 if an event was lost
+    #[arg(long, help_heading = OUTPUT)]
+    pub strict: bool,
+    /// Return 5 if one of these kinds was seen
+    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = OUTPUT,
+        value_parser = named_values!(Kind), hide_possible_values = true)]
+    pub fail_on: Vec<Kind>,
+
+    /// Use only one tier of hooks; auto takes the best there is for each fact
+    #[arg(long, value_name = "TIER", help_heading = ENGINE, default_value = "auto",
+        value_parser = tier_parser())]
+    pub tier: TierChoice,
+    /// Size of the kernel's ring in bytes, or with K or M; a power of two
+    #[arg(long, value_name = "BYTES", help_heading = ENGINE, default_value = "4M",
+        value_parser = values::ring_bytes)]
+    pub ring_size: u32,
+
+    /// Start COMMAND once the hooks are attached, watch it and its descendants, stop when it ends
+    #[arg(last = true, value_name = "COMMAND", num_args = 1.., help_heading = STOP)]
+    pub command: Vec<OsString>,
+}
+
+/// `auto`, or one tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierChoice(pub Option<Tier>);
+
+fn tier_parser() -> impl clap::builder::TypedValueParser<Value = TierChoice> {
+    let names = ["auto"]
+        .into_iter()
+        .chain(Tier::ALL.iter().map(|tier| tier.name()));
+    clap::builder::TypedValueParser::map(
+        clap::builder::PossibleValuesParser::new(names),
+        |name: String| TierChoice(Tier::from_name(&name)),
+    )
+}

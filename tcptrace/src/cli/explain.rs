@@ -1,0 +1,187 @@
+//! `tcptrace explain`: advice as text of at most 80 columns.
+
+use clap::error::ErrorKind;
+
+use super::args::ExplainArgs;
+use super::exit::Exit;
+use crate::interpret::advice::{self, Advice};
+use crate::model::Kind;
+
+const COLUMNS: usize = 80;
+
+/// Prints one topic, or the list of all.
+pub fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
+    match &args.topic {
+        None => super::print(list().as_bytes()),
+        Some(topic) => match find(topic) {
+            Ok(found) => super::print(text(found).as_bytes()),
+            Err(why) => {
+                let error = super::usage_error("explain", ErrorKind::InvalidValue, &why);
+                Ok(super::parse_failed(&error))
+            }
+        },
+    }
+}
+
+fn find(topic: &str) -> Result<&'static Advice, String> {
+    let normal = topic.replace('-', "_");
+    let (kind_name, cause) = match normal.split_once('/') {
+        Some((kind, cause)) => (kind, Some(cause)),
+        None => (normal.as_str(), None),
+    };
+    let Some(kind) = Kind::from_name(kind_name) else {
+        return Err(unknown_kind(kind_name));
+    };
+    advice::find(kind, cause).ok_or_else(|| {
+        let causes = causes(kind).collect::<Vec<_>>().join(", ");
+        let causes = if causes.is_empty() {
+            "none".to_owned()
+        } else {
+            causes
+        };
+        format!(
+            "{kind} has no cause `{}`; it has: {causes}",
+            cause.unwrap_or_default()
+        )
+    })
+}
+
+fn unknown_kind(name: &str) -> String {
+    let kinds = Kind::ALL
+        .iter()
+        .map(|kind| kind.name())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let bearing = advice::all()
+        .filter(|advice| advice.cause == Some(name))
+        .map(topic);
+    let bearing = bearing.collect::<Vec<_>>();
+    if bearing.is_empty() {
+        format!("`{name}` is no kind of incident; the kinds are: {kinds}")
+    } else {
+        format!(
+            "`{name}` is a cause, write its kind too: {}",
+            bearing.join(" or ")
+        )
+    }
+}
+
+fn causes(kind: Kind) -> impl Iterator<Item = &'static str> {
+    advice::all()
+        .filter(move |advice| advice.kind == kind)
+        .filter_map(|advice| advice.cause)
+}
+
+fn topic(advice: &Advice) -> String {
+    match advice.cause {
+        Some(cause) => format!("{}/{cause}", advice.kind),
+        None => advice.kind.to_string(),
+    }
+}
+
+fn list() -> String {
+    let mut out = String::from("Topics of tcptrace explain:\n");
+    for advice in advice::all() {
+        if advice.cause.is_none() {
+            out.push('\n');
+        }
+        out.push_str(&topic(advice));
+        out.push('\n');
+        wrap(&mut out, "    ", "    ", advice.line);
+    }
+    out
+}
+
+fn text(advice: &Advice) -> String {
+    let mut out = topic(advice);
+    out.push_str("\n\n");
+    wrap(&mut out, "", "", advice.line);
+    out.push('\n');
+    wrap(&mut out, "", "", advice.meaning);
+    if !advice.confirm.is_empty() {
+        out.push_str("\nConfirm\n");
+        for (command, says) in advice.confirm {
+            out.push_str(&format!("  {command}\n"));
+            wrap(&mut out, "      ", "      ", says);
+        }
+    }
+    for (heading, items) in [("Fix", advice.fix), ("Pitfalls", advice.pitfalls)] {
+        if !items.is_empty() {
+            out.push_str(&format!("\n{heading}\n"));
+            for item in items {
+                wrap(&mut out, "  - ", "    ", item);
+            }
+        }
+    }
+    let causes: Vec<_> = causes(advice.kind).collect();
+    if advice.cause.is_none() && !causes.is_empty() {
+        out.push_str("\nMore\n");
+        wrap(
+            &mut out,
+            "  ",
+            "  ",
+            &format!("tcptrace explain {}/CAUSE, with one of:", advice.kind),
+        );
+        wrap(&mut out, "  ", "  ", &causes.join(", "));
+    }
+    out
+}
+
+/// Appends lines of at most [`COLUMNS`], broken at spaces.
+fn wrap(out: &mut String, first: &str, next: &str, text: &str) {
+    let mut line = first.to_owned();
+    let mut is_empty = true;
+    for word in text.split_whitespace() {
+        if !is_empty && line.len() + 1 + word.len() > COLUMNS {
+            out.push_str(&line);
+            out.push('\n');
+            next.clone_into(&mut line);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    out.push_str(&line);
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_fits_eighty_columns() {
+        let texts = advice::all().map(text).chain([list()]);
+        for line in texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()) {
+            assert!(line.chars().count() <= COLUMNS, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_topic_in_the_list_can_be_asked_for() {
+        for advice in advice::all() {
+            assert!(find(&topic(advice)).is_ok(), "{}", topic(advice));
+        }
+        assert!(find("rst-sent/linger-zero").is_ok());
+    }
+
+    #[test]
+    fn an_unknown_topic_is_answered_by_what_there_is() {
+        assert!(
+            find("linger_zero")
+                .unwrap_err()
+                .contains("rst_sent/linger_zero")
+        );
+        assert!(find("nonsense").unwrap_err().contains("accept_drop"));
+        assert!(
+            find("rst_sent/nonsense")
+                .unwrap_err()
+                .contains("keepalive_timeout")
+        );
+        assert!(find("state/x").unwrap_err().contains("none"));
+        assert!(find("rst_sent/").unwrap_err().contains("no cause"));
+    }
+}

@@ -1,0 +1,186 @@
+//! `tcptrace man`: the manual page, from the same definition as the help.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use super::args::{Cli, EXAMPLES};
+use super::exit::{self, Exit};
+use crate::interpret::advice;
+use crate::sink::text::LEGEND;
+
+/// Columns of a text line.
+const TEXT_FIELDS: &[(&str, &str)] = &[
+    (
+        "TIME",
+        "when it happened in the kernel, not when it was read",
+    ),
+    ("KIND", "what happened; tcptrace explain KIND says more"),
+    (
+        "PID, COMM",
+        "the owner of the socket: process id and name of its main thread",
+    ),
+    (
+        "LOCAL > REMOTE",
+        "the connection; IPv6 addresses in brackets",
+    ),
+    ("DETAIL", "the most telling first; --wide prints all"),
+];
+
+const OVERHEAD: &[&str] = &[
+    "The programs run where the kernel reports state changes, resets, retransmissions, drops and \
+     timers. What is left out by --only, --except, --port, --netns, -4 or -6 is dropped in the \
+     kernel wherever it is certain there, before anything is written to the ring.",
+    "The cost grows with connections opened and closed per second, not with bytes. The kinds state \
+     and close cost most, since they report every connection; they are off unless asked for.",
+    "If losses are told, choose fewer kinds or a bigger --ring-size; --rate-limit saves output only.",
+];
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "NO_COLOR",
+        "set and not empty: no colour, unless --color always",
+    ),
+    ("TERM", "dumb: no colour, unless --color always"),
+    ("TZ", "the time zone of --time local"),
+];
+
+/// Prints it.
+pub fn run() -> anyhow::Result<Exit> {
+    super::print(&page()?)
+}
+
+fn page() -> io::Result<Vec<u8>> {
+    let mut whole = Cli::command();
+    whole.build();
+    let watch = whole.find_subcommand("watch").cloned().unwrap_or_default();
+    let subcommands: Vec<_> = whole
+        .get_subcommands()
+        .map(|command| (command.get_name().to_owned(), said(command.get_about())))
+        .collect();
+    let whole = Man::new(whole);
+    let mut out = Vec::new();
+    whole.render_title(&mut out)?;
+    whole.render_name_section(&mut out)?;
+    whole.render_synopsis_section(&mut out)?;
+    section(&mut out, "DESCRIPTION")?;
+    paragraph(
+        &mut out,
+        "tcptrace watches the TCP of a Linux host through eBPF and prints one line per incident, \
+         with the process that owns the socket. A PID is always the owner: who opened, accepted or \
+         listens, never whoever was on the CPU.",
+    )?;
+    section(&mut out, "EXAMPLES")?;
+    for (line, says) in EXAMPLES {
+        tagged(&mut out, line, says)?;
+    }
+    section(&mut out, "SUBCOMMANDS")?;
+    for (name, says) in &subcommands {
+        tagged(&mut out, name, says)?;
+    }
+    let mut options = Vec::new();
+    Man::new(watch).render_options_section(&mut options)?;
+    let options =
+        String::from_utf8_lossy(&options).replacen(".SH OPTIONS", ".SH OPTIONS OF WATCH", 1);
+    out.write_all(options.as_bytes())?;
+    fields(&mut out)?;
+    section(&mut out, "OVERHEAD")?;
+    for text in OVERHEAD {
+        paragraph(&mut out, text)?;
+    }
+    section(&mut out, "EXIT STATUS")?;
+    for (code, says) in exit::TABLE {
+        tagged(&mut out, code, says)?;
+    }
+    section(&mut out, "ENVIRONMENT")?;
+    for (name, says) in ENVIRONMENT {
+        tagged(&mut out, name, says)?;
+    }
+    section(&mut out, "SEE ALSO")?;
+    paragraph(&mut out, "ss(8), nstat(8), tcp(7), bpf(2)")?;
+    Ok(out)
+}
+
+fn said(about: Option<&clap::builder::StyledStr>) -> String {
+    about.map(ToString::to_string).unwrap_or_default()
+}
+
+fn fields(out: &mut Vec<u8>) -> io::Result<()> {
+    section(out, "FIELDS")?;
+    for (name, says) in TEXT_FIELDS {
+        tagged(out, name, says)?;
+    }
+    paragraph(out, "Marks in a line:")?;
+    writeln!(out, ".nf")?;
+    for line in LEGEND.lines() {
+        writeln!(out, "{}", escaped(line))?;
+    }
+    writeln!(out, ".fi")?;
+    paragraph(out, "The kinds:")?;
+    for advice in advice::all().filter(|advice| advice.cause.is_none()) {
+        tagged(out, advice.kind.name(), advice.line)?;
+    }
+    paragraph(
+        out,
+        "The fields of --json are those of the schema: tcptrace schema.",
+    )
+}
+
+fn section(out: &mut Vec<u8>, name: &str) -> io::Result<()> {
+    writeln!(out, ".SH {name}")
+}
+
+fn paragraph(out: &mut Vec<u8>, text: &str) -> io::Result<()> {
+    writeln!(out, ".PP\n{}", escaped(text))
+}
+
+fn tagged(out: &mut Vec<u8>, tag: &str, text: &str) -> io::Result<()> {
+    writeln!(out, ".TP\n\\fB{}\\fR\n{}", escaped(tag), escaped(text))
+}
+
+/// Text that roff takes literally: no escapes, no requests, dashes that can be copied.
+fn escaped(text: &str) -> String {
+    let text = text
+        .replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('…', "\\[u2026]");
+    if text.starts_with(['.', '\'']) {
+        format!("\\&{text}")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_every_section_and_the_options_of_watch() {
+        let page = String::from_utf8(page().unwrap()).unwrap();
+        for name in [
+            "NAME",
+            "SYNOPSIS",
+            "EXAMPLES",
+            "SUBCOMMANDS",
+            "OPTIONS OF WATCH",
+            "FIELDS",
+            "OVERHEAD",
+            "EXIT STATUS",
+            "ENVIRONMENT",
+        ] {
+            assert!(
+                page.contains(&format!(".SH {name}")) || page.contains(&format!(".SH \"{name}\"")),
+                "{name}"
+            );
+        }
+        assert!(page.contains("\\-\\-rate\\-limit"));
+    }
+
+    #[test]
+    fn text_cannot_become_a_request() {
+        assert_eq!(escaped(".TH x"), "\\&.TH x");
+        assert_eq!(escaped("a\\b --c"), "a\\eb \\-\\-c");
+    }
+}

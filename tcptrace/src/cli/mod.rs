@@ -1,0 +1,97 @@
+//! The command line: words to a typed plan, a plan to what runs it, the result to an exit code.
+//!
+//! Nothing here panics over a closed stream: a closed stdout ends quietly with 0.
+
+pub mod args;
+pub mod completions;
+pub mod doctor;
+pub mod exit;
+pub mod explain;
+pub mod filter_args;
+pub mod man;
+pub mod output;
+pub mod plan;
+pub mod schema;
+pub mod values;
+pub mod watch;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command, WatchArgs};
+use exit::Exit;
+use plan::WatchPlan;
+
+/// Parses, runs, and says what to return. Errors are told on stderr.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => return parse_failed(&error),
+    };
+    let ended = match cli.command {
+        Command::Watch(args) => return watch(*args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Schema => schema::run(),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Man => man::run(),
+    };
+    finish(ended)
+}
+
+fn watch(args: WatchArgs) -> Exit {
+    match WatchPlan::new(args) {
+        Ok(plan) => finish(watch::run(plan)),
+        Err(error) => parse_failed(&usage_error("watch", ErrorKind::ArgumentConflict, &error)),
+    }
+}
+
+/// An error of a subcommand's words, told as clap tells its own.
+fn usage_error(subcommand: &str, kind: ErrorKind, why: &dyn std::fmt::Display) -> clap::Error {
+    let mut whole = Cli::command();
+    whole.build();
+    match whole.find_subcommand_mut(subcommand) {
+        Some(command) => command.error(kind, why),
+        None => whole.error(kind, why),
+    }
+}
+
+/// `--help` and `--version` arrive here too: they go to stdout and are no failure.
+fn parse_failed(error: &clap::Error) -> Exit {
+    let printed = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        finish(printed.map(|()| Exit::Done).map_err(anyhow::Error::from))
+    }
+}
+
+fn finish(ended: anyhow::Result<Exit>) -> Exit {
+    match ended {
+        Ok(exit) => exit,
+        Err(error) if is_closed_pipe(&error) => Exit::Done,
+        Err(error) => {
+            // Nobody is left to be told when stderr is closed too.
+            drop(writeln!(io::stderr(), "tcptrace: {error:#}"));
+            Exit::Failure
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Writes a finished text to stdout.
+fn print(text: &[u8]) -> anyhow::Result<Exit> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text)?;
+    stdout.flush()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,168 @@
+//! From an incident to what it means, how to confirm it and how to fix it.
+//!
+//! Texts are knowledge as data, one file per family; showing them is somebody else's business. A
+//! test holds that every kind and every cause of the model has its text.
+
+mod queues;
+mod reset_causes;
+mod resets;
+mod sending;
+mod times;
+
+use crate::model::incident::{DropOutcome, What};
+use crate::model::{Incident, Kind};
+
+/// What is known about one kind, or one cause of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Advice {
+    /// The kind.
+    pub kind: Kind,
+    /// Its cause, outcome, type or phase, as named in the NDJSON contract; `None`: the kind itself.
+    pub cause: Option<&'static str>,
+    /// The whole in one sentence.
+    pub line: &'static str,
+    /// What happened, and what each side notices of it.
+    pub meaning: &'static str,
+    /// Commands, and what in their output confirms it.
+    pub confirm: &'static [(&'static str, &'static str)],
+    /// What to change, the best first.
+    pub fix: &'static [&'static str],
+    /// What misleads.
+    pub pitfalls: &'static [&'static str],
+}
+
+const FAMILIES: &[&[Advice]] = &[
+    resets::ADVICE,
+    reset_causes::ADVICE,
+    queues::ADVICE,
+    sending::ADVICE,
+    times::ADVICE,
+];
+
+/// Everything, kind by kind: each kind itself before its causes.
+pub fn all() -> impl Iterator<Item = &'static Advice> {
+    Kind::ALL.iter().flat_map(|&kind| {
+        let of_kind = || {
+            FAMILIES
+                .iter()
+                .copied()
+                .flatten()
+                .filter(move |advice| advice.kind == kind)
+        };
+        let itself = of_kind().filter(|advice| advice.cause.is_none());
+        itself.chain(of_kind().filter(|advice| advice.cause.is_some()))
+    })
+}
+
+/// The advice on a kind, or on one cause of it; `None` for a cause the kind does not have.
+pub fn find(kind: Kind, cause: Option<&str>) -> Option<&'static Advice> {
+    FAMILIES
+        .iter()
+        .copied()
+        .flatten()
+        .find(|advice| advice.kind == kind && advice.cause == cause)
+}
+
+/// The cause advice is filed under; `None`: only the kind is known.
+pub fn cause(incident: &Incident) -> Option<&'static str> {
+    match &incident.what {
+        What::RstSent { cause, .. } => Some(cause.name()),
+        What::RstReceived { meaning } => Some(meaning.name()),
+        What::LingerClose { outcome, .. } => Some(outcome.name()),
+        What::AcceptDrop {
+            outcome: Some(DropOutcome::Reset),
+            ..
+        } => Some("reset"),
+        What::AcceptDrop { step, .. } => step.map(super::super::model::incident::Step::name),
+        What::SynDrop { outcome, .. } => outcome.map(DropOutcome::name),
+        What::Retransmit { kind, .. } => Some(kind.name()),
+        What::TimeWait { phase, .. } => Some(phase.name()),
+        What::PawsDrop { place, .. } => Some(place.name()),
+        What::State { .. } => None,
+        What::Close { how, .. } => how.map(super::super::model::incident::CloseHow::name),
+    }
+}
+
+/// The incident in one sentence; `None` for ordinary life, which needs no advice.
+pub fn one_line(incident: &Incident) -> Option<&'static str> {
+    use crate::model::incident::{CloseHow, TimeWaitPhase};
+    match &incident.what {
+        What::State { .. }
+        | What::Close {
+            how: None | Some(CloseHow::Fin),
+            ..
+        }
+        | What::TimeWait {
+            phase: TimeWaitPhase::Enter | TimeWaitPhase::Reuse | TimeWaitPhase::Expire,
+            ..
+        } => None,
+        _ => find(incident.kind(), cause(incident)).map(|advice| advice.line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::incident::{
+        CloseHow, LingerOutcome, PawsWhere, ResetCause, ResetMeaning, RetransmitType, Step,
+        TimeWaitPhase,
+    };
+
+    fn causes(kind: Kind) -> Vec<&'static str> {
+        macro_rules! names {
+            ($of:ident) => {
+                $of::ALL.iter().map(|value| value.name()).collect()
+            };
+        }
+        match kind {
+            Kind::State => Vec::new(),
+            Kind::RstSent => names!(ResetCause),
+            Kind::RstReceived => names!(ResetMeaning),
+            Kind::LingerClose => names!(LingerOutcome),
+            Kind::AcceptDrop => Step::ALL
+                .iter()
+                .map(|step| step.name())
+                .chain(["reset"])
+                .collect(),
+            Kind::SynDrop => vec!["dropped", "cookie"],
+            Kind::Retransmit => names!(RetransmitType),
+            Kind::TimeWait => names!(TimeWaitPhase),
+            Kind::PawsDrop => names!(PawsWhere),
+            Kind::Close => names!(CloseHow),
+        }
+    }
+
+    #[test]
+    fn every_kind_and_every_cause_is_explained_once() {
+        for &kind in Kind::ALL {
+            let filed: Vec<_> = all()
+                .filter(|advice| advice.kind == kind)
+                .map(|advice| advice.cause)
+                .collect();
+            let mut wanted = vec![None];
+            wanted.extend(causes(kind).into_iter().map(Some));
+            assert_eq!(filed.len(), wanted.len(), "{kind}: {filed:?}");
+            for cause in wanted {
+                assert!(filed.contains(&cause), "{kind}/{cause:?}");
+                assert!(find(kind, cause).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn every_text_is_whole_sentences() {
+        for advice in all() {
+            let topic = (advice.kind, advice.cause);
+            assert!(advice.line.len() <= 100, "{topic:?}: line too long");
+            let says = advice.confirm.iter().map(|(_, says)| *says);
+            let texts = [advice.line, advice.meaning].into_iter().chain(says);
+            for text in texts
+                .chain(advice.fix.iter().copied())
+                .chain(advice.pitfalls.iter().copied())
+            {
+                assert!(text.ends_with('.'), "{topic:?}: {text}");
+                assert!(text.is_ascii() && !text.contains("  "), "{topic:?}: {text}");
+            }
+        }
+    }
+}

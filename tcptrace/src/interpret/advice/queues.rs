@@ -1,0 +1,152 @@
+//! Connections refused because a queue of a listener was full.
+
+use super::Advice;
+use crate::model::Kind;
+
+const SS: (&str, &str) = (
+    "ss -ltn",
+    "Recv-Q (waiting to be accepted) above Send-Q (limit) at that listener; N+1 fit in N.",
+);
+
+pub(super) const ADVICE: &[Advice] = &[
+    Advice {
+        kind: Kind::AcceptDrop,
+        cause: None,
+        line: "A listener's accept queue was full: the process does not accept fast enough.",
+        meaning: "Finished handshakes wait in the accept queue until the process calls accept(). Its \
+                  limit is the smaller of what listen() was given and net.core.somaxconn; by= says \
+                  which one binds. When it is full, new clients are refused.",
+        confirm: &[
+            SS,
+            (
+                "nstat -az TcpExtListenOverflows TcpExtListenDrops",
+                "Both rise with each refusal, for all listeners of the namespace together.",
+            ),
+            (
+                "sysctl net.core.somaxconn net.ipv4.tcp_abort_on_overflow",
+                "The limits in force.",
+            ),
+        ],
+        fix: &[
+            "Find why accept() is not called: blocked or busy threads, a full worker pool, a limit \
+             of open files. A longer queue only buys time.",
+            "Raise the smaller limit, or both when they are equal: the backlog in the program's \
+             configuration and net.core.somaxconn.",
+            "Spread the load over several listeners with SO_REUSEPORT.",
+        ],
+        pitfalls: &[
+            "A raised somaxconn takes effect only when the program calls listen() again: restart it.",
+            "The drop counter of a listener (ss -ltm, d) also counts socket filter drops and rises \
+             by 2 per refused ACK, so it is not the number of refused clients.",
+            "One client that retries makes many refusals: count clients, not lines.",
+        ],
+    },
+    Advice {
+        kind: Kind::AcceptDrop,
+        cause: Some("syn"),
+        line: "A SYN was dropped because the accept queue was full; the client will retry.",
+        meaning: "The client hears nothing and sends the SYN again after 1 s, then 3 s, 7 s and so \
+                  on. Users see connects that take whole seconds, or time out.",
+        confirm: &[
+            SS,
+            (
+                "tcptrace watch --only retransmit",
+                "On the client: retransmits of type syn to that port.",
+            ),
+        ],
+        fix: &["See tcptrace explain accept_drop."],
+        pitfalls: &[
+            "No packet drop is reported by the kernel for this; tools that watch kfree_skb miss it.",
+            "tcp_abort_on_overflow does not act here.",
+        ],
+    },
+    Advice {
+        kind: Kind::AcceptDrop,
+        cause: Some("ack"),
+        line: "The ACK that completes a handshake was dropped because the accept queue was full.",
+        meaning: "The client believes it is connected and may send its request, which is not \
+                  acknowledged. The handshake goes on once there is room; otherwise the client waits \
+                  until its own timeout.",
+        confirm: &[
+            SS,
+            (
+                "ss -tn state syn-recv",
+                "Half-open connections that stay although the client answered.",
+            ),
+        ],
+        fix: &["See tcptrace explain accept_drop."],
+        pitfalls: &["Each retransmission of client or server is refused again and counts again."],
+    },
+    Advice {
+        kind: Kind::AcceptDrop,
+        cause: Some("reset"),
+        line: "The accept queue was full and tcp_abort_on_overflow=1 reset the client.",
+        meaning: "The client's connect() had succeeded; its first read or write fails with \
+                  ECONNRESET.",
+        confirm: &[
+            ("sysctl net.ipv4.tcp_abort_on_overflow", "It is 1."),
+            ("nstat -az TcpExtEmbryonicRsts", "It rises with it."),
+        ],
+        fix: &[
+            "Set net.ipv4.tcp_abort_on_overflow=0 unless clients fail over quickly on a RST.",
+            "See tcptrace explain accept_drop for the queue itself.",
+        ],
+        pitfalls: &["A SYN is dropped silently with this setting too: it acts only at the ACK."],
+    },
+    Advice {
+        kind: Kind::SynDrop,
+        cause: None,
+        line: "A listener's SYN queue was full: too many half-open connections.",
+        meaning: "Handshakes wait in the SYN queue for the client's ACK. It is full because SYNs \
+                  come faster than ACKs: a flood, a lossy path, or a very short backlog, which \
+                  limits this queue too.",
+        confirm: &[
+            (
+                "nstat -az TcpExtTCPReqQFullDrop TcpExtTCPReqQFullDoCookies",
+                "The first rises for a drop, the second for a cookie.",
+            ),
+            (
+                "ss -tn state syn-recv | wc -l",
+                "How many are half open now.",
+            ),
+            (
+                "sysctl net.ipv4.tcp_syncookies net.ipv4.tcp_max_syn_backlog",
+                "The limits in force.",
+            ),
+        ],
+        fix: &[
+            "Keep net.ipv4.tcp_syncookies=1.",
+            "Raise the listener's backlog and net.core.somaxconn.",
+        ],
+        pitfalls: &["ListenOverflows does not rise: it is about the accept queue only."],
+    },
+    Advice {
+        kind: Kind::SynDrop,
+        cause: Some("dropped"),
+        line: "A SYN was dropped because the SYN queue was full and SYN cookies are off.",
+        meaning: "The client hears nothing and retries after 1 s, 3 s, 7 s.",
+        confirm: &[(
+            "nstat -az TcpExtTCPReqQFullDrop TcpExtListenDrops",
+            "Both rise with it.",
+        )],
+        fix: &["Set net.ipv4.tcp_syncookies=1, or raise the backlog."],
+        pitfalls: &[],
+    },
+    Advice {
+        kind: Kind::SynDrop,
+        cause: Some("cookie"),
+        line: "The SYN queue was full; the SYN was answered by a cookie, so nobody was refused.",
+        meaning: "The server keeps nothing and rebuilds the connection from the client's ACK. \
+                  Without TCP timestamps such a connection has neither window scaling nor SACK and \
+                  may be slow.",
+        confirm: &[(
+            "nstat -az TcpExtTCPReqQFullDoCookies TcpExtSyncookiesSent",
+            "Both rise with it.",
+        )],
+        fix: &["If it is honest load, raise the backlog and net.core.somaxconn."],
+        pitfalls: &[
+            "The kernel's message about possible SYN flooding comes once per listener and says \
+             nothing about intent.",
+        ],
+    },
+];

@@ -1,0 +1,281 @@
+//! From an incident to "show it or not", by what the user asked for.
+//!
+//! Conditions combine with AND, the values of one condition with OR; an empty list asks nothing.
+//! What is not known never matches: an incident without an owner passes no `--pid`.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use crate::model::{Endpoint, Family, Flow, Incident, KindSet, Process};
+
+use super::cidr::Cidr;
+
+/// What an incident must be like to be shown.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Of these kinds.
+    pub kinds: KindSet,
+    /// Owned by one of these processes (descendants already added).
+    pub pids: HashSet<u32>,
+    /// Owned by a process of one of these names.
+    pub comms: Vec<String>,
+    /// One of these ports at either end.
+    pub ports: Vec<u16>,
+    /// One of these local ports.
+    pub lports: Vec<u16>,
+    /// One of these remote ports.
+    pub rports: Vec<u16>,
+    /// Either address in one of these networks.
+    pub addrs: Vec<Cidr>,
+    /// The local address in one of these networks.
+    pub laddrs: Vec<Cidr>,
+    /// The remote address in one of these networks.
+    pub raddrs: Vec<Cidr>,
+    /// Addresses of this family. By address, not by socket: IPv4 over an IPv6 socket is IPv4.
+    pub family: Option<Family>,
+    /// In one of these network namespaces.
+    pub netns: Vec<u32>,
+    /// Owned by a process in or below one of these cgroups; paths as in [`cgroup_path`].
+    pub cgroups: Vec<String>,
+}
+
+impl Filter {
+    /// Asks for these kinds and nothing else.
+    pub fn of_kinds(kinds: KindSet) -> Self {
+        Self {
+            kinds,
+            pids: HashSet::new(),
+            comms: Vec::new(),
+            ports: Vec::new(),
+            lports: Vec::new(),
+            rports: Vec::new(),
+            addrs: Vec::new(),
+            laddrs: Vec::new(),
+            raddrs: Vec::new(),
+            family: None,
+            netns: Vec::new(),
+            cgroups: Vec::new(),
+        }
+    }
+
+    /// Whether the incident is to be shown.
+    pub fn accepts(&self, incident: &Incident) -> bool {
+        self.kinds.contains(incident.kind())
+            && self.accepts_flow(&incident.flow)
+            && self.accepts_owner(incident.owner.as_ref().map(|owner| &*owner.process))
+    }
+
+    fn accepts_flow(&self, flow: &Flow) -> bool {
+        let (local, remote) = (flow.local, flow.remote);
+        let port_in =
+            |ports: &[u16], end: Option<Endpoint>| end.is_some_and(|end| ports.contains(&end.port));
+        let addr_in = |networks: &[Cidr], end: Option<Endpoint>| {
+            end.is_some_and(|end| networks.iter().any(|network| network.contains(end.addr)))
+        };
+        (self.ports.is_empty() || port_in(&self.ports, local) || port_in(&self.ports, remote))
+            && (self.lports.is_empty() || port_in(&self.lports, local))
+            && (self.rports.is_empty() || port_in(&self.rports, remote))
+            && (self.addrs.is_empty()
+                || addr_in(&self.addrs, local)
+                || addr_in(&self.addrs, remote))
+            && (self.laddrs.is_empty() || addr_in(&self.laddrs, local))
+            && (self.raddrs.is_empty() || addr_in(&self.raddrs, remote))
+            && self.family.is_none_or(|family| family == spoken(flow))
+            && (self.netns.is_empty()
+                || flow.netns.is_some_and(|inode| self.netns.contains(&inode)))
+    }
+
+    fn accepts_owner(&self, process: Option<&Process>) -> bool {
+        if self.pids.is_empty() && self.comms.is_empty() && self.cgroups.is_empty() {
+            return true;
+        }
+        let Some(process) = process else {
+            return false;
+        };
+        (self.pids.is_empty() || self.pids.contains(&process.pid))
+            && (self.comms.is_empty() || self.comms.contains(&process.comm))
+            && (self.cgroups.is_empty()
+                || process.cgroup.as_deref().is_some_and(|path| {
+                    self.cgroups
+                        .iter()
+                        .any(|parent| is_in_or_below(path, parent))
+                }))
+    }
+}
+
+/// The family on the wire. The remote end decides: a listener on `[::]` may talk to an IPv4 client.
+fn spoken(flow: &Flow) -> Family {
+    match flow.remote.or(flow.local).map(|end| end.addr) {
+        Some(IpAddr::V4(_)) => Family::Inet,
+        Some(IpAddr::V6(_)) => Family::Inet6,
+        None => flow.family,
+    }
+}
+
+/// A cgroup path as processes bear it: without the mount point, with a slash in front and none at
+/// the end.
+pub fn cgroup_path(given: &str) -> String {
+    let below_mount = given
+        .strip_prefix("/sys/fs/cgroup")
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        .unwrap_or(given);
+    format!("/{}", below_mount.trim_matches('/'))
+}
+
+fn is_in_or_below(path: &str, parent: &str) -> bool {
+    parent == "/"
+        || path
+            .strip_prefix(parent)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::incident::ResetMeaning;
+    use crate::model::{Basis, Evidence, Kind, Owner, What};
+
+    fn end(text: &str) -> Option<Endpoint> {
+        let addr: std::net::SocketAddr = text.parse().unwrap();
+        Some(Endpoint {
+            addr: addr.ip(),
+            port: addr.port(),
+        })
+    }
+
+    fn incident() -> Incident {
+        let process = Process {
+            pid: 42,
+            start_ticks: Some(7),
+            comm: "nginx".into(),
+            exe: None,
+            uid: None,
+            cgroup: Some("/system.slice/nginx.service".into()),
+            container: None,
+        };
+        Incident {
+            boot_ns: 0,
+            flow: Flow {
+                family: Family::Inet6,
+                local: end("10.0.0.1:80"),
+                remote: end("192.168.7.9:40000"),
+                netns: Some(99),
+                cookie: None,
+            },
+            state: None,
+            owner: Some(Owner {
+                process: Arc::new(process),
+                basis: Basis::Task,
+                shared_by: None,
+                tid: None,
+            }),
+            hook: "test",
+            evidence: Evidence::Seen,
+            what: What::RstReceived {
+                meaning: ResetMeaning::Reset,
+            },
+        }
+    }
+
+    fn shown(change: impl FnOnce(&mut Filter)) -> bool {
+        let mut filter = Filter::of_kinds(KindSet::ALL);
+        change(&mut filter);
+        filter.accepts(&incident())
+    }
+
+    fn net(text: &str) -> Vec<Cidr> {
+        vec![text.parse().unwrap()]
+    }
+
+    #[test]
+    fn a_kind_that_was_not_asked_for_is_left_out() {
+        assert!(shown(|_| ()));
+        assert!(!shown(|f| f.kinds = KindSet::ALL.without(Kind::RstReceived)));
+    }
+
+    #[test]
+    fn a_port_matches_at_either_end_and_a_side_only_at_its_own() {
+        assert!(shown(|f| f.ports = vec![80]));
+        assert!(shown(|f| f.ports = vec![1, 40000]));
+        assert!(!shown(|f| f.ports = vec![81]));
+        assert!(shown(|f| f.lports = vec![80]) && !shown(|f| f.lports = vec![40000]));
+        assert!(shown(|f| f.rports = vec![40000]) && !shown(|f| f.rports = vec![80]));
+    }
+
+    #[test]
+    fn conditions_combine_with_and() {
+        assert!(!shown(|f| {
+            f.ports = vec![80];
+            f.comms = vec!["apache".into()];
+        }));
+    }
+
+    #[test]
+    fn an_ipv4_network_matches_a_mapped_address_by_side() {
+        assert!(shown(|f| f.addrs = net("192.168.0.0/16")));
+        assert!(shown(|f| f.raddrs = net("192.168.0.0/16")));
+        assert!(!shown(|f| f.laddrs = net("192.168.0.0/16")));
+    }
+
+    #[test]
+    fn the_family_is_judged_by_address_not_by_socket() {
+        assert!(shown(|f| f.family = Some(Family::Inet)));
+        assert!(!shown(|f| f.family = Some(Family::Inet6)));
+    }
+
+    #[test]
+    fn the_family_of_a_dual_stack_listener_is_its_clients() {
+        let mut filter = Filter::of_kinds(KindSet::ALL);
+        filter.family = Some(Family::Inet);
+        let mut incident = incident();
+        incident.flow.local = end("[::]:80");
+        assert!(filter.accepts(&incident));
+        incident.flow.remote = None;
+        assert!(!filter.accepts(&incident));
+    }
+
+    #[test]
+    fn an_unknown_owner_passes_no_owner_filter() {
+        let mut incident = incident();
+        incident.owner = None;
+        for change in [
+            |f: &mut Filter| f.pids = HashSet::from([42]),
+            |f: &mut Filter| f.comms = vec!["nginx".into()],
+            |f: &mut Filter| f.cgroups = vec!["/".into()],
+        ] {
+            let mut filter = Filter::of_kinds(KindSet::ALL);
+            change(&mut filter);
+            assert!(!filter.accepts(&incident));
+        }
+    }
+
+    #[test]
+    fn an_unknown_namespace_or_end_passes_no_such_filter() {
+        let mut incident = incident();
+        incident.flow.netns = None;
+        incident.flow.remote = None;
+        let mut by_netns = Filter::of_kinds(KindSet::ALL);
+        by_netns.netns = vec![99];
+        assert!(!by_netns.accepts(&incident));
+        let mut by_end = Filter::of_kinds(KindSet::ALL);
+        by_end.raddrs = net("0.0.0.0/0");
+        assert!(!by_end.accepts(&incident));
+    }
+
+    #[test]
+    fn a_cgroup_matches_whole_path_components() {
+        for given in [
+            "/system.slice",
+            "/sys/fs/cgroup/system.slice/",
+            "system.slice",
+            "/",
+        ] {
+            assert!(shown(|f| f.cgroups = vec![cgroup_path(given)]), "{given}");
+        }
+        assert!(!shown(|f| f.cgroups = vec![cgroup_path("/system.sli")]));
+        assert_eq!(cgroup_path("/sys/fs/cgroup"), "/");
+        assert_eq!(cgroup_path("/sys/fs/cgroupish"), "/sys/fs/cgroupish");
+    }
+}

@@ -1,0 +1,82 @@
+//! From incidents to bytes for people and programs.
+//!
+//! Every sink fills a buffer and writes it out when flushed, one write per batch; the caller decides
+//! when a batch ends. A sink never interprets: what it prints is in the model. A write that fails is
+//! an `Err`, a closed pipe too (`BrokenPipe`); what was buffered is then gone.
+
+pub mod color;
+pub mod json;
+mod out;
+mod put;
+pub mod sanitize;
+pub mod schema;
+pub mod stamp;
+pub mod talk;
+pub mod text;
+
+use std::io;
+
+use crate::model::Incident;
+use crate::model::loss::Loss;
+use crate::model::summary::Summary;
+
+pub use json::JsonSink;
+pub use stamp::TimeStyle;
+pub use talk::Talk;
+pub use text::TextSink;
+
+/// Where the findings of a run go.
+pub trait Sink {
+    /// One finding.
+    fn incident(&mut self, incident: &Incident) -> io::Result<()>;
+    /// Something was lost, as known at that moment of the boot clock.
+    fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()>;
+    /// The last word of the run.
+    fn summary(&mut self, summary: &Summary) -> io::Result<()>;
+    /// Writes out what is buffered; ends a batch.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+/// Several sinks as one. All are served even when one fails; the first error is returned.
+#[derive(Default)]
+pub struct Fan {
+    sinks: Vec<Box<dyn Sink + Send>>,
+}
+
+impl Fan {
+    /// With one sink more.
+    #[must_use]
+    pub fn with(mut self, sink: impl Sink + Send + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    fn each(&mut self, mut serve: impl FnMut(&mut dyn Sink) -> io::Result<()>) -> io::Result<()> {
+        let mut first_error = Ok(());
+        for sink in &mut self.sinks {
+            let served = serve(sink.as_mut());
+            if first_error.is_ok() {
+                first_error = served;
+            }
+        }
+        first_error
+    }
+}
+
+impl Sink for Fan {
+    fn incident(&mut self, incident: &Incident) -> io::Result<()> {
+        self.each(|sink| sink.incident(incident))
+    }
+
+    fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()> {
+        self.each(|sink| sink.loss(loss, boot_ns))
+    }
+
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        self.each(|sink| sink.summary(summary))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.each(|sink| sink.flush())
+    }
+}

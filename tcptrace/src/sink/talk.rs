@@ -1,0 +1,234 @@
+//! What is said beside the data, on stderr: losses while running and the summary after it.
+
+use std::io::{self, Write};
+
+use super::Sink;
+use super::color::{END, Severity};
+use super::out::Out;
+use super::put;
+use super::sanitize;
+use crate::model::loss::{Loss, LossPlace, Tally};
+use crate::model::summary::{OwnerCount, Reconciled, Summary, Verdict};
+use crate::model::{Incident, Kind};
+
+/// Characters of a process name in the table.
+const COMM_WIDTH: usize = 15;
+/// Incidents worth an explanation come first.
+const EXPLAINED: &[Kind] = &[
+    Kind::AcceptDrop,
+    Kind::SynDrop,
+    Kind::RstSent,
+    Kind::RstReceived,
+    Kind::LingerClose,
+    Kind::PawsDrop,
+    Kind::Retransmit,
+    Kind::TimeWait,
+];
+
+/// Writes losses and the summary as text; incidents are left to the data's sink.
+pub struct Talk<W> {
+    out: Out<W>,
+    is_colored: bool,
+    has_summary: bool,
+}
+
+impl<W: Write> Talk<W> {
+    /// Without `has_summary` only losses are told: they are never silent.
+    pub fn new(writer: W, is_colored: bool, has_summary: bool) -> Self {
+        Self {
+            out: Out::new(writer),
+            is_colored,
+            has_summary,
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.buffer.extend_from_slice(text.as_bytes());
+    }
+
+    fn count(&mut self, label: &str, value: u64) {
+        self.text(label);
+        put::number(&mut self.out.buffer, value);
+    }
+
+    fn line(&mut self) {
+        self.out.buffer.push(b'\n');
+    }
+
+    /// Left-aligned text of a column that is followed by another.
+    fn cell(&mut self, text: &str, width: usize) {
+        self.text(text);
+        put::spaces(&mut self.out.buffer, width.saturating_sub(text.len()) + 1);
+    }
+
+    /// Right-aligned number of a column that is followed by another.
+    fn number_cell(&mut self, value: u64, width: usize) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(value);
+        put::spaces(&mut self.out.buffer, width.saturating_sub(digits.len()));
+        self.text(digits);
+        self.text(" ");
+    }
+
+    fn warned(&mut self, severity: Severity, text: &str) {
+        if self.is_colored {
+            self.text(severity.start());
+            self.text(text);
+            self.text(END);
+        } else {
+            self.text(text);
+        }
+    }
+
+    fn kinds(&mut self, counts: &[(Kind, u64)]) {
+        for (at, (kind, count)) in counts.iter().enumerate() {
+            self.text(if at == 0 { "" } else { ", " });
+            self.text(kind.name());
+            self.count(" ", *count);
+        }
+    }
+
+    fn owners(&mut self, owners: &[OwnerCount], left_out: u64) {
+        if owners.is_empty() {
+            return;
+        }
+        self.text("\n    PID COMM            INCIDENTS BY KIND\n");
+        for owner in owners {
+            match owner.pid {
+                Some(pid) => put::number_right(&mut self.out.buffer, pid, 7),
+                None => self.text("      ?"),
+            }
+            self.text(" ");
+            let comm = owner.comm.as_deref().unwrap_or("?");
+            let width = sanitize::append(&mut self.out.buffer, comm, COMM_WIDTH);
+            put::spaces(&mut self.out.buffer, COMM_WIDTH + 1 - width);
+            self.number_cell(owner.total, 9);
+            self.kinds(&owner.by_kind);
+            self.line();
+        }
+        if left_out > 0 {
+            self.count("and ", left_out);
+            self.text(" more; --json lists every incident with its owner\n");
+        }
+    }
+
+    fn tally(&mut self, tally: &Tally) {
+        self.count("\nseen ", tally.seen);
+        self.count(" = shown ", tally.shown);
+        self.count(" + filtered ", tally.filtered);
+        self.count(" + rate-limited ", tally.rate_limited);
+        self.text(" + ");
+        if tally.lost > 0 {
+            self.warned(Severity::Bad, "lost ");
+        } else {
+            self.text("lost ");
+        }
+        self.count("", tally.lost);
+        if !tally.is_balanced() {
+            self.warned(Severity::Bad, " (does not add up: please report this)");
+        }
+        self.line();
+    }
+
+    fn counters(&mut self, counters: &[Reconciled]) {
+        if counters.is_empty() {
+            return;
+        }
+        let widest = counters
+            .iter()
+            .map(|row| row.counter.len())
+            .max()
+            .unwrap_or(0)
+            .max(7);
+        self.line();
+        self.cell("COUNTER", widest);
+        self.text("    KERNEL       OURS VERDICT\n");
+        for row in counters {
+            self.cell(row.counter, widest);
+            self.number_cell(row.kernel, 10);
+            self.number_cell(row.ours, 10);
+            match row.verdict {
+                Verdict::Exact | Verdict::Explained => self.text(row.verdict.name()),
+                Verdict::Differs => self.warned(Severity::Degraded, row.verdict.name()),
+            }
+            if let Some(note) = &row.note {
+                self.text(": ");
+                sanitize::append(&mut self.out.buffer, note, usize::MAX);
+            }
+            self.line();
+        }
+    }
+
+    fn next_step(&mut self, by_kind: &[(Kind, u64)]) {
+        let seen = |kind: &&Kind| {
+            by_kind
+                .iter()
+                .any(|(seen, count)| seen == *kind && *count > 0)
+        };
+        if let Some(kind) = EXPLAINED.iter().find(seen) {
+            self.text("\nWhat it means and how to fix it: tcptrace explain ");
+            self.text(kind.name());
+            self.line();
+        }
+    }
+}
+
+/// What can be done about a loss.
+const fn remedy(place: LossPlace) -> &'static str {
+    match place {
+        LossPlace::Ring => {
+            "the kernel's ring was full; try --ring-size 16M, or fewer kinds (--only)"
+        }
+        LossPlace::Channel => "tcptrace could not keep up; try fewer kinds (--only)",
+        LossPlace::Sink => "the output could not be written",
+    }
+}
+
+impl<W: Write> Sink for Talk<W> {
+    fn incident(&mut self, _: &Incident) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn loss(&mut self, loss: &Loss, _: u64) -> io::Result<()> {
+        self.warned(Severity::Bad, "lost");
+        self.count(" ", loss.count);
+        self.text(if loss.count == 1 { " event" } else { " events" });
+        if let Some(kind) = loss.of_kind {
+            self.text(" of kind ");
+            self.text(kind.name());
+        }
+        self.text(": ");
+        self.text(remedy(loss.place));
+        self.line();
+        self.out.line_done()
+    }
+
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        if !self.has_summary {
+            return Ok(());
+        }
+        let incidents = summary.by_kind.iter().map(|(_, count)| count).sum();
+        self.text("\nwatched ");
+        put::millis(&mut self.out.buffer, summary.duration_ms);
+        self.count(", ", incidents);
+        self.text(if incidents == 1 {
+            " incident"
+        } else {
+            " incidents"
+        });
+        if !summary.by_kind.is_empty() {
+            self.text(": ");
+            self.kinds(&summary.by_kind);
+        }
+        self.line();
+        self.owners(&summary.by_owner, summary.owners_left_out);
+        self.tally(&summary.loss);
+        self.counters(&summary.reconciliation);
+        self.next_step(&summary.by_kind);
+        self.out.line_done()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,330 @@
+//! One line per incident for people: `TIME KIND PID COMM LOCAL > REMOTE DETAIL`.
+//!
+//! Data only: losses and the summary are talk (see [`super::Talk`]). Without `wide` a line between
+//! IPv4 ends stays within its columns; what does not fit is replaced by `…`, never cut within a
+//! number. An IPv6 address is never cut, so its line may be longer.
+
+mod detail;
+
+use std::io::{self, Write};
+
+use super::Sink;
+use super::color::{END, Severity};
+use super::out::Out;
+use super::put;
+use super::sanitize;
+use super::stamp::{Stamp, TimeStyle};
+use crate::model::loss::Loss;
+use crate::model::summary::Summary;
+use crate::model::{Basis, Clock, Evidence, Flow, Incident, Owner};
+
+/// What the marks in a line mean: for help, the manual and a banner.
+pub const LEGEND: &str = "\
+?           not known; a PID is always the owner of the socket, never who was on the CPU
+(listener)  not accepted yet: the owner is the listener's; (lsn) where room is short
+(snapshot)  the owner was found in /proc when watching began; (snap) where room is short
+(x4)        four processes hold the socket, the one shown is one of them
+~           before DETAIL: inferred from what the kernel says, by a documented rule
+#           before DETAIL: counted from kernel counters
+*           no remote end: a fact about a listener
+…           did not fit; --wide shows all";
+
+/// Columns of a line unless the terminal has more.
+pub const COLUMNS: usize = 100;
+
+const KIND_WIDTH: usize = 12;
+const PID_WIDTH: usize = 7;
+const COMM_WIDTH: usize = 12;
+const COMM_WIDTH_MAX: usize = 18;
+const COMM_WIDTH_WIDE: usize = 26;
+const FLOW_WIDTH: usize = 33;
+const FLOW_WIDTH_WIDE: usize = 45;
+/// What the details get at least before a process name has to yield.
+const DETAIL_WISHED: usize = 19;
+/// The same, whatever the columns, beside IPv6 addresses.
+const DETAIL_BESIDE_IPV6: usize = 24;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextStyle {
+    /// The TIME column.
+    pub time: TimeStyle,
+    /// No limit, and all details.
+    pub is_wide: bool,
+    /// Names of the columns first.
+    pub has_header: bool,
+    /// Colour.
+    pub is_colored: bool,
+    /// Columns without `is_wide`; [`COLUMNS`] or more.
+    pub columns: usize,
+}
+
+impl Default for TextStyle {
+    fn default() -> Self {
+        Self {
+            time: TimeStyle::Local,
+            is_wide: false,
+            has_header: true,
+            is_colored: false,
+            columns: COLUMNS,
+        }
+    }
+}
+
+/// Writes lines.
+pub struct TextSink<W> {
+    out: Out<W>,
+    stamp: Stamp,
+    style: TextStyle,
+    flow: Vec<u8>,
+    detail: Vec<u8>,
+}
+
+impl<W: Write> TextSink<W> {
+    /// The header is written with the first flush.
+    pub fn new(writer: W, style: TextStyle, clock: Clock) -> Self {
+        let mut sink = Self {
+            out: Out::new(writer),
+            stamp: Stamp::new(clock, style.time),
+            style,
+            flow: Vec::with_capacity(128),
+            detail: Vec::with_capacity(256),
+        };
+        if style.has_header {
+            sink.put_header();
+        }
+        sink
+    }
+
+    fn put_header(&mut self) {
+        let (comm_width, flow_width) = (self.comm_width(), self.flow_width());
+        let mut cell = |text: &str, width: usize| {
+            self.out.buffer.extend_from_slice(text.as_bytes());
+            put::spaces(&mut self.out.buffer, width.saturating_sub(text.len()) + 1);
+        };
+        if self.style.time != TimeStyle::None {
+            let is_utc = self.style.time == TimeStyle::Utc;
+            cell(
+                if is_utc { "TIME(UTC)" } else { "TIME" },
+                self.style.time.width(),
+            );
+        }
+        cell("KIND", KIND_WIDTH);
+        cell("    PID", PID_WIDTH);
+        cell("COMM", comm_width);
+        cell("LOCAL > REMOTE", flow_width);
+        self.out.buffer.extend_from_slice(b"DETAIL\n");
+    }
+
+    const fn comm_width(&self) -> usize {
+        if self.style.is_wide {
+            COMM_WIDTH_WIDE
+        } else {
+            COMM_WIDTH
+        }
+    }
+
+    const fn flow_width(&self) -> usize {
+        if self.style.is_wide {
+            FLOW_WIDTH_WIDE
+        } else {
+            FLOW_WIDTH
+        }
+    }
+
+    /// Appends the time and a space; returns their width.
+    fn put_time(&mut self, boot_ns: u64) -> usize {
+        if self.style.time == TimeStyle::None {
+            return 0;
+        }
+        let buffer = &mut self.out.buffer;
+        let width = self.stamp.append(buffer, boot_ns);
+        let missing = self.style.time.width().saturating_sub(width);
+        put::spaces(buffer, missing + 1);
+        width + missing + 1
+    }
+
+    fn put_kind(&mut self, incident: &Incident) {
+        let buffer = &mut self.out.buffer;
+        let name = incident.kind().name();
+        if self.style.is_colored {
+            buffer.extend_from_slice(Severity::of(&incident.what).start().as_bytes());
+            buffer.extend_from_slice(name.as_bytes());
+            buffer.extend_from_slice(END.as_bytes());
+        } else {
+            buffer.extend_from_slice(name.as_bytes());
+        }
+        put::spaces(buffer, KIND_WIDTH + 1 - name.len());
+    }
+
+    /// Appends PID and COMM, each with a space; returns their width. `room`: for both.
+    fn put_owner(&mut self, owner: Option<&Owner>, room: usize) -> usize {
+        let comm_width = self.comm_width();
+        let buffer = &mut self.out.buffer;
+        let start = buffer.len();
+        let Some(owner) = owner else {
+            put::spaces(buffer, PID_WIDTH - 1);
+            buffer.extend_from_slice(b"? ?");
+            put::spaces(buffer, comm_width);
+            return PID_WIDTH + 1 + comm_width + 1;
+        };
+        put::number_right(buffer, owner.process.pid, PID_WIDTH);
+        buffer.push(b' ');
+        let pid_width = buffer.len() - start;
+        let longest = if self.style.is_wide {
+            usize::MAX
+        } else {
+            room.saturating_sub(pid_width + 1)
+                .clamp(COMM_WIDTH, COMM_WIDTH_MAX)
+        };
+        let width = put_comm(buffer, owner, longest);
+        let missing = comm_width.saturating_sub(width);
+        put::spaces(buffer, missing + 1);
+        pid_width + width + missing + 1
+    }
+
+    /// Appends the details, cut at a space to `room` characters.
+    fn put_detail(&mut self, room: usize) {
+        let text = std::str::from_utf8(&self.detail).unwrap_or_default();
+        self.out
+            .buffer
+            .extend_from_slice(cut(text, room).as_bytes());
+        if text.len() > room && room > 0 && text.chars().nth(room).is_some() {
+            self.out.buffer.extend_from_slice("…".as_bytes());
+        }
+    }
+}
+
+/// What of a text goes before a `…` so that both take at most `room` characters: whole words if
+/// there are any. The whole text when it fits.
+fn cut(text: &str, room: usize) -> &str {
+    if text.len() <= room || text.chars().nth(room).is_none() {
+        return text;
+    }
+    let end = text
+        .char_indices()
+        .nth(room.saturating_sub(1))
+        .map_or(0, |(at, _)| at);
+    let fitting = text.get(..end).unwrap_or_default();
+    fitting
+        .rfind(' ')
+        .and_then(|space| text.get(..=space))
+        .unwrap_or(fitting)
+}
+
+/// The name with its basis, or the number of holders, when there is something to say.
+fn put_comm(buffer: &mut Vec<u8>, owner: &Owner, longest: usize) -> usize {
+    let (whole, short) = match owner.basis {
+        Basis::Task | Basis::Socket => ("", ""),
+        Basis::Listener => ("(listener)", "(lsn)"),
+        Basis::Snapshot => ("(snapshot)", "(snap)"),
+    };
+    // The name is at least as long in bytes as in characters: a guess on the safe side.
+    let has_room = owner.process.comm.len().saturating_add(whole.len()) <= longest;
+    let suffix = if has_room { whole } else { short };
+    let mut holders = itoa::Buffer::new();
+    let holders = owner.shared_by.map(|count| holders.format(count));
+    // Beside a basis the holders are shown only where there is room for everything.
+    let holders = holders.filter(|_| suffix.is_empty() || longest == usize::MAX);
+    let holders_width = holders.map_or(0, |digits| digits.len() + "(x)".len());
+    let name_room = longest.saturating_sub(suffix.len() + holders_width);
+    let name_width = sanitize::append(buffer, &owner.process.comm, name_room);
+    buffer.extend_from_slice(suffix.as_bytes());
+    if let Some(digits) = holders {
+        buffer.extend_from_slice(b"(x");
+        buffer.extend_from_slice(digits.as_bytes());
+        buffer.push(b')');
+    }
+    name_width + suffix.len() + holders_width
+}
+
+fn put_flow(out: &mut Vec<u8>, flow: &Flow) {
+    match flow.local {
+        Some(end) => put::endpoint(out, end),
+        None => out.push(b'?'),
+    }
+    out.extend_from_slice(b" > ");
+    match flow.remote {
+        Some(end) => put::endpoint(out, end),
+        None => out.push(b'*'),
+    }
+}
+
+fn has_ipv6(flow: &Flow) -> bool {
+    [flow.local, flow.remote]
+        .iter()
+        .flatten()
+        .any(|end| end.addr.is_ipv6())
+}
+
+impl<W: Write> Sink for TextSink<W> {
+    fn incident(&mut self, incident: &Incident) -> io::Result<()> {
+        self.flow.clear();
+        put_flow(&mut self.flow, &incident.flow);
+        let missing = self.flow_width().saturating_sub(self.flow.len());
+        let flow_width = self.flow.len() + missing + 1;
+
+        self.detail.clear();
+        match incident.evidence {
+            Evidence::Seen => {}
+            Evidence::Inferred => self.detail.push(b'~'),
+            Evidence::Counted => self.detail.push(b'#'),
+        }
+        detail::put(&mut self.detail, incident, self.style.is_wide);
+
+        let mut used = self.put_time(incident.boot_ns);
+        self.put_kind(incident);
+        used += KIND_WIDTH + 1;
+        let owner_room = self
+            .style
+            .columns
+            .saturating_sub(used + flow_width + DETAIL_WISHED);
+        used += self.put_owner(incident.owner.as_ref(), owner_room);
+        self.out.buffer.extend_from_slice(&self.flow);
+        put::spaces(&mut self.out.buffer, missing + 1);
+        used += flow_width;
+        let room = if self.style.is_wide {
+            usize::MAX
+        } else {
+            let room = self.style.columns.saturating_sub(used);
+            if has_ipv6(&incident.flow) {
+                room.max(DETAIL_BESIDE_IPV6)
+            } else {
+                room
+            }
+        };
+        self.put_detail(room);
+        self.out.buffer.push(b'\n');
+        self.out.line_done()
+    }
+
+    fn loss(&mut self, _: &Loss, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn summary(&mut self, _: &Summary) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn a_cut_keeps_whole_words_and_whole_characters() {
+        assert_eq!(cut("linger_zero 1749B lost", 22), "linger_zero 1749B lost");
+        assert_eq!(cut("linger_zero 1749B lost", 21), "linger_zero 1749B ");
+        assert_eq!(cut("linger_zero 1749B lost", 19), "linger_zero 1749B ");
+        assert_eq!(cut("linger_zero 1749B lost", 18), "linger_zero ");
+        assert_eq!(cut("linger_zero 1749B lost", 5), "ling");
+        assert_eq!(cut("ack äöüß", 7), "ack ");
+        assert_eq!(cut("äöüß", 3), "äö");
+        assert_eq!(cut("äöüß", 4), "äöüß");
+        assert_eq!(cut("ab", 0), "");
+    }
+}

@@ -1,0 +1,148 @@
+//! The binary's words and exit codes; nothing here needs a privilege.
+
+use std::process::{Command as Process, Stdio};
+
+use assert_cmd::Command;
+
+fn tcptrace(words: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tcptrace"))
+        .args(words)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn usage_errors_return_2_and_leave_stdout_alone() {
+    for words in [
+        &["watch", "--only", "nonsense"][..],
+        &["watch", "--only", "rst_sent", "--all"],
+        &["watch", "--fail-on", "close"],
+        &["watch", "--duration", "soon"],
+        &["watch", "--addr", "10.0.0.0/40"],
+        &["watch", "--ring-size", "5000"],
+        &["watch", "--children"],
+        &["watch", "--tier", "magic"],
+        &["watch", "stray"],
+        &["explain", "nonsense"],
+        &["explain", "rst_sent/nonsense"],
+        &["completions", "cmd.exe"],
+        &["nonsense"],
+        &[],
+    ] {
+        let (code, stdout, stderr) = tcptrace(words);
+        assert_eq!(code, Some(2), "{words:?}: {stderr}");
+        assert!(stdout.is_empty(), "{words:?}");
+        assert!(stderr.contains("--help"), "{words:?}: {stderr}");
+    }
+}
+
+#[test]
+fn help_goes_to_stdout_with_examples_before_options() {
+    for words in [&["--help"][..], &["watch", "--help"], &["watch", "-h"]] {
+        let (code, stdout, stderr) = tcptrace(words);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{words:?}");
+        let examples = stdout.find("Examples:").unwrap();
+        assert!(examples < stdout.find("Options:").unwrap(), "{words:?}");
+        assert!(stdout.contains("owner"), "{words:?}");
+    }
+}
+
+#[test]
+fn the_long_help_explains_marks_and_exit_codes() {
+    let (_, stdout, _) = tcptrace(&["watch", "--help"]);
+    for part in ["(listener)", "Exit codes:", "--strict", "inferred"] {
+        assert!(stdout.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn every_option_of_the_contract_is_in_the_help_of_watch() {
+    let (_, stdout, _) = tcptrace(&["watch", "--help"]);
+    for option in [
+        "--only",
+        "--except",
+        "--all",
+        "--pid",
+        "--children",
+        "--comm",
+        "--port",
+        "--lport",
+        "--rport",
+        "--addr",
+        "--laddr",
+        "--raddr",
+        "-4",
+        "-6",
+        "--netns",
+        "--cgroup",
+        "--duration",
+        "--count",
+        "--json",
+        "--time",
+        "--wide",
+        "--no-header",
+        "--color",
+        "--quiet",
+        "--ready-file",
+        "--rate-limit",
+        "--strict",
+        "--fail-on",
+        "--tier",
+        "--ring-size",
+        "COMMAND",
+    ] {
+        assert!(stdout.contains(option), "{option}");
+    }
+}
+
+#[test]
+fn explain_answers_by_kind_by_cause_and_with_a_list() {
+    let (code, all, _) = tcptrace(&["explain"]);
+    assert_eq!(code, Some(0));
+    assert!(all.contains("rst_sent/linger_zero") && all.contains("time_wait/overflow"));
+    let (code, one, _) = tcptrace(&["explain", "accept_drop/syn"]);
+    assert_eq!(code, Some(0));
+    assert!(one.contains("ss -ltn"));
+}
+
+#[test]
+fn the_schema_is_json_and_names_every_kind() {
+    let (code, stdout, _) = tcptrace(&["schema"]);
+    assert_eq!(code, Some(0));
+    let schema: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(12));
+}
+
+#[test]
+fn completions_and_manual_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, stdout, _) = tcptrace(&["completions", shell]);
+        assert_eq!(code, Some(0));
+        assert!(stdout.contains("rate-limit"), "{shell}");
+    }
+    let (code, stdout, _) = tcptrace(&["man"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains(".SH \"EXIT STATUS\"") || stdout.contains(".SH EXIT STATUS"));
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly_with_0() {
+    let mut child = Process::new(env!("CARGO_BIN_EXE_tcptrace"))
+        .arg("schema")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Closed before a byte is read; the text is larger than a pipe's buffer only in part, so the
+    // writer sees the closed end whenever it comes to write.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
