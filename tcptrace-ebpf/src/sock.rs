@@ -93,9 +93,15 @@ impl SockRef<Direct> {
         if !sk.is_null() {
             // SAFETY: the argument is a trusted, non-null `struct sock *`; the helper returns
             // NULL for anything but a full TCP socket.
-            tcp = unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()) }.cast_const().cast();
+            tcp = unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()) }
+                .cast_const()
+                .cast();
         }
-        Self { sk, tcp, access: PhantomData }
+        Self {
+            sk,
+            tcp,
+            access: PhantomData,
+        }
     }
 
     /// Whether there is no socket at all.

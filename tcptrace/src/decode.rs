@@ -1,4 +1,4 @@
-//! Bytes of the ring -> an event without owner and the owner as the kernel knew it.
+//! Bytes of the ring -> an event with the owner as the kernel knew it.
 //!
 //! Never panics: a record that is too short, too new or of an unknown kind is an error that is
 //! counted as lost by the caller. Enum values are never conjured from bytes.
@@ -19,7 +19,8 @@ use crate::model::event::{
 };
 use crate::model::flow::TcpState;
 use crate::model::incident::{DropOutcome, LingerOutcome, Queue, Step, TimeWaitPhase};
-use crate::model::{Endpoint, Event, Evidence, Family, Flow, Signal};
+use crate::model::owner::Heard;
+use crate::model::{Basis, Endpoint, Event, Evidence, Family, Flow, Signal};
 
 /// Why a record could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,13 +53,13 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// See [`DecodeError`].
-pub fn decode(bytes: &[u8]) -> Result<(Event, OwnerRecord), DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let head: Head = copy(bytes)?;
     if head.version != wire::VERSION {
         return Err(DecodeError::Version(head.version));
     }
     let signal = signal(head.kind, bytes)?;
-    let event = Event {
+    Ok(Event {
         boot_ns: head.time_ns,
         sock: non_zero(head.sock),
         inode: non_zero(head.inode),
@@ -68,15 +69,18 @@ pub fn decode(bytes: &[u8]) -> Result<(Event, OwnerRecord), DecodeError> {
         hook: hook::NAMES
             .get(usize::from(head.hook))
             .copied()
-            .ok_or(DecodeError::Value { field: "hook", value: u64::from(head.hook) })?,
+            .ok_or(DecodeError::Value {
+                field: "hook",
+                value: u64::from(head.hook),
+            })?,
         evidence: match head.evidence {
             wire::evidence::SEEN => Evidence::Seen,
             wire::evidence::INFERRED => Evidence::Inferred,
             other => return Err(value("evidence", other)),
         },
+        heard: heard(&head.owner)?,
         signal,
-    };
-    Ok((event, head.owner))
+    })
 }
 
 /// Kind number of a record, as far as it can be told: for counting what could not be read.
@@ -90,7 +94,9 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
         kind::RST_SENT => Signal::Reset(reset(&copy(bytes)?)),
         kind::RST_RECEIVED => {
             let record: ResetReceivedRecord = copy(bytes)?;
-            Signal::ResetReceived { dead: record.dead != 0 }
+            Signal::ResetReceived {
+                dead: record.dead != 0,
+            }
         }
         kind::LINGER_CLOSE => Signal::Linger(linger(&copy(bytes)?)?),
         kind::ACCEPT_DROP => Signal::AcceptDrop(queue_drop(&copy(bytes)?)?),
@@ -99,7 +105,9 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
         kind::TIME_WAIT => Signal::TimeWait(time_wait(&copy(bytes)?)?),
         kind::PAWS_DROP => {
             let record: PawsRecord = copy(bytes)?;
-            Signal::Paws { reason: record.reason }
+            Signal::Paws {
+                reason: record.reason,
+            }
         }
         kind::CLOSE => Signal::Close(close(&copy(bytes)?)),
         other => return Err(DecodeError::Kind(other)),
@@ -109,7 +117,10 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
 /// Copies a record out of the ring, which aligns to 8 bytes only by convention.
 fn copy<T: Copy>(bytes: &[u8]) -> Result<T, DecodeError> {
     if bytes.len() < size_of::<T>() {
-        return Err(DecodeError::Short { got: bytes.len(), want: size_of::<T>() });
+        return Err(DecodeError::Short {
+            got: bytes.len(),
+            want: size_of::<T>(),
+        });
     }
     let mut record = MaybeUninit::<T>::uninit();
     // SAFETY: the source is long enough, the destination is ours. T is a record of
@@ -120,14 +131,49 @@ fn copy<T: Copy>(bytes: &[u8]) -> Result<T, DecodeError> {
     }
 }
 
+/// Ticks of /proc/PID/stat: `USER_HZ` is 100 on every architecture tcptrace runs on.
+const TICK_NS: u64 = 10_000_000;
+
+fn heard(record: &OwnerRecord) -> Result<Option<Heard>, DecodeError> {
+    let basis = match record.basis {
+        kind::basis::NONE => return Ok(None),
+        kind::basis::TASK => Basis::Task,
+        kind::basis::SOCKET => Basis::Socket,
+        kind::basis::LISTENER => Basis::Listener,
+        kind::basis::SNAPSHOT => Basis::Snapshot,
+        other => return Err(value("basis", other)),
+    };
+    // A process outside our PID namespace has no number here.
+    if record.pid == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Heard {
+        pid: record.pid,
+        tid: record.tid,
+        start_ticks: record.start_ns / TICK_NS,
+        comm: record.comm,
+        uid: known_u32(record.uid),
+        basis,
+        holders: (record.holders != 0).then_some(u32::from(record.holders)),
+    }))
+}
+
 fn flow(record: &FlowRecord) -> Result<Flow, DecodeError> {
     let family = match record.family {
         AF_INET => Family::Inet,
         AF_INET6 => Family::Inet6,
-        other => return Err(DecodeError::Value { field: "family", value: u64::from(other) }),
+        other => {
+            return Err(DecodeError::Value {
+                field: "family",
+                value: u64::from(other),
+            });
+        }
     };
     let end = |addr: &[u8; 16], port: u16| {
-        (port != 0).then(|| Endpoint { addr: address(family, addr), port })
+        (port != 0).then(|| Endpoint {
+            addr: address(family, addr),
+            port,
+        })
     };
     Ok(Flow {
         family,
@@ -164,7 +210,10 @@ fn state(record: &StateRecord) -> Result<Signal, DecodeError> {
 fn reset(record: &ResetRecord) -> Reset {
     use wire::reset as bit;
     let has = |bit: u8| record.bits & bit != 0;
-    let queue = match (known_u32(record.queue_length), known_u32(record.queue_limit)) {
+    let queue = match (
+        known_u32(record.queue_length),
+        known_u32(record.queue_limit),
+    ) {
         (Some(length), Some(limit)) => Some(Queue { length, limit }),
         _ => None,
     };
@@ -226,6 +275,7 @@ fn queue_drop(record: &QueueDropRecord) -> Result<QueueDrop, DecodeError> {
             _ => None,
         },
         count: u64::from(record.count),
+        somaxconn: None,
     })
 }
 
@@ -277,7 +327,10 @@ fn close(record: &CloseRecord) -> CloseFacts {
 }
 
 fn value(field: &'static str, value: u8) -> DecodeError {
-    DecodeError::Value { field, value: u64::from(value) }
+    DecodeError::Value {
+        field,
+        value: u64::from(value),
+    }
 }
 
 fn non_zero(number: u64) -> Option<u64> {

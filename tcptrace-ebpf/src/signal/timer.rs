@@ -17,7 +17,9 @@ enum Ends {
 
 #[inline(always)]
 fn what(timer: *const u8) -> Ends {
-    let Some(at) = offset!(timer_function) else { return Ends::Other };
+    let Some(at) = offset!(timer_function) else {
+        return Ends::Other;
+    };
     // SAFETY: offset of `timer_list`, a trusted argument.
     let function = unsafe { Direct::read::<u64>(timer.add(at)) };
     // 0 stands for a function whose address is not known, and no timer has none.

@@ -1,3 +1,122 @@
-//! The owner chain.
+//! The owner chain: what the kernel side heard, then what /proc knows.
+//!
+//! 1. The hook-time owner (basis `task`, `socket`, `listener`, or `snapshot` from the walk at
+//!    start) becomes a process, named from /proc while it lives and by what was heard when not.
+//! 2. A TIME_WAIT socket is known by who left it: remembered from when it began.
+//! 3. A connection whose accepting process made no call on it yet is looked up in /proc by the
+//!    inode of its file (basis `snapshot`).
+//!
+//! Fails by leaving the owner `None`. Looks into /proc within a budget: attribution must never
+//! hold up the ring.
+
 pub mod holders;
+mod lookups;
+mod minisocks;
 pub mod proc;
+mod processes;
+
+use crate::model::event::{Reset, TimeWait};
+use crate::model::flow::TcpState;
+use crate::model::incident::TimeWaitPhase;
+use crate::model::owner::Heard;
+use crate::model::{Basis, Event, Owner, Signal};
+
+use lookups::Lookups;
+use minisocks::Minisocks;
+use processes::Processes;
+
+/// Finds owners.
+#[derive(Debug, Default)]
+pub struct Attributor {
+    processes: Processes,
+    minisocks: Minisocks,
+    lookups: Lookups,
+}
+
+impl Attributor {
+    /// Learns who holds sockets now, for when the kernel side could not list them itself:
+    /// (inode, cookie) of each socket.
+    pub fn learn(&mut self, sockets: &[(u64, u64)]) {
+        self.lookups.learn(sockets);
+    }
+
+    /// Fills `event.owner`.
+    pub fn attribute(&mut self, event: &mut Event) {
+        let mut owner = event
+            .heard
+            .as_ref()
+            .map(|heard| self.processes.owner(heard));
+        if owner
+            .as_ref()
+            .is_none_or(|owner| owner.basis == Basis::Listener)
+        {
+            owner = self.look_up(event).or(owner);
+        }
+        if let (Some(port), Some(heard)) = (event.flow.local.map(|end| end.port), &event.heard) {
+            self.lookups.note_user(port, heard);
+        }
+        match &mut event.signal {
+            Signal::TimeWait(time_wait) => owner = self.time_wait(time_wait, &event.flow, owner),
+            Signal::Reset(Reset {
+                is_minisock: true, ..
+            }) => {
+                owner = self.minisocks.find(&event.flow).or(owner);
+            }
+            _ => {}
+        }
+        if let (Some(owner), Some(inode)) = (&mut owner, event.inode) {
+            if event.state == Some(TcpState::Listen) {
+                owner.shared_by = self
+                    .lookups
+                    .holder_count(inode, event.boot_ns)
+                    .or(owner.shared_by);
+            }
+        }
+        event.owner = owner;
+    }
+
+    /// A socket that has a file but no caller yet, or is older than the walk could tell.
+    fn look_up(&mut self, event: &Event) -> Option<Owner> {
+        let port = event.flow.local.map(|end| end.port);
+        let pid = match (event.inode, event.flow.cookie) {
+            (Some(inode), _) if event.state != Some(TcpState::Listen) => {
+                self.lookups
+                    .holder(inode, port, event.heard.as_ref(), event.boot_ns)
+            }
+            (_, Some(cookie)) => self.lookups.by_cookie(cookie),
+            _ => None,
+        }?;
+        self.processes.found(pid)
+    }
+
+    /// Who left it. What was heard at a reuse is the owner of the new connection.
+    fn time_wait(
+        &mut self,
+        time_wait: &mut TimeWait,
+        flow: &crate::model::Flow,
+        heard: Option<Owner>,
+    ) -> Option<Owner> {
+        match time_wait.phase {
+            TimeWaitPhase::Enter => {
+                self.minisocks.enter(flow, heard.as_ref());
+                heard
+            }
+            TimeWaitPhase::Overflow => heard,
+            TimeWaitPhase::Reuse => {
+                time_wait.new_owner = heard;
+                self.minisocks.leave(flow)
+            }
+            TimeWaitPhase::Expire => self.minisocks.leave(flow),
+        }
+    }
+}
+
+/// The heard name as text: up to its NUL, foreign bytes replaced.
+fn comm_text(heard: &Heard) -> String {
+    let end = heard
+        .comm
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(heard.comm.len());
+    String::from_utf8_lossy(&heard.comm[..end]).into_owned()
+}

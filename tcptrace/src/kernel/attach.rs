@@ -63,7 +63,9 @@ impl AttachReport {
 
     /// What became of the parts of a kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Outcome> {
-        self.outcomes.iter().filter(move |outcome| outcome.signal.kind == kind)
+        self.outcomes
+            .iter()
+            .filter(move |outcome| outcome.signal.kind == kind)
     }
 }
 
@@ -95,7 +97,11 @@ pub fn attach_all(
         .map_max_entries(names::SOCKS, sizes.socks)
         .load(OBJECT)
         .context("cannot load the eBPF object")?;
-    let mut attacher = Attacher { object: &mut object, types: &types, tried: BTreeMap::new() };
+    let mut attacher = Attacher {
+        object: &mut object,
+        types: &types,
+        tried: BTreeMap::new(),
+    };
     for program in OWNERS {
         attacher
             .attach(program)
@@ -126,14 +132,28 @@ impl Attacher<'_> {
                 continue;
             }
             if candidate.tier == Tier::Counting {
-                return Outcome { signal, chosen: Some(candidate), refusals };
+                return Outcome {
+                    signal,
+                    chosen: Some(candidate),
+                    refusals,
+                };
             }
             match self.attach(candidate.program) {
-                Ok(()) => return Outcome { signal, chosen: Some(candidate), refusals },
+                Ok(()) => {
+                    return Outcome {
+                        signal,
+                        chosen: Some(candidate),
+                        refusals,
+                    };
+                }
                 Err(error) => refusals.push(format!("{}: {error}", label(candidate))),
             }
         }
-        Outcome { signal, chosen: None, refusals }
+        Outcome {
+            signal,
+            chosen: None,
+            refusals,
+        }
     }
 
     /// Attaches a tracepoint once; the answer is remembered.
@@ -155,12 +175,19 @@ impl Attacher<'_> {
     }
 
     fn attached(&self) -> Vec<&'static str> {
-        self.tried.iter().filter(|(_, answer)| answer.is_ok()).map(|(name, _)| *name).collect()
+        self.tried
+            .iter()
+            .filter(|(_, answer)| answer.is_ok())
+            .map(|(name, _)| *name)
+            .collect()
     }
 
     /// Walks all open files once: owners of sockets that are older than us, and the listeners.
     fn snapshot(&mut self) -> anyhow::Result<()> {
-        let program = self.object.program_mut("task_file").context("not in the object")?;
+        let program = self
+            .object
+            .program_mut("task_file")
+            .context("not in the object")?;
         let program: &mut Iter = program.try_into()?;
         program.load("task_file", self.types)?;
         let link = program.attach()?;

@@ -90,7 +90,9 @@ impl Btf {
     /// # Errors
     /// When it is not well-formed BTF of this machine's byte order.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, BtfError> {
-        Ok(Self { types: Types::index(bytes)? })
+        Ok(Self {
+            types: Types::index(bytes)?,
+        })
     }
 
     /// A member by its path (`skc_net.net`), anonymous unions and structures looked through. Of
@@ -103,19 +105,33 @@ impl Btf {
 
     /// Size of a structure in bytes.
     pub fn struct_size(&self, strukt: &str) -> Option<u32> {
-        self.types.named(strukt, &[Kind::Struct, Kind::Union]).next().map(|t| t.size())
+        self.types
+            .named(strukt, &[Kind::Struct, Kind::Union])
+            .next()
+            .map(|t| t.size())
     }
 
     /// Names and values of an enum.
     pub fn enum_values(&self, name: &str) -> Option<Vec<(&str, i64)>> {
-        let found = self.types.named(name, &[Kind::Enum, Kind::Enum64]).find(|t| t.len() > 0)?;
-        Some(self.types.variants(found).filter_map(|(n, v)| Some((self.types.text(n)?, v))).collect())
+        let found = self
+            .types
+            .named(name, &[Kind::Enum, Kind::Enum64])
+            .find(|t| t.len() > 0)?;
+        Some(
+            self.types
+                .variants(found)
+                .filter_map(|(n, v)| Some((self.types.text(n)?, v)))
+                .collect(),
+        )
     }
 
     /// Values of enum variants by name, anonymous enums included; one pass for all of them.
     pub fn variants(&self, names: &[&str]) -> Vec<Option<i64>> {
         let mut found = vec![None; names.len()];
-        let enums = self.types.all().filter(|t| matches!(t.kind(), Kind::Enum | Kind::Enum64));
+        let enums = self
+            .types
+            .all()
+            .filter(|t| matches!(t.kind(), Kind::Enum | Kind::Enum64));
         for (name_at, value) in enums.flat_map(|t| self.types.variants(t)) {
             for (place, name) in found.iter_mut().zip(names) {
                 if place.is_none() && self.types.is_text(name_at, name) {
@@ -149,10 +165,17 @@ impl Btf {
             return None;
         }
         let params = self.types.params(of).map(|(name_at, type_id)| Param {
-            name: self.types.text(name_at).filter(|name| !name.is_empty()).map(str::to_owned),
+            name: self
+                .types
+                .text(name_at)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
             type_name: self.type_name(type_id, DEPTH),
         });
-        Some(Prototype { params: params.collect(), result: self.type_name(of.size(), DEPTH) })
+        Some(Prototype {
+            params: params.collect(),
+            result: self.type_name(of.size(), DEPTH),
+        })
     }
 
     fn path_in(&self, outer: TypeRef, path: &str) -> Option<Field> {
@@ -216,7 +239,11 @@ impl Btf {
 
     fn type_name(&self, type_id: u32, depth: u32) -> String {
         let Some(found) = self.types.at(type_id).filter(|_| depth > 0) else {
-            return if type_id == 0 { "void".to_owned() } else { "?".to_owned() };
+            return if type_id == 0 {
+                "void".to_owned()
+            } else {
+                "?".to_owned()
+            };
         };
         let own = || self.types.text(found.name_at()).unwrap_or("?").to_owned();
         let inner = || self.type_name(found.size(), depth - 1);
@@ -224,7 +251,11 @@ impl Btf {
             Kind::Struct => format!("struct {}", own()),
             Kind::Union => format!("union {}", own()),
             Kind::Enum | Kind::Enum64 => format!("enum {}", own()),
-            Kind::Fwd => format!("{} {}", if found.flag() { "union" } else { "struct" }, own()),
+            Kind::Fwd => format!(
+                "{} {}",
+                if found.flag() { "union" } else { "struct" },
+                own()
+            ),
             Kind::Ptr => {
                 let inner = inner();
                 format!("{inner}{}*", if inner.ends_with('*') { "" } else { " " })
@@ -233,11 +264,10 @@ impl Btf {
             Kind::Volatile => format!("volatile {}", inner()),
             kind if kind.is_transparent() && kind != Kind::Typedef => inner(),
             Kind::FuncProto => "function".to_owned(),
-            Kind::Array => {
-                self.types.element(found).map_or_else(|| "?".to_owned(), |id| {
-                    format!("{}[]", self.type_name(id, depth - 1))
-                })
-            }
+            Kind::Array => self.types.element(found).map_or_else(
+                || "?".to_owned(),
+                |id| format!("{}[]", self.type_name(id, depth - 1)),
+            ),
             _ => own(),
         }
     }

@@ -25,7 +25,10 @@ impl ReasonNames {
 
     /// Number of a drop reason.
     pub fn drop_number(&self, name: &str) -> Option<u32> {
-        let place = self.drop.iter().position(|known| known.as_deref() == Some(name))?;
+        let place = self
+            .drop
+            .iter()
+            .position(|known| known.as_deref() == Some(name))?;
         u32::try_from(place).ok()
     }
 
@@ -49,7 +52,9 @@ fn names(kernel: &Btf, name: &str, prefixes: &[&str]) -> Vec<Option<Arc<str>>> {
         if names.len() <= place {
             names.resize(place + 1, None);
         }
-        let short = prefixes.iter().find_map(|prefix| variant.strip_prefix(prefix));
+        let short = prefixes
+            .iter()
+            .find_map(|prefix| variant.strip_prefix(prefix));
         names[place] = Some(Arc::from(short.unwrap_or(variant)));
     }
     names

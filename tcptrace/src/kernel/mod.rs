@@ -89,7 +89,6 @@ impl Kernel {
             reset_reasons: self.reasons.reset_names().to_vec(),
             drop_reasons: self.reasons.drop_names().to_vec(),
             hz: self.hz,
-            somaxconn: sysctl::Sysctls::read().somaxconn.and_then(|value| u32::try_from(value).ok()),
             has_reset_reason: self.config.features & ARG_RESET_REASON != 0,
         }
     }
@@ -98,7 +97,9 @@ impl Kernel {
 /// How many arguments each tracepoint has: later kernels appended some.
 fn arguments(kernel: &Btf, config: &mut Config) {
     let count = |tracepoint: &str| {
-        kernel.typedef_proto(&format!("btf_trace_{tracepoint}")).map_or(0, |p| p.params.len())
+        kernel
+            .typedef_proto(&format!("btf_trace_{tracepoint}"))
+            .map_or(0, |p| p.params.len())
     };
     let mut set = |bit: u32, present: bool| config.features |= if present { bit } else { 0 };
     set(ARG_RESET_REASON, count("tcp_send_reset") >= 3);
@@ -133,7 +134,9 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
         "LINUX_MIB_TCPREQQFULLDROP",
         "LINUX_MIB_TCPREQQFULLDOCOOKIES",
     ]);
-    let mut numbers = counters.iter().map(|value| value.and_then(|v| u32::try_from(v).ok()));
+    let mut numbers = counters
+        .iter()
+        .map(|value| value.and_then(|v| u32::try_from(v).ok()));
     let (Some(Some(overflows)), Some(Some(drops)), Some(Some(cookies))) =
         (numbers.next(), numbers.next(), numbers.next())
     else {
@@ -147,8 +150,12 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
 /// In a PID namespace of our own the programs must translate pids, or /proc would not know them.
 fn pid_namespace(config: &mut Config) {
     use std::os::unix::fs::MetadataExt;
-    let Ok(namespace) = fs::metadata("/proc/self/ns/pid") else { return };
-    let Ok(inode) = u32::try_from(namespace.ino()) else { return };
+    let Ok(namespace) = fs::metadata("/proc/self/ns/pid") else {
+        return;
+    };
+    let Ok(inode) = u32::try_from(namespace.ino()) else {
+        return;
+    };
     if inode != INITIAL_PIDNS {
         config.features |= NESTED_PIDNS;
         config.pidns = inode;
@@ -168,6 +175,8 @@ fn functions() -> [Result<u64, String>; 2] {
 /// The coarse clocks advance once a tick, so their resolution is the length of a jiffy.
 fn ticks_per_second() -> Option<u64> {
     let resolution = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
-    let nanos = u64::try_from(resolution.tv_nsec).ok().filter(|nanos| *nanos > 0)?;
+    let nanos = u64::try_from(resolution.tv_nsec)
+        .ok()
+        .filter(|nanos| *nanos > 0)?;
     (resolution.tv_sec == 0).then(|| (1_000_000_000 + nanos / 2) / nanos)
 }

@@ -114,7 +114,9 @@ pub fn resolve(kernel: &Btf) -> KernelOffsets {
     let bits = kernel.enum_values("sock_flags").unwrap_or_default();
     let bit = |name: &str| {
         let found = bits.iter().find(|(variant, _)| *variant == name);
-        found.and_then(|(_, value)| u16::try_from(*value).ok()).unwrap_or(NONE)
+        found
+            .and_then(|(_, value)| u16::try_from(*value).ok())
+            .unwrap_or(NONE)
     };
     offsets.bit_sock_dead = bit("SOCK_DEAD");
     offsets.bit_sock_linger = bit("SOCK_LINGER");
@@ -128,7 +130,9 @@ pub fn kernel_name(field: &str) -> Option<String> {
 }
 
 fn byte_of(field: Option<Field>) -> u16 {
-    field.and_then(|field| narrow(field.byte_offset)).unwrap_or(NONE)
+    field
+        .and_then(|field| narrow(field.byte_offset))
+        .unwrap_or(NONE)
 }
 
 fn narrow(offset: u32) -> Option<u16> {
@@ -136,5 +140,9 @@ fn narrow(offset: u32) -> Option<u16> {
 }
 
 fn sum(a: u16, b: u16) -> u16 {
-    if a == NONE || b == NONE { NONE } else { a.checked_add(b).unwrap_or(NONE) }
+    if a == NONE || b == NONE {
+        NONE
+    } else {
+        a.checked_add(b).unwrap_or(NONE)
+    }
 }

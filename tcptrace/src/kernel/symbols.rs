@@ -25,16 +25,19 @@ pub enum SymbolError {
 pub fn addresses(names: &[&str]) -> Vec<Result<u64, SymbolError>> {
     match File::open("/proc/kallsyms").and_then(|file| search(file, names)) {
         Ok(found) => found,
-        Err(error) => {
-            names.iter().map(|_| Err(SymbolError::Unreadable(error.to_string()))).collect()
-        }
+        Err(error) => names
+            .iter()
+            .map(|_| Err(SymbolError::Unreadable(error.to_string())))
+            .collect(),
     }
 }
 
 /// Searches lines of `ADDRESS TYPE NAME [MODULE]`.
 fn search(mut file: impl Read, names: &[&str]) -> io::Result<Vec<Result<u64, SymbolError>>> {
-    let mut found: Vec<_> =
-        names.iter().map(|name| Err(SymbolError::Absent((*name).to_owned()))).collect();
+    let mut found: Vec<_> = names
+        .iter()
+        .map(|name| Err(SymbolError::Absent((*name).to_owned())))
+        .collect();
     let mut missing = names.len();
     let mut buffer = vec![0; 64 * 1024];
     let mut kept = 0;
@@ -48,9 +51,14 @@ fn search(mut file: impl Read, names: &[&str]) -> io::Result<Vec<Result<u64, Sym
             break;
         }
         let filled = kept + read;
-        let whole = buffer[..filled].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole = buffer[..filled]
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         for line in buffer[..whole].split(|byte| *byte == b'\n') {
-            let Some((address, name)) = fields(line) else { continue };
+            let Some((address, name)) = fields(line) else {
+                continue;
+            };
             let Some(place) = names.iter().position(|wanted| wanted.as_bytes() == name) else {
                 continue;
             };

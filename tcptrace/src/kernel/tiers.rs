@@ -58,8 +58,18 @@ pub struct Signal {
     pub candidates: &'static [Candidate],
 }
 
-const fn tracepoint(program: &'static str, blind_to: &'static str, obstacle: Obstacle) -> Candidate {
-    Candidate { tier: Tier::Tracepoint, program, evidence: Evidence::Seen, blind_to, obstacle }
+const fn tracepoint(
+    program: &'static str,
+    blind_to: &'static str,
+    obstacle: Obstacle,
+) -> Candidate {
+    Candidate {
+        tier: Tier::Tracepoint,
+        program,
+        evidence: Evidence::Seen,
+        blind_to,
+        obstacle,
+    }
 }
 
 const COUNTED: Candidate = Candidate {
@@ -71,7 +81,11 @@ const COUNTED: Candidate = Candidate {
 };
 
 /// Programs that remember owners: needed for every kind.
-pub const OWNERS: &[&str] = &["inet_sock_set_state", "tcp_destroy_sock", "tcp_rcv_space_adjust"];
+pub const OWNERS: &[&str] = &[
+    "inet_sock_set_state",
+    "tcp_destroy_sock",
+    "tcp_rcv_space_adjust",
+];
 
 /// Every signal.
 pub const SIGNALS: &[Signal] = &[
@@ -92,7 +106,11 @@ pub const SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::RstReceived,
         part: "resets",
-        candidates: &[tracepoint("tcp_receive_reset", "resets of unfinished handshakes", nothing)],
+        candidates: &[tracepoint(
+            "tcp_receive_reset",
+            "resets of unfinished handshakes",
+            nothing,
+        )],
     },
     Signal {
         kind: Kind::LingerClose,

@@ -2,6 +2,7 @@
 
 use super::flow::TcpState;
 use super::incident::{DropOutcome, Evidence, LingerOutcome, Queue, Step, TimeWaitPhase};
+use super::owner::Heard;
 use super::{Flow, Kind, Owner};
 
 /// One fact from the kernel.
@@ -17,6 +18,8 @@ pub struct Event {
     pub flow: Flow,
     /// TCP state when it happened.
     pub state: Option<TcpState>,
+    /// The owner as the kernel side knew it.
+    pub heard: Option<Heard>,
     /// Filled by `attribute`.
     pub owner: Option<Owner>,
     /// Which hook.
@@ -115,6 +118,8 @@ pub struct QueueDrop {
     pub outcome: Option<DropOutcome>,
     pub queue: Option<Queue>,
     pub count: u64,
+    /// `net.core.somaxconn` of the namespace; filled by the pipeline.
+    pub somaxconn: Option<u32>,
 }
 
 /// See [`Signal::TimeWait`].

@@ -49,3 +49,22 @@ pub struct Owner {
     /// The thread that made the call, with basis `task` or `socket`.
     pub tid: Option<u32>,
 }
+
+/// An owner as the kernel side heard it, before /proc was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// tgid, as seen in our PID namespace.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// As in [`Process`].
+    pub start_ticks: u64,
+    /// Name of the thread-group leader at that time.
+    pub comm: [u8; 16],
+    /// Effective user.
+    pub uid: Option<u32>,
+    /// How it is known.
+    pub basis: Basis,
+    /// How many processes held the socket when tracing began, when that is known.
+    pub holders: Option<u32>,
+}

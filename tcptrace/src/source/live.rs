@@ -31,7 +31,11 @@ impl Live {
     /// # Errors
     /// When a map is missing or cannot be mapped.
     pub fn open(object: &mut Ebpf) -> anyhow::Result<Self> {
-        let mut take = |name: &str| object.take_map(name).with_context(|| format!("no map {name}"));
+        let mut take = |name: &str| {
+            object
+                .take_map(name)
+                .with_context(|| format!("no map {name}"))
+        };
         let Map::Array(reader) = take(names::READER)? else {
             anyhow::bail!("map {} is not an array", names::READER);
         };
@@ -46,7 +50,9 @@ impl Live {
     pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
         let mut count = 0;
         while count < limit {
-            let Some(record) = self.ring.next() else { break };
+            let Some(record) = self.ring.next() else {
+                break;
+            };
             take(&record);
             count += 1;
         }
@@ -96,7 +102,14 @@ impl SharedWord {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a fresh mapping of an mmapable array; no other Rust object lives there.
         let page = unsafe {
-            mmap(std::ptr::null_mut(), PAGE.get(), protection, MapFlags::SHARED, array.fd().as_fd(), 0)
+            mmap(
+                std::ptr::null_mut(),
+                PAGE.get(),
+                protection,
+                MapFlags::SHARED,
+                array.fd().as_fd(),
+                0,
+            )
         }?;
         let page = NonNull::new(page.cast()).ok_or_else(|| io::Error::other("mapped at null"))?;
         Ok(Self { page })

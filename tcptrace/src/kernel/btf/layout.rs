@@ -58,7 +58,9 @@ impl Kind {
 
     /// Kinds are numbered from 1.
     fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
+        Self::ALL
+            .get(usize::try_from(number).ok()?.checked_sub(1)?)
+            .copied()
     }
 
     /// Bytes that follow the type itself, for `len` elements.
@@ -138,7 +140,12 @@ pub(super) struct Types {
 impl Types {
     pub(super) fn index(bytes: Vec<u8>) -> Result<Self, BtfError> {
         let (types, strings) = sections(&bytes)?;
-        let mut index = Self { bytes, strings, positions: Vec::new(), hashes: Vec::new() };
+        let mut index = Self {
+            bytes,
+            strings,
+            positions: Vec::new(),
+            hashes: Vec::new(),
+        };
         // A kernel's types take about 20 bytes each.
         index.positions.reserve(types.len() / 20);
         index.hashes.reserve(types.len() / 20);
@@ -150,8 +157,14 @@ impl Types {
                 return Err(malformed("a type reaches past the end of its section"));
             }
             let is_named = found.name_at != 0 && found.kind.is_indexed();
-            let hash = if is_named { hash(index.raw_text(found.name_at)) } else { 0 };
-            index.positions.push(u32::try_from(at).map_err(|_| malformed("too large"))?);
+            let hash = if is_named {
+                hash(index.raw_text(found.name_at))
+            } else {
+                0
+            };
+            index
+                .positions
+                .push(u32::try_from(at).map_err(|_| malformed("too large"))?);
             index.hashes.push(hash);
             at = next;
         }
@@ -182,13 +195,17 @@ impl Types {
 
     /// The type of an id; `None` for void (0) and ids that do not exist.
     pub(super) fn at(&self, id: u32) -> Option<TypeRef> {
-        let position = *self.positions.get(usize::try_from(id).ok()?.checked_sub(1)?)?;
+        let position = *self
+            .positions
+            .get(usize::try_from(id).ok()?.checked_sub(1)?)?;
         self.read(position as usize).ok()
     }
 
     /// Every type.
     pub(super) fn all(&self) -> impl Iterator<Item = TypeRef> {
-        self.positions.iter().filter_map(|position| self.read(*position as usize).ok())
+        self.positions
+            .iter()
+            .filter_map(|position| self.read(*position as usize).ok())
     }
 
     /// The types of that name and one of these kinds.
@@ -198,7 +215,11 @@ impl Types {
         kinds: &'a [Kind],
     ) -> impl Iterator<Item = TypeRef> + 'a {
         let wanted = hash(name.as_bytes());
-        let candidates = self.hashes.iter().zip(&self.positions).filter(move |(h, _)| **h == wanted);
+        let candidates = self
+            .hashes
+            .iter()
+            .zip(&self.positions)
+            .filter(move |(h, _)| **h == wanted);
         candidates
             .filter_map(|(_, position)| self.read(*position as usize).ok())
             .filter(move |t| kinds.contains(&t.kind) && self.is_text(t.name_at, name))
@@ -266,7 +287,10 @@ impl Types {
     fn raw_text(&self, at: u32) -> &[u8] {
         let start = self.strings.start.saturating_add(at as usize);
         let section = self.bytes.get(start..self.strings.end).unwrap_or_default();
-        let end = section.iter().position(|byte| *byte == 0).unwrap_or(section.len());
+        let end = section
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(section.len());
         section.get(..end).unwrap_or_default()
     }
 

@@ -1,0 +1,182 @@
+//! Resets: which cause a RST has, what a received one means.
+//!
+//! The rules follow what was measured from 5.10 to 7.3. The kernel's reason alone is not enough:
+//! `TCP_STATE` stands for SO_LINGER{1,0}, for connect() to AF_UNSPEC, for the children of a closing
+//! listener and for SOCK_DESTROY alike. Without reasons (5.10, 6.1) the same facts of the socket
+//! decide, and the verdict is `inferred`.
+
+use crate::model::event::Reset;
+use crate::model::flow::TcpState;
+use crate::model::incident::{Linger, ResetCause, ResetMeaning};
+use crate::model::{Evidence, Host, What};
+
+/// `SHUTDOWN_MASK`: `tcp_close` sets it before anything else.
+const SHUTDOWN_BOTH: u8 = 3;
+/// `TCP_CLOSE` and `TCP_LISTEN` as the kernel numbers them.
+const CLOSE: u8 = 7;
+const LISTEN: u8 = 10;
+
+/// A cause and how it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) cause: ResetCause,
+    pub(super) evidence: Evidence,
+}
+
+/// Why this RST was sent. `state` is the one before the reset.
+pub(super) fn classify(facts: &Reset, state: Option<TcpState>, host: &Host) -> Verdict {
+    let reason = facts
+        .reason
+        .and_then(|number| host.reset_reason(number))
+        .map(|name| &**name);
+    let (cause, is_certain) = if facts.is_reply {
+        reply(facts, reason)
+    } else {
+        active(facts, state, reason)
+    };
+    let is_seen = is_certain && (reason.is_some() || !facts.has_sock);
+    Verdict {
+        cause,
+        evidence: if is_seen {
+            Evidence::Seen
+        } else {
+            Evidence::Inferred
+        },
+    }
+}
+
+/// A RST that answers a packet; whether the cause is certain when there is a reason.
+fn reply(facts: &Reset, reason: Option<&str>) -> (ResetCause, bool) {
+    if !facts.has_sock {
+        return match reason {
+            Some("NO_SOCKET") | None => (ResetCause::NoSocket, true),
+            Some(_) => (ResetCause::Protocol, true),
+        };
+    }
+    if facts.is_minisock {
+        return (ResetCause::TimeWait, true);
+    }
+    if facts.state_now == LISTEN {
+        let is_full = facts.queue.is_some_and(|queue| queue.length > queue.limit);
+        return match reason {
+            // tcp_abort_on_overflow answers the third ACK so; a bad SYN never meets a full queue.
+            Some("INVALID_SYN") | None if is_full => (ResetCause::AcceptOverflow, true),
+            _ => (ResetCause::Protocol, true),
+        };
+    }
+    match reason {
+        Some("TCP_ABORT_ON_DATA") if facts.linger2 < 0 => (ResetCause::Linger2, true),
+        // Data came for an orphan: closed by its process, never to be read.
+        Some("TCP_ABORT_ON_DATA") => (ResetCause::UnreadData, true),
+        Some(_) => (ResetCause::Protocol, true),
+        None if facts.is_dead && facts.linger2 < 0 => (ResetCause::Linger2, false),
+        None if facts.is_dead => (ResetCause::UnreadData, false),
+        None => (ResetCause::Protocol, false),
+    }
+}
+
+/// A RST of the kernel's own accord.
+fn active(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (ResetCause, bool) {
+    match reason {
+        Some("TCP_ABORT_ON_CLOSE") => return (ResetCause::UnreadData, true),
+        Some("TCP_ABORT_ON_LINGER") => return (ResetCause::Linger2, true),
+        Some("TCP_ABORT_ON_MEMORY") => return (ResetCause::OutOfMemory, true),
+        Some("TCP_KEEPALIVE_TIMEOUT") => return (timeout(facts), true),
+        Some("TCP_STATE" | "TCP_DISCONNECT_WITH_DATA" | "NOT_SPECIFIED") | None => {}
+        Some(_) => return (ResetCause::Protocol, true),
+    }
+    if facts.state_now != CLOSE {
+        return still_open(facts, state, reason);
+    }
+    if facts.listener_is_closing {
+        return (ResetCause::ListenerClosed, true);
+    }
+    if facts.shutdown != SHUTDOWN_BOTH {
+        let cause = if facts.has_socket {
+            ResetCause::Disconnect
+        } else {
+            ResetCause::ListenerClosed
+        };
+        return (cause, true);
+    }
+    let has_linger_zero = facts.linger_on && facts.linger_jiffies == 0;
+    match (reason, has_linger_zero) {
+        (Some(_), true) => (ResetCause::LingerZero, true),
+        // Unread data takes another path through tcp_close, which a reason would tell.
+        (None, true) if facts.unread_bytes == Some(0) => (ResetCause::LingerZero, false),
+        (None, _) if facts.unread_bytes.is_some_and(|bytes| bytes > 0) => {
+            (ResetCause::UnreadData, false)
+        }
+        (_, false) if facts.linger2 < 0 => (ResetCause::Linger2, false),
+        (Some("NOT_SPECIFIED"), _) => (ResetCause::OutOfMemory, false),
+        _ => (ResetCause::Unknown, false),
+    }
+}
+
+/// The reset came before the change of state: from a timer, or from SOCK_DESTROY, which holds the
+/// socket's lock.
+fn still_open(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (ResetCause, bool) {
+    if facts.is_owned {
+        return (ResetCause::Aborted, true);
+    }
+    if facts.is_dead && state == Some(TcpState::FinWait2) && facts.linger2 < 0 {
+        return (ResetCause::Linger2, true);
+    }
+    match reason {
+        Some("NOT_SPECIFIED") if facts.is_dead => (ResetCause::OutOfMemory, false),
+        None if facts.is_dead => (ResetCause::OutOfMemory, false),
+        None => (timeout(facts), false),
+        Some(_) => (ResetCause::Unknown, false),
+    }
+}
+
+/// `tcp_keepalive_timer` sends the same reset for both; the option decides which limit it kept.
+fn timeout(facts: &Reset) -> ResetCause {
+    if facts.user_timeout_ms > 0 {
+        ResetCause::UserTimeout
+    } else {
+        ResetCause::KeepaliveTimeout
+    }
+}
+
+/// Whether this RST answers data that came for an orphan: then the kernel has also reported a RST
+/// as received, though none came.
+pub(super) fn answers_late_data(facts: &Reset) -> bool {
+    facts.is_reply && facts.has_sock && facts.is_dead && facts.state_now == CLOSE
+}
+
+/// The fields of the incident.
+pub(super) fn what(facts: &Reset, cause: ResetCause, state: Option<TcpState>, host: &Host) -> What {
+    let is_connection = facts.has_sock && !facts.is_minisock && state != Some(TcpState::Listen);
+    What::RstSent {
+        cause,
+        reason: facts
+            .reason
+            .and_then(|number| host.reset_reason(number))
+            .cloned(),
+        unsent_bytes: facts.unsent_bytes,
+        unacked_bytes: facts.unacked_bytes,
+        unread_bytes: facts.unread_bytes,
+        linger: is_connection.then(|| Linger {
+            on: facts.linger_on,
+            seconds: if facts.linger_on {
+                host.jiffies_ms(facts.linger_jiffies)
+                    .map(|millis| millis / 1000)
+            } else {
+                None
+            },
+        }),
+    }
+}
+
+/// What a received RST means.
+pub(super) fn received(is_dead: bool, state: Option<TcpState>) -> What {
+    let meaning = if state == Some(TcpState::SynSent) {
+        ResetMeaning::Refused
+    } else if is_dead {
+        ResetMeaning::AfterClose
+    } else {
+        ResetMeaning::Reset
+    };
+    What::RstReceived { meaning }
+}
