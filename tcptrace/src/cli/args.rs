@@ -39,7 +39,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "tcptrace explain rst_sent/linger_zero",
-        "what an incident means and how to fix it",
+        "what it means, how to fix it",
     ),
     ("tcptrace doctor", "what can be seen on this machine"),
 ];

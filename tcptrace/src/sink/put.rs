@@ -4,7 +4,7 @@
 //! how many incidents a second can be shown.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::Endpoint;
 
@@ -30,31 +30,78 @@ pub(super) fn zeros(out: &mut Vec<u8>, mut value: u64, width: usize) {
     }
 }
 
+/// Wider than any column.
+const SPACES: &[u8; 64] = &[b' '; 64];
+
 pub(super) fn spaces(out: &mut Vec<u8>, count: usize) {
-    out.resize(out.len() + count, b' ');
+    match SPACES.get(..count) {
+        Some(spaces) => out.extend_from_slice(spaces),
+        None => out.resize(out.len() + count, b' '),
+    }
 }
 
-fn octet(out: &mut Vec<u8>, value: u8) {
-    if value >= 100 {
-        out.push(b'0' + value / 100);
+/// Text put together on the stack, to be appended at once. Holds an IPv4 address with its port.
+struct Short {
+    bytes: [u8; 24],
+    len: usize,
+}
+
+impl Short {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; 24],
+            len: 0,
+        }
     }
-    if value >= 10 {
-        out.push(b'0' + value / 10 % 10);
+
+    #[inline(always)]
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
     }
-    out.push(b'0' + value % 10);
+
+    #[inline(always)]
+    fn number(&mut self, value: u16) {
+        if value >= 10_000 {
+            self.push(b'0' + (value / 10_000) as u8);
+        }
+        if value >= 1000 {
+            self.push(b'0' + (value / 1000 % 10) as u8);
+        }
+        if value >= 100 {
+            self.push(b'0' + (value / 100 % 10) as u8);
+        }
+        if value >= 10 {
+            self.push(b'0' + (value / 10 % 10) as u8);
+        }
+        self.push(b'0' + (value % 10) as u8);
+    }
+
+    #[inline(always)]
+    fn ipv4(&mut self, addr: Ipv4Addr) {
+        let [a, b, c, d] = addr.octets();
+        self.number(a.into());
+        self.push(b'.');
+        self.number(b.into());
+        self.push(b'.');
+        self.number(c.into());
+        self.push(b'.');
+        self.number(d.into());
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.bytes.get(..self.len).unwrap_or_default());
+    }
 }
 
 pub(super) fn address(out: &mut Vec<u8>, addr: IpAddr) {
     match addr {
         IpAddr::V4(addr) => {
-            let [a, b, c, d] = addr.octets();
-            octet(out, a);
-            out.push(b'.');
-            octet(out, b);
-            out.push(b'.');
-            octet(out, c);
-            out.push(b'.');
-            octet(out, d);
+            let mut text = Short::new();
+            text.ipv4(addr);
+            text.append_to(out);
         }
         // Writing to a Vec cannot fail.
         IpAddr::V6(addr) => drop(write!(out, "{addr}")),
@@ -63,15 +110,17 @@ pub(super) fn address(out: &mut Vec<u8>, addr: IpAddr) {
 
 /// `1.2.3.4:80` or `[::1]:80`.
 pub(super) fn endpoint(out: &mut Vec<u8>, end: Endpoint) {
-    if end.addr.is_ipv6() {
-        out.push(b'[');
-        address(out, end.addr);
-        out.push(b']');
-    } else {
-        address(out, end.addr);
+    let mut text = Short::new();
+    match end.addr {
+        IpAddr::V4(addr) => text.ipv4(addr),
+        IpAddr::V6(addr) => {
+            // Writing to a Vec cannot fail.
+            drop(write!(out, "[{addr}]"));
+        }
     }
-    out.push(b':');
-    number(out, end.port);
+    text.push(b':');
+    text.number(end.port);
+    text.append_to(out);
 }
 
 /// `900ms`, `2003ms`, `60s`, `12.5s`: milliseconds up to ten seconds unless they are whole seconds.

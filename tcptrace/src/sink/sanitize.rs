@@ -17,7 +17,11 @@ pub fn is_hostile(c: char) -> bool {
 /// Appends at most `width` characters; hostile ones become `?`, a cut is marked by `…`. Returns how
 /// many characters were appended.
 pub(super) fn append(out: &mut Vec<u8>, text: &str, width: usize) -> usize {
-    if text.len() <= width && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    // Without an early end the check works on many bytes at once.
+    let is_plain = text.bytes().fold(true, |is_plain, byte| {
+        is_plain & (b' '..=b'~').contains(&byte)
+    });
+    if is_plain && text.len() <= width {
         out.extend_from_slice(text.as_bytes());
         return text.len();
     }

@@ -185,31 +185,41 @@ impl<W: Write> TextSink<W> {
 
     /// Appends the details, cut at a space to `room` characters.
     fn put_detail(&mut self, room: usize) {
-        let text = std::str::from_utf8(&self.detail).unwrap_or_default();
-        self.out
-            .buffer
-            .extend_from_slice(cut(text, room).as_bytes());
-        if text.len() > room && room > 0 && text.chars().nth(room).is_some() {
-            self.out.buffer.extend_from_slice("…".as_bytes());
+        let buffer = &mut self.out.buffer;
+        if room == 0 {
+            return;
+        }
+        match cut(&self.detail, room) {
+            Some(start) => {
+                buffer.extend_from_slice(start);
+                buffer.extend_from_slice("…".as_bytes());
+            }
+            None => buffer.extend_from_slice(&self.detail),
         }
     }
 }
 
 /// What of a text goes before a `…` so that both take at most `room` characters: whole words if
-/// there are any. The whole text when it fits.
-fn cut(text: &str, room: usize) -> &str {
-    if text.len() <= room || text.chars().nth(room).is_none() {
-        return text;
+/// there are any. `None` when the text fits. `room` is above 0.
+fn cut(text: &[u8], room: usize) -> Option<&[u8]> {
+    if text.len() <= room {
+        return None;
     }
-    let end = text
-        .char_indices()
-        .nth(room.saturating_sub(1))
-        .map_or(0, |(at, _)| at);
-    let fitting = text.get(..end).unwrap_or_default();
-    fitting
-        .rfind(' ')
-        .and_then(|space| text.get(..=space))
-        .unwrap_or(fitting)
+    // UTF-8: every byte but a continuation begins a character.
+    let begins = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
+    let mut starts = text
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| begins(byte))
+        .map(|(at, _)| at);
+    let end = starts.nth(room.saturating_sub(1))?;
+    starts.next()?;
+    let fitting = text.get(..end)?;
+    let words = fitting
+        .iter()
+        .rposition(|byte| *byte == b' ')
+        .and_then(|at| text.get(..=at));
+    Some(words.unwrap_or(fitting))
 }
 
 /// The name with its basis, or the number of holders, when there is something to say.
@@ -313,18 +323,26 @@ impl<W: Write> Sink for TextSink<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::cut;
+    fn cut(text: &str, room: usize) -> Option<&str> {
+        super::cut(text.as_bytes(), room).map(|start| std::str::from_utf8(start).unwrap())
+    }
 
     #[test]
     fn a_cut_keeps_whole_words_and_whole_characters() {
-        assert_eq!(cut("linger_zero 1749B lost", 22), "linger_zero 1749B lost");
-        assert_eq!(cut("linger_zero 1749B lost", 21), "linger_zero 1749B ");
-        assert_eq!(cut("linger_zero 1749B lost", 19), "linger_zero 1749B ");
-        assert_eq!(cut("linger_zero 1749B lost", 18), "linger_zero ");
-        assert_eq!(cut("linger_zero 1749B lost", 5), "ling");
-        assert_eq!(cut("ack äöüß", 7), "ack ");
-        assert_eq!(cut("äöüß", 3), "äö");
-        assert_eq!(cut("äöüß", 4), "äöüß");
-        assert_eq!(cut("ab", 0), "");
+        assert_eq!(cut("linger_zero 1749B lost", 22), None);
+        assert_eq!(
+            cut("linger_zero 1749B lost", 21),
+            Some("linger_zero 1749B ")
+        );
+        assert_eq!(
+            cut("linger_zero 1749B lost", 19),
+            Some("linger_zero 1749B ")
+        );
+        assert_eq!(cut("linger_zero 1749B lost", 18), Some("linger_zero "));
+        assert_eq!(cut("linger_zero 1749B lost", 5), Some("ling"));
+        assert_eq!(cut("ack äöüß", 7), Some("ack "));
+        assert_eq!(cut("äöüß", 3), Some("äö"));
+        assert_eq!(cut("äöüß", 4), None);
+        assert_eq!(cut("ab", 1), Some(""));
     }
 }

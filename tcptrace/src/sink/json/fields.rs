@@ -1,5 +1,5 @@
 //! Fields appended to an open object. The key, with comma, quotes and colon, is given whole: it is
-//! known when compiling, so it costs one copy.
+//! known when compiling, and inlined it is a copy of known length instead of a call.
 
 use crate::model::incident::{Linger, Queue, TimeWaitPhase, What};
 use crate::model::loss::Tally;
@@ -13,10 +13,12 @@ pub(super) struct Object<'a> {
 }
 
 impl Object<'_> {
+    #[inline(always)]
     fn raw(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 
+    #[inline(always)]
     pub(super) fn number(&mut self, key: &str, value: Option<impl itoa::Integer>) {
         self.raw(key);
         match value {
@@ -26,6 +28,7 @@ impl Object<'_> {
     }
 
     /// A value of our own that needs no escaping.
+    #[inline(always)]
     pub(super) fn name(&mut self, key: &str, value: Option<&'static str>) {
         self.raw(key);
         match value {
@@ -38,6 +41,7 @@ impl Object<'_> {
         }
     }
 
+    #[inline(always)]
     fn string(&mut self, key: &str, value: Option<&str>) {
         self.raw(key);
         match value {
@@ -46,6 +50,7 @@ impl Object<'_> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn endpoint(&mut self, key: &str, value: Option<Endpoint>) {
         self.raw(key);
         match value {
@@ -304,8 +309,11 @@ impl Object<'_> {
 /// the same.
 fn put_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
+    // Without an early end the check works on many bytes at once.
+    let is_plain = text.bytes().fold(true, |is_plain, byte| {
+        is_plain & (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
+    });
+    if is_plain {
         out.extend_from_slice(text.as_bytes());
     } else {
         for c in text.chars() {
