@@ -12,6 +12,8 @@ pub const SOCKS: &str = "SOCKS";
 pub const LISTENERS: &str = "LISTENERS";
 /// Tasks blocked in a lingering close.
 pub const LINGERING: &str = "LINGERING";
+/// Processes whose descendants are followed, by pid.
+pub const FOLLOWED: &str = "FOLLOWED";
 /// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
 pub const OFFSETS: &str = "OFFSETS";
 /// Global with the [`crate::config::Config`] of this run.

@@ -33,6 +33,10 @@ pub(crate) static LISTENERS: HashMap<ListenerKey, ListenerGroup> =
 #[map]
 pub(crate) static LINGERING: HashMap<u64, LingerEntry> = HashMap::with_max_entries(4096, 0);
 
+/// Processes that are followed with their descendants, by pid in our namespace.
+#[map]
+pub(crate) static FOLLOWED: HashMap<u32, u8> = HashMap::with_max_entries(65_536, 0);
+
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 

@@ -119,6 +119,23 @@ pub(crate) unsafe fn leader_facts<A: Access>(task: *const u8, owner: &mut OwnerR
     }
 }
 
+/// Number of a task's process in our PID namespace. The task is a trusted argument.
+#[inline(always)]
+pub(crate) fn process_number(task: *const u8) -> u32 {
+    let (Some(leader_at), Some(tgid_at)) = (offset!(task_group_leader), offset!(task_tgid)) else {
+        return 0;
+    };
+    // SAFETY: offsets of `task_struct`; the leader of a live task is not freed before it.
+    unsafe {
+        if has(NESTED_PIDNS) {
+            let leader = Direct::read::<*const u8>(task.add(leader_at));
+            number_in_our_namespace(leader)
+        } else {
+            Direct::read::<u32>(task.add(tgid_at))
+        }
+    }
+}
+
 /// The task's number in the PID namespace whose /proc we print from; 0 = invisible there.
 #[inline(always)]
 unsafe fn number_in_our_namespace(task: *const u8) -> u32 {

@@ -11,6 +11,7 @@ pub mod decode;
 pub mod interpret;
 pub mod kernel;
 pub mod model;
+pub mod pipeline;
 
 pub mod sink;
 pub mod source;

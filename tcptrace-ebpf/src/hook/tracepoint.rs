@@ -7,7 +7,7 @@ use tcptrace_common::config::{
 };
 
 use crate::offsets::has;
-use crate::signal::{drop, reset, retransmit, state, syn, timer};
+use crate::signal::{drop, fork, reset, retransmit, state, syn, timer};
 
 /// `inet_sock_set_state(const struct sock *, const int, const int)`
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -99,4 +99,10 @@ fn timer_expire_entry(ctx: BtfTracePointContext) {
 #[btf_tracepoint(function = "timer_cancel")]
 fn timer_cancel(ctx: BtfTracePointContext) {
     timer::on_cancel(ctx.arg(0));
+}
+
+/// `sched_process_fork(struct task_struct *, struct task_struct *)`
+#[btf_tracepoint(function = "sched_process_fork")]
+fn sched_process_fork(ctx: BtfTracePointContext) {
+    fork::on_fork(ctx.arg(0), ctx.arg(1));
 }

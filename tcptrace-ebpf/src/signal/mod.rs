@@ -2,6 +2,7 @@
 
 pub(crate) mod close;
 pub(crate) mod drop;
+pub(crate) mod fork;
 pub(crate) mod linger;
 pub(crate) mod listen;
 pub(crate) mod packet;

@@ -13,7 +13,7 @@ use tcptrace_common::config::Config;
 use tcptrace_common::names;
 
 use super::Kernel;
-use super::tiers::{Candidate, OWNERS, SIGNALS, Signal, Tier};
+use super::tiers::{Candidate, FORKS, OWNERS, SIGNALS, Signal, Tier};
 use crate::model::{Kind, KindSet};
 
 /// The eBPF object, aligned for the ELF reader.
@@ -78,7 +78,7 @@ pub struct Attached {
     pub report: AttachReport,
 }
 
-/// Loads and attaches what the kinds need, then lists the sockets that exist already.
+/// Loads and attaches what the kinds need (`follows`: children of processes too), then lists the sockets that exist already.
 ///
 /// # Errors
 /// When the object cannot be loaded at all, or the programs that remember owners are refused.
@@ -87,6 +87,7 @@ pub fn attach_all(
     config: Config,
     kinds: KindSet,
     sizes: Sizes,
+    follows: bool,
 ) -> anyhow::Result<Attached> {
     let types = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
     let mut object = EbpfLoader::new()
@@ -106,6 +107,11 @@ pub fn attach_all(
         attacher
             .attach(program)
             .map_err(|error| anyhow!("cannot attach {program}, which every kind needs: {error}"))?;
+    }
+    if follows {
+        attacher.attach(FORKS).map_err(|error| {
+            anyhow!("cannot attach {FORKS}, which following children needs: {error}")
+        })?;
     }
     let mut report = AttachReport::default();
     for signal in SIGNALS.iter().filter(|signal| kinds.contains(signal.kind)) {

@@ -87,6 +87,9 @@ pub const OWNERS: &[&str] = &[
     "tcp_rcv_space_adjust",
 ];
 
+/// The program that follows children.
+pub const FORKS: &str = "sched_process_fork";
+
 /// Every signal.
 pub const SIGNALS: &[Signal] = &[
     Signal {

@@ -1,4 +1,5 @@
 //! Where facts come from.
+pub mod followed;
 pub mod live;
 pub mod mib;
 pub mod netns;

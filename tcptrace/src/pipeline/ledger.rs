@@ -1,0 +1,186 @@
+//! The books of a run: what was seen, shown, left out and lost, by kind and by owner.
+
+use std::collections::HashMap;
+
+use super::reconcile::{Counts, Window};
+use crate::model::loss::{LossPlace, Tally};
+use crate::model::summary::{OwnerCount, Reconciled, Summary};
+use crate::model::{Incident, Kind};
+
+const KINDS: usize = Kind::ALL.len();
+/// Owners listed in the summary.
+const LISTED: usize = 20;
+/// Owners kept; beyond this only the totals go on.
+const KEPT: usize = 10_000;
+
+/// Who: pid and start, or nobody.
+type OwnerKey = Option<(u32, Option<u64>)>;
+
+#[derive(Debug)]
+struct OwnerRow {
+    comm: Option<String>,
+    by_kind: [u64; KINDS],
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    heard: u64,
+    shown: [u64; KINDS],
+    filtered: u64,
+    filtered_in_kernel: [u64; KINDS],
+    rate_limited: u64,
+    lost_in_ring: [u64; KINDS],
+    lost_undecoded: u64,
+    lost_in_sink: u64,
+    owners: HashMap<OwnerKey, OwnerRow>,
+    start_ns: u64,
+    end_ns: u64,
+    /// For the reconciliation, by namespace.
+    pub(super) counts: HashMap<u32, Counts>,
+    window: Window,
+}
+
+impl Ledger {
+    /// Books that begin at a moment of the boot clock.
+    pub(super) fn new(start_ns: u64, has_counters: bool) -> Self {
+        Self {
+            heard: 0,
+            shown: [0; KINDS],
+            filtered: 0,
+            filtered_in_kernel: [0; KINDS],
+            rate_limited: 0,
+            lost_in_ring: [0; KINDS],
+            lost_undecoded: 0,
+            lost_in_sink: 0,
+            owners: HashMap::new(),
+            start_ns,
+            end_ns: start_ns,
+            counts: HashMap::new(),
+            window: Window::begin(start_ns, has_counters),
+        }
+    }
+
+    /// The interval ends; incidents after it are not held against the kernel's counters.
+    pub(super) fn end(&mut self, end_ns: u64) {
+        self.end_ns = end_ns;
+        self.window.end(end_ns);
+    }
+
+    /// An incident was made, whatever becomes of it.
+    pub(super) fn note(&mut self, incident: &Incident) {
+        self.heard += 1;
+        let Some(netns) = incident.flow.netns else {
+            return;
+        };
+        if self.window.contains(incident.boot_ns) {
+            self.counts.entry(netns).or_default().add(incident);
+        }
+    }
+
+    pub(super) fn show(&mut self, incident: &Incident) {
+        let kind = incident.kind().index();
+        self.shown[kind] += 1;
+        let process = incident.owner.as_ref().map(|owner| &owner.process);
+        let key = process.map(|process| (process.pid, process.start_ticks));
+        if let Some(row) = self.owners.get_mut(&key) {
+            row.by_kind[kind] += 1;
+            return;
+        }
+        if self.owners.len() < KEPT {
+            let mut row = OwnerRow {
+                comm: process.map(|process| process.comm.clone()),
+                by_kind: [0; KINDS],
+            };
+            row.by_kind[kind] = 1;
+            self.owners.insert(key, row);
+        }
+    }
+
+    pub(super) fn filtered(&mut self, _kind: Kind, count: u64) {
+        self.filtered += count;
+    }
+
+    pub(super) fn rate_limited(&mut self, _kind: Kind) {
+        self.rate_limited += 1;
+    }
+
+    pub(super) fn lose(&mut self, place: LossPlace, kind: Option<Kind>, count: u64) {
+        match (place, kind) {
+            (LossPlace::Ring, Some(kind)) => self.lost_in_ring[kind.index()] += count,
+            (LossPlace::Sink, _) => self.lost_in_sink += count,
+            _ => self.lost_undecoded += count,
+        }
+    }
+
+    /// The kernel side's counters of a kind as they stand; how many more were lost since.
+    pub(super) fn kernel(&mut self, kind: Kind, filtered: u64, lost: u64) -> u64 {
+        let index = kind.index();
+        self.filtered_in_kernel[index] = filtered;
+        let more = lost.saturating_sub(self.lost_in_ring[index]);
+        self.lost_in_ring[index] = lost;
+        more
+    }
+
+    pub(super) fn shown(&self, kind: Kind) -> u64 {
+        self.shown[kind.index()]
+    }
+
+    pub(super) fn shown_in_all(&self) -> u64 {
+        self.shown.iter().sum()
+    }
+
+    pub(super) fn lost_of(&self, kind: Kind) -> u64 {
+        self.lost_in_ring[kind.index()]
+    }
+
+    pub(super) fn lost_in_all(&self) -> u64 {
+        self.lost_in_ring.iter().sum::<u64>() + self.lost_undecoded + self.lost_in_sink
+    }
+
+    /// Incidents were counted when they were made (`heard`) and again when they were shown or
+    /// left out: the two must agree.
+    fn tally(&self) -> Tally {
+        let in_kernel: u64 = self.filtered_in_kernel.iter().sum();
+        let in_ring: u64 = self.lost_in_ring.iter().sum();
+        Tally {
+            seen: self.heard + in_kernel + in_ring + self.lost_undecoded,
+            shown: self.shown_in_all(),
+            filtered: self.filtered + in_kernel,
+            rate_limited: self.rate_limited,
+            lost: self.lost_in_all(),
+        }
+    }
+
+    /// The last word.
+    pub(super) fn summary(&self, reconciliation: Vec<Reconciled>) -> Summary {
+        let mut owners: Vec<OwnerCount> = self.owners.iter().map(owner_count).collect();
+        owners.sort_by(|a, b| b.total.cmp(&a.total).then(a.pid.cmp(&b.pid)));
+        let left_out = owners.len().saturating_sub(LISTED);
+        owners.truncate(LISTED);
+        Summary {
+            duration_ms: self.end_ns.saturating_sub(self.start_ns) / 1_000_000,
+            by_kind: above_zero(&self.shown),
+            by_owner: owners,
+            owners_left_out: left_out as u64,
+            loss: self.tally(),
+            reconciliation,
+        }
+    }
+}
+
+fn owner_count((key, row): (&OwnerKey, &OwnerRow)) -> OwnerCount {
+    let mut by_kind = above_zero(&row.by_kind);
+    by_kind.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    OwnerCount {
+        pid: key.map(|(pid, _)| pid),
+        comm: row.comm.clone(),
+        total: by_kind.iter().map(|(_, count)| count).sum(),
+        by_kind,
+    }
+}
+
+fn above_zero(counts: &[u64; KINDS]) -> Vec<(Kind, u64)> {
+    let kinds = Kind::ALL.iter().copied().zip(counts.iter().copied());
+    kinds.filter(|(_, count)| *count > 0).collect()
+}

@@ -1,0 +1,138 @@
+//! Network namespaces that are watched: their counters at both ends of the run, their somaxconn.
+
+use std::collections::HashMap;
+use std::fs;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::source::mib::{Counters, delta};
+use crate::source::netns::{self, Netns};
+
+/// Namespaces whose counters are read; a host with more is reconciled for these only.
+const MOST: usize = 256;
+/// somaxconn is read again after this long.
+const FRESH_NS: u64 = 2_000_000_000;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Namespaces {
+    watched: Vec<u32>,
+    before: HashMap<u32, Counters>,
+    after: HashMap<u32, Counters>,
+    /// Namespaces that could not be read, or were too many.
+    pub(super) unread: u32,
+    start_ns: u64,
+    end_ns: u64,
+    somaxconn: HashMap<u32, (u64, Option<u32>)>,
+}
+
+impl Namespaces {
+    /// Reads the counters; `watched` empty = all.
+    pub(super) fn begin(watched: &[u32]) -> Self {
+        let mut all = Self {
+            watched: watched.to_vec(),
+            before: HashMap::new(),
+            after: HashMap::new(),
+            unread: 0,
+            start_ns: 0,
+            end_ns: 0,
+            somaxconn: HashMap::new(),
+        };
+        let (counters, unread) = all.read();
+        all.before = counters;
+        all.unread = unread;
+        all.start_ns = boot_ns();
+        all
+    }
+
+    /// Reads them again.
+    pub(super) fn end(&mut self) {
+        self.end_ns = boot_ns();
+        let (counters, unread) = self.read();
+        self.after = counters;
+        self.unread = self.unread.max(unread);
+    }
+
+    pub(super) fn start_ns(&self) -> u64 {
+        self.start_ns
+    }
+
+    pub(super) fn end_ns(&self) -> u64 {
+        self.end_ns
+    }
+
+    /// Whether any counters could be read.
+    pub(super) fn is_known(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Namespaces that were there at the end, and how much a counter rose in each. One that came
+    /// meanwhile began at 0.
+    pub(super) fn rises<'a>(&'a self, counter: &'a str) -> impl Iterator<Item = (u32, u64)> + 'a {
+        self.after.iter().filter_map(move |(inode, after)| {
+            let rise = match self.before.get(inode) {
+                Some(before) => u64::try_from(delta(before, after).value(counter)?).ok()?,
+                None => after.value(counter)?,
+            };
+            Some((*inode, rise))
+        })
+    }
+
+    /// Whether the namespace's counters were there at the end.
+    pub(super) fn is_read(&self, inode: u32) -> bool {
+        self.after.contains_key(&inode)
+    }
+
+    /// `net.core.somaxconn` of a namespace.
+    pub(super) fn somaxconn(&mut self, inode: u32) -> Option<u32> {
+        let now = boot_ns();
+        if let Some((when, value)) = self.somaxconn.get(&inode) {
+            if now.saturating_sub(*when) < FRESH_NS {
+                return *value;
+            }
+        }
+        let scan = netns::scan().ok()?;
+        let found = scan
+            .found
+            .iter()
+            .find(|found| found.inode == u64::from(inode));
+        let read = || fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
+        let text = found.and_then(|found| netns::with(found, read).ok()?);
+        let value = text.and_then(|text| text.trim().parse().ok());
+        self.somaxconn.insert(inode, (now, value));
+        value
+    }
+
+    fn read(&self) -> (HashMap<u32, Counters>, u32) {
+        let Ok(scan) = netns::scan() else {
+            return (HashMap::new(), 0);
+        };
+        let mut unread = 0;
+        let mut counters = HashMap::new();
+        for found in &scan.found {
+            let Some(inode) = self.number(found) else {
+                continue;
+            };
+            match (counters.len() < MOST).then(|| Counters::read(found)) {
+                Some(Ok(read)) => {
+                    counters.insert(inode, read);
+                }
+                Some(Err(_)) | None => unread += 1,
+            }
+        }
+        (counters, unread)
+    }
+
+    /// Its number, if it is watched.
+    fn number(&self, netns: &Netns) -> Option<u32> {
+        let inode = u32::try_from(netns.inode).ok()?;
+        (self.watched.is_empty() || self.watched.contains(&inode)).then_some(inode)
+    }
+}
+
+/// The boot clock, ns.
+pub(super) fn boot_ns() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let (secs, nanos) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+    secs.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
