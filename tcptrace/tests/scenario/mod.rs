@@ -2,14 +2,20 @@
 
 pub(crate) mod kit;
 
+mod linger;
 mod reset;
+mod reset_received;
 
 use kit::Family;
 
+/// Names each family after its module.
+macro_rules! families {
+    ($($name:ident),* $(,)?) => {
+        vec![$(Family { name: stringify!($name), scenarios: $name::scenarios() }),*]
+    };
+}
+
 /// Every family, in the order they run.
 pub(crate) fn families() -> Vec<Family> {
-    vec![Family {
-        name: "reset",
-        scenarios: reset::scenarios(),
-    }]
+    families![reset, reset_received, linger]
 }

@@ -1,6 +1,6 @@
 //! Resets we send because our own process closes: each cause, with its owner and what was lost.
 
-use super::kit::{Actor, Closed, Conn, Expect, Scenario, Tracer, World, scenarios};
+use super::kit::{Actor, Closed, Conn, Expect, Pair, Scenario, World, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -19,95 +19,31 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// A server and a client of other users, and one established connection between them.
-struct Pair {
-    server: Actor,
-    client: Actor,
-    accepted: Conn,
-    conn: Conn,
-}
-
-/// The tracer first, so that nothing here is older than it.
-fn pair(world: &World) -> (Tracer, Pair) {
-    let tracer = world.watch(&[]);
-    let server = world.actor_as("lz-server", 23457);
-    let client = world.actor_as("lz-client", 12345);
-    let listener = server.listen("127.0.7.9:0", 5);
-    let conn = client.connect("127.0.0.2:0", listener.local);
-    let accepted = server.accept(listener);
-    (
-        tracer,
-        Pair {
-            server,
-            client,
-            accepted,
-            conn,
-        },
-    )
-}
-
 fn linger_zero_loses_unsent_and_unacknowledged_bytes(world: &World) {
-    let tracer = world.watch(&[]);
-    let server = world.actor("lz-server");
-    let client = world.actor_as("lz-client", 12345);
-    let listener = server.bound("127.0.7.9:0");
-    server.order(&format!(
-        "setopt {listener} {} {} 4096",
-        libc::SOL_SOCKET,
-        libc::SO_RCVBUF
-    ));
-    server.order(&format!("listen {listener} 5"));
-    let listener = server.describe(listener);
-    let conn = client.connect("127.0.0.2:0", listener.local);
-    let accepted = server.accept(listener);
-    // The first piece arrives; from then on the peer is deaf to data, so what still fits its window
-    // is sent and never acknowledged, and the rest is never sent.
-    client.write(conn, 1237);
-    world.until("the first bytes arrive", || {
-        server.queues(accepted).2 == 1237
-    });
-    server.filter(accepted, "data");
-    client.write(conn, 511);
-    let written = 1237 + 511 + client.number::<i64>(&format!("fill {}", conn.fd));
-    // A loss probe may still send something; after it only the retransmit timer acts.
-    let mut last = (0, 0, 0);
-    world.until("the send queue settles", || {
-        std::thread::sleep(std::time::Duration::from_millis(40));
-        let settled = last == client.queues(conn);
-        last = client.queues(conn);
-        settled
-    });
-    client.linger(conn, 0);
+    let (tracer, pair, written) = Pair::stuffed(world, "lz");
+    pair.client.linger(pair.conn, 0);
     let before = world.counters();
-    let closed = client.close(conn);
+    let closed = pair.client.close(pair.conn);
     world.rose(&before, "TCPAbortOnData", 1);
-    world.claim("some bytes were never sent", closed.unsent > 0);
-    world.claim("some bytes were not acknowledged", closed.unacked > 0);
-    let received = server.queues(accepted).2;
+    let received = pair.server.queues(pair.accepted).2;
     let sum = closed.unsent + closed.unacked + received;
-    world.claim_eq(
-        "unsent + unacknowledged + received is what was written",
-        sum,
-        written,
-    );
+    world.claim_eq("unsent + unacknowledged + received is what was written", sum, written);
     tracer.expect(
         "the reset with its cause, owner and bytes",
         Expect::new("rst_sent")
             .cause("linger_zero")
-            .owner(&client)
+            .reason("TCP_STATE")
+            .owner(&pair.client)
             .basis(&["task"])
-            .conn(conn)
+            .conn(pair.conn)
             .bytes(closed)
             .is("linger.on", true)
             .is("linger.seconds", 0)
             .state("ESTABLISHED")
-            .is("reason", "TCP_STATE")
             .present("owner.exe"),
     );
-    tracer.expect(
-        "the peer's view",
-        received_reset("ESTABLISHED", &server, accepted),
-    );
+    let peer = received_reset("ESTABLISHED", &pair.server, pair.accepted);
+    tracer.expect("the peer's view", peer);
     let events = tracer.stop();
     events.exactly("one reset and no other", 1, Expect::new("rst_sent"));
     events.exactly("one reset received", 1, Expect::new("rst_received"));
@@ -148,7 +84,7 @@ fn unread_data_reset(pair: &Pair, closed: Closed) -> Expect {
 }
 
 fn unread_data_beats_linger_zero(world: &World) {
-    let (tracer, pair) = pair(world);
+    let (tracer, pair) = Pair::watched(world, "lz");
     pair.client.linger(pair.conn, 0);
     let closed = close_with_unread(world, &pair, 1237);
     let expected = unread_data_reset(&pair, closed)
@@ -161,7 +97,7 @@ fn unread_data_beats_linger_zero(world: &World) {
 }
 
 fn unread_data_resets_without_linger(world: &World) {
-    let (tracer, pair) = pair(world);
+    let (tracer, pair) = Pair::watched(world, "lz");
     let closed = close_with_unread(world, &pair, 3331);
     let expected = unread_data_reset(&pair, closed)
         .is("linger.on", false)
@@ -177,7 +113,7 @@ fn unread_data_resets_without_linger(world: &World) {
 
 /// A FIN takes a sequence number but is no byte anybody could read.
 fn unread_data_is_counted_without_the_fin(world: &World) {
-    let (tracer, pair) = pair(world);
+    let (tracer, pair) = Pair::watched(world, "lz");
     pair.server.write(pair.accepted, 777);
     pair.server.shutdown(pair.accepted);
     world.until("the FIN arrives", || pair.client.state(pair.conn) == 8);
@@ -197,7 +133,7 @@ fn unread_data_is_counted_without_the_fin(world: &World) {
 }
 
 fn linger_zero_at_the_end_of_a_process(world: &World, end: impl FnOnce(&mut Actor)) {
-    let (tracer, mut pair) = pair(world);
+    let (tracer, mut pair) = Pair::watched(world, "lz");
     pair.client.linger(pair.conn, 0);
     let before = world.counters();
     end(&mut pair.client);
@@ -228,7 +164,7 @@ fn linger_zero_of_an_exiting_process(world: &World) {
 }
 
 fn clean_close_sends_no_reset(world: &World) {
-    let (tracer, pair) = pair(world);
+    let (tracer, pair) = Pair::watched(world, "lz");
     pair.client.write(pair.conn, 1237);
     pair.server
         .order(&format!("read {} 1237", pair.accepted.fd));
@@ -274,7 +210,7 @@ fn linger2_reset(pair: &Pair, reason: &str) -> Expect {
 
 /// The FIN goes out first; the reset answers its acknowledgement, in softirq and after the close.
 fn linger2_from_established(world: &World) {
-    let (tracer, pair) = pair(world);
+    let (tracer, pair) = Pair::watched(world, "lz");
     pair.client.set_tcp_option(pair.conn, libc::TCP_LINGER2, -1);
     let before = world.counters();
     pair.client.close(pair.conn);
@@ -291,7 +227,7 @@ fn linger2_from_established(world: &World) {
 }
 
 fn linger2_from_fin_wait2(world: &World) {
-    let (tracer, pair) = pair(world);
+    let (tracer, pair) = Pair::watched(world, "lz");
     pair.client.set_tcp_option(pair.conn, libc::TCP_LINGER2, -1);
     pair.client.shutdown(pair.conn);
     world.until("the FIN is acknowledged", || {
@@ -310,7 +246,7 @@ fn linger2_from_fin_wait2(world: &World) {
 }
 
 fn connect_to_af_unspec(world: &World) {
-    let (tracer, pair) = pair(world);
+    let (tracer, pair) = Pair::watched(world, "lz");
     let before = world.counters();
     pair.client.order(&format!("disconnect {}", pair.conn.fd));
     world.rose(&before, "Tcp.OutRsts", 1);

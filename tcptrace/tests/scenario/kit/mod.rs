@@ -6,6 +6,7 @@ pub(crate) mod command;
 pub(crate) mod counters;
 pub(crate) mod expect;
 pub(crate) mod filter;
+pub(crate) mod pair;
 pub(crate) mod runner;
 pub(crate) mod sys;
 pub(crate) mod sys_ops;
@@ -15,6 +16,7 @@ pub(crate) mod world;
 
 pub(crate) use command::{Actor, Closed, Conn};
 pub(crate) use expect::Expect;
+pub(crate) use pair::Pair;
 pub(crate) use runner::{Family, Scenario, scenarios};
 pub(crate) use tracer::Tracer;
 pub(crate) use world::World;

@@ -31,13 +31,30 @@ pub(crate) fn die_with_parent() -> Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
 }
 
+/// Becomes another user for good but keeps the capabilities, which some kernels ask for before they
+/// attach a socket filter, and every kernel before TCP repair mode.
 pub(crate) fn become_user(uid: u32) -> Result<()> {
+    const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+    const SETS: usize = 6; // effective, permitted and inheritable, two words of each
+    // SAFETY: integers only.
+    check(unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 1) })?;
     // SAFETY: integers only.
     check(unsafe { libc::setresgid(uid, uid, uid) })?;
-    // SAFETY: integers only.
+    // SAFETY: an empty list of groups needs no pointer.
     check(unsafe { libc::setgroups(0, std::ptr::null()) })?;
     // SAFETY: integers only.
-    check(unsafe { libc::setresuid(uid, uid, uid) }).map(drop)
+    check(unsafe { libc::setresuid(uid, uid, uid) })?;
+    let header = [CAPABILITY_VERSION_3, 0];
+    let mut sets = [0u32; SETS];
+    // SAFETY: version 3 reads two words of header and writes six of capabilities.
+    check_call(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) })?;
+    (sets[0], sets[3]) = (sets[1], sets[4]);
+    // SAFETY: as above, and it only reads.
+    check_call(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) })
+}
+
+fn check_call(value: libc::c_long) -> Result<()> {
+    check_len(value as isize).map(drop)
 }
 
 pub(crate) fn effective_uid() -> u32 {
