@@ -83,7 +83,9 @@ fn lingering_close_that_times_out_with_unsent_bytes(world: &World) {
     world.claim_eq("nothing moved", closed.unsent + closed.unacked, remaining);
     let expected = lingered(&pair, "timed_out", 1, closed).is("remaining_bytes", remaining);
     tracer.expect("the close that timed out", expected);
-    tracer.stop().exactly("one lingering close", 1, Expect::new("linger_close"));
+    tracer
+        .stop()
+        .exactly("one lingering close", 1, Expect::new("linger_close"));
 }
 
 fn lingering_close_ended_by_a_reset(world: &World) {
@@ -92,9 +94,17 @@ fn lingering_close_ended_by_a_reset(world: &World) {
     pair.server_resets();
     let closed = pair.client.finish_close();
     world.claim("it ended before its time", closed.elapsed_ms < 4000.0);
-    tracer.expect("the close that was reset", lingered(&pair, "reset", 5, closed));
-    tracer.expect("the reset itself", Expect::new("rst_received").conn(pair.conn));
-    tracer.stop().exactly("one lingering close", 1, Expect::new("linger_close"));
+    tracer.expect(
+        "the close that was reset",
+        lingered(&pair, "reset", 5, closed),
+    );
+    tracer.expect(
+        "the reset itself",
+        Expect::new("rst_received").conn(pair.conn),
+    );
+    tracer
+        .stop()
+        .exactly("one lingering close", 1, Expect::new("linger_close"));
 }
 
 fn lingering_close_interrupted_by_a_signal(world: &World) {
@@ -105,7 +115,9 @@ fn lingering_close_interrupted_by_a_signal(world: &World) {
     world.claim("it ended before its time", closed.elapsed_ms < 4000.0);
     let expected = lingered(&pair, "interrupted", 5, closed).is("remaining_bytes", 1237);
     tracer.expect("the close that was interrupted", expected);
-    tracer.stop().exactly("one lingering close", 1, Expect::new("linger_close"));
+    tracer
+        .stop()
+        .exactly("one lingering close", 1, Expect::new("linger_close"));
 }
 
 fn exit_does_not_linger(world: &World) {
@@ -113,9 +125,14 @@ fn exit_does_not_linger(world: &World) {
     pair.client.exit();
     tracer.expect(
         "the exit begins the close",
-        Expect::new("state").conn(pair.conn).is("new", "FIN_WAIT1").owner(&pair.client),
+        Expect::new("state")
+            .conn(pair.conn)
+            .is("new", "FIN_WAIT1")
+            .owner(&pair.client),
     );
-    tracer.stop().none("and does not block", Expect::new("linger_close"));
+    tracer
+        .stop()
+        .none("and does not block", Expect::new("linger_close"));
 }
 
 fn close_without_linger_does_not_block(world: &World) {
@@ -124,5 +141,7 @@ fn close_without_linger_does_not_block(world: &World) {
     pair.client.write(pair.conn, 1237);
     let closed = pair.client.close(pair.conn);
     world.claim("the close returns at once", closed.elapsed_ms < 500.0);
-    tracer.stop().none("nothing lingers", Expect::new("linger_close"));
+    tracer
+        .stop()
+        .none("nothing lingers", Expect::new("linger_close"));
 }

@@ -2,9 +2,16 @@
 
 pub(crate) mod kit;
 
+mod accept_queue;
+mod addresses;
 mod linger;
+mod ownership;
+mod paws;
 mod reset;
 mod reset_received;
+mod retransmit;
+mod syn_queue;
+mod time_wait;
 
 use kit::Family;
 
@@ -17,5 +24,16 @@ macro_rules! families {
 
 /// Every family, in the order they run.
 pub(crate) fn families() -> Vec<Family> {
-    families![reset, reset_received, linger]
+    families![
+        reset,
+        reset_received,
+        linger,
+        accept_queue,
+        syn_queue,
+        time_wait,
+        retransmit,
+        paws,
+        ownership,
+        addresses
+    ]
 }

@@ -27,7 +27,11 @@ fn linger_zero_loses_unsent_and_unacknowledged_bytes(world: &World) {
     world.rose(&before, "TCPAbortOnData", 1);
     let received = pair.server.queues(pair.accepted).2;
     let sum = closed.unsent + closed.unacked + received;
-    world.claim_eq("unsent + unacknowledged + received is what was written", sum, written);
+    world.claim_eq(
+        "unsent + unacknowledged + received is what was written",
+        sum,
+        written,
+    );
     tracer.expect(
         "the reset with its cause, owner and bytes",
         Expect::new("rst_sent")

@@ -83,26 +83,43 @@ fn reset_received_in_established(world: &World) {
     tracer.expect("the client did nothing when it came", expected);
     tracer.expect(
         "the client's close summary",
-        Expect::new("close").conn(pair.conn).owner(&pair.client).is("how", "rst_received"),
+        Expect::new("close")
+            .conn(pair.conn)
+            .owner(&pair.client)
+            .is("how", "rst_received"),
     );
     tracer.expect(
         "the server's close summary",
-        Expect::new("close").conn(pair.accepted).owner(&pair.server).is("how", "rst_sent"),
+        Expect::new("close")
+            .conn(pair.accepted)
+            .owner(&pair.server)
+            .is("how", "rst_sent"),
     );
-    tracer.stop().exactly("one reset received", 1, Expect::new("rst_received"));
+    tracer
+        .stop()
+        .exactly("one reset received", 1, Expect::new("rst_received"));
 }
 
 fn reset_received_in_close_wait(world: &World) {
     let (tracer, pair) = Pair::watched(world, "rr");
     pair.server.shutdown(pair.accepted);
     world.until("the FIN arrives", || pair.client.state(pair.conn) == 8);
-    world.until("the FIN is acknowledged", || pair.server.state(pair.accepted) == 5);
+    world.until("the FIN is acknowledged", || {
+        pair.server.state(pair.accepted) == 5
+    });
     pair.server_resets();
     let expected = client_got_reset(&pair, "reset", "CLOSE_WAIT").basis(&["socket"]);
     tracer.expect("the client did nothing when it came", expected);
-    let sent = Expect::new("rst_sent").cause("linger_zero").state("FIN_WAIT2");
-    tracer.expect("the server's end", sent.owner(&pair.server).conn(pair.accepted));
-    tracer.stop().exactly("one reset received", 1, Expect::new("rst_received"));
+    let sent = Expect::new("rst_sent")
+        .cause("linger_zero")
+        .state("FIN_WAIT2");
+    tracer.expect(
+        "the server's end",
+        sent.owner(&pair.server).conn(pair.accepted),
+    );
+    tracer
+        .stop()
+        .exactly("one reset received", 1, Expect::new("rst_received"));
 }
 
 fn reset_received_after_close(world: &World) {
@@ -113,7 +130,9 @@ fn reset_received_after_close(world: &World) {
     pair.server_resets();
     let expected = client_got_reset(&pair, "after_close", "FIN_WAIT1").basis(&["socket"]);
     tracer.expect("the socket was closed, its owner is remembered", expected);
-    tracer.stop().exactly("one reset received", 1, Expect::new("rst_received"));
+    tracer
+        .stop()
+        .exactly("one reset received", 1, Expect::new("rst_received"));
 }
 
 /// The kernel resets its own orphan and answers the data with a reset; none arrives.
@@ -142,14 +161,20 @@ fn late_data_for_an_orphan_is_no_reset_received(world: &World) {
             .conn(pair.accepted),
     );
     let events = tracer.stop();
-    events.exactly("only the writer received one", 1, Expect::new("rst_received"));
+    events.exactly(
+        "only the writer received one",
+        1,
+        Expect::new("rst_received"),
+    );
     events.exactly("one reset sent", 1, Expect::new("rst_sent"));
 }
 
 fn late_data_for_a_closed_socket(world: &World) {
     let (tracer, mut pair) = Pair::watched(world, "ld");
     pair.client.exit();
-    world.until("the closed socket is a minisock", || world.time_waits() == 1);
+    world.until("the closed socket is a minisock", || {
+        world.time_waits() == 1
+    });
     let before = world.counters();
     pair.server.write(pair.accepted, 1237);
     world.rose(&before, "Tcp.OutRsts", 1);
@@ -170,7 +195,9 @@ fn late_data_for_a_closed_socket(world: &World) {
             .owner(&pair.server)
             .conn(pair.accepted),
     );
-    tracer.stop().exactly("one reset sent", 1, Expect::new("rst_sent"));
+    tracer
+        .stop()
+        .exactly("one reset sent", 1, Expect::new("rst_sent"));
 }
 
 fn socket_destroyed_by_another_process(world: &World) {
@@ -209,7 +236,8 @@ fn idle_and_deaf(world: &World, pair: &Pair, user_timeout_ms: i32) {
     }
     pair.server.filter(pair.accepted, "all");
     let before = world.counters();
-    pair.client.set_socket_option(pair.conn, libc::SO_KEEPALIVE, 1);
+    pair.client
+        .set_socket_option(pair.conn, libc::SO_KEEPALIVE, 1);
     world.rose(&before, "TCPAbortOnTimeout", 1);
     world.rose(&before, "Tcp.OutRsts", 1);
 }
@@ -230,22 +258,33 @@ fn keepalive_timeout(world: &World) {
     tracer.expect("from a timer, with the owner remembered", expected);
     tracer.expect(
         "the close summary says why",
-        Expect::new("close").conn(pair.conn).owner(&pair.client).is("how", "timeout"),
+        Expect::new("close")
+            .conn(pair.conn)
+            .owner(&pair.client)
+            .is("how", "timeout"),
     );
-    tracer.stop().exactly("one reset sent", 1, Expect::new("rst_sent"));
+    tracer
+        .stop()
+        .exactly("one reset sent", 1, Expect::new("rst_sent"));
 }
 
 fn user_timeout_of_an_idle_connection(world: &World) {
     let (tracer, pair) = Pair::watched(world, "ut");
     idle_and_deaf(world, &pair, 1500);
-    tracer.expect("TCP_USER_TIMEOUT ended it", timed_out(&pair, "user_timeout"));
-    tracer.stop().exactly("one reset sent", 1, Expect::new("rst_sent"));
+    tracer.expect(
+        "TCP_USER_TIMEOUT ended it",
+        timed_out(&pair, "user_timeout"),
+    );
+    tracer
+        .stop()
+        .exactly("one reset sent", 1, Expect::new("rst_sent"));
 }
 
 /// The retransmit timer gives up silently: nothing is sent, the connection just ends.
 fn user_timeout_of_unacknowledged_data_sends_no_reset(world: &World) {
     let (tracer, pair) = Pair::watched(world, "ut");
-    pair.client.set_tcp_option(pair.conn, libc::TCP_USER_TIMEOUT, 700);
+    pair.client
+        .set_tcp_option(pair.conn, libc::TCP_USER_TIMEOUT, 700);
     pair.server.filter(pair.accepted, "all");
     let before = world.counters();
     pair.client.write(pair.conn, 1237);
@@ -253,7 +292,10 @@ fn user_timeout_of_unacknowledged_data_sends_no_reset(world: &World) {
     world.rose(&before, "Tcp.OutRsts", 0);
     tracer.expect(
         "the close summary says why",
-        Expect::new("close").conn(pair.conn).owner(&pair.client).is("how", "timeout"),
+        Expect::new("close")
+            .conn(pair.conn)
+            .owner(&pair.client)
+            .is("how", "timeout"),
     );
     tracer.stop().none("no reset", Expect::new("rst_sent"));
 }

@@ -211,7 +211,7 @@ fn datagrams(to: SocketAddr, count: usize, len: usize) -> Result<()> {
 }
 
 /// Accepts `count` connections; `closes` closes each at once, `follows` waits for its end first,
-/// `mixed` does the two in turn.
+/// `mixed` does the two in turn, `resets` closes each with linger 0.
 fn serve(listener: RawFd, count: usize, mode: &str) -> Result<String> {
     let mut byte = [0u8; 64];
     for round in 0..count {
@@ -219,6 +219,8 @@ fn serve(listener: RawFd, count: usize, mode: &str) -> Result<String> {
         if mode == "follows" || (mode == "mixed" && round % 2 == 0) {
             // Data, then the end; a reset is an end too.
             while matches!(sys::read(fd, &mut byte), Ok(1..)) {}
+        } else if mode == "resets" {
+            linger(fd, 1, 0)?;
         }
         sys::close(fd)?;
     }

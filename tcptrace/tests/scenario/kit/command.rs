@@ -281,6 +281,12 @@ impl Actor {
         self.comm = comm.into();
     }
 
+    /// Gives the actor's leader another name, as `prctl` does.
+    pub(crate) fn rename(&mut self, comm: &str) {
+        self.order(&format!("comm {comm}"));
+        self.comm = comm.into();
+    }
+
     /// Passes a socket to another process over a socket of their own (SCM_RIGHTS), and says what it
     /// is there. This actor keeps its copy.
     pub(crate) fn pass(&self, conn: Conn, to: &Self) -> Conn {

@@ -39,7 +39,9 @@ impl Pair {
         let tracer = world.watch(&[]);
         let pair = Self::with_receive_buffer(world, prefix, Some(4096));
         pair.client.write(pair.conn, 1237);
-        world.until("the first bytes arrive", || pair.server.queues(pair.accepted).2 == 1237);
+        world.until("the first bytes arrive", || {
+            pair.server.queues(pair.accepted).2 == 1237
+        });
         pair.server.filter(pair.accepted, "data");
         pair.client.write(pair.conn, 511);
         let filled: i64 = pair.client.number(&format!("fill {}", pair.conn.fd));
@@ -67,7 +69,13 @@ impl Pair {
         let listener = server.describe(fd);
         let conn = client.connect("127.0.0.2:0", listener.local);
         let accepted = server.accept(listener);
-        Self { server, client, listener, accepted, conn }
+        Self {
+            server,
+            client,
+            listener,
+            accepted,
+            conn,
+        }
     }
 
     /// The server resets its end at once (linger 0).

@@ -79,6 +79,30 @@ pub(crate) fn set_netns(fd: RawFd) -> Result<()> {
     check(unsafe { libc::setns(fd, libc::CLONE_NEWNET) }).map(drop)
 }
 
+/// Gives the calling thread's network namespace a name: a file that exists already.
+pub(crate) fn mount_own_netns(file: &str) -> Result<()> {
+    let file = CString::new(file)?;
+    let source = c"/proc/thread-self/ns/net";
+    let (no_type, no_data) = (std::ptr::null(), std::ptr::null());
+    // SAFETY: the paths are NUL-terminated and outlive the call; a bind mount reads no more.
+    check(unsafe {
+        libc::mount(
+            source.as_ptr(),
+            file.as_ptr(),
+            no_type,
+            libc::MS_BIND,
+            no_data,
+        )
+    })
+    .map(drop)
+}
+
+pub(crate) fn unmount(file: &str) -> Result<()> {
+    let file = CString::new(file)?;
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    check(unsafe { libc::umount2(file.as_ptr(), libc::MNT_DETACH) }).map(drop)
+}
+
 pub(crate) fn kill(pid: i32, signal: i32) -> Result<()> {
     // SAFETY: integers only.
     check(unsafe { libc::kill(pid, signal) }).map(drop)

@@ -105,9 +105,15 @@ impl World {
     /// How many TIME_WAIT sockets the kernel holds in this namespace (FIN_WAIT2 orphans included).
     pub(crate) fn time_waits(&self) -> u32 {
         let text = std::fs::read_to_string("/proc/thread-self/net/sockstat").expect("sockstat");
-        let tcp = text.lines().find(|line| line.starts_with("TCP:")).expect("a TCP line");
+        let tcp = text
+            .lines()
+            .find(|line| line.starts_with("TCP:"))
+            .expect("a TCP line");
         let mut words = tcp.split(' ').skip_while(|word| *word != "tw");
-        words.nth(1).and_then(|word| word.parse().ok()).expect("a count of TIME_WAIT")
+        words
+            .nth(1)
+            .and_then(|word| word.parse().ok())
+            .expect("a count of TIME_WAIT")
     }
 
     pub(crate) fn claim(&self, label: &str, holds: bool) {
