@@ -18,5 +18,8 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|arg| arg == "--actor") {
         return scenario::kit::actor::run(&args[1..]);
     }
+    if args.first().is_some_and(|arg| arg == "--actor-once") {
+        return scenario::kit::actor::run_once(&args[1..]);
+    }
     scenario::kit::runner::run(scenario::families(), &args)
 }

@@ -4,12 +4,16 @@ pub(crate) mod kit;
 
 mod accept_queue;
 mod addresses;
+mod crowd;
+mod filters;
+mod judging;
 mod linger;
 mod ownership;
 mod paws;
 mod reset;
 mod reset_received;
 mod retransmit;
+mod robustness;
 mod syn_queue;
 mod time_wait;
 
@@ -25,6 +29,7 @@ macro_rules! families {
 /// Every family, in the order they run.
 pub(crate) fn families() -> Vec<Family> {
     families![
+        judging,
         reset,
         reset_received,
         linger,
@@ -34,6 +39,9 @@ pub(crate) fn families() -> Vec<Family> {
         retransmit,
         paws,
         ownership,
-        addresses
+        addresses,
+        filters,
+        robustness,
+        crowd,
     ]
 }

@@ -21,6 +21,22 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     }
 }
 
+/// `root_live --actor-once COMM ADDRESS CODE`: one connection attempt, then exit with CODE. For
+/// tests of a tracer that starts its own command.
+pub(crate) fn run_once(args: &[String]) -> ExitCode {
+    let attempt = || -> Result<u8> {
+        let (Some(comm), Some(to), Some(code)) = (args.first(), args.get(1), args.get(2)) else {
+            return Err(ErrorKind::InvalidInput.into());
+        };
+        sys_ops::set_comm(comm)?;
+        let fd = sys::tcp_socket(false)?;
+        // Refused is as good as connected here.
+        let _ = sys::connect(fd, to.parse().map_err(Error::other)?);
+        code.parse().map_err(Error::other)
+    };
+    attempt().map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
 fn obey(args: &[String]) -> Result<()> {
     let comm = args.first().ok_or(ErrorKind::InvalidInput)?;
     let mut control: RawFd = parse(args.get(1))?;

@@ -27,7 +27,6 @@ pub(crate) struct Closed {
     pub(crate) unacked: i64,
     pub(crate) unread: i64,
     pub(crate) elapsed_ms: f64,
-    pub(crate) errno: i32,
 }
 
 /// A process that does what it is told. It dies with its scenario.
@@ -341,7 +340,7 @@ fn parse_closed(answer: &str) -> Closed {
         .split(' ')
         .map(|n| n.parse().expect("a number"))
         .collect();
-    let [out, unsent, unread, elapsed_us, errno] = numbers[..] else {
+    let [out, unsent, unread, elapsed_us] = numbers[..] else {
         panic!("an answer to close: {answer}")
     };
     Closed {
@@ -349,7 +348,6 @@ fn parse_closed(answer: &str) -> Closed {
         unacked: out - unsent,
         unread,
         elapsed_ms: elapsed_us as f64 / 1000.0,
-        errno: errno as i32,
     }
 }
 

@@ -19,8 +19,9 @@ const KINDS: [&str; 10] = [
 ];
 const BASES: [&str; 5] = ["task", "socket", "listener", "snapshot", "none"];
 
-/// One line for each violation; empty when the output keeps the contract.
-pub(crate) fn on_output(objects: &[Value], loses: bool) -> Vec<String> {
+/// One line for each violation; empty when the output keeps the contract. `beyond` events were
+/// printed too and only counted.
+pub(crate) fn on_output(objects: &[Value], beyond: usize, loses: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     for object in objects {
         let kind = field(object, "kind").as_str().unwrap_or("");
@@ -43,7 +44,7 @@ pub(crate) fn on_output(objects: &[Value], loses: bool) -> Vec<String> {
         .filter(|o| KINDS.iter().any(|kind| field(o, "kind") == *kind));
     match objects.last() {
         Some(last) if field(last, "kind") == "summary" => {
-            wrong.extend(on_loss(last, shown.count(), loses));
+            wrong.extend(on_loss(last, shown.count() + beyond, loses));
         }
         _ => wrong.push("the last object is not the summary".into()),
     }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt::Debug;
 use std::os::fd::AsRawFd;
 use std::os::linux::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ impl World {
     }
 
     /// Sets `net.NAME` in this namespace only.
-    pub(crate) fn sysctl(&self, name: &str, value: impl ToString) {
+    pub(crate) fn sysctl(&self, name: &str, value: i64) {
         let path = format!("/proc/sys/net/{}", name.replace('.', "/"));
         std::fs::write(&path, value.to_string()).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
@@ -124,6 +124,10 @@ impl World {
         }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "claims read better without references"
+    )]
     pub(crate) fn claim_eq<T: PartialEq + Debug>(&self, label: &str, got: T, expected: T) {
         if got != expected {
             let text = format!("  {label}\n    expected {expected:?}\n    got      {got:?}");
@@ -155,6 +159,17 @@ impl World {
         let mut command = tracer::command(self.binary.as_deref()?, &self.host_netns);
         command.args(args);
         Some(command)
+    }
+
+    /// The same, started in the scenario's own namespace (for `-- COMMAND`).
+    pub(crate) fn command_here(&self, args: &[&str]) -> Option<std::process::Command> {
+        let mut command = std::process::Command::new(self.binary.as_deref()?);
+        command.args(args);
+        Some(command)
+    }
+
+    pub(crate) fn binary(&self) -> Option<&Path> {
+        self.binary.as_deref()
     }
 
     /// Something measured that the report should carry.
