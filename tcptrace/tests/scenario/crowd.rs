@@ -11,7 +11,8 @@ const FLOOD: usize = 200_000;
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         no_wrong_owner_in_a_thousand_connections,
-        identity_of_loss_holds_in_a_flood
+        identity_of_loss_holds_in_a_flood,
+        small_ring_loses_and_strict_says_so,
     ]
     .into_iter()
     .map(Scenario::alone)
@@ -183,4 +184,28 @@ fn identity_of_loss_holds_in_a_flood(world: &World) {
         "the summary reconciles",
         field(summary, "reconciliation").is_array(),
     );
+}
+
+/// Whether a ring of one page overflows is up to the machine; that a loss is told is not.
+fn small_ring_loses_and_strict_says_so(world: &World) {
+    let tracer = world.watch(&["--ring-size", "4096", "--strict"]).may_lose();
+    let casts = ["sr1", "sr2"].map(|name| Cast::new(world, name, 20_007, 20_008));
+    casts
+        .iter()
+        .for_each(|cast| cast.begin(10_000, "resets", "follows"));
+    casts.iter().for_each(Cast::finish);
+    let (events, code) = tracer.interrupt();
+    let Some(summary) = events.summary() else {
+        world.claim("there is a summary", events.dry());
+        return;
+    };
+    let lost = field(summary, "loss.lost").as_u64().unwrap_or(0);
+    world.note(format!("{lost} lost of {}", field(summary, "loss.seen")));
+    world.claim_eq("exit code", code, Some(if lost > 0 { 6 } else { 0 }));
+    let told = events.matching_kind("lost");
+    let told: u64 = told
+        .iter()
+        .filter_map(|event| field(event, "count").as_u64())
+        .sum();
+    world.claim_eq("lost objects tell the same number", told, lost);
 }

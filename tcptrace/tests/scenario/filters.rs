@@ -13,6 +13,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         cidr_filters_show_matching_addresses,
         ipv4_cidr_matches_a_mapped_address,
         family_flags_show_one_family,
+        cgroup_shows_its_processes,
         filters_combine_with_and,
         repeats_and_commas_are_or,
         only_and_except_choose_kinds,
@@ -214,6 +215,35 @@ fn family_flags_show_one_family(world: &World) {
             .stop()
             .none(flag, Expect::new("rst_sent").is("family", hidden));
     }
+}
+
+fn cgroup_shows_its_processes(world: &World) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("the mounts");
+    let mount = mounts
+        .lines()
+        .find(|line| line.split(' ').nth(2) == Some("cgroup2"));
+    let Some(mount) = mount.and_then(|line| line.split(' ').nth(1)) else {
+        world.note("no cgroup2 file system is mounted here: not tried".into());
+        return;
+    };
+    let name = format!("tcptrace-live-{}", std::process::id());
+    let group = format!("{mount}/{name}");
+    std::fs::create_dir(&group).expect("a control group");
+    {
+        let (mut one, other) = two(world);
+        let joined = std::fs::write(format!("{group}/cgroup.procs"), one.client.pid.to_string());
+        world.claim("the client joins the group", joined.is_ok());
+        shows(
+            world,
+            &["--cgroup", &group],
+            &[&one, &other],
+            &[("rst_sent", one.conn)],
+        );
+        one.client.exit();
+    }
+    world.until("the group can be removed", || {
+        std::fs::remove_dir(&group).is_ok()
+    });
 }
 
 fn filters_combine_with_and(world: &World) {

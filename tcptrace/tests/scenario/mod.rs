@@ -15,6 +15,7 @@ mod reset_received;
 mod retransmit;
 mod robustness;
 mod syn_queue;
+mod text;
 mod time_wait;
 
 use kit::Family;
@@ -41,6 +42,7 @@ pub(crate) fn families() -> Vec<Family> {
         ownership,
         addresses,
         filters,
+        text,
         robustness,
         crowd,
     ]

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use super::kit::expect::field;
 use super::kit::world::poll;
 use super::kit::{Expect, Pair, Scenario, World, scenarios, sys_ops};
 
@@ -24,6 +25,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         without_privilege,
         killed_tracer_leaves_nothing_in_the_kernel,
         quiet_prints_no_summary_on_stderr,
+        rate_limit_counts_what_it_hides,
+        times_are_those_of_the_hook,
     ]
 }
 
@@ -80,9 +83,7 @@ fn duration_ends_the_watch(world: &World) {
     let tracer = world.watch(&["--duration", "1s"]);
     let events = tracer.wait(0);
     if let Some(summary) = events.summary() {
-        let duration = super::kit::expect::field(summary, "duration_ms")
-            .as_f64()
-            .unwrap_or(0.0);
+        let duration = field(summary, "duration_ms").as_f64().unwrap_or(0.0);
         world.claim(
             &format!("about a second: {duration}"),
             (900.0..2500.0).contains(&duration),
@@ -322,5 +323,46 @@ fn quiet_prints_no_summary_on_stderr(world: &World) {
     if let Some(output) = code_of(world, world.command(&args), 0, "quiet") {
         let told = String::from_utf8_lossy(&output.stderr);
         world.claim(&format!("nothing is said: {told}"), told.is_empty());
+    }
+}
+
+fn rate_limit_counts_what_it_hides(world: &World) {
+    let tracer = world.watch(&["--only", "rst_sent", "--rate-limit", "5"]);
+    for _ in 0..60 {
+        reset(world);
+    }
+    let events = tracer.stop(); // which judges the identity
+    let Some(summary) = events.summary() else {
+        return;
+    };
+    let hidden = field(summary, "loss.rate_limited").as_u64().unwrap_or(0);
+    let shown = events.all().count() as u64;
+    world.claim_eq("shown and hidden are all", shown + hidden, 60);
+    world.claim(&format!("most are hidden: {hidden}"), hidden >= 30);
+}
+
+/// Both clocks, read by the runner before and after, must enclose the event.
+fn times_are_those_of_the_hook(world: &World) {
+    let tracer = world.watch(&[]);
+    let pair = Pair::connected(world, "tm");
+    pair.client.linger(pair.conn, 0);
+    let (boot_before, wall_before) = (sys_ops::boot_time_ns(), jiff::Timestamp::now());
+    pair.client.close(pair.conn);
+    let (boot_after, wall_after) = (sys_ops::boot_time_ns(), jiff::Timestamp::now());
+    tracer.expect("the reset", Expect::new("rst_sent").conn(pair.conn));
+    let events = tracer.stop();
+    for event in events.matching_kind("rst_sent") {
+        let boot = field(event, "mono_ns").as_u64().unwrap_or(0);
+        let holds = (boot_before..=boot_after).contains(&boot);
+        world.claim(&format!("{boot_before} <= {boot} <= {boot_after}"), holds);
+        let wall: Option<jiff::Timestamp> = field(event, "ts")
+            .as_str()
+            .and_then(|text| text.parse().ok());
+        // The tracer maps one clock to the other once; a clock that is being slewed moves a little.
+        let slack = jiff::SignedDuration::from_millis(5);
+        let holds = wall.is_some_and(|wall| {
+            wall.duration_since(wall_before) >= -slack && wall_after.duration_since(wall) >= -slack
+        });
+        world.claim(&format!("{wall_before} <= {wall:?} <= {wall_after}"), holds);
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod actor;
 pub(crate) mod actor_ops;
 pub(crate) mod command;
 pub(crate) mod counters;
+pub(crate) mod events;
 pub(crate) mod expect;
 pub(crate) mod filter;
 pub(crate) mod pair;

@@ -108,6 +108,17 @@ pub(crate) fn kill(pid: i32, signal: i32) -> Result<()> {
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// Nanoseconds on the kernel's boot clock.
+pub(crate) fn boot_time_ns() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a timespec, which the kernel fills; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// Ends the process as `_exit` does: no destructors, descriptors closed by the kernel.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: never returns.

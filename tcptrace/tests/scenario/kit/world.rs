@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::command::Actor;
 use super::counters::Counters;
-use super::tracer::Tracer;
+use super::tracer::{Format, Tracer};
 use super::{sys_ops, tracer};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -150,7 +150,19 @@ impl World {
 
     /// Starts `tracer watch --json --ready-file F ARGS...` and waits until it is attached.
     pub(crate) fn watch_with(&self, args: &[&str]) -> Tracer {
-        let tracer = Tracer::start(self.binary.as_deref(), &self.host_netns, args);
+        self.start(Format::Json, args)
+    }
+
+    /// Starts a tracer for this namespace that prints for people, not into a terminal.
+    pub(crate) fn watch_as_text(&self, extra: &[&str]) -> Tracer {
+        let netns = format!("inode:{}", self.netns);
+        let mut args = vec!["--netns", &netns];
+        args.extend(extra);
+        self.start(Format::Text, &args)
+    }
+
+    fn start(&self, format: Format, args: &[&str]) -> Tracer {
+        let tracer = Tracer::start(self.binary.as_deref(), &self.host_netns, format, args);
         tracer.report_to(self.problems.clone(), self.netns)
     }
 
