@@ -1,0 +1,282 @@
+//! Connections lost because an accept queue is full: at the SYN, and at the handshake's last ACK.
+
+use super::kit::counters::Counters;
+use super::kit::{Actor, Conn, Expect, Scenario, Tracer, World, scenarios};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        full_queue_drops_the_syn,
+        full_queue_over_ipv6,
+        listener_older_than_the_tracer,
+        somaxconn_is_the_limit,
+        full_queue_drops_the_last_ack,
+        full_queue_resets_the_last_ack,
+        late_syn_ack_finds_the_queue_full,
+        reuseport_group_names_the_right_listener,
+        queue_with_room_drops_nothing,
+        socket_filter_drop_is_no_queue_drop,
+    ]
+}
+
+/// Fills a queue of limit 1: two connections that nobody accepts.
+fn fill(client: &Actor, listener: Conn) {
+    for local in ["127.0.0.2:0", "127.0.0.3:0"] {
+        client.connect(local, listener.local);
+    }
+}
+
+/// One more client, whose SYN is dropped; it gives up before it would retry.
+fn refused_silently(world: &World, client: &Actor, from: &str, listener: Conn) -> Conn {
+    let before = world.counters();
+    let third = client.connect_start(from, listener.local, None);
+    world.rose(&before, "ListenOverflows", 1);
+    world.rose(&before, "ListenDrops", 1);
+    client.close(third);
+    third
+}
+
+fn dropped(step: &str, outcome: &str, server: &Actor, listener: Conn, client: Conn) -> Expect {
+    Expect::new("accept_drop")
+        .is("step", step)
+        .is("outcome", outcome)
+        .queue(2, 1)
+        .is("limited_by", "backlog")
+        .is("count", 1)
+        .owner(server)
+        .basis(&["socket"])
+        .listener(listener, client.local)
+        .state("LISTEN")
+        .is("evidence", "seen")
+}
+
+fn cast(world: &World) -> (Actor, Actor) {
+    (
+        world.actor_as("aq-server", 23457),
+        world.actor_as("aq-client", 12345),
+    )
+}
+
+fn full_queue_drops_the_syn(world: &World) {
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    fill(&client, listener);
+    let third = refused_silently(world, &client, "127.0.0.4:0", listener);
+    let expected = dropped("syn", "dropped", &server, listener, third);
+    tracer.expect("the listener's owner, the client as remote", expected);
+    let events = tracer.stop();
+    events.exactly("one drop", 1, Expect::new("accept_drop"));
+    events.none("not the SYN queue", Expect::new("syn_drop"));
+}
+
+fn full_queue_over_ipv6(world: &World) {
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("[::1]:0", 1);
+    client.connect("[::1]:0", listener.local);
+    client.connect("[::1]:0", listener.local);
+    let third = refused_silently(world, &client, "[::1]:0", listener);
+    let expected = dropped("syn", "dropped", &server, listener, third);
+    tracer.expect("the listener's owner, the client as remote", expected);
+    tracer
+        .stop()
+        .exactly("one drop", 1, Expect::new("accept_drop"));
+}
+
+fn listener_older_than_the_tracer(world: &World) {
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    let tracer = world.watch(&[]);
+    fill(&client, listener);
+    let third = refused_silently(world, &client, "127.0.0.4:0", listener);
+    tracer.expect(
+        "the owner was found in /proc",
+        Expect::new("accept_drop")
+            .is("step", "syn")
+            .queue(2, 1)
+            .owner(&server)
+            .basis(&["snapshot"])
+            .listener(listener, third.local),
+    );
+    tracer
+        .stop()
+        .exactly("one drop", 1, Expect::new("accept_drop"));
+}
+
+/// The kernel keeps the smaller of the two limits, so the drop can show that somaxconn binds; a
+/// backlog that happens to be equal looks the same.
+fn somaxconn_is_the_limit(world: &World) {
+    world.sysctl("core.somaxconn", 1);
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 511);
+    fill(&client, listener);
+    let third = refused_silently(world, &client, "127.0.0.4:0", listener);
+    tracer.expect(
+        "net.core.somaxconn is the limit",
+        Expect::new("accept_drop")
+            .queue(2, 1)
+            .one_of("limited_by", &["somaxconn", "both"])
+            .owner(&server)
+            .listener(listener, third.local),
+    );
+    tracer
+        .stop()
+        .exactly("one drop", 1, Expect::new("accept_drop"));
+}
+
+/// Two clients that believe to be connected, because the listener was deaf to their last ACK; the
+/// queue has room for one of them. Their first data completes the handshake: one too many.
+fn last_ack_overflow(world: &World, outcome: &str) -> (Tracer, Actor, Actor, Conn, Conn) {
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    client.connect("127.0.0.2:0", listener.local);
+    server.filter(listener, "ack");
+    let fits = client.connect("127.0.0.3:0", listener.local);
+    let overflows = client.connect("127.0.0.4:0", listener.local);
+    server.unfilter(listener);
+    client.write(fits, 1237);
+    let before = world.counters();
+    client.write(overflows, 511);
+    world.rose_at_least(&before, "ListenOverflows", 1);
+    let expected = dropped("ack", outcome, &server, listener, overflows);
+    tracer.expect("the listener's owner, the client as remote", expected);
+    (tracer, server, client, listener, overflows)
+}
+
+fn full_queue_drops_the_last_ack(world: &World) {
+    let (tracer, _server, client, _, overflows) = last_ack_overflow(world, "dropped");
+    client.close(overflows);
+    let events = tracer.stop();
+    events.none(
+        "never the SYN step",
+        Expect::new("accept_drop").is("step", "syn"),
+    );
+    events.none("no reset", Expect::new("rst_sent"));
+}
+
+fn full_queue_resets_the_last_ack(world: &World) {
+    world.sysctl("ipv4.tcp_abort_on_overflow", 1);
+    let before = world.counters();
+    let (tracer, server, client, listener, overflows) = last_ack_overflow(world, "reset");
+    world.rose(&before, "EmbryonicRsts", 1);
+    tracer.expect(
+        "tcp_abort_on_overflow resets",
+        Expect::new("rst_sent")
+            .cause("accept_overflow")
+            .owner(&server)
+            .basis(&["socket", "listener"])
+            .local(listener.local)
+            .remote(overflows.local),
+    );
+    tracer.expect(
+        "the client is reset although it was connected",
+        Expect::new("rst_received")
+            .is("meaning", "reset")
+            .owner(&client)
+            .conn(overflows),
+    );
+    let events = tracer.stop();
+    events.exactly("one drop", 1, Expect::new("accept_drop"));
+    events.exactly("one reset", 1, Expect::new("rst_sent"));
+}
+
+/// The realistic way to the same end: the SYN came while there was room, the SYN-ACK was lost, and
+/// when it comes again the queue is full.
+fn late_syn_ack_finds_the_queue_full(world: &World) {
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    let late = client.connect_start("127.0.0.4:0", listener.local, Some("synack"));
+    fill(&client, listener);
+    client.unfilter(late);
+    let before: Counters = world.counters();
+    world.rose_at_least(&before, "ListenOverflows", 1);
+    client.close(late);
+    tracer.expect(
+        "the last ACK",
+        dropped("ack", "dropped", &server, listener, late),
+    );
+    tracer.stop().none(
+        "never the SYN step",
+        Expect::new("accept_drop").is("step", "syn"),
+    );
+}
+
+fn reuseport_group_names_the_right_listener(world: &World) {
+    let tracer = world.watch(&[]);
+    let first = world.actor("rp-first");
+    let second = world.actor("rp-second");
+    let client = world.actor_as("rp-client", 12345);
+    let join = |actor: &Actor, addr: String| {
+        let fd: i32 = actor.number("socket v4");
+        actor.order(&format!("reuseport {fd}"));
+        actor.order(&format!("bind {fd} {addr}"));
+        actor.order(&format!("listen {fd} 1"));
+        actor.describe(fd)
+    };
+    let one = join(&first, "127.0.7.9:0".into());
+    let two = join(&second, one.local.to_string());
+    let before = world.counters();
+    let clients: Vec<Conn> = (0..24)
+        .map(|_| client.connect_start("127.0.0.2:0", one.local, None))
+        .collect();
+    world.rose(&before, "ListenDrops", 20);
+    clients
+        .iter()
+        .for_each(|conn| drop(client.order(&format!("close {}", conn.fd))));
+    for (actor, listener) in [(&first, one), (&second, two)] {
+        let drops: usize = actor.number(&format!("drops {}", listener.fd));
+        world.claim(&format!("{} had drops", actor.comm), drops > 0);
+        let expected = || {
+            Expect::new("accept_drop")
+                .owner(actor)
+                .is("cookie", listener.cookie)
+                .queue(2, 1)
+        };
+        tracer.expect("a drop of this listener", expected());
+        let label = format!("as many drops as the kernel counted for {}", actor.comm);
+        world.until("the tracer sees all", || {
+            tracer.is_dry() || tracer.events().matching(&expected()).len() >= drops
+        });
+        tracer.events().exactly(&label, drops, expected());
+    }
+    tracer
+        .stop()
+        .exactly("twenty drops in all", 20, Expect::new("accept_drop"));
+}
+
+fn queue_with_room_drops_nothing(world: &World) {
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    let before = world.counters();
+    fill(&client, listener);
+    world.rose(&before, "ListenDrops", 0);
+    let events = tracer.stop();
+    events.none("both connections fit", Expect::new("accept_drop"));
+    events.none("both SYNs fit", Expect::new("syn_drop"));
+}
+
+/// A filter raises the listener's drop counter just as a full queue does.
+fn socket_filter_drop_is_no_queue_drop(world: &World) {
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    server.filter(listener, "syn");
+    let conn = client.connect_start("127.0.0.2:0", listener.local, None);
+    world.until("the listener's drop counter rises", || {
+        server.number::<u32>(&format!("drops {}", listener.fd)) == 1
+    });
+    server.unfilter(listener);
+    client.close(conn);
+    let then = client.connect("127.0.0.3:0", listener.local);
+    tracer.expect(
+        "a later connection",
+        Expect::new("state").conn(then).is("new", "ESTABLISHED"),
+    );
+    let events = tracer.stop();
+    events.none("no accept queue was full", Expect::new("accept_drop"));
+    events.none("no SYN queue was full", Expect::new("syn_drop"));
+}

@@ -1,0 +1,292 @@
+//! A small runner with libtest's arguments and closing line. Each scenario gets a thread of its
+//! own, which moves into a network namespace of its own; a panic or a claim that did not hold fails
+//! that scenario only.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use super::sys_ops;
+use super::world::World;
+
+/// One scenario: a name that states the claim, and what shows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Scenario {
+    name: &'static str,
+    run: fn(&World),
+    alone: bool,
+    slow: bool,
+}
+
+/// Scenarios about one thing; the name is the module's.
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) scenarios: Vec<Scenario>,
+}
+
+impl Scenario {
+    pub(crate) const fn new(name: &'static str, run: fn(&World)) -> Self {
+        Self {
+            name,
+            run,
+            alone: false,
+            slow: false,
+        }
+    }
+
+    /// Runs with no other scenario beside it.
+    pub(crate) const fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// Runs only with `--ignored` or `--include-ignored`.
+    pub(crate) const fn slow(mut self) -> Self {
+        self.slow = true;
+        self
+    }
+}
+
+/// `scenarios![a, b]`: the scenarios of a family, named after their functions.
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        vec![$($crate::scenario::kit::Scenario::new(stringify!($name), $name)),*]
+    };
+}
+pub(crate) use scenarios;
+
+#[derive(Default)]
+struct Options {
+    filters: Vec<String>,
+    skip: Vec<String>,
+    exact: bool,
+    list: bool,
+    only_slow: bool,
+    also_slow: bool,
+    threads: Option<usize>,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self, String> {
+        let mut options = Self::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let (name, inline) = match arg.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+                _ => (arg.as_str(), None),
+            };
+            let mut value = || {
+                let next = inline.clone().or_else(|| args.next().cloned());
+                next.ok_or_else(|| format!("{name} needs a value"))
+            };
+            match name {
+                "--list" => options.list = true,
+                "--exact" => options.exact = true,
+                "--ignored" => options.only_slow = true,
+                "--include-ignored" => options.also_slow = true,
+                "--skip" => options.skip.push(value()?),
+                "--test-threads" => {
+                    options.threads = Some(value()?.parse().map_err(|_| "not a number")?);
+                }
+                "--nocapture" | "--no-capture" | "--show-output" | "-q" | "--quiet" => {}
+                "--format" | "--color" => drop(value()?),
+                _ if name.starts_with('-') => return Err(format!("unknown option {name}")),
+                _ => options.filters.push(arg.clone()),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        let hits = |pattern: &String| {
+            if self.exact {
+                name == pattern
+            } else {
+                name.contains(pattern.as_str())
+            }
+        };
+        (self.filters.is_empty() || self.filters.iter().any(hits)) && !self.skip.iter().any(hits)
+    }
+}
+
+struct Outcome {
+    name: String,
+    problems: Vec<String>,
+}
+
+/// The tracer: `$TCPTRACE_BIN`, else the release build beside the test's own target directory.
+/// `TCPTRACE_BIN=none` checks the mechanics of the scenarios without a tracer.
+fn binary() -> Result<Option<PathBuf>, String> {
+    let path = match std::env::var_os("TCPTRACE_BIN") {
+        Some(name) if name == "none" => return Ok(None),
+        Some(path) => PathBuf::from(path),
+        None => {
+            let target = std::env::current_exe().map_err(|error| error.to_string())?;
+            let target = target.ancestors().nth(3).map(Path::to_path_buf);
+            target
+                .ok_or("no target directory")?
+                .join("release/tcptrace")
+        }
+    };
+    if path.is_file() {
+        return Ok(Some(path));
+    }
+    Err(format!("there is no {}", path.display()))
+}
+
+/// Runs what the arguments select; the exit code is libtest's (101 on failure).
+pub(crate) fn run(families: Vec<Family>, args: &[String]) -> ExitCode {
+    let options = match Options::parse(args) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    let mut selected: Vec<(String, Scenario)> = Vec::new();
+    let mut left_out = 0;
+    for family in families {
+        for scenario in family.scenarios {
+            let name = format!("{}::{}", family.name, scenario.name);
+            if options.wants(&name) {
+                selected.push((name, scenario));
+            } else {
+                left_out += 1;
+            }
+        }
+    }
+    if options.list {
+        selected
+            .iter()
+            .for_each(|(name, _)| println!("{name}: test"));
+        println!("\n{} tests, 0 benchmarks", selected.len());
+        return ExitCode::SUCCESS;
+    }
+    let all = selected.len();
+    selected.retain(|(_, s)| options.also_slow || s.slow == options.only_slow);
+    let ignored = all - selected.len();
+    let binary = match binary() {
+        Ok(binary) if sys_ops::effective_uid() == 0 => binary,
+        cannot => {
+            let reason = cannot
+                .err()
+                .unwrap_or_else(|| "live scenarios need root".into());
+            let demanded = std::env::var_os("TCPTRACE_BIN").is_some();
+            println!(
+                "\nlive scenarios cannot run: {reason}; build with `cargo xtask build --release`"
+            );
+            return close(0, usize::from(demanded), all, left_out, Instant::now());
+        }
+    };
+    let dry = binary.is_none();
+    println!("\nrunning {} tests", selected.len());
+    let started = Instant::now();
+    let outcomes = run_all(&selected, binary.as_deref(), options.threads.unwrap_or(2));
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|o| !o.problems.is_empty()).collect();
+    if !failed.is_empty() {
+        println!("\nfailures:");
+        for outcome in &failed {
+            println!(
+                "\n---- {} ----\n{}",
+                outcome.name,
+                outcome.problems.join("\n")
+            );
+        }
+        println!("\nfailures:");
+        failed
+            .iter()
+            .for_each(|outcome| println!("    {}", outcome.name));
+    }
+    if dry {
+        println!(
+            "\nno tracer (TCPTRACE_BIN=none): only the mechanics of the scenarios were checked"
+        );
+    }
+    close(
+        outcomes.len() - failed.len(),
+        failed.len(),
+        ignored,
+        left_out,
+        started,
+    )
+}
+
+fn close(passed: usize, failed: usize, ignored: usize, out: usize, started: Instant) -> ExitCode {
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; {ignored} ignored; \
+         0 measured; {out} filtered out; finished in {:.2}s\n",
+        started.elapsed().as_secs_f64()
+    );
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(101)
+    }
+}
+
+fn run_all(selected: &[(String, Scenario)], binary: Option<&Path>, threads: usize) -> Vec<Outcome> {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let text = info.payload_as_str().unwrap_or("a panic without a message");
+        PANIC.with_borrow_mut(|panic| *panic = format!("  {text}\n    at {place}"));
+    }));
+    let outcomes = Mutex::new(Vec::new());
+    let (alone, together): (Vec<_>, Vec<_>) = selected.iter().partition(|(_, s)| s.alone);
+    for (scenarios, threads) in [(together, threads.max(1)), (alone, 1)] {
+        let queue = Mutex::new(VecDeque::from(scenarios));
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let next = queue.lock().expect("no panic").pop_front();
+                        let Some((name, scenario)) = next else { return };
+                        let outcome = run_one(name, *scenario, binary);
+                        outcomes.lock().expect("no panic").push(outcome);
+                    }
+                });
+            }
+        });
+    }
+    let _ = std::panic::take_hook();
+    outcomes.into_inner().expect("no panic")
+}
+
+thread_local! {
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// A thread per scenario: it takes its network namespace with it when it ends.
+fn run_one(name: &str, scenario: Scenario, binary: Option<&Path>) -> Outcome {
+    let binary = binary.map(Path::to_path_buf);
+    let started = Instant::now();
+    let work = std::thread::spawn(move || {
+        let world = World::new(binary);
+        let run = std::panic::AssertUnwindSafe(|| (scenario.run)(&world));
+        let panicked = std::panic::catch_unwind(run).is_err();
+        let (notes, mut problems) = world.into_report();
+        if panicked {
+            problems.push(PANIC.take());
+        }
+        (notes, problems)
+    });
+    let (notes, problems) = work
+        .join()
+        .unwrap_or_else(|_| (Vec::new(), vec!["  no world for the scenario".to_owned()]));
+    let verdict = if problems.is_empty() { "ok" } else { "FAILED" };
+    let mut line = format!(
+        "test {name} ... {verdict} <{:.2}s>",
+        started.elapsed().as_secs_f64()
+    );
+    notes
+        .iter()
+        .for_each(|note| line.push_str(&format!("\n    {note}")));
+    println!("{line}");
+    Outcome {
+        name: name.into(),
+        problems,
+    }
+}

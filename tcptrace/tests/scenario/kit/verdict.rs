@@ -1,0 +1,157 @@
+//! The judgement on everything one tracer printed: each object well formed as contract.md says, the
+//! summary last, and the identity of loss. Pure.
+
+use serde_json::Value;
+
+use super::expect::field;
+
+const KINDS: [&str; 10] = [
+    "rst_sent",
+    "rst_received",
+    "linger_close",
+    "accept_drop",
+    "syn_drop",
+    "retransmit",
+    "time_wait",
+    "paws_drop",
+    "state",
+    "close",
+];
+const BASES: [&str; 5] = ["task", "socket", "listener", "snapshot", "none"];
+
+/// One line for each violation; empty when the output keeps the contract. `beyond` events were
+/// printed too and only counted.
+pub(crate) fn on_output(objects: &[Value], beyond: usize, loses: bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for object in objects {
+        let kind = field(object, "kind").as_str().unwrap_or("");
+        let problems = match kind {
+            "lost" | "summary" => Vec::new(),
+            _ if KINDS.contains(&kind) => on_event(object),
+            _ => vec![format!(
+                "kind {:?} is not in the contract",
+                field(object, "kind")
+            )],
+        };
+        wrong.extend(
+            problems
+                .into_iter()
+                .map(|problem| format!("{problem} in {object}")),
+        );
+    }
+    let shown = objects
+        .iter()
+        .filter(|o| KINDS.iter().any(|kind| field(o, "kind") == *kind));
+    match objects.last() {
+        Some(last) if field(last, "kind") == "summary" => {
+            wrong.extend(on_loss(last, shown.count() + beyond, loses));
+        }
+        _ => wrong.push("the last object is not the summary".into()),
+    }
+    wrong
+}
+
+fn on_event(event: &Value) -> Vec<String> {
+    let text = |path: &str| field(event, path).as_str().unwrap_or("").to_owned();
+    let number = |path: &str| field(event, path).as_u64().unwrap_or(0);
+    let owner = field(event, "owner");
+    let claims = [
+        ("v is 1", number("v") == 1),
+        (
+            "ts is UTC with nanoseconds",
+            is_utc_with_nanoseconds(&text("ts")),
+        ),
+        ("mono_ns is a time", number("mono_ns") > 0),
+        ("netns is an inode number", number("netns") > 0),
+        (
+            "cookie is null or not 0",
+            field(event, "cookie").is_null() || number("cookie") > 0,
+        ),
+        (
+            "family is inet or inet6",
+            ["inet", "inet6"].contains(&text("family").as_str()),
+        ),
+        (
+            "local has an address and a port",
+            !text("local.addr").is_empty() && number("local.port") > 0,
+        ),
+        (
+            "remote is null or has an address and a port",
+            field(event, "remote").is_null()
+                || (!text("remote.addr").is_empty() && number("remote.port") > 0),
+        ),
+        (
+            "a hook is named",
+            text("hook").contains('/') || text("hook") == "sock_diag",
+        ),
+        (
+            "evidence is one of the three",
+            ["seen", "inferred", "counted"].contains(&text("evidence").as_str()),
+        ),
+        (
+            "the basis is one of the five",
+            owner.is_null() || BASES.contains(&text("owner.basis").as_str()),
+        ),
+        (
+            "an owner has a pid exactly when it has a basis",
+            owner.is_null() || (number("owner.pid") > 0) == (text("owner.basis") != "none"),
+        ),
+        (
+            "a pid comes with its start time",
+            number("owner.pid") == 0 || number("owner.start_ticks") > 0,
+        ),
+    ];
+    let broken = claims.into_iter().filter(|(_, holds)| !holds);
+    broken
+        .map(|(claim, _)| format!("not true: {claim}"))
+        .collect()
+}
+
+/// `2026-11-22T16:59:01.123456789Z`
+fn is_utc_with_nanoseconds(text: &str) -> bool {
+    let shape = "0000-00-00T00:00:00.000000000Z";
+    text.len() == shape.len()
+        && text
+            .chars()
+            .zip(shape.chars())
+            .all(|(got, want)| match want {
+                '0' => got.is_ascii_digit(),
+                _ => got == want,
+            })
+}
+
+fn on_loss(summary: &Value, printed: usize, loses: bool) -> Vec<String> {
+    let names = ["seen", "shown", "filtered", "rate_limited", "lost"];
+    let numbers: Vec<Option<u64>> = names
+        .iter()
+        .map(|name| field(summary, &format!("loss.{name}")).as_u64())
+        .collect();
+    let [
+        Some(seen),
+        Some(shown),
+        Some(filtered),
+        Some(rate_limited),
+        Some(lost),
+    ] = numbers[..]
+    else {
+        return vec![format!(
+            "the summary's loss lacks one of {names:?}: {summary}"
+        )];
+    };
+    let mut wrong = Vec::new();
+    if seen != shown + filtered + rate_limited + lost {
+        wrong.push(format!(
+            "seen {seen} = shown {shown} + filtered {filtered} + rate_limited {rate_limited} + \
+             lost {lost} does not hold"
+        ));
+    }
+    if shown != printed as u64 {
+        wrong.push(format!(
+            "the summary says {shown} shown, {printed} were printed"
+        ));
+    }
+    if lost != 0 && !loses {
+        wrong.push(format!("{lost} events were lost"));
+    }
+    wrong
+}

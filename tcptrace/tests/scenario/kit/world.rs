@@ -1,0 +1,210 @@
+//! One scenario's world: a network namespace of its own, its actors, its tracer, and the list of
+//! claims that did not hold. Claims are collected and not thrown, so one run shows all of them.
+
+use std::cell::RefCell;
+use std::fmt::Debug;
+use std::os::fd::AsRawFd;
+use std::os::linux::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::command::Actor;
+use super::counters::Counters;
+use super::tracer::{Format, Tracer};
+use super::{sys_ops, tracer};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Claims that did not hold.
+pub(crate) type Problems = Rc<RefCell<Vec<String>>>;
+
+/// What a scenario gets from the runner. The namespace goes when the last of its processes goes.
+pub(crate) struct World {
+    /// The inode of the namespace, `netns` in every event.
+    pub(crate) netns: u64,
+    binary: Option<PathBuf>,
+    host_netns: Rc<std::fs::File>,
+    problems: Problems,
+    notes: RefCell<Vec<String>>,
+}
+
+pub(crate) fn netns_inode() -> u64 {
+    std::fs::metadata("/proc/thread-self/ns/net")
+        .expect("own network namespace")
+        .st_ino()
+}
+
+impl World {
+    /// Moves the calling thread into a new namespace. `binary` is the tracer; without one only the
+    /// mechanics of the scenarios are checked.
+    pub(crate) fn new(binary: Option<PathBuf>) -> Self {
+        let host_netns = std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace");
+        sys_ops::unshare(libc::CLONE_NEWNET).expect("a network namespace of our own");
+        sys_ops::loopback_up().expect("loopback up");
+        Self {
+            netns: netns_inode(),
+            binary,
+            host_netns: Rc::new(host_netns),
+            problems: Problems::default(),
+            notes: RefCell::default(),
+        }
+    }
+
+    /// Moves the calling thread into a further namespace for `work`, and back. Actors started by
+    /// `work` live there; its inode is given to it.
+    pub(crate) fn elsewhere<T>(&self, work: impl FnOnce(u64) -> T) -> T {
+        let here = std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace");
+        sys_ops::unshare(libc::CLONE_NEWNET).expect("a further network namespace");
+        sys_ops::loopback_up().expect("loopback up");
+        let result = work(netns_inode());
+        sys_ops::set_netns(here.as_raw_fd()).expect("back to the namespace of the scenario");
+        result
+    }
+
+    pub(crate) fn actor(&self, comm: &str) -> Actor {
+        Actor::start(comm, 0)
+    }
+
+    pub(crate) fn actor_as(&self, comm: &str, uid: u32) -> Actor {
+        Actor::start(comm, uid)
+    }
+
+    /// Sets `net.NAME` in this namespace only.
+    pub(crate) fn sysctl(&self, name: &str, value: i64) {
+        let path = format!("/proc/sys/net/{}", name.replace('.', "/"));
+        std::fs::write(&path, value.to_string()).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters::read()
+    }
+
+    /// How far counter `name` rose since `before`, waiting for it to reach `by`.
+    fn risen(&self, before: &Counters, name: &str, by: i64) -> i64 {
+        let risen = || self.counters().value(name) - before.value(name);
+        poll(PATIENCE, || risen() >= by);
+        risen()
+    }
+
+    /// Claims that counter `name` rises by exactly `by` after `before`.
+    pub(crate) fn rose(&self, before: &Counters, name: &str, by: i64) {
+        let risen = self.risen(before, name, by);
+        self.claim_eq(&format!("the kernel's {name} rises"), risen, by);
+    }
+
+    /// Claims that counter `name` rises by at least `by`.
+    pub(crate) fn rose_at_least(&self, before: &Counters, name: &str, by: i64) {
+        let risen = self.risen(before, name, by);
+        self.claim(
+            &format!("the kernel's {name} rises by {by} or more, got {risen}"),
+            risen >= by,
+        );
+    }
+
+    /// How many TIME_WAIT sockets the kernel holds in this namespace (FIN_WAIT2 orphans included).
+    pub(crate) fn time_waits(&self) -> u32 {
+        let text = std::fs::read_to_string("/proc/thread-self/net/sockstat").expect("sockstat");
+        let tcp = text
+            .lines()
+            .find(|line| line.starts_with("TCP:"))
+            .expect("a TCP line");
+        let mut words = tcp.split(' ').skip_while(|word| *word != "tw");
+        words
+            .nth(1)
+            .and_then(|word| word.parse().ok())
+            .expect("a count of TIME_WAIT")
+    }
+
+    pub(crate) fn claim(&self, label: &str, holds: bool) {
+        if !holds {
+            self.problems
+                .borrow_mut()
+                .push(format!("  does not hold: {label}"));
+        }
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "claims read better without references"
+    )]
+    pub(crate) fn claim_eq<T: PartialEq + Debug>(&self, label: &str, got: T, expected: T) {
+        if got != expected {
+            let text = format!("  {label}\n    expected {expected:?}\n    got      {got:?}");
+            self.problems.borrow_mut().push(text);
+        }
+    }
+
+    /// Polls until `holds`; the claim fails after five seconds.
+    pub(crate) fn until(&self, label: &str, holds: impl FnMut() -> bool) {
+        self.claim(label, poll(PATIENCE, holds));
+    }
+
+    /// Starts a tracer for this namespace, with every kind shown, and waits until it is attached.
+    pub(crate) fn watch(&self, extra: &[&str]) -> Tracer {
+        let netns = format!("inode:{}", self.netns);
+        let mut args = vec!["--all", "--netns", &netns];
+        args.extend(extra);
+        self.watch_with(&args)
+    }
+
+    /// Starts `tracer watch --json --ready-file F ARGS...` and waits until it is attached.
+    pub(crate) fn watch_with(&self, args: &[&str]) -> Tracer {
+        self.start(Format::Json, args)
+    }
+
+    /// Starts a tracer for this namespace that prints for people, not into a terminal.
+    pub(crate) fn watch_as_text(&self, extra: &[&str]) -> Tracer {
+        let netns = format!("inode:{}", self.netns);
+        let mut args = vec!["--netns", &netns];
+        args.extend(extra);
+        self.start(Format::Text, &args)
+    }
+
+    fn start(&self, format: Format, args: &[&str]) -> Tracer {
+        let tracer = Tracer::start(self.binary.as_deref(), &self.host_netns, format, args);
+        tracer.report_to(self.problems.clone(), self.netns)
+    }
+
+    /// `tracer ARGS...` ready to be started in the host's namespace; `None` without a tracer.
+    pub(crate) fn command(&self, args: &[&str]) -> Option<std::process::Command> {
+        let mut command = tracer::command(self.binary.as_deref()?, &self.host_netns);
+        command.args(args);
+        Some(command)
+    }
+
+    /// The same, started in the scenario's own namespace (for `-- COMMAND`).
+    pub(crate) fn command_here(&self, args: &[&str]) -> Option<std::process::Command> {
+        let mut command = std::process::Command::new(self.binary.as_deref()?);
+        command.args(args);
+        Some(command)
+    }
+
+    pub(crate) fn binary(&self) -> Option<&Path> {
+        self.binary.as_deref()
+    }
+
+    /// Something measured that the report should carry.
+    pub(crate) fn note(&self, text: String) {
+        self.notes.borrow_mut().push(text);
+    }
+
+    /// What the scenario found out: notes, and the claims that did not hold.
+    pub(crate) fn into_report(self) -> (Vec<String>, Vec<String>) {
+        (self.notes.into_inner(), self.problems.take())
+    }
+}
+
+/// True as soon as `holds` does, false after `patience`.
+pub(crate) fn poll(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(4));
+    }
+}

@@ -1,0 +1,49 @@
+//! The scenarios, a module for each family.
+
+pub(crate) mod kit;
+
+mod accept_queue;
+mod addresses;
+mod crowd;
+mod filters;
+mod judging;
+mod linger;
+mod ownership;
+mod paws;
+mod reset;
+mod reset_received;
+mod retransmit;
+mod robustness;
+mod syn_queue;
+mod text;
+mod time_wait;
+
+use kit::Family;
+
+/// Names each family after its module.
+macro_rules! families {
+    ($($name:ident),* $(,)?) => {
+        vec![$(Family { name: stringify!($name), scenarios: $name::scenarios() }),*]
+    };
+}
+
+/// Every family, in the order they run.
+pub(crate) fn families() -> Vec<Family> {
+    families![
+        judging,
+        reset,
+        reset_received,
+        linger,
+        accept_queue,
+        syn_queue,
+        time_wait,
+        retransmit,
+        paws,
+        ownership,
+        addresses,
+        filters,
+        text,
+        robustness,
+        crowd,
+    ]
+}

@@ -1,0 +1,107 @@
+//! SYN queues that are full: the SYN is dropped, or answered with a cookie.
+
+use super::kit::{Actor, Conn, Expect, Scenario, World, scenarios};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        full_syn_queue_drops_without_cookies,
+        full_syn_queue_answers_with_a_cookie,
+        cookies_for_every_syn,
+        half_open_connections_that_fit_are_no_drop,
+    ]
+}
+
+/// A SYN queue of limit 1 holds two half-open connections; both clients are deaf to the SYN-ACK.
+fn half_open(client: &Actor, listener: Conn) {
+    for local in ["127.0.0.2:0", "127.0.0.3:0"] {
+        client.connect_start(local, listener.local, Some("synack"));
+    }
+}
+
+fn cast(world: &World) -> (Actor, Actor) {
+    (
+        world.actor_as("sq-server", 23457),
+        world.actor_as("sq-client", 12345),
+    )
+}
+
+fn refused(outcome: &str, server: &Actor, listener: Conn) -> Expect {
+    Expect::new("syn_drop")
+        .is("outcome", outcome)
+        .is("count", 1)
+        .owner(server)
+        .basis(&["socket"])
+        .is("cookie", listener.cookie)
+        .local(listener.local)
+        .state("LISTEN")
+}
+
+fn full_syn_queue_drops_without_cookies(world: &World) {
+    world.sysctl("ipv4.tcp_syncookies", 0);
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    half_open(&client, listener);
+    let before = world.counters();
+    let third = client.connect_start("127.0.0.4:0", listener.local, None);
+    world.rose(&before, "TCPReqQFullDrop", 1);
+    world.rose(&before, "ListenDrops", 1);
+    world.rose(&before, "ListenOverflows", 0);
+    client.close(third);
+    let expected = refused("dropped", &server, listener)
+        .queue(2, 1)
+        .remote(third.local);
+    tracer.expect("the listener's owner, the client as remote", expected);
+    let events = tracer.stop();
+    events.exactly("one drop", 1, Expect::new("syn_drop"));
+    events.none("not the accept queue", Expect::new("accept_drop"));
+}
+
+fn full_syn_queue_answers_with_a_cookie(world: &World) {
+    world.sysctl("ipv4.tcp_syncookies", 1);
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    half_open(&client, listener);
+    let before = world.counters();
+    let third = client.connect("127.0.0.4:0", listener.local);
+    world.rose(&before, "TCPReqQFullDoCookies", 1);
+    world.rose(&before, "SyncookiesSent", 1);
+    world.rose(&before, "SyncookiesRecv", 1);
+    world.rose(&before, "ListenDrops", 0);
+    tracer.expect("the listener's owner", refused("cookie", &server, listener));
+    client.close(third);
+    let events = tracer.stop();
+    events.exactly("one cookie", 1, Expect::new("syn_drop"));
+    events.none(
+        "nothing was dropped",
+        Expect::new("syn_drop").is("outcome", "dropped"),
+    );
+}
+
+/// `tcp_syncookies=2` sends cookies though no queue is full: only the kernel's counter tells.
+fn cookies_for_every_syn(world: &World) {
+    world.sysctl("ipv4.tcp_syncookies", 2);
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 5);
+    let before = world.counters();
+    client.connect("127.0.0.4:0", listener.local);
+    world.rose(&before, "SyncookiesSent", 1);
+    world.rose(&before, "SyncookiesRecv", 1);
+    tracer.stop().none(
+        "nothing was dropped",
+        Expect::new("syn_drop").is("outcome", "dropped"),
+    );
+}
+
+fn half_open_connections_that_fit_are_no_drop(world: &World) {
+    world.sysctl("ipv4.tcp_syncookies", 0);
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 1);
+    let before = world.counters();
+    half_open(&client, listener);
+    world.rose(&before, "ListenDrops", 0);
+    tracer.stop().none("both SYNs fit", Expect::new("syn_drop"));
+}
