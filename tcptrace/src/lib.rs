@@ -1,1 +1,2 @@
 //! tcptrace.
+pub mod kernel;
