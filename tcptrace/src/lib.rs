@@ -12,6 +12,5 @@ pub mod interpret;
 pub mod kernel;
 pub mod model;
 pub mod pipeline;
-
 pub mod sink;
 pub mod source;

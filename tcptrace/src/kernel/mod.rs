@@ -14,6 +14,7 @@ pub mod sysctl;
 pub mod tiers;
 
 use std::fs;
+use std::sync::Arc;
 
 use tcptrace_common::config::{
     ARG_DROP_REASON, ARG_DROP_SOCK, ARG_RESET_REASON, ARG_RETRANSMIT_ERR, Config,
@@ -57,7 +58,7 @@ impl Kernel {
     pub fn probe() -> Result<Self, BtfError> {
         let kernel_types = Btf::from_kernel()?;
         let mut config = Config::EMPTY;
-        let reasons = ReasonNames::read(&kernel_types);
+        let reasons = ReasonNames::from_btf(&kernel_types);
         arguments(&kernel_types, &mut config);
         helpers(&kernel_types, &mut config);
         numbers(&kernel_types, &reasons, &mut config);
@@ -86,12 +87,30 @@ impl Kernel {
     /// What interpretation needs to know of it.
     pub fn host(&self) -> Host {
         Host {
-            reset_reasons: self.reasons.reset_names().to_vec(),
-            drop_reasons: self.reasons.drop_names().to_vec(),
+            reset_reasons: by_number(self.reasons.resets()),
+            drop_reasons: by_number(self.reasons.drops()),
             hz: self.hz,
             has_reset_reason: self.config.features & ARG_RESET_REASON != 0,
         }
     }
+}
+
+/// Names in a list whose places are the numbers.
+fn by_number<'a>(names: impl Iterator<Item = (u32, &'a Arc<str>)>) -> Vec<Option<Arc<str>>> {
+    let mut list = Vec::new();
+    for (number, name) in names {
+        // Subsystems number theirs from 0x10000 on; TCP's are all below.
+        if let Some(place) = usize::try_from(number)
+            .ok()
+            .filter(|place| *place < 0x1_0000)
+        {
+            if list.len() <= place {
+                list.resize(place + 1, None);
+            }
+            list[place] = Some(Arc::clone(name));
+        }
+    }
+    list
 }
 
 /// How many arguments each tracepoint has: later kernels appended some.
@@ -129,7 +148,7 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
     config.drop_tsecr = reason("TCP_RFC7323_TSECR");
     config.drop_no_socket = reason("NO_SOCKET");
     config.drop_not_specified = reason("NOT_SPECIFIED");
-    let counters = kernel.variants(&[
+    let counters = kernel.variant_values(&[
         "LINUX_MIB_LISTENOVERFLOWS",
         "LINUX_MIB_TCPREQQFULLDROP",
         "LINUX_MIB_TCPREQQFULLDOCOOKIES",

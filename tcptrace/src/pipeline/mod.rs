@@ -11,7 +11,7 @@ mod rate;
 mod reconcile;
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -113,8 +113,11 @@ impl<S: Sink> Pipeline<S> {
     /// # Errors
     /// When the ring cannot be waited for, or the output fails other than by a closed pipe.
     pub async fn run(&mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let ring = AsyncFd::with_interest(RingFd(self.live.as_raw_fd()), Interest::READABLE)
-            .context("cannot wait for the ring")?;
+        // SAFETY: the descriptor is owned by the AsyncFd and never replaced: it stays open and the
+        // same until it is deregistered.
+        let ring =
+            unsafe { AsyncFd::register_with_interest(self.live.wake()?, Interest::READABLE) }
+                .context("cannot wait for the ring")?;
         let begin = Instant::now();
         let mut round = begin;
         tokio::pin!(stop);
@@ -151,7 +154,7 @@ impl<S: Sink> Pipeline<S> {
     /// Sleeps until a record comes, `stop` is done, or a round is over; whether it was `stop`.
     async fn sleep(
         &mut self,
-        ring: &AsyncFd<RingFd>,
+        ring: &AsyncFd<OwnedFd>,
         stop: &mut (impl Future<Output = ()> + Unpin),
         rest: Duration,
     ) -> anyhow::Result<bool> {
@@ -356,16 +359,6 @@ impl<S: Sink> Pipeline<S> {
             }
             other => other.context("cannot write the output"),
         }
-    }
-}
-
-/// The ring's descriptor, borrowed from the map that outlives the wait.
-#[derive(Debug)]
-struct RingFd(RawFd);
-
-impl AsRawFd for RingFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -64,6 +64,15 @@ impl Live {
         self.sleeping.set(u32::from(sleeping));
     }
 
+    /// A descriptor that becomes readable when a sleeping reader is woken.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn wake(&self) -> io::Result<OwnedFd> {
+        // SAFETY: the ring's own descriptor, open as long as `self`; only duplicated here.
+        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }.try_clone_to_owned()
+    }
+
     /// The counters of all CPUs, by kind number.
     ///
     /// # Errors
@@ -79,12 +88,6 @@ impl Live {
             }
         }
         Ok(sums)
-    }
-}
-
-impl AsRawFd for Live {
-    fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
     }
 }
 

@@ -1,0 +1,82 @@
+//! What ends a watch: signals, and the command that is traced.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use anyhow::Context;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::exit::Exit;
+
+/// Listens for SIGINT and SIGTERM.
+#[derive(Debug)]
+pub(super) struct Stopper {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stopper {
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+        })
+    }
+
+    /// Done at the first signal, or when the command has ended; its status goes to `status`.
+    pub(super) async fn wait(&mut self, command: Option<Child>, status: &mut Option<ExitStatus>) {
+        let ended = async {
+            match command {
+                Some(mut child) => child.wait().await.ok(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            code = ended => *status = code,
+        }
+    }
+
+    /// From now on a signal ends the process at once, with 130. The handler of the first signals
+    /// stays installed, so another thread waits for the next one.
+    pub(super) fn arm_second(mut self) {
+        std::thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            else {
+                return;
+            };
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = self.interrupt.recv() => {}
+                    _ = self.terminate.recv() => {}
+                }
+            });
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        });
+    }
+}
+
+/// Starts the command. Err says why not.
+pub(super) fn start(words: &[OsString]) -> Result<Child, String> {
+    let (program, arguments) = words.split_first().ok_or("no command was given")?;
+    Command::new(program)
+        .args(arguments)
+        .spawn()
+        .map_err(|error| format!("cannot start {}: {error}", program.to_string_lossy()))
+}
+
+/// The command's own code; 128 and the signal's number when one ended it, as shells tell it.
+pub(super) fn code(status: ExitStatus) -> Exit {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    Exit::Command(
+        code.and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(u8::MAX),
+    )
+}

@@ -1,0 +1,110 @@
+//! What the programs are told, and how large their maps are.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use tcptrace_common::config::{Config, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST};
+
+use super::scope::Scope;
+use crate::cli::plan::WatchPlan;
+use crate::kernel::Kernel;
+use crate::kernel::attach::Sizes;
+use crate::model::{Clock, Kind, KindSet};
+use crate::source::netns;
+use crate::source::sock_diag::{self, States};
+
+/// Sockets remembered at least, and at most.
+const FEWEST_SOCKS: u32 = 65_536;
+const MOST_SOCKS: u32 = 1 << 20;
+
+/// The kinds whose programs are needed: a RST from a TIME_WAIT socket is told by who left it.
+pub(super) fn kinds(plan: &WatchPlan) -> KindSet {
+    plan.kinds
+}
+
+/// The kernel's configuration with this plan's filters.
+pub(super) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config {
+    let mut config = kernel.config;
+    config.kinds = plan.kinds.bits();
+    let filter = &scope.filter;
+    if plan.kinds.contains(Kind::RstSent) {
+        // Who left a TIME_WAIT must be known when it answers by a RST, shown or not.
+        config.kinds |= KindSet::EMPTY.with(Kind::TimeWait).bits();
+    }
+    if !scope.follows() && fill(&mut config.pids, filter.pids.iter().copied()) {
+        config.features |= FILTER_PID;
+    }
+    if fill(&mut config.netns, filter.netns.iter().copied()) {
+        config.features |= FILTER_NETNS;
+    }
+    let has_any = fill(&mut config.any_ports, filter.ports.iter().copied());
+    let has_local = fill(&mut config.local_ports, filter.lports.iter().copied());
+    let has_remote = fill(&mut config.remote_ports, filter.rports.iter().copied());
+    if has_any || has_local || has_remote {
+        config.features |= FILTER_PORTS;
+    }
+    config
+}
+
+/// Fills a list if the values fit; whether there are any. A list too long is left to the user
+/// side.
+fn fill<T: Copy + Default>(list: &mut [T; LIST], values: impl ExactSizeIterator<Item = T>) -> bool {
+    if values.len() == 0 || values.len() > LIST {
+        return false;
+    }
+    for (place, value) in list.iter_mut().zip(values) {
+        *place = value;
+    }
+    true
+}
+
+/// Room for twice the sockets there are now.
+pub(super) fn sizes(ring: u32) -> Sizes {
+    let mut sockets = 0_u32;
+    for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
+        if let Ok(stat) = crate::source::mib::Sockstat::read(&found) {
+            let inuse = stat.tcp_inuse.unwrap_or(0);
+            sockets = sockets.saturating_add(u32::try_from(inuse).unwrap_or(u32::MAX));
+        }
+    }
+    Sizes {
+        ring,
+        socks: sockets.saturating_mul(2).clamp(FEWEST_SOCKS, MOST_SOCKS),
+    }
+}
+
+/// Inode and cookie of every socket there is, for when the kernel side could not list them.
+pub(super) fn sockets(watched: &[u32]) -> Vec<(u64, u64)> {
+    let mut sockets = Vec::new();
+    for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
+        let is_watched = watched.is_empty()
+            || u32::try_from(found.inode).is_ok_and(|inode| watched.contains(&inode));
+        if !is_watched {
+            continue;
+        }
+        let listed = netns::with(&found, || {
+            let mut rows = Vec::new();
+            let dump = sock_diag::for_each(States::ALL, |row| {
+                rows.extend(row.inode.map(|inode| (inode, row.cookie)));
+            });
+            (rows, dump)
+        });
+        match listed {
+            Ok((rows, Ok(_))) => sockets.extend(rows),
+            Ok((_, Err(error))) => log::warn!("sockets of a namespace: {error}"),
+            Err(error) => log::warn!("sockets of a namespace: {error}"),
+        }
+    }
+    sockets
+}
+
+/// How the boot clock and the wall clock stand to each other now.
+pub(super) fn clock() -> Clock {
+    let (boot, wall) = (
+        clock_gettime(ClockId::Boottime),
+        clock_gettime(ClockId::Realtime),
+    );
+    let nanos = |time: Timespec| time.tv_sec.saturating_mul(1_000_000_000) + time.tv_nsec;
+    Clock {
+        boot_to_wall_ns: nanos(wall).saturating_sub(nanos(boot)),
+        start_boot_ns: nanos(boot).unsigned_abs(),
+    }
+}

@@ -1,0 +1,179 @@
+//! `tcptrace watch`: from a plan to a running pipeline, and from its end to an exit code.
+
+mod ending;
+mod engine;
+mod scope;
+
+use std::io::{self, Write};
+use std::process::ExitStatus;
+
+use anyhow::Context;
+
+use super::exit::Exit;
+use super::output;
+use super::plan::WatchPlan;
+use crate::attribute::Attributor;
+use crate::kernel::Kernel;
+use crate::kernel::attach::{AttachReport, attach_all};
+use crate::kernel::caps::Privileges;
+use crate::model::{Evidence, Kind, KindSet, Tier};
+use crate::pipeline::{Ended, Pipeline, Settings};
+use crate::source::followed::Followed;
+use crate::source::live::Live;
+
+use ending::Stopper;
+use scope::Scope;
+
+/// Watches until told to stop.
+///
+/// # Errors
+/// When something fails while running; usage and privilege problems are exit codes.
+pub fn run(plan: WatchPlan) -> anyhow::Result<Exit> {
+    let scope = match Scope::resolve(&plan) {
+        Ok(scope) => scope,
+        Err(why) => return Ok(refuse(&why, Exit::Usage)),
+    };
+    if let Some(message) = lacking() {
+        return Ok(refuse(&message, Exit::Privilege));
+    }
+    if let Some(tier) = plan.engine.tier.filter(|tier| *tier != Tier::Tracepoint) {
+        let why = format!(
+            "--tier {tier}: this version has no {tier} hooks yet; leave --tier out, or use \
+             --tier tracepoint"
+        );
+        return Ok(refuse(&why, Exit::Unsupported));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    runtime.block_on(watch(plan, scope))
+}
+
+async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
+    // Before anything is attached, so that no signal finds the default action.
+    let mut stopper = Stopper::listen()?;
+    let kernel = Kernel::probe()?;
+    let config = engine::config(&kernel, &plan, &scope);
+    let follows = scope.follows();
+    let sizes = engine::sizes(plan.engine.ring_bytes);
+    let mut attached = attach_all(&kernel, config, engine::kinds(&plan), sizes, follows)?;
+    let impossible = attached.report.impossible(plan.asked_by_name);
+    if !impossible.is_empty() {
+        return Ok(refuse(
+            &cannot_show(&impossible, &attached.report),
+            Exit::Unsupported,
+        ));
+    }
+    let followed = if follows {
+        Some(Followed::open(
+            &mut attached.object,
+            &scope.followed_roots(),
+        )?)
+    } else {
+        None
+    };
+    let mut attributor = Attributor::default();
+    if attached.report.snapshot_refused.is_some() {
+        attributor.learn(&engine::sockets(&scope.filter.netns));
+    }
+    let live = Live::open(&mut attached.object)?;
+    let sink = output::sinks(&plan.output, engine::clock());
+    let settings = Settings {
+        is_partial: scope.is_partial,
+        filter: scope.filter,
+        rate_limit: plan.output.rate_limit.map(u32::from),
+        count: plan.stop.count.map(u64::from),
+        after: plan.stop.after,
+        fail_on: plan.fail_on,
+    };
+    let host = kernel.host();
+    let mut pipeline = Pipeline::new(live, attributor, host, settings, followed, sink);
+    if !plan.output.is_quiet {
+        banner(&kernel, &attached.report, plan.kinds);
+    }
+    if let Some(path) = &plan.output.ready_file {
+        std::fs::write(path, b"")
+            .with_context(|| format!("cannot create the ready file {}", path.display()))?;
+    }
+    let command = match &plan.stop.command {
+        Some(words) => match ending::start(words) {
+            Ok(child) => Some(child),
+            Err(why) => return Ok(refuse(&why, Exit::Failure)),
+        },
+        None => None,
+    };
+    let mut status = None;
+    pipeline.run(stopper.wait(command, &mut status)).await?;
+    // A second signal from here on ends the process at once.
+    stopper.arm_second();
+    let ended = pipeline.finish()?;
+    drop(attached);
+    Ok(exit(ended, plan.is_strict, status))
+}
+
+fn exit(ended: Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {
+    if ended.has_failed {
+        Exit::FailOn
+    } else if ended.has_lost && is_strict {
+        Exit::Lost
+    } else {
+        command.map_or(Exit::Done, ending::code)
+    }
+}
+
+/// What to say when privileges are missing.
+fn lacking() -> Option<String> {
+    let binary = std::env::current_exe().unwrap_or_else(|_| "tcptrace".into());
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    Privileges::probe().permission_message(&binary, &words.join(" "))
+}
+
+/// Nobody is left to be told when stderr is closed.
+fn refuse(why: &str, exit: Exit) -> Exit {
+    drop(writeln!(io::stderr(), "tcptrace: {why}"));
+    exit
+}
+
+fn cannot_show(kinds: &[Kind], report: &AttachReport) -> String {
+    let mut text = String::from("this kernel cannot show");
+    for kind in kinds {
+        text.push_str(&format!(" {kind}"));
+        for refusal in report.of(*kind).flat_map(|outcome| &outcome.refusals) {
+            text.push_str(&format!("\n  {refusal}"));
+        }
+    }
+    text.push_str("\nwhat can be shown here: tcptrace doctor");
+    text
+}
+
+/// One line on what is watched, and one for each part of a kind that is not seen.
+fn banner(kernel: &Kernel, report: &AttachReport, kinds: KindSet) {
+    let mut text = format!(
+        "watching {} by {} hooks on Linux {}; Ctrl-C ends with a summary\n",
+        kinds.iter().map(Kind::name).collect::<Vec<_>>().join(" "),
+        report.attached.len(),
+        kernel.release
+    );
+    for outcome in report
+        .outcomes
+        .iter()
+        .filter(|o| kinds.contains(o.signal.kind))
+    {
+        let (kind, part) = (outcome.signal.kind, outcome.signal.part);
+        let reason = outcome.refusals.first().map_or("", String::as_str);
+        match outcome.chosen {
+            None => text.push_str(&format!("off: {kind} ({part}): {reason}\n")),
+            Some(candidate) if candidate.evidence == Evidence::Counted => {
+                text.push_str(&format!("only counted: {kind} ({part}): {reason}\n"));
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(why) = &report.snapshot_refused {
+        text.push_str(&format!("older sockets are looked up in /proc: {why}\n"));
+    }
+    drop(io::stderr().write_all(text.as_bytes()));
+}

@@ -1,0 +1,95 @@
+//! Whom and what to watch: names of the command line resolved on this machine.
+
+use std::collections::HashSet;
+
+use crate::attribute::proc;
+use crate::cli::plan::WatchPlan;
+use crate::cli::values::NetnsSpec;
+use crate::interpret::filter::Filter;
+use crate::source::netns;
+
+/// A filter with everything looked up.
+#[derive(Debug)]
+pub(super) struct Scope {
+    /// What to show.
+    pub(super) filter: Filter,
+    /// Filters besides kinds and namespaces are in force.
+    pub(super) is_partial: bool,
+    with_children: bool,
+    has_command: bool,
+}
+
+impl Scope {
+    /// Looks everything up. Err is a usage error, in one sentence.
+    pub(super) fn resolve(plan: &WatchPlan) -> Result<Self, String> {
+        let mut filter = plan.filter.clone();
+        for pid in &plan.filter.pids {
+            if !matches!(proc::read(*pid), Ok(Some(_))) {
+                return Err(format!(
+                    "--pid {pid}: there is no such process; see ps -e, or trace a new one by \
+                     tcptrace watch -- COMMAND"
+                ));
+            }
+        }
+        if plan.with_children {
+            let roots: Vec<u32> = filter.pids.iter().copied().collect();
+            let all = proc::children_closure(&roots)
+                .map_err(|error| format!("--children: cannot read /proc: {error}"))?;
+            filter.pids.extend(all);
+        }
+        for spec in &plan.netns {
+            let text = match spec {
+                NetnsSpec::Pid(pid) => pid.to_string(),
+                NetnsSpec::Name(name) => name.clone(),
+                NetnsSpec::Inode(inode) => format!("inode:{inode}"),
+            };
+            let inode =
+                netns::resolve(&text).map_err(|error| format!("--netns {text}: {error}"))?;
+            let inode = u32::try_from(inode)
+                .map_err(|_| format!("--netns {text}: {inode} is no namespace's number"))?;
+            if matches!(spec, NetnsSpec::Inode(_)) && !is_reachable(inode) {
+                return Err(format!(
+                    "--netns {text}: no process lives in such a network namespace and no name \
+                     stands for it; lsns -t net lists them"
+                ));
+            }
+            filter.netns.push(inode);
+        }
+        let has_command = plan.stop.command.is_some();
+        let is_partial = has_command
+            || !filter.pids.is_empty()
+            || !filter.comms.is_empty()
+            || !filter.ports.is_empty()
+            || !filter.lports.is_empty()
+            || !filter.rports.is_empty()
+            || !filter.addrs.is_empty()
+            || !filter.laddrs.is_empty()
+            || !filter.raddrs.is_empty()
+            || filter.family.is_some()
+            || !filter.cgroups.is_empty();
+        if has_command {
+            // Matches nobody until the command's processes join.
+            filter.pids.insert(std::process::id());
+        }
+        Ok(Self {
+            filter,
+            is_partial,
+            with_children: plan.with_children,
+            has_command,
+        })
+    }
+
+    /// Whether descendants are followed.
+    pub(super) fn follows(&self) -> bool {
+        self.with_children || self.has_command
+    }
+
+    /// Whose. A command is our own child, so it and its descendants descend from us.
+    pub(super) fn followed_roots(&self) -> HashSet<u32> {
+        self.filter.pids.clone()
+    }
+}
+
+fn is_reachable(inode: u32) -> bool {
+    netns::scan().is_ok_and(|scan| scan.found.iter().any(|n| n.inode == u64::from(inode)))
+}
