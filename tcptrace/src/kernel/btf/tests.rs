@@ -162,9 +162,24 @@ fn bitfields_tell_their_bits_and_others_have_none() {
 fn narrow_integers_are_bitfields_even_without_the_flag() {
     let mut blob = Blob::new();
     let narrow = blob.int("unsigned char", 1, 0, 5);
-    blob.aggregate(STRUCT, "old", 4, &[("five", narrow, 11)]);
-    let field = read(&blob).field("old", "five").unwrap();
-    assert_eq!((field.byte_offset, field.bit_offset, field.bits), (1, 3, 5));
+    let shifted = blob.record("unsigned int", (1, false, 0), 4, &[9 << 16 | 7]);
+    blob.aggregate(
+        STRUCT,
+        "old",
+        8,
+        &[("five", narrow, 11), ("seven", shifted, 32)],
+    );
+    let btf = read(&blob);
+    let bits = |path| {
+        btf.field("old", path)
+            .map(|f| (f.byte_offset, f.bit_offset, f.bits))
+    };
+    assert_eq!(bits("five"), Some((1, 3, 5)));
+    assert_eq!(
+        bits("seven"),
+        Some((5, 1, 7)),
+        "the integer's own shift counts too"
+    );
 }
 
 #[test]

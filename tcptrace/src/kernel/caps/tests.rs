@@ -38,6 +38,11 @@ fn kernels_without_cap_bpf_want_cap_sys_admin() {
             .starts_with("need CAP_SYS_ADMIN (have: CAP_NET_ADMIN)\n")
     );
     assert_eq!(message(&process(&[Capability::SysAdmin], 37)), None);
+    let first = process(
+        &[Capability::Bpf, Capability::Perfmon],
+        Capability::Bpf.number(),
+    );
+    assert_eq!(message(&first), None, "the first kernel that has them");
 }
 
 #[test]

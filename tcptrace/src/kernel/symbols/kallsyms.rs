@@ -111,6 +111,12 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_several_counts() {
+        let list = &b"1 t one\n2 t one\n3 t two\n"[..];
+        assert_eq!(search(list, &["one", "two"]).unwrap(), [Some(1), Some(3)]);
+    }
+
+    #[test]
     fn address_zero_means_hidden() {
         assert_eq!(
             search(&b"0000000000000000 t one\n"[..], &["one"]).unwrap(),
