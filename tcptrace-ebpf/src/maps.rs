@@ -74,20 +74,23 @@ pub(crate) struct SockEntry {
     pub(crate) pad: [u8; 2],
 }
 
+/// No owner.
+pub(crate) const NOBODY: OwnerRecord = OwnerRecord {
+    start_ns: 0,
+    cgroup_id: 0,
+    comm: [0; 16],
+    pid: 0,
+    tid: 0,
+    uid: 0,
+    holders: 0,
+    basis: 0,
+    pad: 0,
+};
+
 impl SockEntry {
     /// Nothing known.
     pub(crate) const BLANK: Self = Self {
-        owner: OwnerRecord {
-            start_ns: 0,
-            cgroup_id: 0,
-            comm: [0; 16],
-            pid: 0,
-            tid: 0,
-            uid: 0,
-            holders: 0,
-            basis: 0,
-            pad: 0,
-        },
+        owner: NOBODY,
         born_ns: 0,
         since_ns: 0,
         lingering: 0,
@@ -110,8 +113,12 @@ pub(crate) struct ListenerKey {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct ListenerGroup {
+    /// Who listens; of several processes the first.
+    pub(crate) owner: OwnerRecord,
     pub(crate) socks: [u64; GROUP],
     pub(crate) drops: [u32; GROUP],
+    /// Non-zero: several processes listen.
+    pub(crate) is_mixed: u64,
 }
 
 /// A close that waits.
@@ -167,6 +174,10 @@ pub(crate) struct Scratch {
     pub(crate) closed_from: u64,
     /// The SYN at hand (softirq only, so never interrupted by another one).
     pub(crate) syn: Head,
+    /// What became of it.
+    pub(crate) fate: u32,
+    /// What the drop at hand means.
+    pub(crate) drop_meaning: u32,
     /// Two addresses of our own that must become plain numbers.
     pub(crate) map_address: u64,
     pub(crate) slot_address: u64,

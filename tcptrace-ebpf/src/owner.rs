@@ -240,9 +240,8 @@ pub(crate) fn known(head: &mut Head) {
     }
 }
 
-/// The owner of whoever listens on the local port, when that is one process. A function of its own:
-/// the unrolled loop has a stack frame of its own then.
-#[inline(never)]
+/// The owner of whoever listens on the local port, when that is one process.
+#[inline(always)]
 pub(crate) fn of_listener(head: &mut Head) {
     let key = ListenerKey {
         netns: head.flow.netns,
@@ -251,26 +250,11 @@ pub(crate) fn of_listener(head: &mut Head) {
     let Some(group) = LISTENERS.get_ptr(key) else {
         return;
     };
-    let mut found: Option<&SockEntry> = None;
-    let mut place = 0;
-    while place < crate::maps::GROUP {
-        // SAFETY: the index is below the array's length.
-        let sock = unsafe { (*group).socks[place] };
-        place += 1;
-        if sock == 0 {
-            continue;
-        }
-        let Some(entry) = entry(sock) else { continue };
-        if found.is_some_and(|other| other.owner.pid != entry.owner.pid) {
-            return;
-        }
-        found = Some(entry);
-    }
-    if let Some(entry) = found {
-        head.owner = entry.owner;
-        if head.owner.basis != basis::NONE {
-            head.owner.basis = basis::LISTENER;
-        }
+    // SAFETY: a map value.
+    let group = unsafe { &*group };
+    if group.is_mixed == 0 && group.owner.basis != basis::NONE {
+        head.owner = group.owner;
+        head.owner.basis = basis::LISTENER;
     }
 }
 

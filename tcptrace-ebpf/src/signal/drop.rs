@@ -15,37 +15,51 @@ use crate::owner;
 use crate::sock::{Direct, SockRef};
 
 /// What a drop reason says.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+mod meaning {
+    /// Nothing of interest.
+    pub(super) const NONE: u32 = 0;
     /// The accept queue was full.
-    Refused,
+    pub(super) const REFUSED: u32 = 1;
     /// It was, if the socket is a listener whose queue is full.
-    MaybeRefused,
+    pub(super) const MAYBE_REFUSED: u32 = 2;
     /// The timestamp was too old, or the echo wrong.
-    Paws,
+    pub(super) const PAWS: u32 = 3;
 }
 
 /// `kfree_skb(skb, location, reason, rx_sk)`: hot under attack, so reasons are compared first.
 #[inline(always)]
 pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
-    let Some(meaning) = meaning_of(reason) else {
+    let meaning = meaning_of(reason);
+    if meaning == meaning::NONE {
+        return;
+    }
+    let Some(scratch) = owner::scratch() else {
         return;
     };
-    if meaning == Meaning::MaybeRefused {
-        time_wait::on_drop();
-        if sk.is_null() {
-            return;
-        }
+    let slot = &raw mut scratch.drop_meaning;
+    // By way of memory: as a constant on each path it would multiply the verifier's paths.
+    // SAFETY: this CPU's own slot.
+    let meaning = unsafe {
+        slot.write_volatile(meaning);
+        slot.read_volatile()
+    };
+    if meaning == meaning::PAWS {
+        rejected(skb, reason, sk);
+        return;
     }
-    if !wants(if meaning == Meaning::Paws {
-        kind::PAWS_DROP
-    } else {
-        kind::ACCEPT_DROP
-    }) {
+    if meaning == meaning::MAYBE_REFUSED {
+        time_wait::on_drop();
+    }
+    refused(skb, reason, sk, meaning);
+}
+
+/// A segment with a timestamp that is too old, or echoes one we never sent.
+#[inline(always)]
+fn rejected(skb: *const u8, reason: u32, sk: *const u8) {
+    if !wants(kind::PAWS_DROP) {
         return;
     }
     let mut head = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
-    let packet = Packet::of(skb);
     let sk = SockRef::or_null(sk);
     if !sk.is_null() {
         head.flow = sk.flow(sk.cookie());
@@ -56,34 +70,51 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
         }
         // Decided in softirq, or in the owner's backlog: what is remembered tells.
         owner::known(&mut head);
-    } else if let Some(packet) = &packet {
+    } else if let Some(packet) = Packet::of(skb) {
         head.flow.netns = packet.netns();
         packet.ends_into(&mut head.flow);
     }
-    if meaning == Meaning::Paws {
-        emit(
-            kind::PAWS_DROP,
-            hook::KFREE_SKB,
-            &head,
-            |record: &mut PawsRecord| {
-                record.reason = reason;
-            },
-        );
+    emit(
+        kind::PAWS_DROP,
+        hook::KFREE_SKB,
+        &head,
+        |record: &mut PawsRecord| {
+            record.reason = reason;
+        },
+    );
+}
+
+/// A third ACK that found the accept queue full.
+#[inline(always)]
+fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
+    let Some(sk) = SockRef::trusted(sk) else {
         return;
-    }
-    if sk.is_null() {
+    };
+    if !sk.is_full() || sk.state() != Some(tcp_state::LISTEN) {
         return;
     }
     let (length, limit) = queue(&sk);
-    if head.state != tcp_state::LISTEN || meaning == Meaning::MaybeRefused && length <= limit {
+    if meaning == meaning::MAYBE_REFUSED && length <= limit {
         return;
     }
-    syn::forget_ack_drop(&sk, &head.flow);
+    syn::forget_ack_drop(&sk);
+    if !wants(kind::ACCEPT_DROP) {
+        return;
+    }
+    let mut head = head(
+        now(),
+        tcp_state::LISTEN,
+        sk.flow(sk.cookie()),
+        OwnerRecord::default(),
+    );
+    head.sock = sk.address();
+    head.inode = sk.inode();
+    owner::known(&mut head);
     // The remote end is the client's.
-    if let Some(packet) = &packet {
+    if let Some(packet) = Packet::of(skb) {
         packet.ends_into(&mut head.flow);
     }
-    if meaning == Meaning::MaybeRefused {
+    if meaning == meaning::MAYBE_REFUSED {
         head.evidence = evidence::INFERRED;
     }
     let was_reset = owner::scratch().is_some_and(|s| s.reset_skb == skb as u64);
@@ -109,21 +140,21 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
 /// A valid cookie ACK refused for a full accept queue bears NO_SOCKET (seen 6.12 to 7.3); before
 /// LISTEN_OVERFLOW existed, third ACKs bore NOT_SPECIFIED. Both come with the listener.
 #[inline(always)]
-fn meaning_of(reason: u32) -> Option<Meaning> {
+fn meaning_of(reason: u32) -> u32 {
     if reason == NO_REASON {
-        None
+        meaning::NONE
     } else if reason == config!(drop_listen_overflow) {
-        Some(Meaning::Refused)
+        meaning::REFUSED
     } else if reason == config!(drop_no_socket) || reason == config!(drop_not_specified) {
-        Some(Meaning::MaybeRefused)
+        meaning::MAYBE_REFUSED
     } else if reason == config!(drop_paws)
         || reason == config!(drop_paws_ack)
         || reason == config!(drop_tw_paws)
         || reason == config!(drop_tsecr)
     {
-        Some(Meaning::Paws)
+        meaning::PAWS
     } else {
-        None
+        meaning::NONE
     }
 }
 

@@ -1,43 +1,52 @@
 //! Listeners come and go.
 
 use tcptrace_common::flow::FlowRecord;
+use tcptrace_common::kind::basis;
 use tcptrace_common::wire::Head;
 
-use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey};
+use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, NOBODY};
 use crate::owner;
 use crate::sock::{Access, SockRef};
 
 /// A port without listeners. In `.rodata`, since the stack is small.
-static NOBODY: ListenerGroup = ListenerGroup {
+static EMPTY: ListenerGroup = ListenerGroup {
+    owner: NOBODY,
     socks: [0; GROUP],
     drops: [0; GROUP],
+    is_mixed: 0,
 };
 
-/// A socket begins to listen, or is found listening.
+/// A socket begins to listen, or is found listening. Its owner must be remembered already.
 #[inline(always)]
 pub(crate) fn on_listen<A: Access>(sk: &SockRef<A>, flow: &FlowRecord) {
     let key = ListenerKey {
         netns: flow.netns,
         port: u32::from(flow.local_port),
     };
-    let drops = sk.drops().unwrap_or(0);
     if LISTENERS.get_ptr(key).is_none() {
         // A full map loses the name of this listener's refused SYNs, not their count.
-        let _ = LISTENERS.insert(key, &NOBODY, 0);
+        let _ = LISTENERS.insert(key, &EMPTY, 0);
     }
     let Some(group) = LISTENERS.get_ptr_mut(key) else {
         return;
     };
+    // SAFETY: a map value; two listeners of one port that begin at once may overwrite each
+    // other's place, which costs the name of one, not a count.
+    let group = unsafe { &mut *group };
+    if let Some(entry) = owner::entry(sk.address()) {
+        if group.owner.basis == basis::NONE {
+            group.owner = entry.owner;
+        } else if group.owner.pid != entry.owner.pid {
+            group.is_mixed = 1;
+        }
+    }
+    let drops = sk.drops().unwrap_or(0);
     let mut place = 0;
     while place < GROUP {
-        // SAFETY: the index is below the arrays' length; a map value.
-        unsafe {
-            let slot = &raw mut (*group).socks[place];
-            if *slot == 0 || *slot == sk.address() {
-                *slot = sk.address();
-                (*group).drops[place] = drops;
-                return;
-            }
+        if group.socks[place] == 0 || group.socks[place] == sk.address() {
+            group.socks[place] = sk.address();
+            group.drops[place] = drops;
+            return;
         }
         place += 1;
     }
@@ -60,7 +69,8 @@ pub(crate) fn on_unlisten(head: &Head) {
     let Some(group) = LISTENERS.get_ptr_mut(key) else {
         return;
     };
-    let mut others = false;
+    // Two plain searches: each leaves at its first hit, so that the verifier's paths do not
+    // multiply.
     let mut place = 0;
     while place < GROUP {
         // SAFETY: as above.
@@ -68,12 +78,18 @@ pub(crate) fn on_unlisten(head: &Head) {
             let slot = &raw mut (*group).socks[place];
             if *slot == head.sock {
                 *slot = 0;
+                break;
             }
-            others |= *slot != 0;
         }
         place += 1;
     }
-    if !others {
-        let _ = LISTENERS.remove(key);
+    place = 0;
+    while place < GROUP {
+        // SAFETY: as above.
+        if unsafe { (*group).socks[place] } != 0 {
+            return;
+        }
+        place += 1;
     }
+    let _ = LISTENERS.remove(key);
 }

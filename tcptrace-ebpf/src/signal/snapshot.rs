@@ -23,10 +23,6 @@ pub(crate) fn on_task_file(task: *const u8, file: *const u8) {
     }
     let Some(sk) = tcp_socket(file) else { return };
     let address = sk.address();
-    if sk.state() == Some(tcp_state::LISTEN) {
-        let flow = sk.flow(0);
-        listen::on_listen(&sk, &flow);
-    }
     if let Some(entry) = owner::entry(address) {
         // Held by several processes: the first one found (the oldest) stays the owner.
         if entry.owner.basis == basis::SNAPSHOT {
@@ -34,10 +30,14 @@ pub(crate) fn on_task_file(task: *const u8, file: *const u8) {
         }
         return;
     }
-    if SOCKS.insert(address, SockEntry::BLANK, IF_ABSENT).is_ok() {
-        if let Some(entry) = owner::entry(address) {
-            describe(task, entry);
-        }
+    if SOCKS.insert(address, SockEntry::BLANK, IF_ABSENT).is_err() {
+        return;
+    }
+    if let Some(entry) = owner::entry(address) {
+        describe(task, entry);
+    }
+    if sk.state() == Some(tcp_state::LISTEN) {
+        listen::on_listen(&sk, &sk.flow(0));
     }
 }
 

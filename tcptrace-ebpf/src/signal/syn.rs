@@ -51,14 +51,13 @@ pub(crate) fn on_consume(skb: *const u8) {
 }
 
 /// What became of a SYN.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Taken,
-    AcceptQueueFull,
-    SynQueueFull,
-    Cookie,
+mod fate {
+    pub(super) const TAKEN: u32 = 0;
+    pub(super) const ACCEPT_QUEUE_FULL: u32 = 1;
+    pub(super) const SYN_QUEUE_FULL: u32 = 2;
+    pub(super) const COOKIE: u32 = 3;
     /// The counters cannot tell.
-    Unknown,
+    pub(super) const UNKNOWN: u32 = 4;
 }
 
 #[inline(always)]
@@ -76,11 +75,17 @@ fn on_syn(packet: &Packet) {
     );
     head.flow.netns = packet.netns();
     packet.ends_into(&mut head.flow);
-    let fate = fate_by_counters(packet, head.flow.netns);
+    // By way of memory: as a constant on each path it would multiply the verifier's paths.
+    let fate = &raw mut scratch.fate;
+    // SAFETY: this CPU's own slot.
+    let fate = unsafe {
+        fate.write_volatile(fate_by_counters(packet, head.flow.netns));
+        fate.read_volatile()
+    };
     if wants(kind::TIME_WAIT) {
         time_wait::on_syn(&head.flow, &mut scratch.cancelled);
     }
-    if fate == Fate::Taken {
+    if fate == fate::TAKEN {
         return;
     }
     // Refused by a listener we do not know: still told, without an owner.
@@ -92,7 +97,7 @@ fn on_syn(packet: &Packet) {
     if let Some(group) = LISTENERS.get_ptr_mut(key) {
         let (stepped, steps) = stepped(group);
         sock = stepped;
-        if fate == Fate::Unknown && stepped != 0 {
+        if fate == fate::UNKNOWN && stepped != 0 {
             fate = fate_by_queues(stepped);
             count = steps;
         } else if stepped == 0 {
@@ -105,30 +110,30 @@ fn on_syn(packet: &Packet) {
 
 /// Reads the refusal counters of this CPU and namespace and compares them with the last reading.
 #[inline(always)]
-fn fate_by_counters(packet: &Packet, netns: u32) -> Fate {
+fn fate_by_counters(packet: &Packet, netns: u32) -> u32 {
     let Some(now) = counters(packet.net()) else {
-        return Fate::Unknown;
+        return fate::UNKNOWN;
     };
     let Some(last) = SYN_COUNTERS.get_ptr_mut(netns) else {
         let _ = SYN_COUNTERS.insert(netns, now, 0);
-        return Fate::Unknown;
+        return fate::UNKNOWN;
     };
     // SAFETY: this CPU's slot of a map value; the other CPUs' slots begin zeroed: not read yet.
     let last = unsafe { &mut *last };
     let before = *last;
     *last = now;
     if before.read == 0 {
-        return Fate::Unknown;
+        return fate::UNKNOWN;
     }
     // With cookies a SYN can raise two counters: the full accept queue is what refused it.
     if now.listen_overflows != before.listen_overflows {
-        Fate::AcceptQueueFull
+        fate::ACCEPT_QUEUE_FULL
     } else if now.syn_queue_drops != before.syn_queue_drops {
-        Fate::SynQueueFull
+        fate::SYN_QUEUE_FULL
     } else if now.syn_queue_cookies != before.syn_queue_cookies {
-        Fate::Cookie
+        fate::COOKIE
     } else {
-        Fate::Taken
+        fate::TAKEN
     }
 }
 
@@ -177,10 +182,11 @@ fn cpu_shift() -> Option<u64> {
     }
 }
 
-/// The listener whose drop counter has risen since it was last looked at, and by how much.
+/// The first listener whose drop counter has risen since it was last looked at, and by how much.
+/// Leaves at the first hit: the verifier's paths would multiply, and another listener's rise
+/// belongs to a SYN that will ask for itself.
 #[inline(never)]
 fn stepped(group: *mut ListenerGroup) -> (u64, u32) {
-    let mut found = (0, 0);
     let mut place = 0;
     while place < GROUP {
         // SAFETY: the index is below the arrays' length; a map value.
@@ -191,13 +197,13 @@ fn stepped(group: *mut ListenerGroup) -> (u64, u32) {
                 let steps = drops.wrapping_sub((*group).drops[place]);
                 if steps != 0 {
                     (*group).drops[place] = drops;
-                    found = (sock, steps);
+                    return (sock, steps);
                 }
             }
         }
         place += 1;
     }
-    found
+    (0, 0)
 }
 
 /// The listener of a group of one; 0 = several.
@@ -221,26 +227,26 @@ fn only(group: *mut ListenerGroup) -> u64 {
 
 /// Which queue is full; a socket filter's drop fills neither.
 #[inline(always)]
-fn fate_by_queues(sock: u64) -> Fate {
+fn fate_by_queues(sock: u64) -> u32 {
     let sk = SockRef::<Probe>::remembered(sock);
     let limit = sk.accept_queue_limit().unwrap_or(0);
     if sk.state() != Some(tcp_state::LISTEN) {
-        Fate::Taken
+        fate::TAKEN
     } else if sk.accept_queue_length().unwrap_or(0) > limit {
-        Fate::AcceptQueueFull
+        fate::ACCEPT_QUEUE_FULL
     } else if sk.syn_queue_length().unwrap_or(0) > limit {
-        Fate::SynQueueFull
+        fate::SYN_QUEUE_FULL
     } else {
-        Fate::Taken
+        fate::TAKEN
     }
 }
 
 #[inline(always)]
-fn report(fate: Fate, sock: u64, head: &mut Head, count: u32) {
+fn report(fate: u32, sock: u64, head: &mut Head, count: u32) {
     let kind = match fate {
-        Fate::AcceptQueueFull => kind::ACCEPT_DROP,
-        Fate::SynQueueFull | Fate::Cookie => kind::SYN_DROP,
-        Fate::Taken | Fate::Unknown => return,
+        fate::ACCEPT_QUEUE_FULL => kind::ACCEPT_DROP,
+        fate::SYN_QUEUE_FULL | fate::COOKIE => kind::SYN_DROP,
+        _ => return,
     };
     if !wants(kind) {
         return;
@@ -251,7 +257,7 @@ fn report(fate: Fate, sock: u64, head: &mut Head, count: u32) {
         // The SYN queue has the accept queue's limit (`inet_csk_reqsk_queue_is_full`, 5.10 to
         // 7.3).
         limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
-        length = if fate == Fate::AcceptQueueFull {
+        length = if fate == fate::ACCEPT_QUEUE_FULL {
             sk.accept_queue_length().unwrap_or(UNKNOWN_U32)
         } else {
             sk.syn_queue_length().unwrap_or(UNKNOWN_U32)
@@ -274,7 +280,7 @@ fn report(fate: Fate, sock: u64, head: &mut Head, count: u32) {
             record.reason = UNKNOWN_U32;
             record.count = count;
             record.step = step::SYN;
-            record.outcome = if fate == Fate::Cookie {
+            record.outcome = if fate == fate::COOKIE {
                 outcome::COOKIE
             } else {
                 outcome::DROPPED
@@ -285,16 +291,17 @@ fn report(fate: Fate, sock: u64, head: &mut Head, count: u32) {
 
 /// A third ACK was refused: it raised the same counters, which must not be taken for a SYN's.
 #[inline(always)]
-pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>, flow: &FlowRecord) {
-    if let (Some(net), Some(last)) = (sk.net(), SYN_COUNTERS.get_ptr_mut(flow.netns)) {
+pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) {
+    let netns = sk.netns();
+    if let (Some(net), Some(last)) = (sk.net(), SYN_COUNTERS.get_ptr_mut(netns)) {
         if let Some(now) = counters(net as u64 as *const u8) {
             // SAFETY: this CPU's slot of a map value.
             unsafe { *last = now };
         }
     }
     let key = ListenerKey {
-        netns: flow.netns,
-        port: u32::from(flow.local_port),
+        netns,
+        port: u32::from(sk.num().unwrap_or(0)),
     };
     if let Some(group) = LISTENERS.get_ptr_mut(key) {
         stepped(group);

@@ -170,7 +170,9 @@ pub(super) struct Counts([u64; RULES.len()]);
 impl Counts {
     pub(super) fn add(&mut self, incident: &Incident) {
         for (sum, rule) in self.0.iter_mut().zip(RULES) {
-            *sum += (rule.adds)(incident);
+            if rule.kind == incident.kind() {
+                *sum += (rule.adds)(incident);
+            }
         }
     }
 }

@@ -203,6 +203,38 @@ pub fn scan() -> io::Result<Scan> {
     })
 }
 
+/// The namespace of that number, `None` when nothing leads there. Looks at threads too, which
+/// [`scan`] does not: a namespace in which only a thread lives is rare, and threads are many.
+///
+/// Err only when /proc itself cannot be read.
+pub fn find(inode: u64) -> io::Result<Option<Netns>> {
+    if let Some(found) = scan()?.found.into_iter().find(|found| found.inode == inode) {
+        return Ok(Some(found));
+    }
+    for process in std::fs::read_dir("/proc")? {
+        let name = process?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // A process that ended meanwhile has no threads.
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
+        let tids = threads.filter_map(|thread| thread.ok()?.file_name().to_str()?.parse().ok());
+        for tid in tids.filter(|tid| *tid != pid) {
+            let reach = Reach::Pid(tid);
+            if link_inode(&reach.path()).is_ok_and(|number| number == inode) {
+                return Ok(Some(Netns {
+                    inode,
+                    reach,
+                    processes: 0,
+                }));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Runs `f` inside `netns` and returns its result.
 ///
 /// In tcptrace's own namespace `f` runs on the calling thread, else on a new one that ends here.

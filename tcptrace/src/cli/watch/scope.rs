@@ -91,5 +91,5 @@ impl Scope {
 }
 
 fn is_reachable(inode: u32) -> bool {
-    netns::scan().is_ok_and(|scan| scan.found.iter().any(|n| n.inode == u64::from(inode)))
+    matches!(netns::find(u64::from(inode)), Ok(Some(_)))
 }
