@@ -1,0 +1,95 @@
+//! Damage that the kernel has counted already, in the network namespace of this process.
+
+use super::page::Page;
+use crate::source::mib::Counters;
+use crate::source::netns::{self, Netns, Reach};
+
+/// Counters that tell of trouble, and the kind of incident that names who is behind it.
+const TELLING: [(&str, &str); 14] = [
+    ("TcpExt.ListenOverflows", "accept_drop"),
+    ("TcpExt.TCPReqQFullDrop", "syn_drop"),
+    ("TcpExt.TCPReqQFullDoCookies", "syn_drop"),
+    ("TcpExt.TCPAbortOnData", "rst_sent/linger_zero"),
+    ("TcpExt.TCPAbortOnClose", "rst_sent/unread_data"),
+    ("TcpExt.TCPAbortOnLinger", "rst_sent/linger2"),
+    ("TcpExt.TCPAbortOnMemory", "rst_sent/out_of_memory"),
+    ("TcpExt.TCPAbortOnTimeout", "rst_sent/keepalive_timeout"),
+    ("Tcp.OutRsts", "rst_sent"),
+    ("Tcp.EstabResets", "rst_received/reset"),
+    ("Tcp.AttemptFails", "rst_received/refused"),
+    ("Tcp.RetransSegs", "retransmit"),
+    ("TcpExt.TCPTimeWaitOverflow", "time_wait/overflow"),
+    ("TcpExt.PAWSEstab", "paws_drop"),
+];
+
+/// Those of our own namespace that are not 0.
+pub(super) fn own(page: &mut Page) {
+    page.heading("COUNTED SO FAR, IN THIS NETWORK NAMESPACE");
+    match read() {
+        Ok(counters) => table(page, &counters),
+        Err(error) => page.row("not known", &format!("{error:#}")),
+    }
+}
+
+fn read() -> anyhow::Result<Counters> {
+    let own = Netns {
+        inode: netns::own()?,
+        reach: Reach::Own,
+        processes: 0,
+    };
+    Ok(Counters::read(&own)?)
+}
+
+fn table(page: &mut Page, counters: &Counters) {
+    let mut is_clean = true;
+    for (name, topic) in TELLING {
+        if let Some(value) = counters.value(name).filter(|value| *value > 0) {
+            is_clean = false;
+            page.line(&format!(
+                "  {name:<28} {value:>12}  tcptrace explain {topic}"
+            ));
+        }
+    }
+    if is_clean {
+        page.line("  none of the counters that tell of trouble has moved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpret::advice;
+    use crate::model::Kind;
+
+    #[test]
+    fn every_topic_can_be_explained() {
+        for (counter, topic) in TELLING {
+            let (kind, cause) = match topic.split_once('/') {
+                Some((kind, cause)) => (kind, Some(cause)),
+                None => (topic, None),
+            };
+            let kind = Kind::from_name(kind).expect(counter);
+            assert!(advice::find(kind, cause).is_some(), "{counter}: {topic}");
+        }
+    }
+
+    #[test]
+    fn only_what_has_moved_is_told() {
+        let mut page = Page::default();
+        let text = b"TcpExt: ListenOverflows PAWSEstab\nTcpExt: 7 0\n";
+        table(&mut page, &Counters::parse(text));
+        assert!(
+            page.text().contains("ListenOverflows                 7"),
+            "{}",
+            page.text()
+        );
+        assert!(!page.text().contains("PAWSEstab"));
+    }
+
+    #[test]
+    fn a_quiet_host_is_told_so() {
+        let mut page = Page::default();
+        table(&mut page, &Counters::parse(b""));
+        assert!(page.text().contains("none of the counters"));
+    }
+}

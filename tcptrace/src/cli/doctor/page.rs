@@ -1,0 +1,148 @@
+//! Lines of at most 100 columns: headings, and rows with a label and a wrapped text.
+//!
+//! Whatever goes through here is harmless for a terminal: errors quote the kernel and /proc.
+
+use crate::sink::sanitize::is_hostile;
+
+const COLUMNS: usize = 100;
+/// Where the texts of plain rows begin.
+const TEXT_AT: usize = 22;
+
+/// A text in the making.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    text: String,
+}
+
+impl Page {
+    /// Begins a part.
+    pub(super) fn heading(&mut self, title: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.line(title);
+    }
+
+    /// A label and what there is to say of it.
+    pub(super) fn row(&mut self, label: &str, text: &str) {
+        self.hang(&format!("  {label}"), TEXT_AT, text);
+    }
+
+    /// Text that begins at column `at`, behind `label`, and is wrapped there.
+    pub(super) fn hang(&mut self, label: &str, at: usize, text: &str) {
+        let mut begin = format!("{label:<at$}");
+        if begin.chars().count() > at {
+            begin.push(' ');
+        }
+        let first = COLUMNS.saturating_sub(begin.chars().count());
+        let lines = wrapped(&clean(text), first, COLUMNS - at);
+        for (place, part) in lines.iter().enumerate() {
+            if place > 0 {
+                begin = " ".repeat(at);
+            }
+            begin.push_str(part);
+            self.line(&begin);
+        }
+    }
+
+    /// One line as it is.
+    pub(super) fn line(&mut self, text: &str) {
+        self.text.push_str(text.trim_end());
+        self.text.push('\n');
+    }
+
+    /// All of it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// The text without anything that a terminal would obey.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_hostile(c) { '?' } else { c })
+        .collect()
+}
+
+/// Lines of at most `first`, then `width` characters, broken between words and, where a word is
+/// longer than a line, within it. At least one line.
+fn wrapped(text: &str, first: usize, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut room = first;
+    for word in text.split(' ') {
+        let mut rest: Vec<char> = word.chars().collect();
+        loop {
+            let gap = usize::from(room < if lines.len() == 1 { first } else { width });
+            if rest.len() + gap <= room {
+                push(&mut lines, gap, &rest);
+                room -= rest.len() + gap;
+                break;
+            }
+            if gap == 0 {
+                let tail = rest.split_off(room.min(rest.len()));
+                push(&mut lines, 0, &rest);
+                rest = tail;
+            }
+            lines.push(String::new());
+            room = width;
+        }
+    }
+    lines
+}
+
+fn push(lines: &mut [String], gap: usize, word: &[char]) {
+    if let Some(line) = lines.last_mut() {
+        line.extend(std::iter::repeat_n(' ', gap));
+        line.extend(word);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rows_hang_at_their_column() {
+        let mut page = Page::default();
+        page.heading("PART");
+        page.row("label", &"word ".repeat(30));
+        let lines: Vec<&str> = page.text().lines().collect();
+        assert_eq!(lines[0], "PART");
+        assert!(lines[1].starts_with("  label               word word"));
+        assert!(lines[2].starts_with(&format!("{}word", " ".repeat(TEXT_AT))));
+    }
+
+    #[test]
+    fn a_label_longer_than_its_column_is_kept_whole() {
+        let mut page = Page::default();
+        page.row("a_label_that_is_longer_than_that", "text");
+        assert_eq!(page.text(), "  a_label_that_is_longer_than_that text\n");
+    }
+
+    #[test]
+    fn an_empty_text_leaves_the_label() {
+        let mut page = Page::default();
+        page.row("label", "");
+        assert_eq!(page.text(), "  label\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_long_and_nothing_but_blanks_is_lost(text: String, at in 2usize..60) {
+            let mut page = Page::default();
+            page.hang("", at, &text);
+            prop_assert!(page.text().lines().all(|line| line.chars().count() <= COLUMNS));
+            let solid = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            prop_assert_eq!(solid(page.text()), solid(&clean(&text)));
+        }
+
+        #[test]
+        fn nothing_hostile_reaches_the_terminal(text: String) {
+            let mut page = Page::default();
+            page.row("label", &text);
+            prop_assert!(!page.text().chars().any(|c| c != '\n' && is_hostile(c)));
+        }
+    }
+}

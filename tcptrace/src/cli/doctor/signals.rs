@@ -1,0 +1,142 @@
+//! Per kind and part: the hook that serves it, how sure it is, what it is blind to, and every
+//! refusal in the kernel's own words.
+
+use super::page::Page;
+use crate::kernel::attach::{AttachReport, Outcome};
+use crate::kernel::tiers::Tier;
+use crate::model::Kind;
+
+const TITLE: &str = "WHAT CAN BE SEEN";
+/// Where the remarks below a row begin.
+const REMARK_AT: usize = 17;
+
+/// Nothing, and why.
+pub(super) fn none(page: &mut Page, why: &str) {
+    page.heading(TITLE);
+    page.hang("  nothing", REMARK_AT, why);
+}
+
+/// Everything, in the order of the kinds.
+pub(super) fn all(page: &mut Page, report: &AttachReport) {
+    page.heading(TITLE);
+    line(page, "KIND", "PART", "EVIDENCE", "HOOK");
+    for kind in Kind::ALL {
+        for (place, outcome) in report.of(*kind).enumerate() {
+            let name = if place == 0 { kind.name() } else { "" };
+            one(page, name, outcome);
+        }
+    }
+    page.line("");
+    page.hang(
+        "  programs",
+        REMARK_AT,
+        &format!(
+            "{} attached for this report, and detached again",
+            report.attached.len()
+        ),
+    );
+    page.hang(
+        "  older sockets",
+        REMARK_AT,
+        &match &report.snapshot_refused {
+            None => "owners are listed by iter/task_file".to_owned(),
+            Some(why) => format!("owners are looked up in /proc, since iter/task_file: {why}"),
+        },
+    );
+}
+
+fn one(page: &mut Page, kind: &str, outcome: &Outcome) {
+    let part = outcome.signal.part;
+    match outcome.chosen {
+        None => line(page, kind, part, "impossible", "-"),
+        Some(candidate) => {
+            let hook = match candidate.tier {
+                Tier::Tracepoint => format!("tp_btf/{}", candidate.program),
+                Tier::Counting => "the kernel's counters".to_owned(),
+            };
+            line(page, kind, part, candidate.evidence.name(), &hook);
+            if !candidate.blind_to.is_empty() {
+                page.hang("    blind to", REMARK_AT, candidate.blind_to);
+            }
+        }
+    }
+    for refusal in &outcome.refusals {
+        page.hang("    refused", REMARK_AT, refusal);
+    }
+}
+
+fn line(page: &mut Page, kind: &str, part: &str, evidence: &str, hook: &str) {
+    page.line(&format!("  {kind:<14} {part:<26} {evidence:<10} {hook}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tiers::SIGNALS;
+
+    fn told(chosen: impl Fn(&Outcome) -> bool, refusal: Option<&str>) -> String {
+        let outcomes = SIGNALS.iter().map(|signal| {
+            let mut outcome = Outcome {
+                signal,
+                chosen: None,
+                refusals: refusal.map(str::to_owned).into_iter().collect(),
+            };
+            if chosen(&outcome) {
+                outcome.chosen = signal.candidates.first();
+            }
+            outcome
+        });
+        let report = AttachReport {
+            outcomes: outcomes.collect(),
+            ..AttachReport::default()
+        };
+        let mut page = Page::default();
+        all(&mut page, &report);
+        page.text().to_owned()
+    }
+
+    #[test]
+    fn every_kind_and_part_has_its_line_and_its_hook() {
+        let text = told(|_| true, None);
+        for signal in SIGNALS {
+            let line = text.lines().find(|line| {
+                line.contains(signal.part) && line.contains(signal.candidates[0].program)
+            });
+            assert!(line.is_some_and(|line| line.contains("seen")), "{signal:?}");
+        }
+        assert!(Kind::ALL.iter().all(|kind| text.contains(kind.name())));
+        assert!(text.contains("blind to     resets of unfinished handshakes"));
+    }
+
+    #[test]
+    fn a_part_without_a_hook_is_impossible_and_says_why() {
+        let text = told(
+            |outcome| outcome.signal.kind != Kind::TimeWait,
+            Some("tp_btf/x: no \u{1b}[2J"),
+        );
+        let impossible = text
+            .lines()
+            .filter(|line| line.contains("impossible"))
+            .count();
+        let parts = SIGNALS
+            .iter()
+            .filter(|signal| signal.kind == Kind::TimeWait)
+            .count();
+        assert_eq!(impossible, parts);
+        assert!(text.contains("refused      tp_btf/x: no ?[2J"));
+    }
+
+    #[test]
+    fn a_long_refusal_is_kept_whole_within_the_columns() {
+        let refusal = format!(
+            "tp_btf/timer_start: {}end",
+            "the verifier says a lot ".repeat(40)
+        );
+        let text = told(|_| false, Some(&refusal));
+        assert!(text.lines().all(|line| line.chars().count() <= 100));
+        assert_eq!(
+            text.matches("lot end").count() + text.matches("end\n").count() / 2,
+            SIGNALS.len()
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! `tcptrace doctor` on this kernel: as root, as nobody, and with some of root's privileges.
+#![allow(clippy::print_stderr, reason = "a test that cannot run says so")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const KINDS: [&str; 10] = [
+    "state",
+    "rst_sent",
+    "rst_received",
+    "linger_close",
+    "accept_drop",
+    "syn_drop",
+    "retransmit",
+    "time_wait",
+    "paws_drop",
+    "close",
+];
+
+/// The options by which setpriv gives up everything.
+const NOBODY: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+
+/// The program where any user can start it; gone with the value.
+struct Binary(PathBuf);
+
+impl Binary {
+    fn new(name: &str) -> Self {
+        let directory =
+            std::env::temp_dir().join(format!("tcptrace-{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+        let program = directory.join("tcptrace");
+        fs::copy(env!("CARGO_BIN_EXE_tcptrace"), &program).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(program)
+    }
+
+    /// Through setpriv, which gives up what its options say.
+    fn doctor_with(&self, setpriv: &[&str]) -> Output {
+        Command::new("setpriv")
+            .args(setpriv)
+            .arg("--")
+            .arg(&self.0)
+            .arg("doctor")
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(self.0.parent().unwrap()));
+    }
+}
+
+/// Whether this test can run; says so when not.
+fn is_root(test: &str) -> bool {
+    let is_root = effective_user() == Some(0);
+    if !is_root {
+        eprintln!("SKIPPED: {test} needs root");
+    }
+    is_root
+}
+
+/// Effective user, from /proc: no dependency for one number.
+fn effective_user() -> Option<u32> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The lines that tell how a kind is known, by kind.
+fn lines_of<'a>(report: &'a str, kind: &str) -> Vec<&'a str> {
+    let begin = format!("  {kind} ");
+    report
+        .lines()
+        .skip_while(|line| !line.starts_with(&begin))
+        .enumerate()
+        .take_while(|(place, line)| *place == 0 || line.starts_with("   "))
+        .map(|(_, line)| line)
+        .collect()
+}
+
+fn assert_presentable(report: &str) {
+    for line in report.lines() {
+        assert!(line.chars().count() <= 100, "too long: {line}");
+        assert!(!line.chars().any(char::is_control), "raw: {line:?}");
+        assert_eq!(line, line.trim_end(), "blanks at the end");
+    }
+}
+
+#[test]
+fn as_root_every_kind_is_told_with_its_hook_and_nothing_is_missing() {
+    if !is_root("as_root_every_kind_is_told_with_its_hook_and_nothing_is_missing") {
+        return;
+    }
+    let output = Binary::new("root").doctor_with(&["--no-new-privs"]);
+    let report = text(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{report}{}",
+        text(&output.stderr)
+    );
+    assert_eq!(text(&output.stderr), "");
+    assert_presentable(&report);
+    for kind in KINDS {
+        let lines = lines_of(&report, kind);
+        assert!(!lines.is_empty(), "{kind} is not told");
+        let is_served = |line: &&str| line.contains("tp_btf/") && line.contains(" seen ");
+        assert!(lines.iter().any(is_served), "{kind}: {lines:?}");
+    }
+    assert!(report.contains("iter/task_file"), "{report}");
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert!(report.contains(release.trim()), "{report}");
+}
+
+#[test]
+fn nobody_gets_a_report_and_3() {
+    if !is_root("nobody_gets_a_report_and_3") {
+        return;
+    }
+    let output = Binary::new("nobody").doctor_with(&NOBODY);
+    let report = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{report}");
+    assert_presentable(&report);
+    assert!(
+        report.contains("CAP_BPF             no, and required"),
+        "{report}"
+    );
+    assert!(
+        report.contains("not tried, for a lack of privileges"),
+        "{report}"
+    );
+    let message = text(&output.stderr);
+    let lines: Vec<&str> = message.lines().collect();
+    assert_eq!(
+        lines[0],
+        "tcptrace: need CAP_BPF and CAP_PERFMON (have: none)"
+    );
+    assert!(
+        lines[1].starts_with("sudo /") && lines[1].ends_with("/tcptrace doctor"),
+        "{message}"
+    );
+    assert!(
+        lines[2].starts_with("sudo setcap cap_bpf,cap_perfmon,"),
+        "{message}"
+    );
+}
+
+#[test]
+fn two_capabilities_are_enough_to_attach_but_not_for_time_wait() {
+    if !is_root("two_capabilities_are_enough_to_attach_but_not_for_time_wait") {
+        return;
+    }
+    let some = [
+        &NOBODY[..],
+        &[
+            "--inh-caps",
+            "+bpf,+perfmon",
+            "--ambient-caps",
+            "+bpf,+perfmon",
+        ],
+    ];
+    let output = Binary::new("some").doctor_with(&some.concat());
+    let report = text(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{report}{}",
+        text(&output.stderr)
+    );
+    assert_presentable(&report);
+    assert!(report.contains("CAP_SYSLOG          no: "), "{report}");
+    let resets = lines_of(&report, "rst_received");
+    assert!(resets[0].contains("seen"), "{resets:?}");
+    let time_wait = lines_of(&report, "time_wait");
+    assert!(
+        time_wait.iter().all(|line| !line.contains(" seen ")),
+        "{time_wait:?}"
+    );
+    assert!(
+        time_wait.iter().any(|line| line.contains("impossible")),
+        "{time_wait:?}"
+    );
+    assert!(
+        time_wait
+            .iter()
+            .any(|line| line.contains("refused") && line.contains("tw_timer_handler")),
+        "{time_wait:?}"
+    );
+    // What needs no address stays.
+    let linger = lines_of(&report, "linger_close");
+    assert!(linger[0].contains("seen"), "{linger:?}");
+    assert!(
+        linger.iter().any(|line| line.contains("impossible")),
+        "{linger:?}"
+    );
+}
+
+#[test]
+fn a_hostile_name_of_the_program_does_not_reach_the_terminal() {
+    use std::os::unix::process::CommandExt as _;
+    if !is_root("a_hostile_name_of_the_program_does_not_reach_the_terminal") {
+        return;
+    }
+    let binary = Binary::new("hostile");
+    // The advice repeats the words the program was called by.
+    let output = Command::new(&binary.0)
+        .arg0("evil\u{1b}[2J")
+        .arg("doctor")
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap();
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{message:?}");
+    assert!(message.contains("sudo evil?[2J doctor"), "{message:?}");
+}
