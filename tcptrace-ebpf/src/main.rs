@@ -4,6 +4,10 @@
 // The target has no `core::sync::atomic` arithmetic; the crate is built with RUSTC_BOOTSTRAP only.
 #![feature(core_intrinsics)]
 #![allow(internal_features, reason = "atomic_xadd: see emit.rs")]
+#![allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "a value taken from .rodata by reference is not copied to the stack, which is small"
+)]
 
 mod emit;
 mod filter;

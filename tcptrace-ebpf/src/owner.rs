@@ -233,11 +233,10 @@ pub(crate) fn known(head: &mut Head) {
         } else if entry.bits & sock_bits::CHILD != 0 {
             of_listener(head);
         }
-    } else if let Some(scratch) = scratch() {
-        if scratch.destroyed == head.sock && head.sock != 0 {
+    } else if let Some(scratch) = scratch()
+        && scratch.destroyed == head.sock && head.sock != 0 {
             head.owner = scratch.destroyed_entry.owner;
         }
-    }
 }
 
 /// The owner of whoever listens on the local port, when that is one process.

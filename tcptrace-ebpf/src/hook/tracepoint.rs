@@ -1,5 +1,10 @@
 //! BTF tracepoints. Each shim names the prototype it relies on; a test holds it against BTF.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "the macro hands over the context by value"
+)]
+
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_common::config::{

@@ -96,11 +96,10 @@ fn begin(sk: &SockRef<Direct>, old: u8, time: u64) {
         slept: 0,
         pad: 0,
     };
-    if LINGERING.insert(task, wait, 0).is_ok() {
-        if let Some(entry) = owner::entry(sk.address()) {
+    if LINGERING.insert(task, wait, 0).is_ok()
+        && let Some(entry) = owner::entry(sk.address()) {
             entry.lingering = task;
         }
-    }
 }
 
 /// `timer_start` of a `process_timeout` timer by the current task: it goes to sleep.

@@ -293,12 +293,11 @@ fn report(fate: u32, sock: u64, head: &mut Head, count: u32) {
 #[inline(always)]
 pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) {
     let netns = sk.netns();
-    if let (Some(net), Some(last)) = (sk.net(), SYN_COUNTERS.get_ptr_mut(netns)) {
-        if let Some(now) = counters(net as u64 as *const u8) {
+    if let (Some(net), Some(last)) = (sk.net(), SYN_COUNTERS.get_ptr_mut(netns))
+        && let Some(now) = counters(net as u64 as *const u8) {
             // SAFETY: this CPU's slot of a map value.
             unsafe { *last = now };
         }
-    }
     let key = ListenerKey {
         netns,
         port: u32::from(sk.num().unwrap_or(0)),
