@@ -178,6 +178,7 @@ fn flow(record: &FlowRecord) -> Result<Flow, DecodeError> {
     Ok(Flow {
         family,
         local: end(&record.local_addr, record.local_port),
+        unbound: (record.local_port == 0).then(|| address(family, &record.local_addr)),
         remote: end(&record.remote_addr, record.remote_port),
         netns: (record.netns != 0).then_some(record.netns),
         cookie: non_zero(record.cookie),

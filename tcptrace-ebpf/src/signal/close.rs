@@ -1,6 +1,6 @@
 //! The life of a connection, told when it ends.
 
-use tcptrace_common::kind::{self, hook};
+use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{CloseRecord, Head, UNKNOWN_U32, UNKNOWN_U64, close};
 
 use crate::emit::emit;
@@ -9,10 +9,11 @@ use crate::maps::sock_bits;
 use crate::owner;
 use crate::sock::{Direct, SockRef};
 
-/// A socket goes to CLOSE (`head.state` is the state before). Its counters are intact: `tcp_disconnect` clears them only
+/// A socket goes to CLOSE (`head.state` is the state before, `time_wait`
+/// the minisock's substate, 0 without one). Its counters are intact: `tcp_disconnect` clears them only
 /// after the change of state (5.10 to 7.3).
 #[inline(always)]
-pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head, has_time_wait: bool) {
+pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head, time_wait: u8) {
     if !wants(kind::CLOSE) {
         return;
     }
@@ -24,7 +25,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head, has_time_wait: bool) {
         }
         born_ns = entry.born_ns;
     }
-    if has_time_wait {
+    if time_wait != 0 {
         bits |= close::TIME_WAIT;
     }
     if sk.is_owned() {
@@ -33,6 +34,11 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head, has_time_wait: bool) {
     if sk.is_dead() {
         bits |= close::DEAD;
     }
+    let fin_came = time_wait == tcp_state::TIME_WAIT
+        || matches!(
+            head.state,
+            tcp_state::CLOSE_WAIT | tcp_state::LAST_ACK | tcp_state::CLOSING
+        );
     emit(
         kind::CLOSE,
         hook::INET_SOCK_SET_STATE,
@@ -45,7 +51,9 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head, has_time_wait: bool) {
             };
             let sent = sk.bytes_sent().unwrap_or(0);
             record.bytes_sent = sent.saturating_sub(sk.bytes_retrans().unwrap_or(0));
-            record.bytes_received = sk.bytes_received().unwrap_or(0);
+            // The peer's FIN counts as a byte (`tcp_rcv_nxt_update`, 5.10 to 7.3).
+            let received = sk.bytes_received().unwrap_or(0);
+            record.bytes_received = received.saturating_sub(u64::from(fin_came));
             let srtt = sk.srtt_eighths_us().unwrap_or(0) >> 3;
             record.srtt_us = if srtt == 0 { UNKNOWN_U32 } else { srtt };
             record.retransmits = sk.total_retrans().unwrap_or(0);

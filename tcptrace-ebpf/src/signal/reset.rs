@@ -111,20 +111,26 @@ fn describe(sk: &SockRef<Direct>, state_before: u8, record: &mut ResetRecord) {
 }
 
 /// The state before the reset: `tcp_send_reset` comes after the change to CLOSE (5.10 to 7.3).
+/// What is remembered of the socket comes first: the scratch may still name an earlier socket of
+/// the same address.
 #[inline(always)]
 fn state_before(sk: &SockRef<Direct>, now: u8) -> u8 {
     if now != tcp_state::CLOSE {
         return now;
     }
-    if let Some(scratch) = owner::scratch() {
-        if scratch.closed == sk.address() {
-            return scratch.closed_from as u8;
-        }
-        if scratch.destroyed == sk.address() {
-            return scratch.destroyed_entry.state_before_close;
-        }
+    if let Some(entry) = owner::entry(sk.address()) {
+        return entry.state_before_close;
     }
-    owner::entry(sk.address()).map_or(0, |entry| entry.state_before_close)
+    let Some(scratch) = owner::scratch() else {
+        return 0;
+    };
+    if scratch.destroyed == sk.address() {
+        scratch.destroyed_entry.state_before_close
+    } else if scratch.closed == sk.address() {
+        scratch.closed_from as u8
+    } else {
+        0
+    }
 }
 
 /// Who is behind a reset. `ss -K` resets in the killer's task while the state still stands: that

@@ -40,8 +40,8 @@ pub(crate) fn on_set_state(sk: *const u8, old: u8, new: u8) {
     }
     linger::on_change(&sk, old, new, &head);
     if new == tcp_state::CLOSE && old != tcp_state::LISTEN {
-        let has_time_wait = time_wait::on_close(&sk, &head);
-        close::on_close(&sk, &head, has_time_wait);
+        let time_wait = time_wait::on_close(&sk, &head);
+        close::on_close(&sk, &head, time_wait);
     }
     if wants(kind::STATE) && old != new {
         emit(

@@ -65,18 +65,18 @@ pub(crate) fn on_start(timer: *const u8) {
     }
 }
 
-/// The original socket goes to CLOSE (`head.state` is the state before). Whether a minisock took
-/// over.
+/// The original socket goes to CLOSE (`head.state` is the state before). The substate of the
+/// minisock that took over, 0 without one.
 #[inline(always)]
-pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> bool {
+pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
     if !is_watched() || config!(tw_timer_handler) == 0 {
-        return false;
+        return 0;
     }
     if head.state != tcp_state::FIN_WAIT2 && head.state != tcp_state::CLOSING {
-        return false;
+        return 0;
     }
     let Some(scratch) = owner::scratch() else {
-        return false;
+        return 0;
     };
     let tw = &mut scratch.tw;
     let is_same = tw.timer != 0
@@ -96,7 +96,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> bool {
                 record.timeout_jiffies = timeout_jiffies;
             },
         );
-        return true;
+        return substate;
     }
     if died_without_one(sk) {
         emit(
@@ -110,7 +110,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> bool {
             },
         );
     }
-    false
+    0
 }
 
 /// Whether an orderly end should have made a minisock but did not: nothing reset, aborted or

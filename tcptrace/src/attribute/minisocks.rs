@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use crate::model::{Flow, Owner};
+use crate::model::{Basis, Flow, Owner};
 
 /// As many as the kernel keeps by default on a host of 32 GiB (`tcp_max_tw_buckets`); the oldest
 /// give way, their owner is then unknown.
@@ -38,7 +38,7 @@ impl Minisocks {
 
     /// Who left it, if it is known.
     pub(super) fn find(&self, flow: &Flow) -> Option<Owner> {
-        self.owners.get(&key(flow)).cloned()
+        self.owners.get(&key(flow)).cloned().map(remembered)
     }
 
     /// Who left it; it is gone now.
@@ -52,8 +52,17 @@ impl Minisocks {
         {
             self.order.pop_front();
         }
-        owner
+        owner.map(remembered)
     }
+}
+
+/// What was the owner's own call when it left the TIME_WAIT is a memory now.
+fn remembered(owner: Owner) -> Owner {
+    let basis = match owner.basis {
+        Basis::Task => Basis::Socket,
+        other => other,
+    };
+    Owner { basis, ..owner }
 }
 
 fn key(flow: &Flow) -> Key {

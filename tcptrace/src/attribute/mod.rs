@@ -15,7 +15,7 @@ mod minisocks;
 pub mod proc;
 mod processes;
 
-use crate::model::event::{Reset, TimeWait};
+use crate::model::event::TimeWait;
 use crate::model::flow::TcpState;
 use crate::model::incident::TimeWaitPhase;
 use crate::model::owner::Heard;
@@ -55,14 +55,10 @@ impl Attributor {
         if let (Some(port), Some(heard)) = (event.flow.local.map(|end| end.port), &event.heard) {
             self.lookups.note_user(port, heard);
         }
-        match &mut event.signal {
-            Signal::TimeWait(time_wait) => owner = self.time_wait(time_wait, &event.flow, owner),
-            Signal::Reset(Reset {
-                is_minisock: true, ..
-            }) => {
-                owner = self.minisocks.find(&event.flow).or(owner);
-            }
-            _ => {}
+        if let Signal::TimeWait(time_wait) = &mut event.signal {
+            owner = self.time_wait(time_wait, &event.flow, owner);
+        } else if event.state == Some(TcpState::TimeWait) {
+            owner = self.minisocks.find(&event.flow).or(owner);
         }
         if let (Some(owner), Some(inode)) = (&mut owner, event.inode) {
             if event.state == Some(TcpState::Listen) {

@@ -150,7 +150,7 @@ fn codes() -> String {
 pub struct WatchArgs {
     /// Only these kinds. Without any choice: every kind but state and close
     #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION,
-        value_parser = named_values!(Kind), conflicts_with_all = ["except", "all"])]
+        value_parser = named_values!(Kind), conflicts_with = "except")]
     pub only: Vec<Kind>,
     /// Not these kinds
     #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION,

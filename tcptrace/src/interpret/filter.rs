@@ -115,8 +115,10 @@ fn spoken(flow: &Flow) -> Family {
 /// A cgroup path as processes bear it: without the mount point, with a slash in front and none at
 /// the end.
 pub fn cgroup_path(given: &str) -> String {
-    let below_mount = given
-        .strip_prefix("/sys/fs/cgroup")
+    // A host that keeps v1 hierarchies mounts v2's one level deeper.
+    let below_mount = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+        .iter()
+        .find_map(|mount| given.strip_prefix(mount))
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
         .unwrap_or(given);
     format!("/{}", below_mount.trim_matches('/'))

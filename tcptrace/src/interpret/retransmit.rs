@@ -34,12 +34,12 @@ fn kind(facts: &Retransmit, state: Option<TcpState>) -> RetransmitType {
         RetransmitType::Syn
     } else if facts.tcp_flags & FIN != 0 && facts.bytes == 0 {
         RetransmitType::Fin
-    } else if facts.pending == PENDING_LOSS_PROBE {
-        RetransmitType::LossProbe
     } else {
+        // Recovery comes first: a loss probe may be scheduled while a fast retransmit is sent.
         match facts.ca_state {
             CA_LOSS => RetransmitType::Rto,
             CA_RECOVERY => RetransmitType::Fast,
+            _ if facts.pending == PENDING_LOSS_PROBE => RetransmitType::LossProbe,
             _ => RetransmitType::Other,
         }
     }

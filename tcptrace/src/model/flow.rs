@@ -78,6 +78,8 @@ pub struct Flow {
     pub family: Family,
     /// `None` while no port is bound.
     pub local: Option<Endpoint>,
+    /// The local address while no port is bound (a connect() chooses the port last).
+    pub unbound: Option<IpAddr>,
     /// `None` for facts about a listener as such.
     pub remote: Option<Endpoint>,
     /// Inode number of the network namespace.

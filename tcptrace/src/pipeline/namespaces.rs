@@ -6,7 +6,7 @@ use std::fs;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::source::mib::{Counters, delta};
-use crate::source::netns::{self, Netns};
+use crate::source::netns;
 
 /// Namespaces whose counters are read; a host with more is reconciled for these only.
 const MOST: usize = 256;
@@ -91,29 +91,28 @@ impl Namespaces {
                 return *value;
             }
         }
-        let scan = netns::scan().ok()?;
-        let found = scan
-            .found
-            .iter()
-            .find(|found| found.inode == u64::from(inode));
+        let found = netns::find(u64::from(inode)).ok().flatten();
         let read = || fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
-        let text = found.and_then(|found| netns::with(found, read).ok()?);
+        let text = found.and_then(|found| netns::with(&found, read).ok()?);
         let value = text.and_then(|text| text.trim().parse().ok());
         self.somaxconn.insert(inode, (now, value));
         value
     }
 
     fn read(&self) -> (HashMap<u32, Counters>, u32) {
-        let Ok(scan) = netns::scan() else {
-            return (HashMap::new(), 0);
+        let found = if self.watched.is_empty() {
+            netns::scan().map(|scan| scan.found).unwrap_or_default()
+        } else {
+            let find = |inode: &u32| netns::find(u64::from(*inode)).ok().flatten();
+            self.watched.iter().filter_map(find).collect()
         };
         let mut unread = 0;
         let mut counters = HashMap::new();
-        for found in &scan.found {
-            let Some(inode) = self.number(found) else {
+        for netns in &found {
+            let Ok(inode) = u32::try_from(netns.inode) else {
                 continue;
             };
-            match (counters.len() < MOST).then(|| Counters::read(found)) {
+            match (counters.len() < MOST).then(|| Counters::read(netns)) {
                 Some(Ok(read)) => {
                     counters.insert(inode, read);
                 }
@@ -121,12 +120,6 @@ impl Namespaces {
             }
         }
         (counters, unread)
-    }
-
-    /// Its number, if it is watched.
-    fn number(&self, netns: &Netns) -> Option<u32> {
-        let inode = u32::try_from(netns.inode).ok()?;
-        (self.watched.is_empty() || self.watched.contains(&inode)).then_some(inode)
     }
 }
 

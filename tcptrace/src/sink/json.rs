@@ -11,6 +11,7 @@ use super::Sink;
 use super::out::Out;
 use super::put;
 use super::stamp::Rfc3339;
+use crate::model::flow::TcpState;
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
 use crate::model::{Clock, Incident};
@@ -62,14 +63,12 @@ impl<W: Write> Sink for JsonSink<W> {
         object.number(",\"netns\":", flow.netns);
         object.number(",\"cookie\":", flow.cookie);
         object.name(",\"family\":", Some(flow.family.name()));
-        object.endpoint(",\"local\":", flow.local);
+        match flow.unbound {
+            Some(addr) => object.unbound(",\"local\":", addr),
+            None => object.endpoint(",\"local\":", flow.local),
+        }
         object.endpoint(",\"remote\":", flow.remote);
-        object.name(
-            ",\"state\":",
-            incident
-                .state
-                .map(super::super::model::flow::TcpState::name),
-        );
+        object.name(",\"state\":", incident.state.map(TcpState::name));
         object.owner(",\"owner\":", incident.owner.as_ref());
         object.name(",\"hook\":", Some(incident.hook));
         object.name(",\"evidence\":", Some(incident.evidence.name()));

@@ -86,7 +86,10 @@ fn endpoint() -> Value {
         json!({ "type": "string" }),
         "a v4-mapped address is printed as IPv4",
     );
-    let port = json!({ "type": "integer", "minimum": 0, "maximum": 65535 });
+    let port = said(
+        json!({ "type": ["integer", "null"], "minimum": 1, "maximum": 65535 }),
+        "null while a connect() has not chosen its port",
+    );
     object(&[("addr", addr), ("port", port)], &[])
 }
 

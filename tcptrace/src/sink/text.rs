@@ -249,9 +249,13 @@ fn put_comm(buffer: &mut Vec<u8>, owner: &Owner, longest: usize) -> usize {
 }
 
 fn put_flow(out: &mut Vec<u8>, flow: &Flow) {
-    match flow.local {
-        Some(end) => put::endpoint(out, end),
-        None => out.push(b'?'),
+    match (flow.local, flow.unbound) {
+        (Some(end), _) => put::endpoint(out, end),
+        (None, Some(addr)) => {
+            put::address(out, addr);
+            out.extend_from_slice(b":?");
+        }
+        (None, None) => out.push(b'?'),
     }
     out.extend_from_slice(b" > ");
     match flow.remote {

@@ -41,7 +41,7 @@ fn lingered(pair: &Pair, outcome: &str, seconds: u32, closed: Closed) -> Expect 
         .owner(&pair.client)
         .basis(&["task", "socket"])
         .conn(pair.conn)
-        .state("ESTABLISHED")
+        .state("FIN_WAIT1")
 }
 
 fn lingering_close_that_drains(world: &World) {

@@ -103,7 +103,7 @@ fn idle_worker_owns_what_it_accepted(world: &World) {
     let conn = client.connect("127.0.0.2:0", listener.local);
     let accepted = worker.accept(listener);
     resets(&client, conn);
-    let expected = got_reset(&worker, accepted, &["socket"]);
+    let expected = got_reset(&worker, accepted, &["socket", "snapshot"]);
     tracer.expect("it did nothing but accept", expected);
     let events = tracer.stop();
     let masters = Expect::new("rst_received").is("owner.pid", master.pid);

@@ -59,7 +59,8 @@ fn received_reset(state: &str, owner: &Actor, conn: Conn) -> Expect {
         .is("meaning", "reset")
         .state(state)
         .owner(owner)
-        .basis(&["task", "socket"])
+        // It accepted and read nothing yet: found in /proc by its socket.
+        .basis(&["task", "socket", "snapshot"])
         .conn(conn)
 }
 

@@ -1,6 +1,8 @@
 //! Fields appended to an open object. The key, with comma, quotes and colon, is given whole: it is
 //! known when compiling, and inlined it is a copy of known length instead of a call.
 
+use std::net::IpAddr;
+
 use crate::model::incident::{Linger, Queue, TimeWaitPhase, What};
 use crate::model::loss::Tally;
 use crate::model::summary::{OwnerCount, Reconciled, Summary};
@@ -62,6 +64,14 @@ impl Object<'_> {
             }
             None => self.raw("null"),
         }
+    }
+
+    /// An end whose port is not chosen yet.
+    pub(super) fn unbound(&mut self, key: &str, addr: IpAddr) {
+        self.raw(key);
+        self.raw("{\"addr\":\"");
+        put::address(self.out, addr);
+        self.raw("\",\"port\":null}");
     }
 
     pub(super) fn owner(&mut self, key: &str, owner: Option<&Owner>) {

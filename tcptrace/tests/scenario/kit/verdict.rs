@@ -72,8 +72,10 @@ fn on_event(event: &Value) -> Vec<String> {
             ["inet", "inet6"].contains(&text("family").as_str()),
         ),
         (
-            "local has an address and a port",
-            !text("local.addr").is_empty() && number("local.port") > 0,
+            "local has an address and a port, which only a connect() has not chosen yet",
+            !text("local.addr").is_empty()
+                && (number("local.port") > 0
+                    || field(event, "local.port").is_null() && text("new") == "SYN_SENT"),
         ),
         (
             "remote is null or has an address and a port",
