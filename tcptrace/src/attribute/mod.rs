@@ -60,13 +60,13 @@ impl Attributor {
         } else if event.state == Some(TcpState::TimeWait) {
             owner = self.minisocks.find(&event.flow).or(owner);
         }
-        if let (Some(owner), Some(inode)) = (&mut owner, event.inode) {
-            if event.state == Some(TcpState::Listen) {
-                owner.shared_by = self
-                    .lookups
-                    .holder_count(inode, event.boot_ns)
-                    .or(owner.shared_by);
-            }
+        if let (Some(owner), Some(inode)) = (&mut owner, event.inode)
+            && event.state == Some(TcpState::Listen)
+        {
+            owner.shared_by = self
+                .lookups
+                .holder_count(inode, event.boot_ns)
+                .or(owner.shared_by);
         }
         event.owner = owner;
     }

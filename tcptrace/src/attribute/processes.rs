@@ -61,13 +61,13 @@ impl Processes {
         let live = proc::read(heard.pid).ok().flatten();
         let process = match live.filter(|facts| facts.start_ticks == heard.start_ticks) {
             Some(facts) => from_facts(facts),
-            None => self.from_heard(heard),
+            None => self.last_known(heard),
         };
         self.keep(key, heard.comm, process)
     }
 
     /// A process that is gone: what was known of it before, under its latest name.
-    fn from_heard(&self, heard: &Heard) -> Process {
+    fn last_known(&self, heard: &Heard) -> Process {
         let before = self
             .known
             .get(&(heard.pid, heard.start_ticks))

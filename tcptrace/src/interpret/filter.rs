@@ -162,6 +162,7 @@ mod tests {
             flow: Flow {
                 family: Family::Inet6,
                 local: end("10.0.0.1:80"),
+                unbound: None,
                 remote: end("192.168.7.9:40000"),
                 netns: Some(99),
                 cookie: None,

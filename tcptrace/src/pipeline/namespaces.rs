@@ -86,10 +86,10 @@ impl Namespaces {
     /// `net.core.somaxconn` of a namespace.
     pub(super) fn somaxconn(&mut self, inode: u32) -> Option<u32> {
         let now = boot_ns();
-        if let Some((when, value)) = self.somaxconn.get(&inode) {
-            if now.saturating_sub(*when) < FRESH_NS {
-                return *value;
-            }
+        if let Some((when, value)) = self.somaxconn.get(&inode)
+            && now.saturating_sub(*when) < FRESH_NS
+        {
+            return *value;
         }
         let found = netns::find(u64::from(inode)).ok().flatten();
         let read = || fs::read_to_string("/proc/sys/net/core/somaxconn").ok();

@@ -49,14 +49,26 @@ fn ends(mut child: Child) -> Option<Output> {
     ended.then_some(output)
 }
 
+/// Starts a program that may just have been copied: a scenario that forks meanwhile keeps the copy
+/// open for writing until it execs.
+fn spawned(command: &mut Command) -> Child {
+    for _ in 0..100 {
+        match command.spawn() {
+            Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            other => return other.expect("start the tracer"),
+        }
+    }
+    panic!("the copied tracer stays busy");
+}
+
 /// Runs `tcptrace ARGS...` to its end and claims its exit code; `None` without a tracer.
 fn code_of(world: &World, command: Option<Command>, code: i32, label: &str) -> Option<Output> {
     let mut command = command?;
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let output = ends(child.expect("start the tracer"));
+    let output = ends(spawned(
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()),
+    ));
     let got = output.as_ref().and_then(|output| output.status.code());
     if got != Some(code) {
         let told = output

@@ -216,7 +216,7 @@ fn every_process_of_the_system_can_be_read() {
         // One that ended between the two looks is not broken.
         .filter(|pid| std::fs::read(format!("/proc/{pid}/stat")).is_ok())
         .collect();
-    assert_eq!(broken, []);
+    assert_eq!(broken, Vec::<u32>::new());
 }
 
 #[test]
