@@ -128,15 +128,10 @@ mod tests {
 
     #[test]
     fn a_long_refusal_is_kept_whole_within_the_columns() {
-        let refusal = format!(
-            "tp_btf/timer_start: {}end",
-            "the verifier says a lot ".repeat(40)
-        );
+        let refusal = format!("tp_btf/x: {}", "the verifier says a lot ".repeat(40));
         let text = told(|_| false, Some(&refusal));
         assert!(text.lines().all(|line| line.chars().count() <= 100));
-        assert_eq!(
-            text.matches("lot end").count() + text.matches("end\n").count() / 2,
-            SIGNALS.len()
-        );
+        let words = text.split_whitespace().filter(|word| *word == "verifier");
+        assert_eq!(words.count(), 40 * SIGNALS.len());
     }
 }
