@@ -66,9 +66,10 @@ pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: im
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     // The reader may have gone to sleep between the two: an empty record carries the wake-up.
     if take_sleeping()
-        && let Some(wake) = RING.reserve::<u64>(0) {
-            wake.discard(u64::from(BPF_RB_FORCE_WAKEUP));
-        }
+        && let Some(wake) = RING.reserve::<u64>(0)
+    {
+        wake.discard(u64::from(BPF_RB_FORCE_WAKEUP));
+    }
 }
 
 /// Adds one. Atomic, because a softirq may run another program between load and store.

@@ -234,9 +234,11 @@ pub(crate) fn known(head: &mut Head) {
             of_listener(head);
         }
     } else if let Some(scratch) = scratch()
-        && scratch.destroyed == head.sock && head.sock != 0 {
-            head.owner = scratch.destroyed_entry.owner;
-        }
+        && scratch.destroyed == head.sock
+        && head.sock != 0
+    {
+        head.owner = scratch.destroyed_entry.owner;
+    }
 }
 
 /// The owner of whoever listens on the local port, when that is one process.

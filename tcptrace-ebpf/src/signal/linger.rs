@@ -97,9 +97,10 @@ fn begin(sk: &SockRef<Direct>, old: u8, time: u64) {
         pad: 0,
     };
     if LINGERING.insert(task, wait, 0).is_ok()
-        && let Some(entry) = owner::entry(sk.address()) {
-            entry.lingering = task;
-        }
+        && let Some(entry) = owner::entry(sk.address())
+    {
+        entry.lingering = task;
+    }
 }
 
 /// `timer_start` of a `process_timeout` timer by the current task: it goes to sleep.

@@ -138,16 +138,20 @@ fn state_before(sk: &SockRef<Direct>, now: u8) -> u8 {
 #[inline(always)]
 fn find_owner(sk: &SockRef<Direct>, is_active: bool, state_now: u8, head: &mut Head) -> u8 {
     let is_closed = state_now == tcp_state::CLOSE;
-    if is_active && is_closed && sk.socket() == Some(0) && !sk.is_dead()
-        && let Some(scratch) = owner::scratch() {
-            let is_same = scratch.closing_task == owner::pid_tgid()
-                && scratch.closing_port == u32::from(head.flow.local_port);
-            if is_same && scratch.closing_listener != 0 {
-                head.owner = scratch.closing_owner;
-                head.owner.basis = basis::LISTENER;
-                return reset::LISTENER_CLOSING;
-            }
+    if is_active
+        && is_closed
+        && sk.socket() == Some(0)
+        && !sk.is_dead()
+        && let Some(scratch) = owner::scratch()
+    {
+        let is_same = scratch.closing_task == owner::pid_tgid()
+            && scratch.closing_port == u32::from(head.flow.local_port);
+        if is_same && scratch.closing_listener != 0 {
+            head.owner = scratch.closing_owner;
+            head.owner.basis = basis::LISTENER;
+            return reset::LISTENER_CLOSING;
         }
+    }
     if is_active && !is_closed {
         owner::known(head);
     } else {

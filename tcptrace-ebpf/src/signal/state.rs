@@ -61,10 +61,11 @@ pub(crate) fn on_set_state(sk: *const u8, old: u8, new: u8) {
 #[inline(always)]
 fn turn(sk: &SockRef<Direct>, old: u8, new: u8, time: u64) -> u64 {
     if new == tcp_state::CLOSE
-        && let Some(scratch) = owner::scratch() {
-            scratch.closed = sk.address();
-            scratch.closed_from = u64::from(old);
-        }
+        && let Some(scratch) = owner::scratch()
+    {
+        scratch.closed = sk.address();
+        scratch.closed_from = u64::from(old);
+    }
     let Some(entry) = owner::entry(sk.address()) else {
         return UNKNOWN_U64;
     };

@@ -8,7 +8,9 @@
 use tcptrace_common::config::NO_REASON;
 use tcptrace_common::flow::{AF_INET6, FlowRecord};
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{Head, OwnerRecord, QueueDropRecord, UNKNOWN_U32, outcome, step};
+use tcptrace_common::wire::{
+    Head, OwnerRecord, QueueDropRecord, UNKNOWN_U32, evidence, outcome, step,
+};
 
 use super::packet::Packet;
 use super::time_wait;
@@ -99,6 +101,7 @@ fn on_syn(packet: &Packet) {
         sock = stepped;
         if fate == fate::UNKNOWN && stepped != 0 {
             fate = fate_by_queues(stepped);
+            head.evidence = evidence::INFERRED;
             count = steps;
         } else if stepped == 0 {
             // A cookie leaves the drop counter alone; then only a single listener is certain.
@@ -294,10 +297,11 @@ fn report(fate: u32, sock: u64, head: &mut Head, count: u32) {
 pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) {
     let netns = sk.netns();
     if let (Some(net), Some(last)) = (sk.net(), SYN_COUNTERS.get_ptr_mut(netns))
-        && let Some(now) = counters(net as u64 as *const u8) {
-            // SAFETY: this CPU's slot of a map value.
-            unsafe { *last = now };
-        }
+        && let Some(now) = counters(net as u64 as *const u8)
+    {
+        // SAFETY: this CPU's slot of a map value.
+        unsafe { *last = now };
+    }
     let key = ListenerKey {
         netns,
         port: u32::from(sk.num().unwrap_or(0)),

@@ -75,7 +75,7 @@ impl Attributor {
     fn look_up(&mut self, event: &Event) -> Option<Owner> {
         let port = event.flow.local.map(|end| end.port);
         let pid = match (event.inode, event.flow.cookie) {
-            (Some(inode), _) if event.state != Some(TcpState::Listen) => {
+            (Some(inode), _) if event.state != Some(TcpState::Listen) || event.heard.is_none() => {
                 self.lookups
                     .holder(inode, port, event.heard.as_ref(), event.boot_ns)
             }

@@ -61,6 +61,16 @@ impl AttachReport {
             .collect()
     }
 
+    /// Kinds of which a part is only counted.
+    pub fn counted(&self) -> KindSet {
+        let is_counted = |o: &&Outcome| o.chosen.is_some_and(|c| c.tier == Tier::Counting);
+        self.outcomes
+            .iter()
+            .filter(is_counted)
+            .map(|o| o.signal.kind)
+            .collect()
+    }
+
     /// What became of the parts of a kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Outcome> {
         self.outcomes

@@ -144,8 +144,9 @@ impl Privileges {
         }
     }
 
-    /// What this process lacks, the required first. CAP_SYS_ADMIN stands in for CAP_BPF,
-    /// CAP_PERFMON and CAP_SYSLOG, as it does in the kernel. Empty when the set is not known.
+    /// What this process lacks, the required first. CAP_SYS_ADMIN stands in for CAP_BPF
+    /// and CAP_PERFMON, as it does in the kernel, but not for CAP_SYSLOG (`kallsyms_show_value`,
+    /// seen on 6.18). Empty when the set is not known.
     pub fn missing(&self) -> Vec<Missing> {
         const OPTIONAL: [(Capability, &str); 4] = [
             (
@@ -178,10 +179,8 @@ impl Privileges {
     }
 
     fn is_implied(&self, cap: Capability) -> bool {
-        matches!(
-            cap,
-            Capability::Bpf | Capability::Perfmon | Capability::Syslog
-        ) && self.holds(Capability::SysAdmin) == Some(true)
+        matches!(cap, Capability::Bpf | Capability::Perfmon)
+            && self.holds(Capability::SysAdmin) == Some(true)
     }
 
     /// What to say when nothing can be traced: the lack, the two ways out, and lines on what else

@@ -187,7 +187,7 @@ pub const SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::PawsDrop,
         part: "rejects",
-        candidates: &[tracepoint("kfree_skb", "", paws_reason), COUNTED],
+        candidates: &[tracepoint("kfree_skb", "", paws_reason)],
     },
     Signal {
         kind: Kind::Close,

@@ -78,6 +78,13 @@ impl Ledger {
         }
     }
 
+    /// How many events of a kernel counter hooks have told in a namespace.
+    pub(super) fn seen(&self, netns: u32, counter: &str) -> u64 {
+        self.counts
+            .get(&netns)
+            .map_or(0, |counts| counts.seen(counter))
+    }
+
     pub(super) fn show(&mut self, incident: &Incident) {
         let kind = incident.kind().index();
         self.shown[kind] += 1;

@@ -5,6 +5,7 @@
 //! Shutdown: stop reading new facts, drain what is there, release what interpretation held back,
 //! reconcile, then tell the summary.
 
+mod counted;
 mod ledger;
 mod namespaces;
 mod rate;
@@ -28,6 +29,7 @@ use crate::sink::Sink;
 use crate::source::followed::Followed;
 use crate::source::live::Live;
 
+use counted::Counted;
 use ledger::Ledger;
 use namespaces::Namespaces;
 use rate::RateLimit;
@@ -38,6 +40,9 @@ const BATCH: usize = 4096;
 const TICK: Duration = Duration::from_millis(1);
 /// How often losses are looked for and held incidents released.
 const ROUND: Duration = Duration::from_millis(200);
+
+/// How often counters are read for what hooks do not see.
+const COUNTING: Duration = Duration::from_secs(1);
 
 /// What a run is to do.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub struct Settings {
     pub after: Option<Duration>,
     /// Kinds whose appearance is remembered.
     pub fail_on: KindSet,
+    /// Kinds of which hooks do not see everything on this kernel.
+    pub counted: KindSet,
 }
 
 /// How a run ended.
@@ -77,6 +84,8 @@ pub struct Pipeline<S> {
     settings: Settings,
     followed: Option<Followed>,
     namespaces: Namespaces,
+    counted: Counted,
+    counted_at: Instant,
     ledger: Ledger,
     rate: Option<RateLimit>,
     sink: S,
@@ -97,6 +106,8 @@ impl<S: Sink> Pipeline<S> {
         Self {
             ledger: Ledger::new(namespaces.start_ns(), namespaces.is_known()),
             rate: settings.rate_limit.map(RateLimit::new),
+            counted: Counted::begin(settings.counted, &settings.filter.netns),
+            counted_at: Instant::now(),
             interpreter: Interpreter::new(host),
             live,
             attributor,
@@ -324,6 +335,10 @@ impl<S: Sink> Pipeline<S> {
             self.ledger.note(&incident);
             self.show(&incident)?;
         }
+        if self.counted_at.elapsed() >= COUNTING {
+            self.counted_at = Instant::now();
+            self.count(now_ns)?;
+        }
         for (index, counters) in self.live.counters()?.iter().enumerate() {
             let Some(kind) = Kind::from_index(index) else {
                 continue;
@@ -338,6 +353,25 @@ impl<S: Sink> Pipeline<S> {
                 let told = self.sink.loss(&loss, now_ns);
                 self.check(told)?;
             }
+        }
+        Ok(())
+    }
+
+    /// What hooks did not see, from the kernel's counters.
+    fn count(&mut self, now_ns: u64) -> anyhow::Result<()> {
+        let ledger = &self.ledger;
+        let mut found = Vec::new();
+        for mut event in self
+            .counted
+            .poll(now_ns, |netns, counter| ledger.seen(netns, counter))
+        {
+            self.attributor.attribute(&mut event);
+            self.interpreter
+                .on(event, &mut |incident| found.push(incident));
+        }
+        for incident in found {
+            self.ledger.note(&incident);
+            self.show(&incident)?;
         }
         Ok(())
     }

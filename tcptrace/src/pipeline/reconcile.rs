@@ -4,7 +4,7 @@ use super::ledger::Ledger;
 use super::namespaces::Namespaces;
 use crate::model::incident::{DropOutcome, PawsWhere, ResetCause, RetransmitType, TimeWaitPhase};
 use crate::model::summary::{Reconciled, Verdict};
-use crate::model::{Incident, Kind, KindSet, What};
+use crate::model::{Evidence, Incident, Kind, KindSet, What};
 
 /// Around the instants at which the counters were read, an event may fall on either side.
 const SLACK_NS: u64 = 2_000_000;
@@ -165,15 +165,32 @@ fn reset(incident: &Incident) -> Option<(ResetCause, Option<&str>)> {
 
 /// Our counts of one namespace, in the order of the rules.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts([u64; RULES.len()]);
+pub(super) struct Counts {
+    seen: [u64; RULES.len()],
+    /// Read off the very counter: no second opinion.
+    counted: [u64; RULES.len()],
+}
 
 impl Counts {
     pub(super) fn add(&mut self, incident: &Incident) {
-        for (sum, rule) in self.0.iter_mut().zip(RULES) {
+        let sums = if incident.evidence == Evidence::Counted {
+            &mut self.counted
+        } else {
+            &mut self.seen
+        };
+        for (sum, rule) in sums.iter_mut().zip(RULES) {
             if rule.kind == incident.kind() {
                 *sum += (rule.adds)(incident);
             }
         }
+    }
+}
+
+impl Counts {
+    /// What hooks have told of a counter's events.
+    pub(super) fn seen(&self, counter: &str) -> u64 {
+        let place = RULES.iter().position(|rule| rule.counter == counter);
+        place.map_or(0, |place| self.seen[place])
     }
 }
 
@@ -211,31 +228,36 @@ pub(super) fn rows(
     if is_partial || !namespaces.is_known() {
         return Vec::new();
     }
-    let gone = ledger
+    let has_gone = ledger
         .counts
         .keys()
         .any(|inode| !namespaces.is_read(*inode));
     let mut rows = Vec::new();
-    for (place, rule) in RULES.iter().enumerate() {
-        if !kinds.contains(rule.kind) {
-            continue;
-        }
-        let (mut kernel, mut ours, mut is_there) = (0, 0, false);
+    let wanted = |(_, rule): &(usize, &Rule)| kinds.contains(rule.kind);
+    for (place, rule) in RULES.iter().enumerate().filter(wanted) {
+        let mut sums = Sums {
+            kernel: 0,
+            ours: 0,
+            counted: 0,
+            lost: ledger.lost_of(rule.kind),
+            has_gone,
+            unread: namespaces.unread,
+        };
+        let mut is_there = false;
         for (inode, rise) in namespaces.rises(rule.counter) {
             is_there = true;
-            kernel += rise;
-            ours += ledger
-                .counts
-                .get(&inode)
-                .map_or(0, |counts| counts.0[place]);
+            sums.kernel += rise;
+            if let Some(counts) = ledger.counts.get(&inode) {
+                sums.ours += counts.seen[place];
+                sums.counted += counts.counted[place];
+            }
         }
         if is_there {
-            let lost = ledger.lost_of(rule.kind);
-            let (verdict, note) = verdict(rule, kernel, ours, lost, gone, namespaces.unread);
+            let (verdict, note) = sums.verdict(rule);
             rows.push(Reconciled {
                 counter: rule.counter,
-                kernel,
-                ours,
+                kernel: sums.kernel,
+                ours: sums.ours,
                 verdict,
                 note,
             });
@@ -244,27 +266,38 @@ pub(super) fn rows(
     rows
 }
 
-fn verdict(
-    rule: &Rule,
+/// What one counter is compared by.
+#[derive(Clone, Copy, Debug)]
+struct Sums {
     kernel: u64,
     ours: u64,
+    counted: u64,
     lost: u64,
-    gone: bool,
+    /// A namespace ended with its counters.
+    has_gone: bool,
+    /// Namespaces whose counters could not be read.
     unread: u32,
-) -> (Verdict, Option<String>) {
-    if kernel == ours {
-        return (Verdict::Exact, None);
+}
+
+impl Sums {
+    fn verdict(&self, rule: &Rule) -> (Verdict, Option<String>) {
+        let unread = || format!("{} network namespaces could not be read", self.unread);
+        if self.kernel == self.ours {
+            return (Verdict::Exact, (self.unread > 0).then(unread));
+        }
+        let note = if self.counted > 0 && self.kernel == self.ours + self.counted {
+            format!("{} were counted from this counter, not seen", self.counted)
+        } else if self.lost > 0 && self.kernel > self.ours {
+            format!("{} events of kind {} were lost", self.lost, rule.kind)
+        } else if let Some(gap) = rule.known_gap {
+            gap.to_owned()
+        } else if self.has_gone && self.ours > self.kernel {
+            "a network namespace ended and took its counters along".to_owned()
+        } else if self.unread > 0 {
+            unread()
+        } else {
+            return (Verdict::Differs, None);
+        };
+        (Verdict::Explained, Some(note))
     }
-    let note = if lost > 0 && kernel > ours && kernel - ours <= lost {
-        format!("{lost} events of kind {} were lost", rule.kind)
-    } else if let Some(gap) = rule.known_gap {
-        gap.to_owned()
-    } else if gone && ours > kernel {
-        "a network namespace ended and took its counters along".to_owned()
-    } else if unread > 0 {
-        format!("the counters of {unread} network namespaces could not be read")
-    } else {
-        return (Verdict::Differs, None);
-    };
-    (Verdict::Explained, Some(note))
 }

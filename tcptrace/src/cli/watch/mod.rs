@@ -86,6 +86,7 @@ async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
         count: plan.stop.count.map(u64::from),
         after: plan.stop.after,
         fail_on: plan.fail_on,
+        counted: attached.report.counted(),
     };
     let host = kernel.host();
     let mut pipeline = Pipeline::new(live, attributor, host, settings, followed, sink);

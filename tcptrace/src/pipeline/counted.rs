@@ -1,0 +1,227 @@
+//! What hooks cannot tell on this kernel, from the kernel's counters: refusals per namespace, and
+//! which listener they belong to when that is certain.
+//!
+//! A counter says how many, not when and who was refused: such an event bears a count, no remote
+//! end, and the evidence `counted`. What hooks have seen is taken off first, and only what two
+//! readings in a row miss is told, since an event may be on its way while counters are read.
+
+use std::collections::HashMap;
+
+use crate::model::event::QueueDrop;
+use crate::model::flow::TcpState;
+use crate::model::incident::{DropOutcome, Queue};
+use crate::model::{Endpoint, Event, Evidence, Family, Flow, Kind, KindSet, Signal};
+use crate::source::mib::Counters;
+use crate::source::netns::{self, Netns};
+use crate::source::sock_diag::{self, SockRow};
+
+/// Namespaces looked at; a host with more is counted for these only.
+const MOST: usize = 64;
+
+/// A counter that tells of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Count {
+    AcceptDrops,
+    SynDrops,
+    Cookies,
+}
+
+impl Count {
+    const ALL: [Self; 3] = [Self::AcceptDrops, Self::SynDrops, Self::Cookies];
+
+    /// The kernel's name.
+    pub(super) const fn counter(self) -> &'static str {
+        match self {
+            Self::AcceptDrops => "TcpExt.ListenOverflows",
+            Self::SynDrops => "TcpExt.TCPReqQFullDrop",
+            Self::Cookies => "TcpExt.TCPReqQFullDoCookies",
+        }
+    }
+
+    const fn kind(self) -> Kind {
+        match self {
+            Self::AcceptDrops => Kind::AcceptDrop,
+            Self::SynDrops | Self::Cookies => Kind::SynDrop,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    kinds: Option<KindSet>,
+    watched: Vec<u32>,
+    spaces: HashMap<u32, Space>,
+}
+
+/// What is known of one namespace.
+#[derive(Debug, Default)]
+struct Space {
+    /// Counters when it was first looked at; 0 for a namespace younger than the run.
+    start: HashMap<Count, u64>,
+    /// Told already.
+    told: HashMap<Count, u64>,
+    /// Missing at the last reading.
+    missing: HashMap<Count, u64>,
+    /// Drop counters of its listeners, by cookie.
+    drops: HashMap<u64, u32>,
+}
+
+impl Counted {
+    /// Counts these kinds in these namespaces (none named: all). Reads the counters as they are.
+    pub(super) fn begin(kinds: KindSet, watched: &[u32]) -> Self {
+        let mut counted = Self {
+            kinds: (!kinds.is_empty()).then_some(kinds),
+            watched: watched.to_vec(),
+            spaces: HashMap::new(),
+        };
+        for found in counted.namespaces() {
+            let Some((inode, counters, listeners)) = read(&found) else {
+                continue;
+            };
+            let mut space = Space::default();
+            for count in Count::ALL {
+                let value = counters.value(count.counter()).unwrap_or(0);
+                space.start.insert(count, value);
+            }
+            space.drops = drops(&listeners);
+            counted.spaces.insert(inode, space);
+        }
+        counted
+    }
+
+    /// What was refused since and not seen. `seen` says how many of a counter's events hooks have
+    /// told in a namespace.
+    pub(super) fn poll(
+        &mut self,
+        now_ns: u64,
+        seen: impl Fn(u32, &'static str) -> u64,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        let Some(kinds) = self.kinds else {
+            return events;
+        };
+        for found in self.namespaces() {
+            let Some((inode, counters, listeners)) = read(&found) else {
+                continue;
+            };
+            let space = self.spaces.entry(inode).or_default();
+            for count in Count::ALL
+                .into_iter()
+                .filter(|count| kinds.contains(count.kind()))
+            {
+                let value = counters.value(count.counter()).unwrap_or(0);
+                let start = space.start.get(&count).copied().unwrap_or(0);
+                let told = space.told.entry(count).or_default();
+                let missing = value
+                    .saturating_sub(start)
+                    .saturating_sub(seen(inode, count.counter()))
+                    .saturating_sub(*told);
+                let before = space.missing.insert(count, missing).unwrap_or(0);
+                let certain = missing.min(before);
+                if certain > 0 {
+                    *told += certain;
+                    space.missing.insert(count, missing - certain);
+                    let listener = the_one(&listeners, &space.drops);
+                    events.push(event(count, inode, certain, listener, now_ns));
+                }
+            }
+            // A rise is kept until it has been told.
+            if space.missing.values().all(|missing| *missing == 0) {
+                space.drops = drops(&listeners);
+            }
+        }
+        events
+    }
+
+    fn namespaces(&self) -> Vec<Netns> {
+        if self.kinds.is_none() {
+            return Vec::new();
+        }
+        if self.watched.is_empty() {
+            let mut all = netns::scan().map(|scan| scan.found).unwrap_or_default();
+            all.truncate(MOST);
+            return all;
+        }
+        let find = |inode: &u32| netns::find(u64::from(*inode)).ok().flatten();
+        self.watched.iter().filter_map(find).collect()
+    }
+}
+
+/// Counters and listeners of a namespace.
+fn read(found: &Netns) -> Option<(u32, Counters, Vec<SockRow>)> {
+    let inode = u32::try_from(found.inode).ok()?;
+    let counters = Counters::read(found).ok()?;
+    let (listeners, _) = netns::with(found, sock_diag::listeners).ok()?.ok()?;
+    Some((inode, counters, listeners))
+}
+
+fn drops(listeners: &[SockRow]) -> HashMap<u64, u32> {
+    let known = |row: &SockRow| Some((row.cookie, row.sk_drops?));
+    listeners.iter().filter_map(known).collect()
+}
+
+/// The only listener whose drop counter has risen; `None` when several have, or none.
+fn the_one<'a>(listeners: &'a [SockRow], before: &HashMap<u64, u32>) -> Option<&'a SockRow> {
+    let mut risen = listeners
+        .iter()
+        .filter(|row| row.sk_drops.unwrap_or(0) > before.get(&row.cookie).copied().unwrap_or(0));
+    let first = risen.next()?;
+    risen.next().is_none().then_some(first)
+}
+
+fn event(
+    count: Count,
+    netns: u32,
+    certain: u64,
+    listener: Option<&SockRow>,
+    boot_ns: u64,
+) -> Event {
+    let facts = QueueDrop {
+        step: None,
+        outcome: match count {
+            Count::AcceptDrops => None,
+            Count::SynDrops => Some(DropOutcome::Dropped),
+            Count::Cookies => Some(DropOutcome::Cookie),
+        },
+        queue: listener
+            .filter(|_| count == Count::AcceptDrops)
+            .map(|row| Queue {
+                length: row.rqueue,
+                limit: row.wqueue,
+            }),
+        count: certain,
+        somaxconn: None,
+    };
+    Event {
+        boot_ns,
+        sock: None,
+        inode: listener.and_then(|row| row.inode),
+        flow: Flow {
+            family: match listener.map(|row| row.family) {
+                Some(sock_diag::Family::Inet6) => Family::Inet6,
+                _ => Family::Inet,
+            },
+            local: listener.map(|row| Endpoint {
+                addr: row.local.ip().to_canonical(),
+                port: row.local.port(),
+            }),
+            unbound: None,
+            remote: None,
+            netns: Some(netns),
+            cookie: listener.map(|row| row.cookie),
+        },
+        state: Some(TcpState::Listen),
+        heard: None,
+        owner: None,
+        hook: "sock_diag",
+        evidence: Evidence::Counted,
+        signal: match count {
+            Count::AcceptDrops => Signal::AcceptDrop(facts),
+            Count::SynDrops | Count::Cookies => Signal::SynDrop(facts),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;
