@@ -104,6 +104,16 @@ impl SockRef<Direct> {
         }
     }
 
+    /// A socket of which only `struct sock` is wanted: saves the helper call on hot paths.
+    #[inline(always)]
+    pub(crate) fn base(sk: *const u8) -> Self {
+        Self {
+            sk,
+            tcp: core::ptr::null(),
+            access: PhantomData,
+        }
+    }
+
     /// Whether there is no socket at all.
     #[inline(always)]
     pub(crate) fn is_null(&self) -> bool {

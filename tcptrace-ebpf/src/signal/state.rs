@@ -104,10 +104,8 @@ pub(crate) fn on_destroy(sk: *const u8) {
 /// accepted a connection.
 #[inline(always)]
 pub(crate) fn on_read(sk: *const u8) {
-    let Some(sk) = SockRef::trusted(sk) else {
-        return;
-    };
-    if !sk.is_owned() {
+    let sk = SockRef::base(sk);
+    if sk.is_null() || !sk.is_owned() {
         return;
     }
     let tgid = (owner::pid_tgid() >> 32) as u32;

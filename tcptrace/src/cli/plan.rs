@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         assert!(refusal("--only close --except state").contains("cannot be used with"));
-        assert!(refusal("--only close --all").contains("cannot be used with"));
+        assert!(refusal("--only close --except close").contains("cannot be used with"));
         assert!(refusal("-4 -6").contains("cannot be used with"));
         assert!(refusal("--children").contains("--pid"));
         let everything = Kind::ALL
