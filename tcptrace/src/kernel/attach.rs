@@ -3,11 +3,11 @@
 //!
 //! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use anyhow::{Context, anyhow};
-use aya::programs::{BtfTracePoint, Iter};
+use aya::programs::{BtfTracePoint, Iter, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
 use tcptrace_common::config::Config;
 use tcptrace_common::names;
@@ -99,8 +99,15 @@ pub fn attach_all(
     sizes: Sizes,
     follows: bool,
 ) -> anyhow::Result<Attached> {
-    let types = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
-    let mut object = EbpfLoader::new()
+    // The loader reads the kernel's types for itself when it is made, and keeps them to itself:
+    // the reading for the programs runs beside it.
+    let reading = std::thread::spawn(Btf::from_sys_fs);
+    let mut loader = EbpfLoader::new();
+    let types = reading
+        .join()
+        .map_err(|_| anyhow!("reading the kernel's BTF ended early"))?
+        .context("cannot read the kernel's BTF")?;
+    let mut object = loader
         .btf(Some(&types))
         .override_global(names::OFFSETS, &kernel.offsets, true)
         .override_global(names::CONFIG, &config, true)
@@ -108,9 +115,11 @@ pub fn attach_all(
         .map_max_entries(names::SOCKS, sizes.socks)
         .load(OBJECT)
         .context("cannot load the eBPF object")?;
+    let loaded = load_first_choices(&mut object, &types, kernel, kinds);
     let mut attacher = Attacher {
         object: &mut object,
         types: &types,
+        loaded,
         tried: BTreeMap::new(),
     };
     for program in OWNERS {
@@ -132,9 +141,50 @@ pub fn attach_all(
     Ok(Attached { object, report })
 }
 
+/// What became of loading a program.
+type Loaded = BTreeMap<String, Result<(), ProgramError>>;
+
+/// Loads the programs that will most likely be wanted, on two threads: verifying them is most of
+/// the time a start takes. One that is refused is not tried again; its error is kept.
+fn load_first_choices(object: &mut Ebpf, types: &Btf, kernel: &Kernel, kinds: KindSet) -> Loaded {
+    let first = |signal: &Signal| {
+        let fits = |c: &&Candidate| c.tier == Tier::Tracepoint && (c.obstacle)(kernel).is_none();
+        signal.candidates.iter().find(fits).map(|c| c.program)
+    };
+    let signals = SIGNALS.iter().filter(|signal| kinds.contains(signal.kind));
+    let mut wanted: BTreeSet<&str> = signals.filter_map(first).collect();
+    wanted.extend(OWNERS);
+    let programs = object
+        .programs_mut()
+        .filter(|(name, _)| wanted.contains(name));
+    let mut halves = [Vec::new(), Vec::new()];
+    for (place, (name, program)) in programs.enumerate() {
+        if let Ok(program) = <&mut BtfTracePoint>::try_from(program) {
+            halves[place % 2].push((name.to_owned(), program));
+        }
+    }
+    let load = |half: Vec<(String, &mut BtfTracePoint)>| -> Loaded {
+        let load = |(name, program): (String, &mut BtfTracePoint)| {
+            let answer = program.load(&name, types);
+            (name, answer)
+        };
+        half.into_iter().map(load).collect()
+    };
+    let [one, other] = halves;
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| load(other));
+        let mut loaded = load(one);
+        // A thread that ended early has loaded nothing: its programs are then loaded one by one.
+        loaded.extend(beside.join().unwrap_or_default());
+        loaded
+    })
+}
+
 struct Attacher<'a> {
     object: &'a mut Ebpf,
     types: &'a Btf,
+    /// Programs that were loaded, or refused, already.
+    loaded: Loaded,
     tried: BTreeMap<&'static str, Result<(), String>>,
 }
 
@@ -185,7 +235,10 @@ impl Attacher<'_> {
     fn attach_now(&mut self, name: &'static str) -> anyhow::Result<()> {
         let program = self.object.program_mut(name).context("not in the object")?;
         let program: &mut BtfTracePoint = program.try_into()?;
-        program.load(name, self.types)?;
+        match self.loaded.remove(name) {
+            Some(answer) => answer?,
+            None => program.load(name, self.types)?,
+        }
         program.attach()?;
         Ok(())
     }
