@@ -72,6 +72,14 @@ const fn tracepoint(
     }
 }
 
+/// A tracepoint whose fact follows from what it does not say.
+const fn inferred(program: &'static str, blind_to: &'static str, obstacle: Obstacle) -> Candidate {
+    Candidate {
+        evidence: Evidence::Inferred,
+        ..tracepoint(program, blind_to, obstacle)
+    }
+}
+
 const COUNTED: Candidate = Candidate {
     tier: Tier::Counting,
     program: "",
@@ -162,12 +170,17 @@ pub const SIGNALS: &[Signal] = &[
     },
     Signal {
         kind: Kind::TimeWait,
-        part: "enter, overflow",
+        part: "enter",
         candidates: &[tracepoint(
             "timer_start",
             "the later change of an orphan from FIN_WAIT2 to TIME_WAIT",
             time_wait_timer,
         )],
+    },
+    Signal {
+        kind: Kind::TimeWait,
+        part: "overflow",
+        candidates: &[inferred("timer_start", "", time_wait_timer)],
     },
     Signal {
         kind: Kind::TimeWait,
