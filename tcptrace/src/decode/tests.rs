@@ -275,7 +275,8 @@ fn reset_arrives() {
 #[test]
 fn each_bit_of_a_reset_means_one_thing() {
     use wire::reset as bit;
-    let bits: [(u8, fn(&Reset) -> bool); 8] = [
+    type Meaning = (u8, fn(&Reset) -> bool);
+    let bits: [Meaning; 8] = [
         (bit::LINGER, |facts| facts.linger_on),
         (bit::DEAD, |facts| facts.is_dead),
         (bit::HAS_SOCKET, |facts| facts.has_socket),

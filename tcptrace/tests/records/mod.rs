@@ -196,6 +196,9 @@ fn resets(all: &mut Vec<Vec<u8>>) {
     all.push(bytes_of(&keepalive));
     let mut nobody = reset(sent(1700, 0, 0), NO_SOCKET, reset::REPLY);
     nobody.bits = reset::REPLY;
+    nobody.unsent_bytes = UNKNOWN_U32;
+    nobody.unacked_bytes = UNKNOWN_U32;
+    nobody.unread_bytes = UNKNOWN_U32;
     nobody.head.owner = OwnerRecord::default();
     nobody.head.flow.cookie = 0;
     all.push(bytes_of(&nobody));
