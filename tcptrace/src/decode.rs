@@ -3,6 +3,9 @@
 //! Never panics: a record that is too short, too new or of an unknown kind is an error that is
 //! counted as lost by the caller. Enum values are never conjured from bytes.
 
+#[cfg(test)]
+mod tests;
+
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,5 +1,8 @@
 //! Look-ups in /proc by the inode of a socket's file, within a budget.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 
 use super::holders::{self, Query};

@@ -1,5 +1,8 @@
 //! Who left which TIME_WAIT socket: the kernel has forgotten, this table has not.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 

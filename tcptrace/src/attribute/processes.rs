@@ -1,5 +1,8 @@
 //! Processes by (pid, start): read from /proc once, kept after they died.
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

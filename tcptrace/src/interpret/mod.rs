@@ -8,6 +8,8 @@ mod listen;
 mod paws;
 mod reset;
 mod retransmit;
+#[cfg(test)]
+pub(crate) mod tests;
 mod time_wait;
 
 use crate::model::event::{LingerEnd, StateChange};

@@ -5,6 +5,9 @@
 //! listener and for SOCK_DESTROY alike. Without reasons (5.10, 6.1) the same facts of the socket
 //! decide, and the verdict is `inferred`.
 
+#[cfg(test)]
+mod tests;
+
 use crate::model::event::Reset;
 use crate::model::flow::TcpState;
 use crate::model::incident::{Linger, ResetCause, ResetMeaning};

@@ -3,6 +3,9 @@
 //! The one place that knows kernel field names on the user side. A field that is not found stays
 //! [`NONE`]; which of them matter is said in [`super::tiers`].
 
+#[cfg(test)]
+mod tests;
+
 use tcptrace_common::offsets::{KernelOffsets, NONE};
 
 use super::btf::{Btf, Field};

@@ -6,7 +6,7 @@ use super::owner::Heard;
 use super::{Flow, Kind, Owner};
 
 /// One fact from the kernel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Boot clock in the hook, ns.
     pub boot_ns: u64,
@@ -31,7 +31,7 @@ pub struct Event {
 }
 
 /// The fields of one signal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// State transition.
     State(StateChange),
@@ -62,7 +62,7 @@ pub enum Signal {
 }
 
 /// See [`Signal::State`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "said by the names")]
 pub struct StateChange {
     pub old: TcpState,
@@ -71,7 +71,7 @@ pub struct StateChange {
 }
 
 /// See [`Signal::Reset`]; meanings as in `tcptrace_common::wire::ResetRecord`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "documented at the wire record")]
 pub struct Reset {
     pub reason: Option<u32>,
@@ -96,7 +96,7 @@ pub struct Reset {
 }
 
 /// See [`Signal::Retransmit`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "documented at the wire record")]
 pub struct Retransmit {
     pub sequence: u32,
@@ -111,7 +111,7 @@ pub struct Retransmit {
 }
 
 /// See [`Signal::AcceptDrop`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "said by the names")]
 pub struct QueueDrop {
     pub step: Option<Step>,
@@ -123,7 +123,7 @@ pub struct QueueDrop {
 }
 
 /// See [`Signal::TimeWait`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "said by the names")]
 pub struct TimeWait {
     pub phase: TimeWaitPhase,
@@ -135,7 +135,7 @@ pub struct TimeWait {
 }
 
 /// See [`Signal::Linger`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "said by the names")]
 pub struct LingerEnd {
     pub start_ns: u64,
@@ -147,7 +147,7 @@ pub struct LingerEnd {
 }
 
 /// See [`Signal::Close`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "documented at the wire record")]
 pub struct CloseFacts {
     pub duration_ns: Option<u64>,

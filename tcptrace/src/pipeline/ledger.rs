@@ -1,5 +1,8 @@
 //! The books of a run: what was seen, shown, left out and lost, by kind and by owner.
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::collections::HashMap;
 
 use super::reconcile::{Counts, Window};

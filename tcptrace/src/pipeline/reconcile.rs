@@ -1,5 +1,8 @@
 //! Our counts against the kernel's own counters, over the same interval and namespaces.
 
+#[cfg(test)]
+mod tests;
+
 use super::ledger::Ledger;
 use super::namespaces::Namespaces;
 use crate::model::incident::{DropOutcome, PawsWhere, ResetCause, RetransmitType, TimeWaitPhase};

@@ -1,0 +1,180 @@
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+
+use super::super::processes::tests::heard;
+use super::*;
+use crate::model::Basis;
+
+fn listener() -> (TcpListener, u64) {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let inode = rustix::fs::fstat(&socket).unwrap().st_ino;
+    (socket, inode)
+}
+
+/// A child that holds the socket too; ended with the value.
+struct Heir(Child);
+
+impl Heir {
+    fn of(socket: &TcpListener) -> Self {
+        let socket = OwnedFd::from(socket.try_clone().unwrap());
+        let mut command = Command::new("sleep");
+        Self(
+            command
+                .arg("60")
+                .stdin(Stdio::from(socket))
+                .spawn()
+                .unwrap(),
+        )
+    }
+}
+
+impl Drop for Heir {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn here() -> u32 {
+    std::process::id()
+}
+
+fn heard_of(pid: u32) -> Heard {
+    heard(pid, 1, "any", Basis::Listener)
+}
+
+/// No socket has it: inodes begin at 1.
+const NOBODYS: u64 = 0;
+/// Above the highest number Linux gives to a process.
+const NO_PID: u32 = 4_194_305;
+
+/// Uses up the walks of a second.
+fn walk_out(lookups: &mut Lookups, now_ns: u64) {
+    for _ in 0..WALKS_PER_SECOND {
+        assert_eq!(lookups.holder(NOBODYS, None, None, now_ns), None);
+    }
+    assert_eq!(lookups.walks, WALKS_PER_SECOND);
+}
+
+#[test]
+fn process_that_was_heard_of_is_asked_first() {
+    let (_socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    let heard = heard_of(here());
+    assert_eq!(lookups.holder(inode, None, Some(&heard), 0), Some(here()));
+    assert_eq!((lookups.likely, lookups.walks), (1, 0));
+}
+
+#[test]
+fn known_user_of_the_port_is_asked_too() {
+    let (_socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    lookups.note_user(80, &heard_of(here()));
+    walk_out(&mut lookups, 0);
+    assert_eq!(lookups.holder(inode, Some(81), None, 0), None);
+    assert_eq!(lookups.holder(inode, Some(80), None, 0), Some(here()));
+}
+
+#[test]
+fn walk_finds_who_was_not_likely() {
+    let (_socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    let stranger = heard_of(NO_PID);
+    // A process another test is just forking holds it too, for a moment.
+    assert!(lookups.holder(inode, None, Some(&stranger), 0).is_some());
+    assert_eq!((lookups.likely, lookups.walks), (1, 1));
+}
+
+#[test]
+fn walks_end_with_the_budget_and_come_back_with_the_next_second() {
+    let (_socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    let now = 41 * SECOND_NS;
+    walk_out(&mut lookups, now);
+    assert_eq!(lookups.holder(inode, None, None, now + SECOND_NS - 1), None);
+    assert_eq!(lookups.holder_count(inode, now), None);
+    assert!(lookups.holder(inode, None, None, now + SECOND_NS).is_some());
+}
+
+#[test]
+fn likely_lookups_end_with_their_budget() {
+    let (_socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    let stranger = heard_of(NO_PID);
+    for _ in 0..LIKELY_PER_SECOND {
+        assert_eq!(lookups.holder(NOBODYS, None, Some(&stranger), 0), None);
+    }
+    let owner = heard_of(here());
+    assert_eq!(lookups.holder(inode, None, Some(&owner), 0), None);
+    assert_eq!(lookups.likely, LIKELY_PER_SECOND);
+    let later = SECOND_NS;
+    let found = lookups.holder(inode, None, Some(&owner), later);
+    assert_eq!(found, Some(here()));
+}
+
+#[test]
+fn answer_of_this_second_costs_nothing_more() {
+    let (_socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    let heard = heard_of(here());
+    for _ in 0..3 {
+        assert_eq!(lookups.holder(inode, None, Some(&heard), 5), Some(here()));
+    }
+    assert_eq!((lookups.likely, lookups.walks), (1, 0));
+    assert_eq!(lookups.holder(inode, None, None, 6), Some(here()));
+}
+
+#[test]
+fn port_remembers_its_last_users_once_each() {
+    let mut lookups = Lookups::default();
+    let most = u32::try_from(USERS).unwrap();
+    for pid in 1..=most + 1 {
+        lookups.note_user(80, &heard_of(pid));
+        lookups.note_user(80, &heard_of(pid));
+        lookups.note_user(80, &heard_of(most));
+    }
+    let users = &lookups.users[&80];
+    assert_eq!(users.len(), USERS);
+    assert!(!users.contains(&1) && users.contains(&(most + 1)));
+}
+
+#[test]
+fn ports_remembered_are_bounded() {
+    let mut lookups = Lookups::default();
+    for port in 0..=u16::try_from(MOST).unwrap() {
+        lookups.note_user(port, &heard_of(1));
+    }
+    assert!(lookups.users.len() <= MOST);
+}
+
+#[test]
+fn walk_at_start_is_remembered_by_cookie() {
+    let (_socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    lookups.learn(&[(inode, 77), (NOBODYS, 78)]);
+    assert_eq!(lookups.by_cookie(77), Some(here()));
+    assert_eq!(lookups.by_cookie(78), None);
+}
+
+#[test]
+fn holders_of_a_listener_are_counted_above_one() {
+    let (socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    // Others being forked hold it for a moment: ask in one second after the other.
+    let mut settles = |expected| {
+        (1..500).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            let now = (lookups.second + 1) * SECOND_NS;
+            lookups.holder_count(inode, now) == expected
+        })
+    };
+    assert!(settles(None));
+    let heir = Heir::of(&socket);
+    assert!(settles(Some(2)));
+    drop(heir);
+    // Within a second the answer stands.
+    let now = lookups.second * SECOND_NS;
+    assert_eq!(lookups.holder_count(inode, now), Some(2));
+    assert_eq!(lookups.walks, 1);
+}

@@ -1,0 +1,269 @@
+use super::super::ledger::tests::{NETNS, NOW_NS, incident, owner};
+use super::*;
+use crate::model::Basis;
+use crate::model::flow::TcpState;
+use crate::model::incident::{ResetMeaning, Step, TimeWaitEnd};
+
+const EXACT_RULE: Rule = Rule {
+    counter: "Test.Exact",
+    kind: Kind::AcceptDrop,
+    adds: |_| 1,
+    known_gap: None,
+};
+const GAP_RULE: Rule = Rule {
+    counter: "Test.Gap",
+    known_gap: Some("a gap that is known"),
+    ..EXACT_RULE
+};
+
+/// Kernel, ours; lost, whether a namespace went, namespaces unread.
+#[track_caller]
+fn judged(
+    rule: &Rule,
+    (kernel, ours): (u64, u64),
+    (lost, gone, unread): (u64, bool, u32),
+    expected: Verdict,
+    note: Option<&str>,
+) {
+    let (verdict, told) = verdict(rule, kernel, ours, lost, gone, unread);
+    assert_eq!((verdict, told.as_deref()), (expected, note));
+}
+
+const QUIET: (u64, bool, u32) = (0, false, 0);
+
+#[test]
+fn equal_counts_are_exact_whatever_else_happened() {
+    judged(&EXACT_RULE, (3, 3), QUIET, Verdict::Exact, None);
+    judged(&GAP_RULE, (0, 0), (9, true, 9), Verdict::Exact, None);
+}
+
+#[test]
+fn losses_explain_up_to_as_many_as_were_lost() {
+    let lost = (2, false, 0);
+    let note = Some("2 events of kind accept_drop were lost");
+    judged(&EXACT_RULE, (5, 3), lost, Verdict::Explained, note);
+    judged(&EXACT_RULE, (4, 3), lost, Verdict::Explained, note);
+    judged(&EXACT_RULE, (6, 3), lost, Verdict::Differs, None);
+}
+
+#[test]
+fn losses_never_explain_that_we_counted_more() {
+    judged(&EXACT_RULE, (3, 4), (2, false, 0), Verdict::Differs, None);
+}
+
+#[test]
+fn known_gap_explains_either_way() {
+    let note = Some("a gap that is known");
+    judged(&GAP_RULE, (5, 3), QUIET, Verdict::Explained, note);
+    judged(&GAP_RULE, (3, 5), QUIET, Verdict::Explained, note);
+}
+
+#[test]
+fn namespace_that_went_explains_only_that_we_counted_more() {
+    let gone = (0, true, 0);
+    let note = Some("a network namespace ended and took its counters along");
+    judged(&EXACT_RULE, (3, 5), gone, Verdict::Explained, note);
+    judged(&EXACT_RULE, (5, 3), gone, Verdict::Differs, None);
+}
+
+#[test]
+fn unread_namespaces_are_named() {
+    let note = Some("the counters of 4 network namespaces could not be read");
+    let unread = (0, false, 4);
+    judged(&EXACT_RULE, (3, 5), unread, Verdict::Explained, note);
+}
+
+#[test]
+fn difference_without_a_reason_differs() {
+    judged(&EXACT_RULE, (5, 3), QUIET, Verdict::Differs, None);
+    judged(&EXACT_RULE, (3, 5), QUIET, Verdict::Differs, None);
+}
+
+/// The counters one incident is held against, with how much.
+fn counted(what: What) -> Vec<(&'static str, u64)> {
+    let mut counts = Counts::default();
+    counts.add(&incident(what));
+    let pairs = RULES.iter().map(|rule| rule.counter).zip(counts.0);
+    pairs.filter(|(_, count)| *count > 0).collect()
+}
+
+fn sent(cause: ResetCause, reason: Option<&str>) -> What {
+    What::RstSent {
+        cause,
+        reason: reason.map(Into::into),
+        unsent_bytes: None,
+        unacked_bytes: None,
+        unread_bytes: None,
+        linger: None,
+    }
+}
+
+#[test]
+fn resets_count_by_the_kernels_reason_not_by_our_cause() {
+    let all = ("Tcp.OutRsts", 1);
+    let data = ("TcpExt.TCPAbortOnData", 1);
+    let cases = [
+        (ResetCause::NoSocket, Some("NO_SOCKET"), vec![all]),
+        (ResetCause::LingerZero, Some("TCP_STATE"), vec![all, data]),
+        (ResetCause::LingerZero, None, vec![all, data]),
+        (
+            ResetCause::UnreadData,
+            Some("TCP_ABORT_ON_DATA"),
+            vec![all, data],
+        ),
+        (
+            ResetCause::UnreadData,
+            Some("TCP_ABORT_ON_CLOSE"),
+            vec![all, ("TcpExt.TCPAbortOnClose", 1)],
+        ),
+        (
+            ResetCause::Linger2,
+            Some("TCP_ABORT_ON_DATA"),
+            vec![all, data],
+        ),
+        (
+            ResetCause::Linger2,
+            Some("TCP_ABORT_ON_LINGER"),
+            vec![all, ("TcpExt.TCPAbortOnLinger", 1)],
+        ),
+    ];
+    for (cause, reason, expected) in cases {
+        assert_eq!(counted(sent(cause, reason)), expected, "{cause} {reason:?}");
+    }
+}
+
+fn again(kind: RetransmitType, segments: Option<u32>) -> What {
+    What::Retransmit {
+        kind,
+        attempt: None,
+        bytes: 1,
+        sequence: None,
+        segments,
+        error: None,
+    }
+}
+
+#[test]
+fn retransmissions_count_segments_and_syns_count_twice() {
+    let segments = |count| ("Tcp.RetransSegs", count);
+    let syn = ("TcpExt.TCPSynRetrans", 1);
+    assert_eq!(counted(again(RetransmitType::Rto, Some(3))), [segments(3)]);
+    assert_eq!(counted(again(RetransmitType::Rto, None)), [segments(1)]);
+    assert_eq!(
+        counted(again(RetransmitType::Syn, Some(1))),
+        [segments(1), syn]
+    );
+    assert_eq!(
+        counted(again(RetransmitType::SynAck, None)),
+        [segments(1), syn]
+    );
+}
+
+#[test]
+fn refusals_count_by_outcome() {
+    let syn = |outcome| What::SynDrop {
+        outcome: Some(outcome),
+        queue: None,
+        count: 3,
+    };
+    let dropped = counted(syn(DropOutcome::Dropped));
+    assert_eq!(dropped, [("TcpExt.TCPReqQFullDrop", 3)]);
+    let answered = counted(syn(DropOutcome::Cookie));
+    assert_eq!(answered, [("TcpExt.TCPReqQFullDoCookies", 3)]);
+    let accept = What::AcceptDrop {
+        step: Some(Step::Ack),
+        outcome: None,
+        queue: None,
+        limited_by: None,
+        count: 2,
+    };
+    assert_eq!(counted(accept), [("TcpExt.ListenOverflows", 2)]);
+}
+
+fn minisock(phase: TimeWaitPhase, basis: Option<Basis>) -> What {
+    What::TimeWait {
+        phase,
+        substate: Some(TcpState::TimeWait),
+        timeout_ms: None,
+        ended_by: Some(TimeWaitEnd::Timeout),
+        new_owner: basis.map(|basis| owner(1, basis)),
+    }
+}
+
+#[test]
+fn only_a_reuse_by_connect_counts_as_recycled() {
+    let reuse = TimeWaitPhase::Reuse;
+    let by_connect = counted(minisock(reuse, Some(Basis::Task)));
+    assert_eq!(by_connect, [("TcpExt.TWRecycled", 1)]);
+    assert_eq!(counted(minisock(reuse, Some(Basis::Listener))), []);
+    assert_eq!(counted(minisock(reuse, None)), []);
+    let entered = counted(minisock(TimeWaitPhase::Enter, None));
+    assert_eq!(entered, [("TcpExt.TW", 1)]);
+    let refused = counted(minisock(TimeWaitPhase::Overflow, None));
+    assert_eq!(refused, [("TcpExt.TCPTimeWaitOverflow", 1)]);
+    assert_eq!(counted(minisock(TimeWaitPhase::Expire, None)), []);
+}
+
+#[test]
+fn only_established_rejects_count_as_such() {
+    let reject = |place| What::PawsDrop {
+        place,
+        reason: None,
+    };
+    let established = counted(reject(PawsWhere::Established));
+    assert_eq!(established, [("TcpExt.PAWSEstab", 1)]);
+    assert_eq!(counted(reject(PawsWhere::TimeWait)), []);
+}
+
+#[test]
+fn window_has_its_start_its_end_and_a_slack_behind() {
+    let mut window = Window::begin(100, true);
+    assert!(!window.contains(99));
+    assert!(window.contains(100) && window.contains(u64::MAX));
+    window.end(200);
+    assert!(window.contains(200 + SLACK_NS) && !window.contains(201 + SLACK_NS));
+    // Without counters nothing is held against them.
+    assert!(!Window::begin(100, false).contains(150));
+}
+
+#[test]
+fn only_incidents_of_the_window_and_of_a_known_namespace_are_counted() {
+    let mut ledger = Ledger::new(NOW_NS, true);
+    ledger.end(NOW_NS + 1);
+    let mut reset = incident(sent(ResetCause::NoSocket, None));
+    ledger.note(&reset);
+    reset.boot_ns = NOW_NS - 1;
+    ledger.note(&reset);
+    reset.boot_ns = NOW_NS + 2 + SLACK_NS;
+    ledger.note(&reset);
+    reset.boot_ns = NOW_NS;
+    reset.flow.netns = None;
+    ledger.note(&reset);
+    let place = RULES.iter().position(|rule| rule.counter == "Tcp.OutRsts");
+    assert_eq!(ledger.counts.len(), 1);
+    assert_eq!(ledger.counts[&NETNS].0[place.unwrap()], 1);
+}
+
+#[test]
+fn kinds_that_feed_no_counter_count_nowhere() {
+    let received = What::RstReceived {
+        meaning: ResetMeaning::Refused,
+    };
+    assert_eq!(counted(received), []);
+}
+
+#[test]
+fn every_counter_is_one_of_this_kernel_and_only_wanted_kinds_have_rows() {
+    let own = u32::try_from(crate::source::netns::own().unwrap()).unwrap();
+    let mut namespaces = Namespaces::begin(&[own]);
+    namespaces.end();
+    let ledger = Ledger::new(namespaces.start_ns(), true);
+    let told = |kinds, is_partial| rows(&namespaces, &ledger, kinds, is_partial);
+    assert_eq!(told(KindSet::ALL, false).len(), RULES.len());
+    assert_eq!(told(KindSet::EMPTY, false), []);
+    // With a filter the kernel counts more than we may.
+    assert_eq!(told(KindSet::ALL, true), []);
+    let only = told(KindSet::EMPTY.with(Kind::PawsDrop), false);
+    let names: Vec<_> = only.iter().map(|row| row.counter).collect();
+    assert_eq!(names, ["TcpExt.PAWSEstab"]);
+}

@@ -1,0 +1,104 @@
+//! Bytes as the kernel side writes them, to the lines people and programs read.
+
+mod fixture;
+mod records;
+
+use tcptrace::decode::{decode, kind_of};
+use tcptrace::interpret::Interpreter;
+use tcptrace::model::loss::{Loss, LossPlace};
+use tcptrace::model::owner::Heard;
+use tcptrace::model::{Event, Host, Incident, Kind, Owner, Signal};
+use tcptrace::sink::text::TextStyle;
+use tcptrace::sink::{JsonSink, Sink, TextSink, TimeStyle};
+
+/// A kernel of 250 ticks per second with the reasons the records use.
+fn host() -> Host {
+    let mut host = Host {
+        reset_reasons: vec![None; 16],
+        drop_reasons: vec![None; 37],
+        hz: Some(250),
+        has_reset_reason: true,
+    };
+    for (number, name) in records::RESET_REASONS {
+        host.reset_reasons[number as usize] = Some(name.into());
+    }
+    host.drop_reasons[records::PAWS as usize] = Some("TCP_RFC7323_PAWS".into());
+    host
+}
+
+/// What attribution makes of it where /proc has nothing to add.
+fn owner(heard: &Heard) -> Owner {
+    let comm = String::from_utf8_lossy(&heard.comm);
+    let comm = comm.split('\0').next().unwrap_or_default();
+    fixture::owner(heard.pid, comm, heard.basis, heard.holders)
+}
+
+fn attributed(mut event: Event) -> Event {
+    let owner = event.heard.as_ref().map(owner);
+    match &mut event.signal {
+        Signal::TimeWait(facts) if event.hook == "tp_btf/timer_cancel" => facts.new_owner = owner,
+        Signal::AcceptDrop(facts) => {
+            facts.somaxconn = Some(128);
+            event.owner = owner;
+        }
+        _ => event.owner = owner,
+    }
+    event
+}
+
+fn replay() -> (Vec<Incident>, Vec<Loss>) {
+    let (mut incidents, mut losses) = (Vec::new(), Vec::new());
+    let mut interpreter = Interpreter::new(host());
+    for bytes in records::all() {
+        match decode(&bytes) {
+            Ok(event) => {
+                interpreter.on(attributed(event), &mut |incident| incidents.push(incident));
+            }
+            Err(_) => losses.push(Loss {
+                place: LossPlace::Channel,
+                of_kind: kind_of(&bytes).and_then(|kind| Kind::from_index(usize::from(kind))),
+                count: 1,
+            }),
+        }
+    }
+    interpreter.finish(&mut |incident| incidents.push(incident));
+    (incidents, losses)
+}
+
+fn write(sink: &mut impl Sink) {
+    let (incidents, losses) = replay();
+    for incident in &incidents {
+        sink.incident(incident).unwrap();
+    }
+    for loss in &losses {
+        sink.loss(loss, 16_000_000_000).unwrap();
+    }
+    sink.flush().unwrap();
+}
+
+#[test]
+fn records_have_every_kind() {
+    let (incidents, _) = replay();
+    for &kind in Kind::ALL {
+        assert!(incidents.iter().any(|one| one.kind() == kind), "{kind}");
+    }
+}
+
+#[test]
+fn replayed_text_lines() {
+    let style = TextStyle {
+        time: TimeStyle::Relative,
+        is_wide: true,
+        ..TextStyle::default()
+    };
+    let mut out = Vec::new();
+    write(&mut TextSink::new(&mut out, style, fixture::clock()));
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
+}
+
+#[test]
+fn replayed_ndjson_lines() {
+    let mut out = Vec::new();
+    write(&mut JsonSink::new(&mut out, fixture::clock()));
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
+}
