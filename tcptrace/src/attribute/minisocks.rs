@@ -18,8 +18,10 @@ type Key = (Option<u32>, Option<(IpAddr, u16)>, Option<(IpAddr, u16)>);
 
 #[derive(Debug, Default)]
 pub(super) struct Minisocks {
-    owners: HashMap<Key, Owner>,
-    order: VecDeque<Key>,
+    owners: HashMap<Key, (u64, Owner)>,
+    /// Keys by age, each with the turn it was entered in: a tuple may come back.
+    order: VecDeque<(u64, Key)>,
+    turn: u64,
 }
 
 impl Minisocks {
@@ -29,19 +31,38 @@ impl Minisocks {
             self.owners.remove(&key);
             return;
         };
-        if self.owners.insert(key, owner.clone()).is_none() {
-            self.order.push_back(key);
-        }
-        while self.order.len() > MOST {
-            if let Some(oldest) = self.order.pop_front() {
-                self.owners.remove(&oldest);
+        self.turn += 1;
+        self.owners.insert(key, (self.turn, owner.clone()));
+        self.order.push_back((self.turn, key));
+        while self.owners.len() > MOST {
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
+            if self.is_current(&oldest) {
+                self.owners.remove(&oldest.1);
             }
         }
+        // Entries of tuples that left are swept when they outnumber the living.
+        if self.order.len() > 2 * MOST {
+            let order = std::mem::take(&mut self.order);
+            self.order = order
+                .into_iter()
+                .filter(|entry| self.is_current(entry))
+                .collect();
+        }
+    }
+
+    fn is_current(&self, (turn, key): &(u64, Key)) -> bool {
+        self.owners
+            .get(key)
+            .is_some_and(|(entered, _)| entered == turn)
     }
 
     /// Who left it, if it is known.
     pub(super) fn find(&self, flow: &Flow) -> Option<Owner> {
-        self.owners.get(&key(flow)).cloned().map(remembered)
+        self.owners
+            .get(&key(flow))
+            .map(|(_, owner)| remembered(owner.clone()))
     }
 
     /// Who left it; it is gone now.
@@ -51,11 +72,11 @@ impl Minisocks {
         while self
             .order
             .front()
-            .is_some_and(|oldest| !self.owners.contains_key(oldest))
+            .is_some_and(|oldest| !self.is_current(oldest))
         {
             self.order.pop_front();
         }
-        owner.map(remembered)
+        owner.map(|(_, owner)| remembered(owner))
     }
 }
 

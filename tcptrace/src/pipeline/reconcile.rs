@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
+
 use super::ledger::Ledger;
 use super::namespaces::Namespaces;
 use crate::model::incident::{DropOutcome, PawsWhere, ResetCause, RetransmitType, TimeWaitPhase};
@@ -21,7 +23,14 @@ struct Rule {
     kind: Kind,
     adds: Adds,
     /// Why the two may differ though nothing went wrong.
-    known_gap: Option<&'static str>,
+    known_gap: Option<Gap>,
+}
+
+/// A difference that has a known reason: on which side the larger count lies, and why.
+#[derive(Clone, Copy)]
+struct Gap {
+    kernel_is: Ordering,
+    why: &'static str,
 }
 
 const RULES: &[Rule] = &[
@@ -44,13 +53,19 @@ const RULES: &[Rule] = &[
         counter: "TcpExt.TCPReqQFullDoCookies",
         kind: Kind::SynDrop,
         adds: |incident| syn_drops(incident, DropOutcome::Cookie),
-        known_gap: Some("a SYN that wanted a cookie and met a full accept queue counts in both"),
+        known_gap: Some(Gap {
+            kernel_is: Ordering::Greater,
+            why: "a SYN that wanted a cookie and met a full accept queue counts in both",
+        }),
     },
     Rule {
         counter: "Tcp.OutRsts",
         kind: Kind::RstSent,
         adds: |_| 1,
-        known_gap: Some("resets without a route are reported but not counted"),
+        known_gap: Some(Gap {
+            kernel_is: Ordering::Less,
+            why: "resets without a route are reported but not counted",
+        }),
     },
     Rule {
         counter: "TcpExt.TCPAbortOnData",
@@ -60,7 +75,10 @@ const RULES: &[Rule] = &[
             Some((_, Some("TCP_ABORT_ON_DATA"))) => 1,
             _ => 0,
         },
-        known_gap: Some("also counts connections closed with SO_LINGER{1,0} before a handshake"),
+        known_gap: Some(Gap {
+            kernel_is: Ordering::Greater,
+            why: "also counts connections closed with SO_LINGER{1,0} before a handshake",
+        }),
     },
     Rule {
         counter: "TcpExt.TCPAbortOnClose",
@@ -105,7 +123,10 @@ const RULES: &[Rule] = &[
         counter: "TcpExt.TW",
         kind: Kind::TimeWait,
         adds: |incident| time_waits(incident, TimeWaitPhase::Enter),
-        known_gap: Some("before 6.1 the kernel counts a TIME_WAIT when it ends"),
+        known_gap: Some(Gap {
+            kernel_is: Ordering::Less,
+            why: "before 6.1 the kernel counts a TIME_WAIT when it ends",
+        }),
     },
     Rule {
         counter: "TcpExt.TCPTimeWaitOverflow",
@@ -288,12 +309,13 @@ impl Sums {
         if self.kernel == self.ours {
             return (Verdict::Exact, (self.unread > 0).then(unread));
         }
+        let side = self.kernel.cmp(&self.ours);
         let note = if self.counted > 0 && self.kernel == self.ours + self.counted {
             format!("{} were counted from this counter, not seen", self.counted)
-        } else if self.lost > 0 && self.kernel > self.ours {
+        } else if self.kernel > self.ours && self.kernel - self.ours <= self.lost {
             format!("{} events of kind {} were lost", self.lost, rule.kind)
-        } else if let Some(gap) = rule.known_gap {
-            gap.to_owned()
+        } else if let Some(gap) = rule.known_gap.filter(|gap| side == gap.kernel_is) {
+            gap.why.to_owned()
         } else if self.has_gone && self.ours > self.kernel {
             "a network namespace ended and took its counters along".to_owned()
         } else if self.unread > 0 {

@@ -12,7 +12,10 @@ const EXACT_RULE: Rule = Rule {
 };
 const GAP_RULE: Rule = Rule {
     counter: "Test.Gap",
-    known_gap: Some("a gap that is known"),
+    known_gap: Some(Gap {
+        kernel_is: Ordering::Greater,
+        why: "a gap that is known",
+    }),
     ..EXACT_RULE
 };
 
@@ -25,7 +28,15 @@ fn judged(
     expected: Verdict,
     note: Option<&str>,
 ) {
-    let (verdict, told) = verdict(rule, kernel, ours, lost, gone, unread);
+    let sums = Sums {
+        kernel,
+        ours,
+        counted: 0,
+        lost,
+        has_gone: gone,
+        unread,
+    };
+    let (verdict, told) = sums.verdict(rule);
     assert_eq!((verdict, told.as_deref()), (expected, note));
 }
 
@@ -34,7 +45,7 @@ const QUIET: (u64, bool, u32) = (0, false, 0);
 #[test]
 fn equal_counts_are_exact_whatever_else_happened() {
     judged(&EXACT_RULE, (3, 3), QUIET, Verdict::Exact, None);
-    judged(&GAP_RULE, (0, 0), (9, true, 9), Verdict::Exact, None);
+    judged(&GAP_RULE, (0, 0), (9, true, 0), Verdict::Exact, None);
 }
 
 #[test]
@@ -52,10 +63,28 @@ fn losses_never_explain_that_we_counted_more() {
 }
 
 #[test]
-fn known_gap_explains_either_way() {
+fn known_gap_explains_its_own_side_only() {
     let note = Some("a gap that is known");
     judged(&GAP_RULE, (5, 3), QUIET, Verdict::Explained, note);
-    judged(&GAP_RULE, (3, 5), QUIET, Verdict::Explained, note);
+    judged(&GAP_RULE, (3, 5), QUIET, Verdict::Differs, None);
+}
+
+#[test]
+fn what_was_counted_from_the_counter_is_no_second_opinion() {
+    let sums = Sums {
+        kernel: 7,
+        ours: 3,
+        counted: 4,
+        lost: 0,
+        has_gone: false,
+        unread: 0,
+    };
+    let (verdict, note) = sums.verdict(&EXACT_RULE);
+    assert_eq!(verdict, Verdict::Explained);
+    assert_eq!(
+        note.as_deref(),
+        Some("4 were counted from this counter, not seen")
+    );
 }
 
 #[test]
@@ -68,7 +97,7 @@ fn namespace_that_went_explains_only_that_we_counted_more() {
 
 #[test]
 fn unread_namespaces_are_named() {
-    let note = Some("the counters of 4 network namespaces could not be read");
+    let note = Some("4 network namespaces could not be read");
     let unread = (0, false, 4);
     judged(&EXACT_RULE, (3, 5), unread, Verdict::Explained, note);
 }
@@ -83,7 +112,7 @@ fn difference_without_a_reason_differs() {
 fn counted(what: What) -> Vec<(&'static str, u64)> {
     let mut counts = Counts::default();
     counts.add(&incident(what));
-    let pairs = RULES.iter().map(|rule| rule.counter).zip(counts.0);
+    let pairs = RULES.iter().map(|rule| rule.counter).zip(counts.seen);
     pairs.filter(|(_, count)| *count > 0).collect()
 }
 
@@ -241,7 +270,7 @@ fn only_incidents_of_the_window_and_of_a_known_namespace_are_counted() {
     ledger.note(&reset);
     let place = RULES.iter().position(|rule| rule.counter == "Tcp.OutRsts");
     assert_eq!(ledger.counts.len(), 1);
-    assert_eq!(ledger.counts[&NETNS].0[place.unwrap()], 1);
+    assert_eq!(ledger.counts[&NETNS].seen[place.unwrap()], 1);
 }
 
 #[test]
