@@ -102,7 +102,11 @@ mod tests {
             let line = text.lines().find(|line| {
                 line.contains(signal.part) && line.contains(signal.candidates[0].program)
             });
-            assert!(line.is_some_and(|line| line.contains("seen")), "{signal:?}");
+            let evidence = signal.candidates[0].evidence.name();
+            assert!(
+                line.is_some_and(|line| line.contains(evidence)),
+                "{signal:?}"
+            );
         }
         assert!(Kind::ALL.iter().all(|kind| text.contains(kind.name())));
         assert!(text.contains("blind to     resets of unfinished handshakes"));
