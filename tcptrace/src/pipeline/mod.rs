@@ -260,8 +260,7 @@ impl<S: Sink> Pipeline<S> {
         let taken = live.drain(BATCH, |bytes| {
             let mut event = match decode(bytes) {
                 Ok(event) => event,
-                Err(error) => {
-                    log::warn!("a record could not be read: {error}");
+                Err(_) => {
                     let kind = kind_of(bytes).and_then(|n| Kind::from_index(usize::from(n)));
                     ledger.lose(LossPlace::Channel, kind, 1);
                     return;

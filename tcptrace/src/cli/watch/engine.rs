@@ -15,11 +15,6 @@ use crate::source::sock_diag::{self, States};
 const FEWEST_SOCKS: u32 = 65_536;
 const MOST_SOCKS: u32 = 1 << 20;
 
-/// The kinds whose programs are needed: a RST from a TIME_WAIT socket is told by who left it.
-pub(super) fn kinds(plan: &WatchPlan) -> KindSet {
-    plan.kinds
-}
-
 /// The kernel's configuration with this plan's filters.
 pub(super) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config {
     let mut config = kernel.config;
@@ -71,9 +66,10 @@ pub(super) fn sizes(ring: u32) -> Sizes {
     }
 }
 
-/// Inode and cookie of every socket there is, for when the kernel side could not list them.
-pub(super) fn sockets(watched: &[u32]) -> Vec<(u64, u64)> {
-    let mut sockets = Vec::new();
+/// Inode and cookie of every socket there is, for when the kernel side could not list them; and
+/// why those of some namespaces are missing.
+pub(super) fn sockets(watched: &[u32]) -> (Vec<(u64, u64)>, Vec<String>) {
+    let (mut sockets, mut missed) = (Vec::new(), Vec::new());
     for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
         let is_watched = watched.is_empty()
             || u32::try_from(found.inode).is_ok_and(|inode| watched.contains(&inode));
@@ -89,11 +85,11 @@ pub(super) fn sockets(watched: &[u32]) -> Vec<(u64, u64)> {
         });
         match listed {
             Ok((rows, Ok(_))) => sockets.extend(rows),
-            Ok((_, Err(error))) => log::warn!("sockets of a namespace: {error}"),
-            Err(error) => log::warn!("sockets of a namespace: {error}"),
+            Ok((_, Err(error))) => missed.push(error.to_string()),
+            Err(error) => missed.push(error.to_string()),
         }
     }
-    sockets
+    (sockets, missed)
 }
 
 /// How the boot clock and the wall clock stand to each other now.

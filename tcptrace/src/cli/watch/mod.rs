@@ -57,7 +57,7 @@ async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
     let config = engine::config(&kernel, &plan, &scope);
     let follows = scope.follows();
     let sizes = engine::sizes(plan.engine.ring_bytes);
-    let mut attached = attach_all(&kernel, config, engine::kinds(&plan), sizes, follows)?;
+    let mut attached = attach_all(&kernel, config, plan.kinds, sizes, follows)?;
     let impossible = attached.report.impossible(plan.asked_by_name);
     if !impossible.is_empty() {
         return Ok(refuse(
@@ -75,7 +75,14 @@ async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
     };
     let mut attributor = Attributor::default();
     if attached.report.snapshot_refused.is_some() {
-        attributor.learn(&engine::sockets(&scope.filter.netns));
+        let (sockets, missed) = engine::sockets(&scope.filter.netns);
+        attributor.learn(&sockets);
+        for why in missed {
+            drop(writeln!(
+                io::stderr(),
+                "owners of older sockets are not known: {why}"
+            ));
+        }
     }
     let live = Live::open(&mut attached.object)?;
     let sink = output::sinks(&plan.output, engine::clock());
