@@ -49,6 +49,10 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     }
     if meaning == meaning::MAYBE_REFUSED {
         time_wait::on_drop();
+        // Where refused third ACKs have a reason of their own, this one says nothing of them.
+        if reason == config!(drop_not_specified) && config!(drop_listen_overflow) != NO_REASON {
+            return;
+        }
     }
     refused(skb, reason, sk, meaning);
 }

@@ -185,7 +185,7 @@ fn cpu_shift() -> Option<u64> {
     }
 }
 
-/// The first listener whose drop counter has risen since it was last looked at, and by how much.
+/// The first listener with a full queue whose drop counter has risen since it was last looked at, and by how much.
 /// Leaves at the first hit: the verifier's paths would multiply, and another listener's rise
 /// belongs to a SYN that will ask for itself.
 #[inline(never)]
@@ -200,7 +200,10 @@ fn stepped(group: *mut ListenerGroup) -> (u64, u32) {
                 let steps = drops.wrapping_sub((*group).drops[place]);
                 if steps != 0 {
                     (*group).drops[place] = drops;
-                    return (sock, steps);
+                    // A socket filter's drop, or an older one: this SYN is another listener's.
+                    if fate_by_queues(sock) != fate::TAKEN {
+                        return (sock, steps);
+                    }
                 }
             }
         }

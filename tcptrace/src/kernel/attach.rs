@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
 
 use anyhow::{Context, anyhow};
-use aya::programs::{BtfTracePoint, Iter, ProgramError};
+use aya::programs::{BtfTracePoint, Iter, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
 use tcptrace_common::config::Config;
 use tcptrace_common::names;
@@ -86,6 +87,23 @@ pub struct Attached {
     pub object: Ebpf,
     /// What serves which signal.
     pub report: AttachReport,
+}
+
+impl Attached {
+    /// Programs of which the kernel skipped runs, because an interrupt brought the same hook while
+    /// they ran, and how many. Kernels before 5.12 do not say.
+    pub fn skipped(&self) -> Vec<(String, u64)> {
+        let skips = |(name, program): (&str, &Program)| {
+            let fd = program.fd().ok()?.as_fd().as_raw_fd();
+            let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = facts
+                .lines()
+                .find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            let count = line.trim().parse().ok().filter(|count| *count > 0)?;
+            Some((name.to_owned(), count))
+        };
+        self.object.programs().filter_map(skips).collect()
+    }
 }
 
 /// Loads and attaches what the kinds need (`follows`: children of processes too), then lists the sockets that exist already.

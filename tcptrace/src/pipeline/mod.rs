@@ -258,13 +258,10 @@ impl<S: Sink> Pipeline<S> {
             ..
         } = self;
         let taken = live.drain(BATCH, |bytes| {
-            let mut event = match decode(bytes) {
-                Ok(event) => event,
-                Err(_) => {
-                    let kind = kind_of(bytes).and_then(|n| Kind::from_index(usize::from(n)));
-                    ledger.lose(LossPlace::Channel, kind, 1);
-                    return;
-                }
+            let Ok(mut event) = decode(bytes) else {
+                let kind = kind_of(bytes).and_then(|n| Kind::from_index(usize::from(n)));
+                ledger.lose(LossPlace::Channel, kind, 1);
+                return;
             };
             attributor.attribute(&mut event);
             if let Signal::AcceptDrop(facts) = &mut event.signal {

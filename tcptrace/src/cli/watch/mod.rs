@@ -115,7 +115,13 @@ async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
     pipeline.run(stopper.wait(command, &mut status)).await?;
     // A second signal from here on ends the process at once.
     stopper.arm_second();
+    let skipped = attached.skipped();
     let ended = pipeline.finish()?;
+    for (program, count) in skipped {
+        let note = "the kernel skipped runs of a hook that an interrupt brought again; some may \
+                    have been events";
+        drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
+    }
     drop(attached);
     Ok(exit(ended, plan.is_strict, status))
 }
