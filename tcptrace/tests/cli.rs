@@ -7,6 +7,8 @@ use assert_cmd::Command;
 fn tcptrace(words: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tcptrace"))
         .args(words)
+        // A command line that should be refused must not watch for ever.
+        .timeout(Duration::from_secs(30))
         .output()
         .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -21,7 +23,7 @@ fn tcptrace(words: &[&str]) -> (Option<i32>, String, String) {
 fn usage_errors_return_2_and_leave_stdout_alone() {
     for words in [
         &["watch", "--only", "nonsense"][..],
-        &["watch", "--only", "rst_sent", "--all"],
+        &["watch", "--only", "rst_sent", "--except", "state"],
         &["watch", "--fail-on", "close"],
         &["watch", "--duration", "soon"],
         &["watch", "--addr", "10.0.0.0/40"],
