@@ -1,6 +1,7 @@
 //! The binary's words and exit codes; nothing here needs a privilege.
 
 use std::process::{Command as Process, Stdio};
+use std::time::Duration;
 
 use assert_cmd::Command;
 
