@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Mutex;
 
 use anyhow::{Context, anyhow};
 use aya::programs::{BtfTracePoint, Iter, Program, ProgramError};
@@ -159,6 +160,14 @@ pub fn attach_all(
     Ok(Attached { object, report })
 }
 
+/// Programs that take the verifier longest.
+const LONG: &[&str] = &[
+    "consume_skb",
+    "inet_sock_set_state",
+    "kfree_skb",
+    "tcp_send_reset",
+];
+
 /// What became of loading a program.
 type Loaded = BTreeMap<String, Result<(), ProgramError>>;
 
@@ -172,26 +181,28 @@ fn load_first_choices(object: &mut Ebpf, types: &Btf, kernel: &Kernel, kinds: Ki
     let signals = SIGNALS.iter().filter(|signal| kinds.contains(signal.kind));
     let mut wanted: BTreeSet<&str> = signals.filter_map(first).collect();
     wanted.extend(OWNERS);
-    let programs = object
+    let mut programs: Vec<(String, &mut BtfTracePoint)> = object
         .programs_mut()
-        .filter(|(name, _)| wanted.contains(name));
-    let mut halves = [Vec::new(), Vec::new()];
-    for (place, (name, program)) in programs.enumerate() {
-        if let Ok(program) = <&mut BtfTracePoint>::try_from(program) {
-            halves[place % 2].push((name.to_owned(), program));
-        }
-    }
-    let load = |half: Vec<(String, &mut BtfTracePoint)>| -> Loaded {
-        let load = |(name, program): (String, &mut BtfTracePoint)| {
+        .filter(|(name, _)| wanted.contains(name))
+        .filter_map(|(name, program)| Some((name.to_owned(), program.try_into().ok()?)))
+        .collect();
+    // Two threads take from the end: the long ones first, so that both end at about one time.
+    programs.sort_by_key(|(name, _)| LONG.contains(&name.as_str()));
+    let queue = Mutex::new(programs);
+    let work = || -> Loaded {
+        let mut loaded = Loaded::new();
+        loop {
+            let next = queue.lock().map(|mut queue| queue.pop());
+            let Ok(Some((name, program))) = next else {
+                return loaded;
+            };
             let answer = program.load(&name, types);
-            (name, answer)
-        };
-        half.into_iter().map(load).collect()
+            loaded.insert(name, answer);
+        }
     };
-    let [one, other] = halves;
     std::thread::scope(|scope| {
-        let beside = scope.spawn(|| load(other));
-        let mut loaded = load(one);
+        let beside = scope.spawn(work);
+        let mut loaded = work();
         // A thread that ended early has loaded nothing: its programs are then loaded one by one.
         loaded.extend(beside.join().unwrap_or_default());
         loaded
