@@ -17,7 +17,6 @@ fn host() -> Host {
         reset_reasons: vec![None; 16],
         drop_reasons: vec![None; 37],
         hz: Some(250),
-        has_reset_reason: true,
     };
     for (number, name) in records::RESET_REASONS {
         host.reset_reasons[number as usize] = Some(name.into());

@@ -15,7 +15,6 @@ fuzz_target!(|data: &[u8]| {
         reset_reasons: vec![None, Some("TCP_STATE".into())],
         drop_reasons: vec![Some("TCP_RFC7323_PAWS".into())],
         hz: Some(250),
-        has_reset_reason: true,
     });
     interpreter.on(event.clone(), &mut |_| {});
     event.boot_ns = event.boot_ns.wrapping_add(1 << 40);

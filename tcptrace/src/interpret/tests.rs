@@ -39,7 +39,6 @@ pub(crate) fn host() -> Host {
         reset_reasons: resets.map(|name| Some(name.into())).to_vec(),
         drop_reasons: drops.map(|name| Some(name.into())).to_vec(),
         hz: Some(250),
-        has_reset_reason: true,
     }
 }
 

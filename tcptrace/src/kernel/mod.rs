@@ -90,7 +90,6 @@ impl Kernel {
             reset_reasons: by_number(self.reasons.resets()),
             drop_reasons: by_number(self.reasons.drops()),
             hz: self.hz,
-            has_reset_reason: self.config.features & ARG_RESET_REASON != 0,
         }
     }
 }

@@ -20,8 +20,6 @@ pub struct Host {
     pub drop_reasons: Vec<Option<Arc<str>>>,
     /// Ticks per second of the kernel's jiffies; `None` when it could not be learnt.
     pub hz: Option<u64>,
-    /// Features whose absence changes meaning: the kernel tells a reset's reason.
-    pub has_reset_reason: bool,
 }
 
 impl Host {

@@ -107,11 +107,11 @@ impl Ledger {
         }
     }
 
-    pub(super) fn filtered(&mut self, _kind: Kind, count: u64) {
-        self.filtered += count;
+    pub(super) fn filtered(&mut self) {
+        self.filtered += 1;
     }
 
-    pub(super) fn rate_limited(&mut self, _kind: Kind) {
+    pub(super) fn rate_limited(&mut self) {
         self.rate_limited += 1;
     }
 

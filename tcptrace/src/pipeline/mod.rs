@@ -290,7 +290,7 @@ impl<S: Sink> Pipeline<S> {
             .count
             .is_some_and(|count| self.ledger.shown_in_all() >= count);
         if !self.accepts(incident) || is_enough {
-            self.ledger.filtered(kind, 1);
+            self.ledger.filtered();
             return Ok(());
         }
         if self
@@ -298,7 +298,7 @@ impl<S: Sink> Pipeline<S> {
             .as_mut()
             .is_some_and(|rate| !rate.allows(Instant::now()))
         {
-            self.ledger.rate_limited(kind);
+            self.ledger.rate_limited();
             return Ok(());
         }
         match self.sink.incident(incident) {

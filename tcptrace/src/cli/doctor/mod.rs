@@ -78,8 +78,8 @@ fn attach(kernel: &Kernel) -> anyhow::Result<AttachReport> {
     Ok(attached.report)
 }
 
-/// What to say when privileges are missing.
-fn lack(privileges: &Privileges) -> Option<String> {
+/// What to say when privileges are missing, for every command that needs them.
+pub(super) fn lack(privileges: &Privileges) -> Option<String> {
     let binary = std::env::current_exe().unwrap_or_else(|_| "tcptrace".into());
     let words: Vec<String> = std::env::args_os()
         .map(|word| clean(&word.to_string_lossy()))

@@ -9,6 +9,7 @@ use std::process::ExitStatus;
 
 use anyhow::Context;
 
+use super::doctor;
 use super::exit::Exit;
 use super::output;
 use super::plan::WatchPlan;
@@ -33,7 +34,7 @@ pub fn run(plan: WatchPlan) -> anyhow::Result<Exit> {
         Ok(scope) => scope,
         Err(why) => return Ok(refuse(&why, Exit::Usage)),
     };
-    if let Some(message) = lacking() {
+    if let Some(message) = doctor::lack(&Privileges::probe()) {
         return Ok(refuse(&message, Exit::Privilege));
     }
     if let Some(tier) = plan.engine.tier.filter(|tier| *tier != Tier::Tracepoint) {
@@ -134,15 +135,6 @@ fn exit(ended: Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {
     } else {
         command.map_or(Exit::Done, ending::code)
     }
-}
-
-/// What to say when privileges are missing.
-fn lacking() -> Option<String> {
-    let binary = std::env::current_exe().unwrap_or_else(|_| "tcptrace".into());
-    let words: Vec<String> = std::env::args_os()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    Privileges::probe().permission_message(&binary, &words.join(" "))
 }
 
 /// Nobody is left to be told when stderr is closed.

@@ -89,8 +89,8 @@ fn keep(ledger: &mut Ledger, call: Call) {
     match call {
         Call::Note => ledger.note(&received()),
         Call::Show(pid) => ledger.show(&of(pid)),
-        Call::Filter => ledger.filtered(kind, 1),
-        Call::RateLimit => ledger.rate_limited(kind),
+        Call::Filter => ledger.filtered(),
+        Call::RateLimit => ledger.rate_limited(),
         Call::LoseInSink => ledger.lose(LossPlace::Sink, Some(kind), 1),
         Call::LoseUndecoded(count, is_told) => {
             ledger.lose(LossPlace::Channel, is_told.then_some(kind), count);
