@@ -9,6 +9,9 @@ use super::index::{Kind, Type};
 /// How many types may be looked at, and how long the text may get, for one prototype.
 const MAX_STEPS: usize = 1 << 10;
 const MAX_LEN: usize = 1 << 12;
+/// How deep function types may nest as parameters of each other: each level is a call on the
+/// stack. Real kernels have up to three.
+const MAX_DEPTH: usize = 16;
 
 /// A function's parameters and result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,7 @@ impl Prototype {
         let mut writer = Writer {
             btf,
             steps: MAX_STEPS,
+            depth: MAX_DEPTH,
         };
         let params = proto
             .elements::<2>()
@@ -65,7 +69,10 @@ impl Prototype {
 
 struct Writer<'a> {
     btf: &'a Btf,
+    /// Types that may still be looked at.
     steps: usize,
+    /// Levels of nesting that may still be entered.
+    depth: usize,
 }
 
 impl Writer<'_> {
@@ -113,8 +120,10 @@ impl Writer<'_> {
                     continue;
                 }
                 Kind::FuncProto => {
+                    self.depth = self.depth.checked_sub(1)?;
                     let params: Option<Vec<_>> =
                         ty.elements::<2>().map(|param| self.param(param)).collect();
+                    self.depth += 1;
                     inner = format!("{}({})", bracketed(inner), params?.join(", "));
                 }
                 Kind::Int | Kind::Float | Kind::Typedef => {

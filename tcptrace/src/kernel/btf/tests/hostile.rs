@@ -73,6 +73,31 @@ proptest! {
     }
 }
 
+/// A callback that takes itself, and one that returns a pointer to itself: in a debug build the
+/// first cost a frame of some kilobytes for every step and ended a test thread's stack.
+#[test]
+fn prototypes_that_hold_themselves_are_none_on_a_small_stack() {
+    let asked = std::thread::Builder::new()
+        .stack_size(256 << 10)
+        .spawn(|| {
+            let mut blob = Blob::new();
+            // A record's number is known before it is written: the proto is 3, its pointer 4.
+            let proto = blob.proto(INT, &[("self", 4), ("again", 4)]);
+            let pointer = blob.refer(PTR, "", proto);
+            blob.refer(FUNC, "callback", proto);
+            blob.refer(TYPEDEF, "btf_trace_callback", pointer);
+            let btf = read(&blob);
+            assert_eq!((proto, pointer), (3, 4), "the fixture's ids moved");
+            (
+                btf.function("callback"),
+                btf.typedef_proto("btf_trace_callback"),
+            )
+        })
+        .expect("a thread can be started")
+        .join();
+    assert_eq!(asked.expect("no overflow"), (None, None));
+}
+
 #[test]
 fn damaged_copies_of_this_kernels_types_never_panic() {
     let Some(btf) = this_kernel() else { return };
