@@ -13,6 +13,7 @@ pub mod symbols;
 pub mod sysctl;
 pub mod tiers;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub struct Kernel {
     pub process_timeout: Result<u64, String>,
     /// `kfree_skb` tells the socket.
     pub has_drop_socket: bool,
+    /// Which of [`tiers::FUNCTIONS`] it has.
+    functions: BTreeSet<&'static str>,
     /// Features and numbers for the programs, filters still empty.
     pub config: Config,
     /// Ticks per second of jiffies.
@@ -70,6 +73,7 @@ impl Kernel {
         Ok(Self {
             release: uname.release().to_string_lossy().into_owned(),
             offsets: offsets::resolve(&kernel_types),
+            functions: functions_of(&kernel_types),
             has_drop_socket: config.features & ARG_DROP_SOCK != 0,
             reasons,
             tw_timer_handler,
@@ -77,6 +81,16 @@ impl Kernel {
             config,
             hz: ticks_per_second(),
         })
+    }
+
+    /// Whether its types know the function. It may still be inlined everywhere: attaching tells.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.functions.contains(name)
+    }
+
+    /// Whether `tcp_send_reset` gives a reason, and so reports RSTs without a full socket.
+    pub fn has_reset_reason(&self) -> bool {
+        self.config.features & ARG_RESET_REASON != 0
     }
 
     /// Number of a drop reason by name (without prefix).
@@ -92,6 +106,14 @@ impl Kernel {
             hz: self.hz,
         }
     }
+}
+
+fn functions_of(kernel: &Btf) -> BTreeSet<&'static str> {
+    tiers::FUNCTIONS
+        .iter()
+        .copied()
+        .filter(|name| kernel.function(name).is_some())
+        .collect()
 }
 
 /// Names in a list whose places are the numbers.
@@ -151,18 +173,29 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
         "LINUX_MIB_LISTENOVERFLOWS",
         "LINUX_MIB_TCPREQQFULLDROP",
         "LINUX_MIB_TCPREQQFULLDOCOOKIES",
+        "LINUX_MIB_EMBRYONICRSTS",
+        "LINUX_MIB_PAWSESTABREJECTED",
+        "TCP_MIB_OUTRSTS",
     ]);
-    let mut numbers = counters
+    let numbers: Vec<u32> = counters
         .iter()
-        .map(|value| value.and_then(|v| u32::try_from(v).ok()));
-    let (Some(Some(overflows)), Some(Some(drops)), Some(Some(cookies))) =
-        (numbers.next(), numbers.next(), numbers.next())
-    else {
+        .map(|value| {
+            value
+                .and_then(|v| u32::try_from(v).ok())
+                .unwrap_or(NO_REASON)
+        })
+        .collect();
+    let [overflows, drops, cookies, embryonic, paws, resets] = numbers[..] else {
         return;
     };
-    config.mib_listen_overflows = overflows;
-    config.mib_syn_queue_drops = drops;
-    config.mib_syn_queue_cookies = cookies;
+    if ![overflows, drops, cookies].contains(&NO_REASON) {
+        config.mib_listen_overflows = overflows;
+        config.mib_syn_queue_drops = drops;
+        config.mib_syn_queue_cookies = cookies;
+    }
+    config.mib_embryonic_resets = embryonic;
+    config.mib_paws_rejects = paws;
+    config.mib_out_resets = resets;
 }
 
 /// In a PID namespace of our own the programs must translate pids, or /proc would not know them.
