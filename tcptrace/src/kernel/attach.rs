@@ -39,6 +39,8 @@ pub struct Outcome {
     pub signal: &'static Signal,
     /// The candidate that serves; `None` = cannot be seen here.
     pub chosen: Option<&'static Candidate>,
+    /// Its hook, as events name it; empty without one.
+    pub hook: String,
     /// Why the better ones do not.
     pub refusals: Vec<String>,
 }

@@ -57,17 +57,44 @@ impl fmt::Display for Tier {
 pub enum Place {
     /// Its first instruction.
     Entry,
-    /// Its return.
-    Exit,
+    /// Its first instruction and its return.
+    Both,
+    /// Its return, for what it returns alone.
+    Result,
+    /// Its return, for what it returns and was called with: breakpoints need its entry for that.
+    Call,
 }
 
 /// One function hook.
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
-    /// The kernel's name.
-    pub name: &'static str,
+    /// The kernel's name: the first of these that it has.
+    pub names: &'static [&'static str],
     /// Where.
     pub place: Place,
+}
+
+impl Function {
+    /// The name in this kernel.
+    ///
+    /// # Errors
+    /// What is missing, when it has none of them.
+    fn name(&self, kernel: &Kernel) -> Result<&'static str, String> {
+        let mut names = self.names.iter();
+        let found = names.find(|name| kernel.has_function(name)).copied();
+        found.ok_or_else(|| format!("this kernel has no function {}", self.names.join(" or ")))
+    }
+
+    fn prefixes(&self, tier: Tier) -> &'static [&'static str] {
+        match (tier, self.place) {
+            (Tier::Kprobe, Place::Entry) => &["kprobe"],
+            (Tier::Kprobe, Place::Result) => &["kretprobe"],
+            (Tier::Kprobe, Place::Both | Place::Call) => &["kprobe", "kretprobe"],
+            (_, Place::Entry) => &["fentry"],
+            (_, Place::Result | Place::Call) => &["fexit"],
+            (_, Place::Both) => &["fentry", "fexit"],
+        }
+    }
 }
 
 /// One program of the object.
@@ -100,8 +127,8 @@ pub struct Candidate {
     pub tier: Tier,
     /// What it attaches.
     pub hooks: Hooks,
-    /// The hook that reports, as events name it.
-    pub hook: &'static str,
+    /// The place among its hooks of the one that reports.
+    pub reporter: usize,
     /// How a fact from here is known.
     pub evidence: Evidence,
     /// What cannot be seen here; empty = nothing.
@@ -114,38 +141,54 @@ pub struct Candidate {
 
 impl Candidate {
     /// Its programs in the object.
-    pub fn programs(&self) -> Vec<Program> {
+    ///
+    /// # Errors
+    /// Which function this kernel does not have.
+    pub fn programs(&self, kernel: &Kernel) -> Result<Vec<Program>, String> {
+        let functions = match self.hooks {
+            Hooks::Counters => return Ok(Vec::new()),
+            Hooks::Tracepoints(names) => {
+                return Ok(names.iter().map(|name| tracepoint(name)).collect());
+            }
+            Hooks::Functions(functions) => functions,
+        };
+        let mut programs = Vec::new();
+        for function in functions {
+            let target = function.name(kernel)?;
+            programs.extend(function.prefixes(self.tier).iter().map(|prefix| Program {
+                // Names of programs have no leading underscores.
+                name: format!("{prefix}_{}", target.trim_start_matches('_')),
+                target,
+            }));
+        }
+        Ok(programs)
+    }
+
+    /// The hook that reports, as events name it.
+    pub fn label(&self, kernel: &Kernel) -> String {
         match self.hooks {
-            Hooks::Counters => Vec::new(),
-            Hooks::Tracepoints(names) => names.iter().map(|name| tracepoint(name)).collect(),
-            Hooks::Functions(functions) => functions
-                .iter()
-                .map(|function| {
-                    let prefix = match (self.tier, function.place) {
-                        (Tier::Kprobe, Place::Entry) => "kprobe",
-                        (Tier::Kprobe, Place::Exit) => "kretprobe",
-                        (_, Place::Entry) => "fentry",
-                        (_, Place::Exit) => "fexit",
-                    };
-                    Program {
-                        // Names of programs have no leading underscores.
-                        name: format!("{prefix}_{}", function.name.trim_start_matches('_')),
-                        target: function.name,
-                    }
-                })
-                .collect(),
+            Hooks::Counters => "the kernel's counters".to_owned(),
+            Hooks::Tracepoints(names) => {
+                format!("tp_btf/{}", names.get(self.reporter).unwrap_or(&"?"))
+            }
+            Hooks::Functions(functions) => {
+                let Some(function) = functions.get(self.reporter) else {
+                    return self.tier.to_string();
+                };
+                let name = function
+                    .name(kernel)
+                    .unwrap_or_else(|_| function.names.first().unwrap_or(&"?"));
+                let prefix = function.prefixes(self.tier).last().unwrap_or(&"?");
+                format!("{prefix}/{name}")
+            }
         }
     }
 
     /// Why it cannot serve on this kernel.
     pub fn obstacle(&self, kernel: &Kernel) -> Option<String> {
-        if let Hooks::Functions(functions) = self.hooks {
-            let absent = functions.iter().find(|f| !kernel.has_function(f.name));
-            if let Some(absent) = absent {
-                return Some(format!("this kernel has no function {}", absent.name));
-            }
-        }
-        (self.obstacle)(kernel)
+        self.programs(kernel)
+            .err()
+            .or_else(|| (self.obstacle)(kernel))
     }
 }
 
@@ -177,3 +220,7 @@ pub const OWNERS: &[&str] = &[
 
 /// The tracepoint that follows children.
 pub const FORKS: &str = "sched_process_fork";
+
+fn nothing(_kernel: &Kernel) -> Option<String> {
+    None
+}

@@ -83,7 +83,8 @@ pub(super) fn kernel(page: &mut Page, kernel: &Result<Kernel, String>) {
         page.row(
             name,
             match address {
-                Ok(_) => "address known",
+                Ok(Some(_)) => "address known",
+                Ok(None) => "in this kernel; its address is known when it runs",
                 Err(error) => error,
             },
         );

@@ -49,7 +49,7 @@ fn one(page: &mut Page, kind: &str, outcome: &Outcome) {
     match outcome.chosen {
         None => line(page, kind, part, "impossible", "-"),
         Some(candidate) => {
-            line(page, kind, part, candidate.evidence.name(), candidate.hook);
+            line(page, kind, part, candidate.evidence.name(), &outcome.hook);
             if !candidate.blind_to.is_empty() {
                 page.hang("    blind to", REMARK_AT, candidate.blind_to);
             }
@@ -74,10 +74,12 @@ mod tests {
             let mut outcome = Outcome {
                 signal,
                 chosen: None,
+                hook: String::new(),
                 refusals: refusal.map(str::to_owned).into_iter().collect(),
             };
             if chosen(&outcome) {
                 outcome.chosen = signal.candidates.first();
+                outcome.hook = format!("a/{}", signal.part);
             }
             outcome
         });
@@ -95,7 +97,7 @@ mod tests {
         let text = told(|_| true, None);
         for signal in SIGNALS {
             let line = text.lines().find(|line| {
-                line.contains(signal.part) && line.contains(signal.candidates[0].hook)
+                line.contains(signal.part) && line.ends_with(&format!("a/{}", signal.part))
             });
             let evidence = signal.candidates[0].evidence.name();
             assert!(

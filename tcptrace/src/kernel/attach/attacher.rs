@@ -8,7 +8,7 @@ use aya::{Btf, Ebpf};
 use super::programs::{self, Loaded};
 use super::{Outcome, serve};
 use crate::kernel::Kernel;
-use crate::kernel::tiers::{Candidate, Hooks, Program, Signal, Tier};
+use crate::kernel::tiers::{Candidate, Hooks, Program, Signal};
 use crate::model;
 
 /// A signal on its way: either chosen, or the place of the candidate to go on with.
@@ -56,6 +56,7 @@ impl<'a> Attacher<'a> {
             outcome: Outcome {
                 signal,
                 chosen: None,
+                hook: String::new(),
                 refusals: Vec::new(),
             },
             next: 0,
@@ -83,7 +84,8 @@ impl<'a> Attacher<'a> {
             return Vec::new();
         }
         let candidate = open.outcome.signal.candidates.get(open.next);
-        candidate.map(Candidate::programs).unwrap_or_default()
+        let programs = candidate.and_then(|c| c.programs(self.kernel).ok());
+        programs.unwrap_or_default()
     }
 
     /// The next candidate that may be tried; those passed over leave their reason.
@@ -100,7 +102,7 @@ impl<'a> Attacher<'a> {
             let Some(obstacle) = obstacle else {
                 return Some(candidate);
             };
-            open.refuse(candidate, &obstacle);
+            open.refuse(&candidate.label(self.kernel), &obstacle);
         }
         None
     }
@@ -109,18 +111,19 @@ impl<'a> Attacher<'a> {
         match self.attach_whole(candidate) {
             Ok(()) => {
                 open.outcome.chosen = Some(candidate);
+                open.outcome.hook = candidate.label(self.kernel);
                 self.served |= candidate.served;
             }
-            Err(why) => open.refuse(candidate, &why),
+            Err(why) => open.refuse(&candidate.label(self.kernel), &why),
         }
     }
 
     /// Attaches all programs of a candidate. When one is refused, those attached for it stay: they
     /// only keep what nobody asks for, and another candidate may share them.
     fn attach_whole(&mut self, candidate: &Candidate) -> Result<(), String> {
-        for program in candidate.programs() {
+        for program in candidate.programs(self.kernel)? {
             self.attach(&program)
-                .map_err(|why| format!("{}: {why}", program.target))?;
+                .map_err(|why| format!("{} {why}", program.target))?;
         }
         Ok(())
     }
@@ -179,11 +182,7 @@ impl<'a> Attacher<'a> {
 }
 
 impl Open {
-    fn refuse(&mut self, candidate: &Candidate, why: &str) {
-        let label = match candidate.tier {
-            Tier::Counting => Tier::Counting.to_string(),
-            _ => candidate.hook.to_owned(),
-        };
+    fn refuse(&mut self, label: &str, why: &str) {
         self.outcome.refusals.push(format!("{label}: {why}"));
         self.next += 1;
     }
@@ -191,11 +190,14 @@ impl Open {
 
 /// One line: the verifier's log can be megabytes, its last line says why.
 fn describe(error: &anyhow::Error) -> String {
+    if let Some(code) = programs::refusal_code(error) {
+        return format!("is refused: {code}");
+    }
     let text = format!("{error:#}");
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or("no reason given").trim().to_owned();
     match lines.rfind(|line| !line.starts_with("processed ")) {
-        Some(last) => format!("{first} ... {}", last.trim()),
-        None => first,
+        Some(last) => format!("is refused: {first} ... {}", last.trim()),
+        None => format!("is refused: {first}"),
     }
 }

@@ -75,12 +75,22 @@ pub(super) fn tier_of(name: &str) -> &'static str {
 /// Whether a refusal holds for every program of the tier: the kernel has no such hooks, or does
 /// not let us have them. What the verifier refuses (it says EACCES) is one program's own fault.
 pub(super) fn closes_tier(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.is::<NoBreakpoints>()
-            || cause
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::raw_os_error)
-                .is_some_and(|code| code == Errno::PERM.raw_os_error())
+    let is_barred = |code: i32| code == Errno::PERM.raw_os_error();
+    error.chain().any(|cause| cause.is::<NoBreakpoints>()) || code(error).is_some_and(is_barred)
+}
+
+/// The kernel's own word where nothing else is to be said: no log of the verifier comes with it.
+pub(super) fn refusal_code(error: &anyhow::Error) -> Option<std::io::Error> {
+    let code = code(error)?;
+    (code != Errno::ACCESS.raw_os_error() && code != Errno::INVAL.raw_os_error())
+        .then(|| std::io::Error::from_raw_os_error(code))
+}
+
+fn code(error: &anyhow::Error) -> Option<i32> {
+    error.chain().find_map(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::raw_os_error)
     })
 }
 

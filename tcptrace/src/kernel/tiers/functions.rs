@@ -2,66 +2,50 @@
 
 use tcptrace_common::config::served;
 
-use super::{Candidate, Function, Hooks, Obstacle, Place, Tier};
+use super::{Candidate, Function, Hooks, Place, Tier};
 use crate::model::Evidence;
 
-/// A family in both tiers: what it attaches, what the reporting hook is called in each.
+/// A family in both tiers: what it attaches together.
 pub(super) struct Family {
     functions: &'static [Function],
-    by_btf: &'static str,
-    by_breakpoint: &'static str,
     served: u32,
 }
 
 impl Family {
-    /// The two candidates, better first.
-    pub(super) const fn candidates(&self, obstacle: Obstacle) -> [Candidate; 2] {
+    /// The two candidates, better first. `reporter` is the place of the function that reports.
+    pub(super) const fn candidates(&self, reporter: usize) -> [Candidate; 2] {
         [
-            self.candidate(Tier::Fentry, self.by_btf, obstacle),
-            self.candidate(Tier::Kprobe, self.by_breakpoint, obstacle),
+            self.candidate(Tier::Fentry, reporter),
+            self.candidate(Tier::Kprobe, reporter),
         ]
     }
 
-    const fn candidate(&self, tier: Tier, hook: &'static str, obstacle: Obstacle) -> Candidate {
+    const fn candidate(&self, tier: Tier, reporter: usize) -> Candidate {
         Candidate {
             tier,
             hooks: Hooks::Functions(self.functions),
-            hook,
+            reporter,
             evidence: Evidence::Seen,
             blind_to: "",
             served: self.served,
-            obstacle,
+            obstacle: super::nothing,
         }
     }
 }
 
-const fn entry(name: &'static str) -> Function {
-    Function {
-        name,
-        place: Place::Entry,
-    }
-}
-
-const fn exit(name: &'static str) -> Function {
-    Function {
-        name,
-        place: Place::Exit,
-    }
+const fn at(place: Place, names: &'static [&'static str]) -> Function {
+    Function { names, place }
 }
 
 /// accept() hands a connection over.
 pub(super) const ACCEPTED: Family = Family {
-    functions: &[exit("inet_csk_accept")],
-    by_btf: "fexit/inet_csk_accept",
-    by_breakpoint: "kretprobe/inet_csk_accept",
+    functions: &[at(Place::Result, &["inet_csk_accept"])],
     served: 0,
 };
 
 /// SYNs that a listener takes or refuses.
 pub(super) const SYNS: Family = Family {
-    functions: &[entry("tcp_conn_request"), exit("tcp_conn_request")],
-    by_btf: "fexit/tcp_conn_request",
-    by_breakpoint: "kretprobe/tcp_conn_request",
+    functions: &[at(Place::Both, &["tcp_conn_request"])],
     served: served::SYN,
 };
 
@@ -69,89 +53,61 @@ pub(super) const SYNS: Family = Family {
 /// seven arguments cannot be traced through BTF on 6.1.
 pub(super) const ACKS: Family = Family {
     functions: &[
-        entry("tcp_check_req"),
-        exit("tcp_check_req"),
-        entry("tcp_get_cookie_sock"),
-        exit("tcp_get_cookie_sock"),
+        at(Place::Both, &["tcp_check_req"]),
+        at(Place::Both, &["tcp_get_cookie_sock"]),
     ],
-    by_btf: "fexit/tcp_check_req",
-    by_breakpoint: "kretprobe/tcp_check_req",
     served: served::ACK,
 };
 
 /// SYN-ACKs that are due again.
 pub(super) const REQUEST_TIMER: Family = Family {
-    functions: &[entry("reqsk_timer_handler"), exit("reqsk_timer_handler")],
-    by_btf: "fexit/reqsk_timer_handler",
-    by_breakpoint: "kretprobe/reqsk_timer_handler",
+    functions: &[at(Place::Both, &["reqsk_timer_handler"])],
     served: 0,
 };
 
 /// A close that waits.
 pub(super) const WAIT_CLOSE: Family = Family {
-    functions: &[entry("sk_stream_wait_close"), exit("sk_stream_wait_close")],
-    by_btf: "fexit/sk_stream_wait_close",
-    by_breakpoint: "kretprobe/sk_stream_wait_close",
+    functions: &[at(Place::Both, &["sk_stream_wait_close"])],
     served: served::LINGER,
 };
 
-/// TIME_WAIT sockets where one function hashes and schedules them (6.12 and later).
+/// TIME_WAIT sockets. From 6.12 on one function hashes and schedules them; before, scheduling is
+/// a function of its own.
 pub(super) const TIME_WAIT: Family = Family {
     functions: &[
-        entry("inet_twsk_alloc"),
-        exit("inet_twsk_alloc"),
-        entry("inet_twsk_hashdance_schedule"),
-        entry("tw_timer_handler"),
-        entry("tcp_twsk_unique"),
-        exit("tcp_twsk_unique"),
-        entry("tcp_timewait_state_process"),
-        exit("tcp_timewait_state_process"),
-        entry("inet_twsk_deschedule_put"),
+        at(
+            Place::Entry,
+            &["inet_twsk_hashdance_schedule", "__inet_twsk_schedule"],
+        ),
+        at(Place::Call, &["inet_twsk_alloc"]),
+        at(Place::Entry, &["tw_timer_handler"]),
+        at(Place::Entry, &["inet_twsk_deschedule_put"]),
+        at(Place::Both, &["tcp_timewait_state_process"]),
+        at(Place::Call, &["tcp_twsk_unique"]),
     ],
-    by_btf: "fentry/inet_twsk_hashdance_schedule",
-    by_breakpoint: "kprobe/inet_twsk_hashdance_schedule",
     served: served::TIME_WAIT,
 };
-
-/// TIME_WAIT sockets where scheduling is a function of its own (5.10, 6.1).
-pub(super) const OLDER_TIME_WAIT: Family = Family {
-    functions: &[
-        entry("inet_twsk_alloc"),
-        exit("inet_twsk_alloc"),
-        entry("__inet_twsk_schedule"),
-        entry("tw_timer_handler"),
-        entry("tcp_twsk_unique"),
-        exit("tcp_twsk_unique"),
-        entry("tcp_timewait_state_process"),
-        exit("tcp_timewait_state_process"),
-        entry("inet_twsk_deschedule_put"),
-    ],
-    by_btf: "fentry/__inet_twsk_schedule",
-    by_breakpoint: "kprobe/__inet_twsk_schedule",
-    served: served::TIME_WAIT,
-};
+/// Places in [`TIME_WAIT`].
+pub(super) mod turn {
+    pub(in crate::kernel::tiers) const ENTER: usize = 0;
+    pub(in crate::kernel::tiers) const OVERFLOW: usize = 1;
+    pub(in crate::kernel::tiers) const EXPIRE: usize = 2;
+    pub(in crate::kernel::tiers) const REUSE: usize = 3;
+    pub(in crate::kernel::tiers) const REJECT: usize = 4;
+}
 
 /// RSTs without a full socket.
 pub(super) const ANSWERS: Family = Family {
     functions: &[
-        entry("tcp_v4_send_reset"),
-        exit("tcp_v4_send_reset"),
-        entry("tcp_v6_send_reset"),
-        exit("tcp_v6_send_reset"),
+        at(Place::Both, &["tcp_v4_send_reset"]),
+        at(Place::Both, &["tcp_v6_send_reset"]),
     ],
-    by_btf: "fexit/tcp_v4_send_reset",
-    by_breakpoint: "kretprobe/tcp_v4_send_reset",
     served: served::NO_SOCKET,
 };
 
 /// Timestamps of connections.
 pub(super) const VALIDATION: Family = Family {
-    functions: &[
-        entry("tcp_validate_incoming"),
-        exit("tcp_validate_incoming"),
-    ],
-    by_btf: "fexit/tcp_validate_incoming",
-    by_breakpoint: "kretprobe/tcp_validate_incoming",
+    functions: &[at(Place::Both, &["tcp_validate_incoming"])],
     served: 0,
 };
 
@@ -188,13 +144,13 @@ mod tests {
             &REQUEST_TIMER,
             &WAIT_CLOSE,
             &TIME_WAIT,
-            &OLDER_TIME_WAIT,
             &ANSWERS,
             &VALIDATION,
         ];
         let mut hooked: Vec<&str> = families
             .iter()
-            .flat_map(|family| family.functions.iter().map(|function| function.name))
+            .flat_map(|family| family.functions.iter().flat_map(|function| function.names))
+            .copied()
             .collect();
         hooked.sort_unstable();
         hooked.dedup();

@@ -3,15 +3,14 @@
 use tcptrace_common::offsets::NONE;
 
 use super::functions::{
-    ACCEPTED, ACKS, ANSWERS, Family, OLDER_TIME_WAIT, REQUEST_TIMER, SYNS, TIME_WAIT, VALIDATION,
-    WAIT_CLOSE,
+    ACCEPTED, ACKS, ANSWERS, Family, REQUEST_TIMER, SYNS, TIME_WAIT, VALIDATION, WAIT_CLOSE, turn,
 };
-use super::{Candidate, Hooks, Obstacle, Signal, Tier};
+use super::{Candidate, Hooks, Obstacle, Signal, Tier, nothing};
 use crate::kernel::Kernel;
 use crate::model::{Evidence, Kind};
 
+/// Tracepoints of which the first reports.
 const fn tracepoint(
-    hook: &'static str,
     names: &'static [&'static str],
     blind_to: &'static str,
     obstacle: Obstacle,
@@ -19,7 +18,7 @@ const fn tracepoint(
     Candidate {
         tier: Tier::Tracepoint,
         hooks: Hooks::Tracepoints(names),
-        hook,
+        reporter: 0,
         evidence: Evidence::Seen,
         blind_to,
         served: 0,
@@ -38,50 +37,38 @@ const fn inferred(candidate: Candidate) -> Candidate {
 const COUNTED: Candidate = Candidate {
     tier: Tier::Counting,
     hooks: Hooks::Counters,
-    hook: "the kernel's counters",
+    reporter: 0,
     evidence: Evidence::Counted,
     blind_to: "the client, the queue at that instant, which listener when several dropped",
     served: 0,
     obstacle: nothing,
 };
 
-const SET_STATE: Candidate = tracepoint(
-    "tp_btf/inet_sock_set_state",
-    &["inet_sock_set_state"],
-    "",
-    nothing,
-);
-const RECEIVE_RESET: Candidate = tracepoint(
-    "tp_btf/tcp_receive_reset",
-    &["tcp_receive_reset"],
-    "",
-    nothing,
-);
+const SET_STATE: Candidate = tracepoint(&["inet_sock_set_state"], "", nothing);
+const RECEIVE_RESET: Candidate = tracepoint(&["tcp_receive_reset"], "", nothing);
 /// Which ACK was answered by a RST is known from the RST.
-const DROPPED_ACK: Candidate = tracepoint(
-    "tp_btf/kfree_skb",
-    &["kfree_skb", "tcp_send_reset"],
-    "",
-    drop_socket,
-);
-const CONSUMED_SYN: Candidate =
-    tracepoint("tp_btf/consume_skb", &["consume_skb"], "", packet_fields);
+const DROPPED_ACK: Candidate = tracepoint(&["kfree_skb", "tcp_send_reset"], "", drop_socket);
+const CONSUMED_SYN: Candidate = tracepoint(&["consume_skb"], "", packet_fields);
 /// One timer hook of TIME_WAIT alone would mistake a restart for an end.
-const TW_TIMERS: &[&str] = &["timer_start", "timer_cancel", "timer_expire_entry"];
 const TW_STARTED: Candidate = tracepoint(
-    "tp_btf/timer_start",
-    TW_TIMERS,
+    &["timer_start", "timer_cancel", "timer_expire_entry"],
     "the later change of an orphan from FIN_WAIT2 to TIME_WAIT",
     time_wait_timer,
 );
-const TW_CANCELLED: Candidate = tracepoint("tp_btf/timer_cancel", TW_TIMERS, "", time_wait_timer);
-const TW_EXPIRED: Candidate =
-    tracepoint("tp_btf/timer_expire_entry", TW_TIMERS, "", time_wait_timer);
+const TW_CANCELLED: Candidate = tracepoint(
+    &["timer_cancel", "timer_start", "timer_expire_entry"],
+    "",
+    time_wait_timer,
+);
+const TW_EXPIRED: Candidate = tracepoint(
+    &["timer_expire_entry", "timer_start", "timer_cancel"],
+    "",
+    time_wait_timer,
+);
 const TW_SYN: Candidate = tracepoint(
-    "tp_btf/timer_cancel",
     &[
-        "timer_start",
         "timer_cancel",
+        "timer_start",
         "timer_expire_entry",
         "consume_skb",
     ],
@@ -89,76 +76,40 @@ const TW_SYN: Candidate = tracepoint(
     time_wait_timer,
 );
 const NOT_MADE: Candidate = inferred(tracepoint(
-    "tp_btf/inet_sock_set_state",
-    TW_TIMERS,
+    &[
+        "inet_sock_set_state",
+        "timer_start",
+        "timer_cancel",
+        "timer_expire_entry",
+    ],
     "",
     time_wait_timer,
 ));
 
-const fn both(family: &Family, last: Candidate) -> [Candidate; 3] {
-    let [first, second] = family.candidates(nothing);
+const fn then(family: &Family, reporter: usize, last: Candidate) -> [Candidate; 3] {
+    let [first, second] = family.candidates(reporter);
     [first, second, last]
 }
 
 const fn or_counted(family: &Family, third: Candidate) -> [Candidate; 4] {
-    let [first, second] = family.candidates(nothing);
+    let [first, second] = family.candidates(0);
     [first, second, third, COUNTED]
 }
 
-/// A turn of a TIME_WAIT socket, reported at `hook` and `breakpoint` by the function tiers.
-const fn time_wait(
-    names: [&'static str; 2],
-    older: [&'static str; 2],
-    last: Candidate,
-) -> [Candidate; 5] {
-    let [a, b] = TIME_WAIT.candidates(nothing);
-    let [c, d] = OLDER_TIME_WAIT.candidates(nothing);
-    let [by_btf, by_breakpoint] = names;
-    let [older_by_btf, older_by_breakpoint] = older;
-    [
-        Candidate { hook: by_btf, ..a },
-        Candidate {
-            hook: older_by_btf,
-            ..c
-        },
-        Candidate {
-            hook: by_breakpoint,
-            ..b
-        },
-        Candidate {
-            hook: older_by_breakpoint,
-            ..d
-        },
-        last,
-    ]
+/// Functions only where the tracepoint does not tell everything.
+const fn unless(first: Candidate, family: &Family, reporter: usize) -> [Candidate; 3] {
+    let [second, third] = family.candidates(reporter);
+    [first, second, third]
 }
-
-const fn ended(names: [&'static str; 2], last: Candidate) -> [Candidate; 5] {
-    time_wait(names, names, last)
-}
-
-const MADE: [&str; 2] = [
-    "fentry/inet_twsk_hashdance_schedule",
-    "kprobe/inet_twsk_hashdance_schedule",
-];
-const OLDER_MADE: [&str; 2] = ["fentry/__inet_twsk_schedule", "kprobe/__inet_twsk_schedule"];
-const TAKEN_AWAY: [&str; 2] = [
-    "fentry/inet_twsk_deschedule_put",
-    "kprobe/inet_twsk_deschedule_put",
-];
-const LATE: [&str; 2] = [
-    "fexit/tcp_timewait_state_process",
-    "kretprobe/tcp_timewait_state_process",
-];
 
 /// Who accepted a connection: for every kind.
 pub static ACCEPT: Signal = Signal {
     kind: Kind::State,
     part: "who accepted a connection",
-    candidates: &both(
+    candidates: &then(
         &ACCEPTED,
+        0,
         tracepoint(
-            "tp_btf/tcp_rcv_space_adjust",
             &["tcp_rcv_space_adjust"],
             "who accepted a connection and has not read from it: looked up in /proc",
             nothing,
@@ -176,29 +127,18 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::RstSent,
         part: "of connections",
-        candidates: &[tracepoint(
-            "tp_btf/tcp_send_reset",
-            &["tcp_send_reset"],
-            "",
-            nothing,
-        )],
+        candidates: &[tracepoint(&["tcp_send_reset"], "", nothing)],
     },
     Signal {
         kind: Kind::RstSent,
         part: "without a socket",
         candidates: &{
-            let [first, second] = ANSWERS.candidates(nothing);
+            let [first, second] = ANSWERS.candidates(0);
             [
-                tracepoint(
-                    "tp_btf/tcp_send_reset",
-                    &["tcp_send_reset"],
-                    "",
-                    reset_reason,
-                ),
+                tracepoint(&["tcp_send_reset"], "", reset_reason),
                 first,
                 second,
                 inferred(tracepoint(
-                    "tp_btf/kfree_skb",
                     &["kfree_skb"],
                     "RSTs that TIME_WAIT sockets answer with",
                     no_socket_reason,
@@ -214,7 +154,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::RstReceived,
         part: "of handshakes",
-        candidates: &ACKS.candidates(nothing),
+        candidates: &ACKS.candidates(0),
     },
     Signal {
         kind: Kind::LingerClose,
@@ -224,30 +164,28 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::LingerClose,
         part: "timed out",
-        candidates: &both(
+        candidates: &then(
             &WAIT_CLOSE,
-            tracepoint(
-                "tp_btf/timer_expire_entry",
-                &["timer_expire_entry"],
-                "",
-                sleeping_timer,
-            ),
+            0,
+            tracepoint(&["timer_expire_entry"], "", sleeping_timer),
         ),
     },
     Signal {
         kind: Kind::LingerClose,
         part: "interrupted",
-        candidates: &both(
+        candidates: &then(
             &WAIT_CLOSE,
-            tracepoint("tp_btf/timer_cancel", &["timer_cancel"], "", sleeping_timer),
+            0,
+            tracepoint(&["timer_cancel"], "", sleeping_timer),
         ),
     },
     Signal {
         kind: Kind::LingerClose,
         part: "really blocked",
-        candidates: &both(
+        candidates: &then(
             &WAIT_CLOSE,
-            tracepoint("tp_btf/timer_start", &["timer_start"], "", sleeping_timer),
+            0,
+            tracepoint(&["timer_start"], "", sleeping_timer),
         ),
     },
     Signal {
@@ -268,82 +206,57 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Retransmit,
         part: "segments",
-        candidates: &[tracepoint(
-            "tp_btf/tcp_retransmit_skb",
-            &["tcp_retransmit_skb"],
-            "",
-            nothing,
-        )],
+        candidates: &[tracepoint(&["tcp_retransmit_skb"], "", nothing)],
     },
     Signal {
         kind: Kind::Retransmit,
         part: "SYN-ACKs",
-        candidates: &[tracepoint(
-            "tp_btf/tcp_retransmit_synack",
-            &["tcp_retransmit_synack"],
-            "",
-            nothing,
-        )],
+        candidates: &[tracepoint(&["tcp_retransmit_synack"], "", nothing)],
     },
     Signal {
         kind: Kind::Retransmit,
         part: "SYN-ACKs given up",
-        candidates: &REQUEST_TIMER.candidates(nothing),
+        candidates: &REQUEST_TIMER.candidates(0),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "enter",
-        candidates: &time_wait(MADE, OLDER_MADE, TW_STARTED),
+        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "overflow",
-        candidates: &ended(
-            ["fexit/inet_twsk_alloc", "kretprobe/inet_twsk_alloc"],
-            NOT_MADE,
-        ),
+        candidates: &then(&TIME_WAIT, turn::OVERFLOW, NOT_MADE),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "expire",
-        candidates: &ended(
-            ["fentry/tw_timer_handler", "kprobe/tw_timer_handler"],
-            TW_EXPIRED,
-        ),
+        candidates: &then(&TIME_WAIT, turn::EXPIRE, TW_EXPIRED),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "reuse by connect()",
-        candidates: &ended(TAKEN_AWAY, TW_CANCELLED),
+        candidates: &then(&TIME_WAIT, turn::REUSE, TW_CANCELLED),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "reuse by a SYN",
-        candidates: &ended(TAKEN_AWAY, TW_SYN),
+        candidates: &then(&TIME_WAIT, turn::REUSE, TW_SYN),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "by connections",
-        candidates: &{
-            let [first, second] = VALIDATION.candidates(nothing);
-            [dropped(paws_reason), first, second]
-        },
+        candidates: &unless(dropped(paws_reason), &VALIDATION, 0),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "by TIME_WAIT sockets",
-        candidates: &{
-            let [a, b, c, d, _] = ended(LATE, COUNTED);
-            [dropped(tw_paws_reason), a, b, c, d]
-        },
+        candidates: &unless(dropped(tw_paws_reason), &TIME_WAIT, turn::REJECT),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "in handshakes",
-        candidates: &{
-            let [first, second] = ACKS.candidates(nothing);
-            [dropped(tw_paws_reason), first, second]
-        },
+        candidates: &unless(dropped(tw_paws_reason), &ACKS, 0),
     },
     Signal {
         kind: Kind::Close,
@@ -358,22 +271,18 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Close,
         part: "whether TIME_WAIT followed",
-        candidates: &time_wait(MADE, OLDER_MADE, TW_STARTED),
+        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
     },
     Signal {
         kind: Kind::RstSent,
         part: "whose TIME_WAIT answered",
-        candidates: &time_wait(MADE, OLDER_MADE, TW_STARTED),
+        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
     },
 ];
 
 /// A drop with a reason of its own.
 const fn dropped(obstacle: Obstacle) -> Candidate {
-    tracepoint("tp_btf/kfree_skb", &["kfree_skb"], "", obstacle)
-}
-
-fn nothing(_kernel: &Kernel) -> Option<String> {
-    None
+    tracepoint(&["kfree_skb"], "", obstacle)
 }
 
 fn time_wait_timer(kernel: &Kernel) -> Option<String> {
