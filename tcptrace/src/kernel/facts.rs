@@ -3,6 +3,8 @@
 //!
 //! Never fails: what the types do not have is absent, and costs the signals that need it.
 
+use std::collections::BTreeSet;
+
 use tcptrace_common::config::{
     ARG_DROP_REASON, ARG_DROP_SOCK, ARG_RESET_REASON, ARG_RETRANSMIT_ERR, Config,
     HELPER_SOCKET_COOKIE, HELPER_TASK_BTF, NO_REASON,
@@ -10,7 +12,7 @@ use tcptrace_common::config::{
 
 use super::btf::Btf;
 use super::enums::ReasonNames;
-use super::{Kernel, offsets};
+use super::{Kernel, offsets, tiers};
 
 impl Kernel {
     /// What a kernel of these types offers. `release` is its name, only ever printed.
@@ -26,6 +28,7 @@ impl Kernel {
         Self {
             release,
             offsets: offsets::resolve(types),
+            functions: functions_of(types),
             has_drop_socket: config.features & ARG_DROP_SOCK != 0,
             reasons,
             tw_timer_handler: function(types, "tw_timer_handler"),
@@ -42,6 +45,14 @@ fn function(types: &Btf, name: &str) -> Result<Option<u64>, String> {
         Some(_) => Ok(None),
         None => Err(format!("this kernel's BTF has no function {name}")),
     }
+}
+
+fn functions_of(kernel: &Btf) -> BTreeSet<&'static str> {
+    tiers::FUNCTIONS
+        .iter()
+        .copied()
+        .filter(|name| kernel.function(name).is_some())
+        .collect()
 }
 
 /// How many arguments each tracepoint has: later kernels appended some.
@@ -83,16 +94,27 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
         "LINUX_MIB_LISTENOVERFLOWS",
         "LINUX_MIB_TCPREQQFULLDROP",
         "LINUX_MIB_TCPREQQFULLDOCOOKIES",
+        "LINUX_MIB_EMBRYONICRSTS",
+        "LINUX_MIB_PAWSESTABREJECTED",
+        "TCP_MIB_OUTRSTS",
     ]);
-    let mut numbers = counters
+    let numbers: Vec<u32> = counters
         .iter()
-        .map(|value| value.and_then(|v| u32::try_from(v).ok()));
-    let (Some(Some(overflows)), Some(Some(drops)), Some(Some(cookies))) =
-        (numbers.next(), numbers.next(), numbers.next())
-    else {
+        .map(|value| {
+            value
+                .and_then(|v| u32::try_from(v).ok())
+                .unwrap_or(NO_REASON)
+        })
+        .collect();
+    let [overflows, drops, cookies, embryonic, paws, resets] = numbers[..] else {
         return;
     };
-    config.mib_listen_overflows = overflows;
-    config.mib_syn_queue_drops = drops;
-    config.mib_syn_queue_cookies = cookies;
+    if ![overflows, drops, cookies].contains(&NO_REASON) {
+        config.mib_listen_overflows = overflows;
+        config.mib_syn_queue_drops = drops;
+        config.mib_syn_queue_cookies = cookies;
+    }
+    config.mib_embryonic_resets = embryonic;
+    config.mib_paws_rejects = paws;
+    config.mib_out_resets = resets;
 }

@@ -14,10 +14,11 @@ pub mod symbols;
 pub mod sysctl;
 pub mod tiers;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
-use tcptrace_common::config::{Config, NESTED_PIDNS};
+use tcptrace_common::config::{ARG_RESET_REASON, Config, NESTED_PIDNS};
 use tcptrace_common::offsets::KernelOffsets;
 
 use crate::model::Host;
@@ -43,6 +44,8 @@ pub struct Kernel {
     pub process_timeout: Result<Option<u64>, String>,
     /// `kfree_skb` tells the socket.
     pub has_drop_socket: bool,
+    /// Which of [`tiers::FUNCTIONS`] it has.
+    functions: BTreeSet<&'static str>,
     /// Features and numbers for the programs, filters still empty.
     pub config: Config,
     /// Ticks per second of jiffies; known of the running kernel only.
@@ -66,6 +69,16 @@ impl Kernel {
         kernel.process_timeout = process_timeout.map(Some);
         kernel.hz = ticks_per_second();
         Ok(kernel)
+    }
+
+    /// Whether its types know the function. It may still be inlined everywhere: attaching tells.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.functions.contains(name)
+    }
+
+    /// Whether `tcp_send_reset` gives a reason, and so reports RSTs without a full socket.
+    pub fn has_reset_reason(&self) -> bool {
+        self.config.features & ARG_RESET_REASON != 0
     }
 
     /// Number of a drop reason by name (without prefix).

@@ -261,6 +261,13 @@ fn own_fields(kind: Kind) -> Vec<(&'static str, Value)> {
                     "0: it was transmitted",
                 ),
             ),
+            (
+                "gave_up",
+                said(
+                    json!({ "const": true }),
+                    "nothing was sent: the handshake was dropped after the attempts told; else absent",
+                ),
+            ),
         ],
         Kind::TimeWait => vec![
             ("phase", one_of(names!(TimeWaitPhase))),

@@ -16,7 +16,7 @@ use anyhow::Context;
 use super::args::DoctorArgs;
 use super::exit::Exit;
 use crate::kernel::Kernel;
-use crate::kernel::attach::{AttachReport, Sizes, attach_all};
+use crate::kernel::attach::{AttachReport, Sizes, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
 use crate::model::KindSet;
 use page::{Page, clean};
@@ -73,8 +73,13 @@ fn attach(kernel: &Kernel) -> anyhow::Result<AttachReport> {
     let mut config = kernel.config;
     // What is left out by the configuration is pruned, and would not be tried.
     config.kinds = KindSet::ALL.bits();
-    let attached = attach_all(kernel, config, KindSet::ALL, SIZES, false)
-        .context("no program can be attached")?;
+    let wanted = Wanted {
+        kinds: KindSet::ALL,
+        follows: true,
+        tier: None,
+    };
+    let attached =
+        attach_all(kernel, config, wanted, SIZES).context("no program can be attached")?;
     Ok(attached.report)
 }
 

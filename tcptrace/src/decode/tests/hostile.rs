@@ -83,7 +83,8 @@ fn paws_record() -> PawsRecord {
     PawsRecord {
         head: head(kind::PAWS_DROP),
         reason: 701,
-        pad: 7,
+        check: 0,
+        pad: [7; 3],
     }
 }
 
@@ -200,6 +201,7 @@ fn retransmit_arrives() {
         pending: 52,
         tcp_flags: 53,
         is_syn_ack: true,
+        gave_up: false,
     };
     let heard = signal_of(&retransmit_record());
     assert_eq!(heard, Signal::Retransmit(expected));
@@ -215,6 +217,7 @@ fn retransmit_arrives() {
         attempt: None,
         error: None,
         is_syn_ack: false,
+        gave_up: false,
         ..expected
     };
     assert_eq!(signal_of(&unknown), Signal::Retransmit(expected));
@@ -261,7 +264,24 @@ fn time_wait_arrives_with_each_phase() {
 
 #[test]
 fn timestamp_reject_arrives() {
-    assert_eq!(signal_of(&paws_record()), Signal::Paws { reason: 701 });
+    assert_eq!(
+        signal_of(&paws_record()),
+        Signal::Paws {
+            reason: 701,
+            check: None,
+        }
+    );
+    for (check, place) in [(1, PawsWhere::Established), (2, PawsWhere::TimeWait)] {
+        let record = PawsRecord {
+            check,
+            ..paws_record()
+        };
+        let told = Signal::Paws {
+            reason: 701,
+            check: Some(place),
+        };
+        assert_eq!(signal_of(&record), told);
+    }
 }
 
 #[test]
