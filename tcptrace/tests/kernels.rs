@@ -173,6 +173,9 @@ fn numbers_and_features_of_every_kernel() {
         row("mib_listen_overflows", &|c| c.mib_listen_overflows),
         row("mib_syn_queue_drops", &|c| c.mib_syn_queue_drops),
         row("mib_syn_queue_cookies", &|c| c.mib_syn_queue_cookies),
+        row("mib_embryonic_resets", &|c| c.mib_embryonic_resets),
+        row("mib_paws_rejects", &|c| c.mib_paws_rejects),
+        row("mib_out_resets", &|c| c.mib_out_resets),
     ];
     insta::assert_snapshot!(table(&rows, &releases));
 }
@@ -232,7 +235,7 @@ fn obstacles_of_every_kernel() {
         let _ = writeln!(text, "{}", fixture.release);
         for signal in SIGNALS {
             for candidate in signal.candidates {
-                if let Some(obstacle) = (candidate.obstacle)(&kernel) {
+                if let Some(obstacle) = candidate.obstacle(&kernel) {
                     let (kind, part, tier) = (signal.kind, signal.part, candidate.tier);
                     let _ = writeln!(text, "  {kind} ({part}), {tier}: {obstacle}");
                 }
