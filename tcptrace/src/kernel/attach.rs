@@ -4,6 +4,7 @@
 //! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
 
 mod attacher;
+mod expected;
 mod programs;
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -56,6 +57,8 @@ pub struct AttachReport {
     pub attached: Vec<String>,
     /// Why older sockets could not be listed by the iterator.
     pub snapshot_refused: Option<String>,
+    /// Why children of processes cannot be followed, where that was wanted.
+    pub forks_refused: Option<String>,
 }
 
 impl AttachReport {
@@ -177,15 +180,12 @@ pub fn attach_all(
             .attach(&tracepoint(name))
             .map_err(|error| anyhow!("cannot attach {name}, which every kind needs: {error}"))?;
     }
+    let mut report = AttachReport::default();
     if wanted.follows {
-        attacher.attach(&tracepoint(FORKS)).map_err(|error| {
-            anyhow!("cannot attach {FORKS}, which following children needs: {error}")
-        })?;
+        let answer = attacher.attach(&tracepoint(FORKS));
+        report.forks_refused = answer.err().map(|why| format!("tp_btf/{FORKS}: {why}"));
     }
-    let mut report = AttachReport {
-        accept: Some(attacher.by_the_rest(accept)),
-        ..AttachReport::default()
-    };
+    report.accept = Some(attacher.by_the_rest(accept));
     for open in settled {
         report.outcomes.push(attacher.by_the_rest(open));
     }

@@ -1,10 +1,14 @@
 //! What follows from a kernel's types alone: BTF -> [`Kernel`], whether that kernel runs here or
 //! not. It asks nothing of this machine; [`Kernel::probe`] adds what only a running kernel tells.
 //!
-//! Never fails: what the types do not have is absent, and costs the signals that need it.
+//! What the types do not have is absent, and costs the signals that need it; only a file that holds
+//! no types is an error.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
+use anyhow::Context;
 use tcptrace_common::config::{
     ARG_DROP_REASON, ARG_DROP_SOCK, ARG_RESET_REASON, ARG_RETRANSMIT_ERR, Config,
     HELPER_SOCKET_COOKIE, HELPER_TASK_BTF, NO_REASON,
@@ -37,6 +41,30 @@ impl Kernel {
             hz: None,
         }
     }
+
+    /// What a kernel offers whose types are in a file, as `/sys/kernel/btf/vmlinux` has them.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is something else.
+    pub fn from_file(path: &Path) -> anyhow::Result<Self> {
+        let name = path.display();
+        let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        let types = Btf::parse(bytes).with_context(|| {
+            format!("{name} does not hold a kernel's types as /sys/kernel/btf/vmlinux does")
+        })?;
+        Ok(Self::from_types(&types, named_by(path)))
+    }
+}
+
+/// The name of a kernel by the file of its types: `6.1.192.btf`, or `6.1/vmlinux.btf`.
+fn named_by(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or(path.as_os_str());
+    let directory = path.parent().and_then(Path::file_name);
+    let name = match directory {
+        Some(directory) if stem == "vmlinux" && !directory.is_empty() => directory,
+        _ => stem,
+    };
+    name.to_string_lossy().into_owned()
 }
 
 /// A function that the programs know by its address.
@@ -117,4 +145,21 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
     config.mib_embryonic_resets = embryonic;
     config.mib_paws_rejects = paws;
     config.mib_out_resets = resets;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_types_is_named_by_itself_or_its_directory() {
+        for (path, name) in [
+            ("a/6.1.192.btf", "6.1.192"),
+            ("target/kernels/6.1/vmlinux.btf", "6.1"),
+            ("/sys/kernel/btf/vmlinux", "btf"),
+            ("vmlinux", "vmlinux"),
+        ] {
+            assert_eq!(named_by(Path::new(path)), name, "{path}");
+        }
+    }
 }

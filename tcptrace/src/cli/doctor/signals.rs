@@ -2,22 +2,32 @@
 //! refusal in the kernel's own words.
 
 use super::page::Page;
+use super::report::Signals;
 use crate::kernel::attach::{AttachReport, Outcome};
+use crate::kernel::tiers::FORKS;
 use crate::model::Kind;
 
 const TITLE: &str = "WHAT CAN BE SEEN";
 /// Where the remarks below a row begin.
 const REMARK_AT: usize = 17;
 
-/// Nothing, and why.
-pub(super) fn none(page: &mut Page, why: &str) {
-    page.heading(TITLE);
-    page.hang("  nothing", REMARK_AT, why);
-}
-
-/// Everything, in the order of the kinds.
-pub(super) fn all(page: &mut Page, report: &AttachReport) {
-    page.heading(TITLE);
+/// Everything, in the order of the kinds; or why nothing is known.
+pub(super) fn all(page: &mut Page, signals: &Signals) {
+    let report = match signals {
+        Signals::Unknown(why) => {
+            page.heading(TITLE);
+            page.hang("  nothing", REMARK_AT, why);
+            return;
+        }
+        Signals::Tried(report) => {
+            page.heading(TITLE);
+            report
+        }
+        Signals::Expected(report) => {
+            page.heading("WHAT SHOULD BE SEEN, BY THE KERNEL'S TYPES (NOT TRIED)");
+            report
+        }
+    };
     line(page, "KIND", "PART", "EVIDENCE", "HOOK");
     for kind in Kind::ALL {
         for (place, outcome) in report.of(*kind).enumerate() {
@@ -26,6 +36,27 @@ pub(super) fn all(page: &mut Page, report: &AttachReport) {
         }
     }
     page.line("");
+    if let Some(outcome) = &report.accept {
+        accept(page, outcome);
+    }
+    if matches!(signals, Signals::Tried(_)) {
+        attached(page, report);
+    }
+}
+
+/// How it is learnt that a connection was accepted.
+fn accept(page: &mut Page, outcome: &Outcome) {
+    let text = match outcome.chosen {
+        Some(_) => format!("owners after accept() by {}", outcome.hook),
+        None => "owners after accept() are not learnt at once".to_owned(),
+    };
+    page.hang("  accept()", REMARK_AT, &text);
+    for refusal in &outcome.refusals {
+        page.hang("    refused", REMARK_AT, refusal);
+    }
+}
+
+fn attached(page: &mut Page, report: &AttachReport) {
     page.hang(
         "  programs",
         REMARK_AT,
@@ -40,6 +71,14 @@ pub(super) fn all(page: &mut Page, report: &AttachReport) {
         &match &report.snapshot_refused {
             None => "owners are listed by iter/task_file".to_owned(),
             Some(why) => format!("owners are looked up in /proc, since iter/task_file: {why}"),
+        },
+    );
+    page.hang(
+        "  children",
+        REMARK_AT,
+        &match &report.forks_refused {
+            None => format!("followed by tp_btf/{FORKS}"),
+            Some(why) => format!("cannot be followed (--children, -- COMMAND): {why}"),
         },
     );
 }
@@ -88,7 +127,7 @@ mod tests {
             ..AttachReport::default()
         };
         let mut page = Page::default();
-        all(&mut page, &report);
+        all(&mut page, &Signals::Tried(report));
         page.text().to_owned()
     }
 

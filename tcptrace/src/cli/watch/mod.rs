@@ -57,6 +57,9 @@ async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
         tier: plan.engine.tier,
     };
     let mut attached = attach_all(&kernel, config, wanted, sizes)?;
+    if let Some(why) = &attached.report.forks_refused {
+        anyhow::bail!("children of processes cannot be followed: {why}");
+    }
     if let Some(why) = engine::tier_refused(plan.engine.tier, &attached.report) {
         return Ok(refuse(&why, Exit::Unsupported));
     }
