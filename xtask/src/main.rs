@@ -10,6 +10,7 @@
 )]
 
 mod build;
+mod kernels_check;
 mod lint;
 mod process;
 mod run;
@@ -17,6 +18,7 @@ mod setup;
 mod test;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -40,8 +42,20 @@ enum Task {
     Run(run::Args),
     /// Set up when needed, then run the unit tests and the live tests on this kernel
     Test(test::Args),
+    /// Which signals would work on which kernels
+    #[command(subcommand)]
+    Kernels(Kernels),
     /// Formatting, clippy, the rules of the house, licences
     Lint(lint::Args),
+}
+
+#[derive(Subcommand)]
+enum Kernels {
+    /// Judge kernels by their types, and fail when a newer one would lose a signal
+    Check {
+        /// Files that hold a kernel's BTF; none: the fixtures, and what is in target/kernels
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,6 +65,7 @@ fn main() -> ExitCode {
         Task::Build(args) => build::main(&workspace, &args),
         Task::Run(args) => run::main(&workspace, &args),
         Task::Test(args) => test::main(&workspace, &args),
+        Task::Kernels(Kernels::Check { files }) => kernels_check::main(&workspace, &files),
         Task::Lint(args) => lint::main(&workspace, &args),
     });
     match outcome {
