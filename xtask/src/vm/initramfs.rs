@@ -18,12 +18,13 @@ const TOOLS: [&str; 5] = ["ip", "tc", "ss", "nft", "busybox"];
 
 /// What scenarios, `ss`, `tc` and `nft` ask the kernel for; loaded because nothing in the VM does
 /// it on demand. Names that are built in are passed over.
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 16] = [
     "inet_diag",
     "tcp_diag",
     "veth",
     "dummy",
     "sch_netem",
+    "sch_tbf",
     "sch_prio",
     "cls_u32",
     "nf_tables",

@@ -8,6 +8,7 @@
 mod console;
 mod cpio;
 mod initramfs;
+pub(crate) mod matrix;
 mod payload;
 mod qemu;
 
