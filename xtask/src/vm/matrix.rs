@@ -24,6 +24,7 @@ const TIERS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
 const WHOLE_RUN: &str = "(the run)";
 
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// vm: only this kernel, a series such as 6.1, or `newest`
     #[arg(long)]
@@ -124,7 +125,8 @@ impl Cell {
         for attempt in 0..2 {
             self.planned.clear();
             self.verdicts.clear();
-            let booted = qemu::boot(&machine, &self.kernel, &initramfs, &log, &mut |line| {
+            let kernel = self.kernel.clone();
+            let booted = qemu::boot(&machine, &kernel, &initramfs, &log, &mut |line| {
                 self.hear(line);
             })?;
             if booted.console.panicked() && attempt == 0 {
