@@ -22,8 +22,8 @@ use kit::Family;
 
 /// Names each family after its module.
 macro_rules! families {
-    ($($name:ident),* $(,)?) => {
-        vec![$(Family { name: stringify!($name), scenarios: $name::scenarios() }),*]
+    ($($(#[$mark:ident])? $name:ident),* $(,)?) => {
+        vec![$(Family::new(stringify!($name), $name::scenarios())$(.$mark())?),*]
     };
 }
 
@@ -41,9 +41,13 @@ pub(crate) fn families() -> Vec<Family> {
         paws,
         ownership,
         addresses,
+        #[own]
         filters,
+        #[own]
         text,
+        #[own]
         robustness,
+        #[own]
         crowd,
     ]
 }
