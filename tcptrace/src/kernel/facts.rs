@@ -33,6 +33,7 @@ impl Kernel {
             release,
             offsets: offsets::resolve(types),
             functions: functions_of(types),
+            tracepoints: tracepoints_of(types),
             has_drop_socket: config.features & ARG_DROP_SOCK != 0,
             reasons,
             tw_timer_handler: function(types, "tw_timer_handler"),
@@ -81,6 +82,11 @@ fn functions_of(kernel: &Btf) -> BTreeSet<&'static str> {
         .copied()
         .filter(|name| kernel.function(name).is_some())
         .collect()
+}
+
+fn tracepoints_of(kernel: &Btf) -> BTreeSet<&'static str> {
+    let is_there = |name: &&str| kernel.typedef_proto(&format!("btf_trace_{name}")).is_some();
+    tiers::tracepoints().filter(is_there).collect()
 }
 
 /// How many arguments each tracepoint has: later kernels appended some.

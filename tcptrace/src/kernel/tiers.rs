@@ -148,6 +148,9 @@ impl Candidate {
         let functions = match self.hooks {
             Hooks::Counters => return Ok(Vec::new()),
             Hooks::Tracepoints(names) => {
+                if let Some(absent) = names.iter().find(|name| !kernel.has_tracepoint(name)) {
+                    return Err(format!("this kernel has no tracepoint {absent}"));
+                }
                 return Ok(names.iter().map(|name| tracepoint(name)).collect());
             }
             Hooks::Functions(functions) => functions,
@@ -190,6 +193,19 @@ impl Candidate {
             .err()
             .or_else(|| (self.obstacle)(kernel))
     }
+}
+
+/// Every tracepoint that may be attached, some more than once.
+pub fn tracepoints() -> impl Iterator<Item = &'static str> {
+    let candidates = SIGNALS
+        .iter()
+        .chain([&ACCEPT])
+        .flat_map(|signal| signal.candidates);
+    let of_signals = candidates.flat_map(|candidate| match candidate.hooks {
+        Hooks::Tracepoints(names) => names,
+        Hooks::Functions(_) | Hooks::Counters => &[],
+    });
+    of_signals.chain(OWNERS).chain([&FORKS]).copied()
 }
 
 /// A tracepoint's program bears its name.
