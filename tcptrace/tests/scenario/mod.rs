@@ -10,6 +10,7 @@ mod judging;
 mod linger;
 mod ownership;
 mod paws;
+mod privileges;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -44,6 +45,7 @@ pub(crate) fn families() -> Vec<Family> {
         filters,
         text,
         robustness,
+        privileges,
         crowd,
     ]
 }
