@@ -1,4 +1,4 @@
-//! Everything around the build: `cargo xtask setup | build | run | test | lint`.
+//! Everything around the build: `cargo xtask setup | build | run | test | vm | kernels | lint`.
 //!
 //! Each subcommand is a short script over cargo, rustc and the system's package manager. Tools go
 //! to `target/tools` of the workspace and nowhere else; the toolchain and the package manager's own
@@ -9,16 +9,17 @@
     reason = "a build tool talks to the terminal it was started from"
 )]
 
+mod apt;
 mod build;
-mod kernels_check;
+mod kernels;
 mod lint;
 mod process;
 mod run;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -42,20 +43,12 @@ enum Task {
     Run(run::Args),
     /// Set up when needed, then run the unit tests and the live tests on this kernel
     Test(test::Args),
-    /// Which signals would work on which kernels
-    #[command(subcommand)]
-    Kernels(Kernels),
+    /// Boot a kernel in QEMU and run something in it
+    Vm(vm::Args),
+    /// Fetch, list or judge the kernels of the VM matrix (target/kernels)
+    Kernels(kernels::Args),
     /// Formatting, clippy, the rules of the house, licences
     Lint(lint::Args),
-}
-
-#[derive(Subcommand)]
-enum Kernels {
-    /// Judge kernels by their types, and fail when a newer one would lose a signal
-    Check {
-        /// Files that hold a kernel's BTF; none: the fixtures, and what is in target/kernels
-        files: Vec<PathBuf>,
-    },
 }
 
 fn main() -> ExitCode {
@@ -65,7 +58,8 @@ fn main() -> ExitCode {
         Task::Build(args) => build::main(&workspace, &args),
         Task::Run(args) => run::main(&workspace, &args),
         Task::Test(args) => test::main(&workspace, &args),
-        Task::Kernels(Kernels::Check { files }) => kernels_check::main(&workspace, &files),
+        Task::Kernels(args) => kernels::main(&workspace, &args),
+        Task::Vm(args) => vm::main(&workspace, &args),
         Task::Lint(args) => lint::main(&workspace, &args),
     });
     match outcome {

@@ -35,7 +35,7 @@ struct Judged {
 }
 
 /// Prints a table; fails when something would be lost.
-pub(crate) fn main(workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
+pub(super) fn main(workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
     let files = if files.is_empty() {
         known(workspace)?
     } else {
