@@ -10,6 +10,7 @@ mod judging;
 mod linger;
 mod ownership;
 mod paws;
+mod privileges;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -47,6 +48,8 @@ pub(crate) fn families() -> Vec<Family> {
         text,
         #[own]
         robustness,
+        #[own]
+        privileges,
         #[own]
         crowd,
     ]
