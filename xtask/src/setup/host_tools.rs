@@ -1,7 +1,7 @@
-//! The programs that the live tests use: checked, and on Debian and Ubuntu as root installed.
+//! The programs that tests use: checked, and on Debian and Ubuntu as root installed.
 //!
-//! This is the one place that changes the system, it says so, and only `setup --live` and the live
-//! tests come here.
+//! This is the one place that changes the system, it says so, and only `setup --live`, `setup --vm`
+//! and the live tests come here.
 
 use std::process::{Command, Stdio};
 
@@ -10,7 +10,10 @@ use anyhow::{Result, bail};
 use crate::process;
 
 /// Program and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 5] = [
+type Programs = [(&'static str, &'static str)];
+
+/// What the live tests use.
+pub(super) const LIVE: &Programs = &[
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("ss", "iproute2"),
@@ -18,20 +21,33 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("tmux", "tmux"),
 ];
 
-/// Err when a program is missing and could not be installed.
-pub(super) fn ensure() -> Result<()> {
-    let (programs, packages) = missing();
+/// What the matrix of virtual machines uses.
+pub(super) const VM: &Programs = &[
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("xz", "xz-utils"),
+    ("zstd", "zstd"),
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+];
+
+/// Err when a program is missing and could not be installed. `who` needs them, for the message.
+pub(super) fn ensure(wanted: &Programs, who: &str) -> Result<()> {
+    let (programs, packages) = missing(wanted);
     if programs.is_empty() {
         println!(
             "host tools: {} found",
-            PROGRAMS.map(|(program, _)| program).join(", ")
+            wanted
+                .iter()
+                .map(|(program, _)| *program)
+                .collect::<Vec<_>>()
+                .join(", ")
         );
         return Ok(());
     }
     let (programs, packages_line) = (programs.join(", "), packages.join(" "));
     if !process::is_root() || process::on_path("apt-get").is_none() {
         bail!(
-            "the live tests need {programs}, not found here: install the packages {packages_line} \
+            "{who} need {programs}, not found here: install the packages {packages_line} \
              (Debian, Ubuntu: sudo apt-get install {packages_line})"
         );
     }
@@ -41,7 +57,7 @@ pub(super) fn ensure() -> Result<()> {
         process::run(apt_get().args(["-qq", "update"]))?;
         install(&packages)?;
     }
-    let (still_missing, _) = missing();
+    let (still_missing, _) = missing(wanted);
     if !still_missing.is_empty() {
         bail!(
             "{packages_line} installed, but {} still not found",
@@ -51,8 +67,8 @@ pub(super) fn ensure() -> Result<()> {
     Ok(())
 }
 
-fn missing() -> (Vec<&'static str>, Vec<&'static str>) {
-    let missing = PROGRAMS
+fn missing(wanted: &Programs) -> (Vec<&'static str>, Vec<&'static str>) {
+    let missing = wanted
         .iter()
         .filter(|(program, _)| process::on_path(program).is_none());
     let (programs, mut packages): (Vec<_>, Vec<_>) = missing.copied().unzip();

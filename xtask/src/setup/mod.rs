@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Also see to the programs that the live tests use (ip, tc, nft, ss, tmux)
     #[arg(long)]
     live: bool,
+    /// Also see to what `test vm` uses (QEMU)
+    #[arg(long)]
+    vm: bool,
 }
 
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -31,7 +34,10 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
         println!("eBPF tools: already set up in target/tools");
     }
     if args.live {
-        host_tools::ensure()?;
+        ensure_host_tools()?;
+    }
+    if args.vm {
+        host_tools::ensure(host_tools::VM, "the virtual machines")?;
     }
     Ok(())
 }
@@ -80,7 +86,7 @@ fn ensure_locked(tools: &Path, rustc: &Rustc) -> Result<Outcome> {
 
 /// Sees to the programs that the live tests use; see [`host_tools`].
 pub(crate) fn ensure_host_tools() -> Result<()> {
-    host_tools::ensure()
+    host_tools::ensure(host_tools::LIVE, "the live tests")
 }
 
 /// Where the sources of `core` are when they are not the toolchain's own: for the environment of a

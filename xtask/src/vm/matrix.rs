@@ -20,8 +20,10 @@ use crate::kernels::{self, Kernel, MATRIX, Wanted};
 use crate::workspace::Workspace;
 
 const TIERS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
+/// Where all verdicts are kept, under the directory of the VMs.
+pub(super) const RESULTS: &str = "results.json";
 /// What a scenario is called that stands for the run as a whole.
-const WHOLE_RUN: &str = "(the run)";
+pub(super) const WHOLE_RUN: &str = "(the run)";
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -52,6 +54,8 @@ struct Cell {
     planned: Vec<String>,
     /// `scenario`, `verdict`, `seconds`, `problems`, `notes`.
     verdicts: Vec<Value>,
+    /// Kind, hook, evidence, count: what the tracer of the run told.
+    measured: Value,
     seconds: f64,
 }
 
@@ -81,6 +85,7 @@ pub(crate) fn main(workspace: &Workspace, args: &Args, filters: &[String]) -> Re
             tier: tier.clone(),
             planned: Vec::new(),
             verdicts: Vec::new(),
+            measured: Value::Null,
             seconds: 0.0,
         }));
     }
@@ -103,7 +108,7 @@ pub(crate) fn main(workspace: &Workspace, args: &Args, filters: &[String]) -> Re
                 .unwrap_or_else(|_| bail!("a thread of the matrix panicked"))
         })
     })?;
-    report(&done.into_inner().unwrap_or_default(), &directory)
+    report(&mut done.into_inner().unwrap_or_default(), &directory)
 }
 
 impl Cell {
@@ -141,7 +146,7 @@ impl Cell {
     }
 
     fn job(&self, args: &Args, filters: &[String]) -> Job {
-        let words = ["/bin/root_live", "--format=json"];
+        let words = ["/bin/root_live", "--format=json", "--test-threads=3"];
         let core = args.quick.then_some("--shared");
         let env = [
             ("TCPTRACE_BIN", "/bin/tcptrace"),
@@ -170,6 +175,8 @@ impl Cell {
         if let Some(plan) = said["plan"].as_array() {
             let names = plan.iter().filter_map(Value::as_str);
             self.planned = names.map(str::to_owned).collect();
+        } else if said["measured"].is_array() {
+            self.measured = said["measured"].clone();
         } else if said["scenario"].is_string() && said["verdict"].is_string() {
             self.add(said);
         }
@@ -225,10 +232,11 @@ fn failed(scenario: &str, problem: &str) -> Value {
         "problems": [format!("  {problem}")], "notes": [] })
 }
 
-fn report(cells: &[Cell], directory: &Path) -> Result<()> {
+fn report(cells: &mut [Cell], directory: &Path) -> Result<()> {
+    cells.sort_by_key(|cell| (cell.kernel.series, cell.tier.clone()));
     println!("\nkernel tier       passed failed unseen skipped seconds");
     let mut all = Vec::new();
-    for cell in cells {
+    for cell in &*cells {
         let [passed, failed, unseen, skipped] =
             ["passed", "failed", "unseen", "skipped"].map(|verdict| cell.count(verdict));
         println!(
@@ -239,10 +247,11 @@ fn report(cells: &[Cell], directory: &Path) -> Result<()> {
         );
         all.push(
             json!({ "kernel": cell.kernel.series.to_string(), "package": cell.kernel.package,
-            "tier": cell.tier, "seconds": cell.seconds, "verdicts": cell.verdicts }),
+            "tier": cell.tier, "seconds": cell.seconds, "measured": cell.measured,
+            "verdicts": cell.verdicts }),
         );
     }
-    let file = directory.join("results.json");
+    let file = directory.join(RESULTS);
     std::fs::write(&file, serde_json::to_string_pretty(&all)?)
         .with_context(|| format!("cannot write {}", file.display()))?;
     let broken: usize = cells.iter().map(|cell| cell.count("failed")).sum();

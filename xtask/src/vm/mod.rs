@@ -9,6 +9,7 @@ mod console;
 mod cpio;
 mod initramfs;
 pub(crate) mod matrix;
+mod page;
 mod payload;
 mod qemu;
 
@@ -39,6 +40,8 @@ pub(crate) struct Args {
 enum What {
     /// Boot a kernel and run one command in it
     Run(RunArgs),
+    /// Write docs/matrix.md from the results of the last `test vm`
+    Page,
 }
 
 #[derive(clap::Args)]
@@ -97,6 +100,7 @@ impl Hardware {
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.what {
         What::Run(args) => run(workspace, args),
+        What::Page => page::main(workspace, &directory(workspace)?),
     }
 }
 

@@ -36,6 +36,10 @@ impl Payload {
             .args(["--test", "root_live"])
             .arg("--message-format=json-render-diagnostics")
             .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            // The eBPF object has a profile of its own; the rest need not be at its fastest here.
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .stderr(Stdio::inherit());
         let messages = process::stdout_text(&mut command).context(

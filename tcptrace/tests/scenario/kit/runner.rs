@@ -298,6 +298,9 @@ fn run_all(
             }
         });
         if let Some(shared) = shared {
+            if options.json {
+                println!("{}", json!({ "measured": shared.measured() }));
+            }
             let report = Report {
                 problems: shared.stop(),
                 ..Report::default()

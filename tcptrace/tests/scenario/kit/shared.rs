@@ -3,7 +3,7 @@
 //!
 //! Starting a tracer costs a second here and ten on an emulated processor; a view costs nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -156,6 +156,27 @@ impl Running {
             }),
             ready_file,
         }
+    }
+
+    /// Which hook told what, how surely and how often: kind, hook, evidence, count.
+    pub(crate) fn measured(&self) -> Vec<(String, String, String, usize)> {
+        let mut counts: BTreeMap<[String; 3], usize> = BTreeMap::new();
+        for event in self
+            .shared
+            .by_netns
+            .lock()
+            .expect("no panic")
+            .values()
+            .flatten()
+        {
+            let text = |name: &str| field(event, name).as_str().unwrap_or("").to_owned();
+            let key = [text("kind"), text("hook"), text("evidence")];
+            *counts.entry(key).or_default() += 1;
+        }
+        counts
+            .into_iter()
+            .map(|([kind, hook, evidence], count)| (kind, hook, evidence, count))
+            .collect()
     }
 
     /// Ends it; what is wrong with its output as a whole.
