@@ -46,6 +46,17 @@ pub struct Outcome {
     pub refusals: Vec<String>,
 }
 
+/// Why a candidate of another tier than the one insisted on is passed over.
+const OTHER_TIER: &str = "another tier was asked for";
+
+impl Outcome {
+    /// The refusal that tells most; empty without any.
+    pub fn reason(&self) -> &str {
+        let own = self.refusals.iter().find(|why| !why.ends_with(OTHER_TIER));
+        own.or(self.refusals.first()).map_or("", String::as_str)
+    }
+}
+
 /// What became of all of them.
 #[derive(Clone, Debug, Default)]
 pub struct AttachReport {

@@ -182,7 +182,7 @@ fn banner(kernel: &Kernel, report: &AttachReport, kinds: KindSet) {
         .filter(|o| kinds.contains(o.signal.kind))
     {
         let (kind, part) = (outcome.signal.kind, outcome.signal.part);
-        let reason = outcome.refusals.first().map_or("", String::as_str);
+        let reason = outcome.reason();
         match outcome.chosen {
             None => text.push_str(&format!("off: {kind} ({part}): {reason}\n")),
             Some(candidate) if candidate.evidence == Evidence::Counted => {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use aya::{Btf, Ebpf};
 
 use super::programs::{self, Loaded};
-use super::{Outcome, serve};
+use super::{OTHER_TIER, Outcome, serve};
 use crate::kernel::Kernel;
 use crate::kernel::tiers::{Candidate, Hooks, Program, Signal};
 use crate::model;
@@ -97,7 +97,7 @@ impl<'a> Attacher<'a> {
             let obstacle = if candidate.tier.is_allowed_by(self.forced) {
                 candidate.obstacle(self.kernel)
             } else {
-                Some("another tier was asked for".to_owned())
+                Some(OTHER_TIER.to_owned())
             };
             let Some(obstacle) = obstacle else {
                 return Some(candidate);
