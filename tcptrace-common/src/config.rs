@@ -23,6 +23,21 @@ pub const FILTER_FAMILY: u32 = 1 << 9;
 /// Drop by port: see [`Config::any_ports`] and its neighbours.
 pub const FILTER_PORTS: u32 = 1 << 10;
 
+/// Bits of the word in the map `SERVED`: what a function hook tells, so that the tracepoints that
+/// would tell it too keep quiet. Known only once the hooks are attached, hence not in [`Config`].
+pub mod served {
+    /// SYNs refused by a full queue.
+    pub const SYN: u32 = 1 << 0;
+    /// Third ACKs refused by a full accept queue.
+    pub const ACK: u32 = 1 << 1;
+    /// The turns of TIME_WAIT sockets.
+    pub const TIME_WAIT: u32 = 1 << 2;
+    /// Whether a lingering close really sleeps.
+    pub const LINGER: u32 = 1 << 3;
+    /// RSTs that no socket or a minisock answers with.
+    pub const NO_SOCKET: u32 = 1 << 4;
+}
+
 /// A reason number that no packet bears.
 pub const NO_REASON: u32 = u32::MAX;
 /// How many values one in-kernel filter list holds; longer lists are left to the user side.
@@ -60,6 +75,14 @@ pub struct Config {
     pub mib_syn_queue_drops: u32,
     /// `LINUX_MIB_TCPREQQFULLDOCOOKIES`
     pub mib_syn_queue_cookies: u32,
+    /// `LINUX_MIB_EMBRYONICRSTS`
+    pub mib_embryonic_resets: u32,
+    /// `LINUX_MIB_PAWSESTABREJECTED`
+    pub mib_paws_rejects: u32,
+    /// `TCP_MIB_OUTRSTS`
+    pub mib_out_resets: u32,
+    /// Spelled-out padding.
+    pub pad: u32,
     /// Inode of the PID namespace whose numbers we print (with [`NESTED_PIDNS`]).
     pub pidns: u32,
     /// With [`FILTER_FAMILY`].
@@ -93,6 +116,10 @@ impl Config {
         mib_listen_overflows: NO_REASON,
         mib_syn_queue_drops: NO_REASON,
         mib_syn_queue_cookies: NO_REASON,
+        mib_embryonic_resets: NO_REASON,
+        mib_paws_rejects: NO_REASON,
+        mib_out_resets: NO_REASON,
+        pad: 0,
         pidns: 0,
         family: 0,
         pids: [0; LIST],
@@ -103,7 +130,7 @@ impl Config {
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 16 + 14 * 4 + 64 + 48);
+const _: () = assert!(size_of::<Config>() == 16 + 18 * 4 + 64 + 48);
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
 
 // SAFETY: plain integers, padding spelled out, any bit pattern is valid.

@@ -14,6 +14,8 @@ pub const LISTENERS: &str = "LISTENERS";
 pub const LINGERING: &str = "LINGERING";
 /// Processes whose descendants are followed, by pid.
 pub const FOLLOWED: &str = "FOLLOWED";
+/// One word: the bits of [`crate::config::served`].
+pub const SERVED: &str = "SERVED";
 /// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
 pub const OFFSETS: &str = "OFFSETS";
 /// Global with the [`crate::config::Config`] of this run.

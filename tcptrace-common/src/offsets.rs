@@ -105,12 +105,20 @@ kernel_offsets! {
     tw_substate,
     /// `request_sock.num_retrans`
     req_num_retrans,
+    /// The byte of `request_sock.num_timeout`
+    req_num_timeout,
+    /// `request_sock.__req_common.skc_listener`
+    req_listener,
+    /// `request_sock.rsk_timer`
+    req_timer,
     /// `tcp_request_sock.snt_isn`
     req_snt_isn,
     /// `net.ns.inum`
     net_inum,
     /// `net.mib.net_statistics`, a per-CPU pointer
     net_mib_statistics,
+    /// `net.mib.tcp_statistics`, a per-CPU pointer
+    net_mib_tcp,
     /// `bpf_array.pptrs`: how a per-CPU pointer looks before this CPU's offset is added
     bpf_array_pptrs,
     /// `sk_buff.head`
@@ -189,6 +197,10 @@ kernel_offsets! {
     socket_sk,
     /// From `struct socket` to the inode number of its file (`socket_alloc`)
     socket_ino,
+    /// Slot of the result of `inet_csk_accept`: how many arguments it has
+    ret_accept,
+    /// Slot of the result of `tcp_timewait_state_process`
+    ret_tw_process,
     /// Bit number of `SOCK_DEAD` in `skc_flags`
     bit_sock_dead,
     /// Bit number of `SOCK_LINGER` in `skc_flags`

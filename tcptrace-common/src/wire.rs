@@ -160,6 +160,8 @@ pub struct ResetReceivedRecord {
 pub mod retransmit {
     /// A SYN-ACK of a connection request.
     pub const SYN_ACK: u8 = 1 << 0;
+    /// Nothing was sent: the last attempt has gone unanswered, and the request is dropped.
+    pub const GIVEN_UP: u8 = 1 << 1;
 }
 
 /// A segment sent again.
@@ -292,16 +294,28 @@ pub struct LingerRecord {
     pub pad: [u8; 3],
 }
 
+/// Which check of a [`PawsRecord`] failed, where no reason says so.
+pub mod check {
+    /// The reason says.
+    pub const BY_REASON: u8 = 0;
+    /// That of a connection.
+    pub const ESTABLISHED: u8 = 1;
+    /// That of a TIME_WAIT socket.
+    pub const TIME_WAIT: u8 = 2;
+}
+
 /// A segment rejected for its timestamp.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PawsRecord {
     /// Common part.
     pub head: Head,
-    /// `enum skb_drop_reason`.
+    /// `enum skb_drop_reason`; `u32::MAX` = the kernel gives none.
     pub reason: u32,
+    /// One of [`check`].
+    pub check: u8,
     /// Spelled-out padding.
-    pub pad: u32,
+    pub pad: [u8; 3],
 }
 
 /// Bits of [`CloseRecord::bits`].

@@ -21,6 +21,10 @@ pub(crate) static COUNTERS: PerCpuArray<KindCounters> =
 #[map]
 pub(crate) static READER: Array<u32> = Array::with_max_entries(1, MMAPABLE);
 
+/// One word: see [`served`].
+#[map]
+pub(crate) static SERVED: Array<u32> = Array::with_max_entries(1, 0);
+
 /// What is remembered of a socket, by its address. Size is set by the loader.
 #[map]
 pub(crate) static SOCKS: HashMap<u64, SockEntry> = HashMap::with_max_entries(1, 0);
@@ -44,6 +48,15 @@ pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(
 #[map]
 pub(crate) static SYN_COUNTERS: PerCpuHashMap<u32, SynCounters> =
     PerCpuHashMap::with_max_entries(1024, 0);
+
+/// Whether a function hook tells this already: bits of `config::served`.
+#[inline(always)]
+pub(crate) fn served(bit: u32) -> bool {
+    // SAFETY: a map value that the user side writes once, before the tracepoints are attached.
+    SERVED
+        .get_ptr(0)
+        .is_some_and(|word| unsafe { word.read_volatile() } & bit != 0)
+}
 
 /// Bits of [`SockEntry::bits`].
 pub(crate) mod sock_bits {
@@ -178,9 +191,57 @@ pub(crate) struct Scratch {
     pub(crate) fate: u32,
     /// What the drop at hand means.
     pub(crate) drop_meaning: u32,
+    /// The handshake packet a listener works on.
+    pub(crate) handshake: Window,
+    /// The packet that may be answered by a RST without a full socket.
+    pub(crate) answer: Window,
+    /// The segment whose timestamp is checked.
+    pub(crate) segment: Window,
+    /// The packet for a TIME_WAIT socket.
+    pub(crate) late: Window,
+    /// The SYN-ACK that is due again: request, its listener, how often it was due before.
+    pub(crate) request: u64,
+    pub(crate) request_listener: u64,
+    pub(crate) request_timeouts: u64,
+    /// The socket that a TIME_WAIT minisock is being made for, and its future substate.
+    pub(crate) tw_of: u64,
+    pub(crate) tw_substate: u64,
+    /// The minisock made last on this CPU, 0 once its socket has closed.
+    pub(crate) tw_made: u64,
+    pub(crate) takeover: Takeover,
+    /// One that may be asked for, while the question is open.
+    pub(crate) candidate: Takeover,
     /// Two addresses of our own that must become plain numbers.
     pub(crate) map_address: u64,
     pub(crate) slot_address: u64,
+}
+
+/// What is held at the entry of a function and compared at its exit. Softirqs neither migrate nor
+/// interrupt each other, so what lies between the two on one CPU is that one call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    /// The socket it is called with, 0 = none.
+    pub(crate) sock: u64,
+    /// The packet; 0 = the window is closed.
+    pub(crate) skb: u64,
+    /// The socket's drop counter.
+    pub(crate) drops: u64,
+    pub(crate) counters: SynCounters,
+    pub(crate) embryonic_resets: u64,
+    pub(crate) paws_rejects: u64,
+    pub(crate) out_resets: u64,
+}
+
+/// A TIME_WAIT minisock that is about to make room.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Takeover {
+    pub(crate) minisock: u64,
+    /// The task that connects; 0 = a SYN came.
+    pub(crate) task: u64,
+    /// The socket that connects.
+    pub(crate) sock: u64,
 }
 
 /// A TIME_WAIT minisock as its timer hooks see it.

@@ -208,14 +208,14 @@ pub(crate) fn born_by_task(sock: u64, now: u64) {
 /// Whether the current task speaks for this socket: it holds the socket's lock in a system call,
 /// is no kernel thread, and is not killing somebody else's socket.
 #[inline(always)]
-pub(crate) fn task_owns(sk: &SockRef<Direct>) -> bool {
+pub(crate) fn task_owns<A: Access>(sk: &SockRef<A>) -> bool {
     sk.is_owned() && sk.err() != Some(ECONNABORTED) && task_is_user()
 }
 
 /// Finds the owner of `head.sock` at this moment, best knowledge first. Remembers the caller if
 /// the current task owns the socket.
 #[inline(always)]
-pub(crate) fn find(sk: &SockRef<Direct>, head: &mut Head) {
+pub(crate) fn find<A: Access>(sk: &SockRef<A>, head: &mut Head) {
     if task_owns(sk) {
         current(basis::TASK, &mut head.owner);
         remember(head.sock, &head.owner);

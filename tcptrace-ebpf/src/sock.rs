@@ -120,8 +120,8 @@ impl SockRef<Direct> {
         self.sk.is_null()
     }
 
-    /// Socket cookie; made if there was none. `None` where the helper is refused and nobody
-    /// asked for one yet.
+    /// Socket cookie; made if there was none. 0 where the helper is refused and nobody asked for
+    /// one yet.
     #[inline(always)]
     pub(crate) fn cookie(&self) -> u64 {
         if has(HELPER_SOCKET_COOKIE) {

@@ -21,7 +21,7 @@ use crate::model::event::{
     CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
 };
 use crate::model::flow::TcpState;
-use crate::model::incident::{DropOutcome, LingerOutcome, Queue, Step, TimeWaitPhase};
+use crate::model::incident::{DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase};
 use crate::model::owner::Heard;
 use crate::model::{Basis, Endpoint, Event, Evidence, Family, Flow, Signal};
 
@@ -108,8 +108,15 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
         kind::TIME_WAIT => Signal::TimeWait(time_wait(&copy(bytes)?)?),
         kind::PAWS_DROP => {
             let record: PawsRecord = copy(bytes)?;
+            let check = match record.check {
+                wire::check::BY_REASON => None,
+                wire::check::ESTABLISHED => Some(PawsWhere::Established),
+                wire::check::TIME_WAIT => Some(PawsWhere::TimeWait),
+                other => return Err(value("check", other)),
+            };
             Signal::Paws {
                 reason: record.reason,
+                check,
             }
         }
         kind::CLOSE => Signal::Close(close(&copy(bytes)?)),
@@ -294,6 +301,7 @@ fn retransmit(record: &RetransmitRecord) -> Retransmit {
         pending: record.pending,
         tcp_flags: record.tcp_flags,
         is_syn_ack: record.bits & wire::retransmit::SYN_ACK != 0,
+        gave_up: record.bits & wire::retransmit::GIVEN_UP != 0,
     }
 }
 

@@ -1,10 +1,18 @@
 //! `tcptrace doctor` on this kernel: as root, as nobody, and with some of root's privileges.
 #![allow(clippy::print_stderr, reason = "a test that cannot run says so")]
 
+mod checker;
+#[path = "fixture/kernels.rs"]
+#[allow(dead_code, reason = "shared with the tests of kernels")]
+mod fixtures;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+
+use serde_json::Value;
+use tcptrace::sink::schema::schema;
 
 const KINDS: [&str; 10] = [
     "state",
@@ -32,18 +40,28 @@ impl Binary {
         fs::create_dir_all(&directory).unwrap();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
         let program = directory.join("tcptrace");
-        fs::copy(env!("CARGO_BIN_EXE_tcptrace"), &program).unwrap();
+        // Not by this process: a child that another test starts meanwhile would inherit the open
+        // file, and a program that somebody may write cannot be started.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_tcptrace"))
+            .arg(&program)
+            .status();
+        assert!(copied.unwrap().success());
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         Self(program)
     }
 
     /// Through setpriv, which gives up what its options say.
     fn doctor_with(&self, setpriv: &[&str]) -> Output {
+        self.with(setpriv, &["doctor"])
+    }
+
+    fn with(&self, setpriv: &[&str], words: &[&str]) -> Output {
         Command::new("setpriv")
             .args(setpriv)
             .arg("--")
             .arg(&self.0)
-            .arg("doctor")
+            .args(words)
             .output()
             .unwrap()
     }
@@ -222,4 +240,136 @@ fn a_hostile_name_of_the_program_does_not_reach_the_terminal() {
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{message:?}");
     assert!(message.contains("sudo evil?[2J doctor"), "{message:?}");
+}
+
+/// The report as an object that obeys the schema.
+fn object(output: &Output) -> Value {
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let schema = schema();
+    checker::check(&schema, &schema, &report, "report").unwrap();
+    report
+}
+
+/// What serves a part of a kind.
+fn signals<'a>(report: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let signals = report["signals"].as_array().unwrap();
+    signals.iter().filter(|row| row["kind"] == kind).collect()
+}
+
+/// A kernel there is a fixture of, judged by its file.
+fn judged(release: &str, words: &[&str]) -> Output {
+    let file = fixtures::directory().join(format!("{release}.btf"));
+    Command::new(env!("CARGO_BIN_EXE_tcptrace"))
+        .args(["doctor", "--btf"])
+        .arg(file)
+        .args(words)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_object_says_what_the_text_says() {
+    if !is_root("the_object_says_what_the_text_says") {
+        return;
+    }
+    let binary = Binary::new("json");
+    let output = binary.with(&["--no-new-privs"], &["doctor", "--json"]);
+    let report = object(&output);
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert_eq!(
+        (&report["tried"], &report["kind"]),
+        (&Value::Bool(true), &"doctor".into())
+    );
+    for kind in KINDS {
+        let rows = signals(&report, kind);
+        assert!(
+            rows.iter().any(|row| row["evidence"] == "seen"),
+            "{kind}: {rows:?}"
+        );
+    }
+    let page = text(&binary.doctor_with(&["--no-new-privs"]).stdout);
+    for row in report["signals"].as_array().unwrap() {
+        let words = ["part", "evidence", "hook"].map(|name| row[name].as_str().unwrap_or("-"));
+        let told = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(page.lines().any(told), "{row}");
+    }
+    let programs = report["programs"].as_array().unwrap();
+    assert!(
+        programs.contains(&"sched_process_fork".into()),
+        "{programs:?}"
+    );
+    assert_eq!(report["children"]["hook"], "tp_btf/sched_process_fork");
+    assert!(
+        page.contains("followed by tp_btf/sched_process_fork"),
+        "{page}"
+    );
+}
+
+#[test]
+fn nobody_gets_an_object_too_and_3() {
+    if !is_root("nobody_gets_an_object_too_and_3") {
+        return;
+    }
+    let output = Binary::new("nobody-json").with(&NOBODY, &["doctor", "--json"]);
+    let report = object(&output);
+    assert_eq!(output.status.code(), Some(3), "{report:#}");
+    assert_eq!(report["signals"].as_array().map(Vec::len), Some(0));
+    assert!(report["untried"].as_str().unwrap().contains("privileges"));
+    let capabilities = report["privileges"]["capabilities"].as_array().unwrap();
+    let required: Vec<_> = capabilities
+        .iter()
+        .filter(|capability| capability["required"] == true)
+        .map(|capability| capability["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(required, ["CAP_PERFMON", "CAP_BPF"]);
+}
+
+#[test]
+fn a_kernel_is_judged_by_its_file_without_privileges_and_nothing_is_tried() {
+    let output = judged("5.10.262", &["--json"]);
+    let report = object(&output);
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert_eq!(report["kernel"]["release"], "5.10.262");
+    for absent in [
+        "privileges",
+        "programs",
+        "counters",
+        "older_sockets",
+        "children",
+    ] {
+        assert_eq!(report[absent], Value::Null, "{absent}");
+    }
+    assert_eq!(report["tried"], false);
+    let refused = |row: &&Value| {
+        row["refusals"]
+            .as_array()
+            .is_some_and(|why| !why.is_empty())
+    };
+    assert!(
+        signals(&report, "paws_drop").iter().any(refused),
+        "5.10 has no drop reasons"
+    );
+    let newest = object(&judged("7.3.4", &["--json"]));
+    assert!(!signals(&newest, "paws_drop").iter().any(refused));
+    let page = text(&judged("7.3.4", &[]).stdout);
+    assert_presentable(&page);
+    assert!(
+        page.contains("NOT TRIED") && !page.contains("PRIVILEGES"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_file_without_types_is_an_error_that_says_what_it_should_be() {
+    let output = judged("../MANIFEST", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot read"));
+    let output = Command::new(env!("CARGO_BIN_EXE_tcptrace"))
+        .args(["doctor", "--btf"])
+        .arg(fixtures::directory().join("MANIFEST.txt"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains("/sys/kernel/btf/vmlinux"), "{message}");
 }

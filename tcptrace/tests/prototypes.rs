@@ -1,78 +1,137 @@
-//! The prototypes the programs quote, held against the kernel that runs here.
+//! The prototypes that the programs quote, held against every kernel there is a fixture of, and
+//! against the one that runs here.
 
-use tcptrace::kernel::btf::Btf;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
-const SHIMS: &str = include_str!("../../tcptrace-ebpf/src/hook/tracepoint.rs");
+use tcptrace::kernel::btf::{Btf, Param, Prototype};
 
-/// What one program says about its tracepoint.
-#[derive(Debug, PartialEq)]
-struct Quoted {
-    name: String,
-    args: Vec<String>,
-    /// Those before the first bracket are there on every kernel.
-    required: usize,
-}
+#[path = "fixture/kernels.rs"]
+#[allow(dead_code, reason = "shared with the other tests of kernels")]
+mod fixtures;
+mod quoted;
 
-/// `name(arg, arg[, arg[, arg]])`
-fn quoted(text: &str) -> Option<Quoted> {
-    let (name, args) = text.strip_suffix(')')?.split_once('(')?;
-    let list = |text: &str| -> Vec<String> {
-        let args = text.split(',').map(|arg| arg.replace(['[', ']'], ""));
-        args.map(|arg| arg.trim().to_owned())
-            .filter(|arg| !arg.is_empty())
-            .collect()
-    };
-    Some(Quoted {
+use quoted::{Form, Shim, Target, shims, shims_of};
+
+fn form(name: &str, args: &[&str], required: usize) -> Form {
+    Form {
         name: name.to_owned(),
-        required: list(args.split('[').next()?).len(),
-        args: list(args),
-    })
-}
-
-/// The tracepoint each program attaches to, with the prototype in the comment before it.
-fn shims() -> Vec<(String, Option<Quoted>)> {
-    let mut shims = Vec::new();
-    let mut said = None;
-    for line in SHIMS.lines() {
-        if let Some(text) = line.strip_prefix("/// `") {
-            said = text.strip_suffix('`').and_then(quoted);
-        } else if let Some(rest) = line.strip_prefix("#[btf_tracepoint(function = \"") {
-            let name = rest.trim_end_matches("\")]").to_owned();
-            shims.push((name, said.take()));
-        }
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        required,
     }
-    shims
-}
-
-/// Kernels add and drop `const` freely; a program reads the same bytes.
-fn plain(type_name: &str) -> String {
-    type_name.trim_start_matches("const ").to_owned()
 }
 
 #[test]
 fn brackets_are_optional_arguments() {
-    let expected = Quoted {
-        name: "f".to_owned(),
-        args: vec!["struct a *".to_owned(), "int".to_owned(), "b".to_owned()],
-        required: 1,
-    };
-    assert_eq!(quoted("f(struct a *[, int[, b]])"), Some(expected));
-}
-
-#[test]
-fn every_program_quotes_the_tracepoint_it_attaches_to() {
-    let shims = shims();
-    let attributes = SHIMS.matches("#[btf_tracepoint(").count();
-    assert!(attributes > 0);
-    assert_eq!(shims.len(), attributes);
-    for (name, quoted) in shims {
-        assert_eq!(quoted.map(|quoted| quoted.name), Some(name));
+    let expected = form("f", &["struct a *", "int", "b"], 1);
+    assert_eq!(Form::parse("f(struct a *[, int[, b]])"), Some(expected));
+    for other in ["f", "see f() there)", "f(int", "two words(int)", "(int)"] {
+        assert_eq!(Form::parse(other), None, "{other}");
     }
 }
 
 #[test]
+fn alternatives_may_stand_on_one_line_or_on_several() {
+    let source = "\
+/// `f(int)` or `f(struct a *,
+/// bool[, u32])`: with a later kernel's `flag`.
+#[inline(always)]
+#[fexit(function = \"f\")]
+fn fexit_f(ctx: FExitContext) {}
+
+/// `g(int)`
+#[kretprobe]
+fn kretprobe_g(ctx: RetProbeContext) {}
+";
+    let shim = |attached_to: Option<&str>, forms: &[Form]| Shim {
+        file: "x.rs".to_owned(),
+        target: Target::Function,
+        attached_to: attached_to.map(str::to_owned),
+        forms: forms.to_vec(),
+    };
+    let expected = [
+        shim(
+            Some("f"),
+            &[
+                form("f", &["int"], 1),
+                form("f", &["struct a *", "bool", "u32"], 2),
+            ],
+        ),
+        shim(None, &[form("g", &["int"], 1)]),
+    ];
+    assert_eq!(shims_of("x.rs", source), expected);
+}
+
+#[test]
+fn a_prototype_with_more_or_other_arguments_differs() {
+    let there = |types: &[&str]| Prototype {
+        params: types
+            .iter()
+            .map(|type_name| Param {
+                name: None,
+                type_name: (*type_name).to_owned(),
+            })
+            .collect(),
+        ret: "int".to_owned(),
+    };
+    let form = form("f", &["struct sock *", "int"], 1);
+    let differs = |types: &[&str]| form.differs_from(&there(types)).is_some();
+    assert!(!differs(&["const struct sock *"]) && !differs(&["struct sock *", "int"]));
+    assert!(differs(&[]) && differs(&["struct sock *", "int", "int"]));
+    assert!(differs(&["struct sk_buff *"]) && differs(&["struct sock *", "bool"]));
+}
+
+#[test]
+fn every_program_quotes_what_it_attaches_to() {
+    let shims = shims();
+    assert!(shims.len() >= 14, "only {}", shims.len());
+    for shim in shims {
+        assert!(
+            !shim.forms.is_empty(),
+            "{}: {shim} quotes nothing",
+            shim.file
+        );
+        for form in &shim.forms {
+            assert_eq!(form.name, shim.name(), "{}", shim.file);
+        }
+    }
+}
+
+/// Nothing when a kernel has what a program quotes; `Some(None)` when it has no such hook.
+fn trouble(shim: &Shim, kernel: &Btf) -> Option<Option<String>> {
+    let Some(there) = shim.prototype(kernel) else {
+        return Some(None);
+    };
+    let differences: Option<Vec<String>> = shim
+        .forms
+        .iter()
+        .map(|form| form.differs_from(&there))
+        .collect();
+    differences.map(|differences| Some(differences.join("; ")))
+}
+
+#[test]
+fn quoted_prototypes_are_every_kernels_or_absent_there() {
+    let mut absent = String::new();
+    for fixture in fixtures::all() {
+        let kernel = fixture.types();
+        let mut names = BTreeSet::new();
+        for shim in shims() {
+            match trouble(&shim, &kernel) {
+                None => {}
+                Some(None) => drop(names.insert(shim.to_string())),
+                Some(Some(why)) => panic!("{}, {}: {shim}: {why}", fixture.release, shim.file),
+            }
+        }
+        let _ = writeln!(absent, "{}: {names:?}", fixture.release);
+    }
+    // What a kernel does not have is declared here.
+    insta::assert_snapshot!(absent);
+}
+
+#[test]
 #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn quoted_prototypes_are_this_kernels() {
+fn quoted_prototypes_are_this_kernels_or_absent_here() {
     let kernel = match Btf::from_kernel() {
         Ok(kernel) => kernel,
         Err(error) => {
@@ -80,14 +139,9 @@ fn quoted_prototypes_are_this_kernels() {
             return;
         }
     };
-    for quoted in shims().into_iter().filter_map(|(_, quoted)| quoted) {
-        let name = &quoted.name;
-        let proto = kernel.typedef_proto(&format!("btf_trace_{name}"));
-        let proto = proto.unwrap_or_else(|| panic!("this kernel has no tracepoint {name}"));
-        let there: Vec<_> = proto.params.iter().map(|p| plain(&p.type_name)).collect();
-        assert!(there.len() >= quoted.required, "{name}: only {there:?}");
-        for (place, (there, said)) in there.iter().zip(&quoted.args).enumerate() {
-            assert_eq!(*there, plain(said), "{name}, argument {place}");
+    for shim in shims() {
+        if let Some(Some(why)) = trouble(&shim, &kernel) {
+            panic!("{}: {shim}: {why}", shim.file);
         }
     }
 }

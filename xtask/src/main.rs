@@ -1,4 +1,4 @@
-//! Everything around the build: `cargo xtask setup | build | run | test | lint`.
+//! Everything around the build: `cargo xtask setup | build | run | test | vm | kernels | lint`.
 //!
 //! Each subcommand is a short script over cargo, rustc and the system's package manager. Tools go
 //! to `target/tools` of the workspace and nowhere else; the toolchain and the package manager's own
@@ -9,12 +9,15 @@
     reason = "a build tool talks to the terminal it was started from"
 )]
 
+mod apt;
 mod build;
+mod kernels;
 mod lint;
 mod process;
 mod run;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -40,6 +43,10 @@ enum Task {
     Run(run::Args),
     /// Set up when needed, then run the unit tests and the live tests on this kernel
     Test(test::Args),
+    /// Boot a kernel in QEMU and run something in it
+    Vm(vm::Args),
+    /// Fetch, list or judge the kernels of the VM matrix (target/kernels)
+    Kernels(kernels::Args),
     /// Formatting, clippy, the rules of the house, licences
     Lint(lint::Args),
 }
@@ -51,6 +58,8 @@ fn main() -> ExitCode {
         Task::Build(args) => build::main(&workspace, &args),
         Task::Run(args) => run::main(&workspace, &args),
         Task::Test(args) => test::main(&workspace, &args),
+        Task::Kernels(args) => kernels::main(&workspace, &args),
+        Task::Vm(args) => vm::main(&workspace, &args),
         Task::Lint(args) => lint::main(&workspace, &args),
     });
     match outcome {

@@ -40,6 +40,23 @@ pub(crate) fn output_text(command: &mut Command) -> Result<String> {
         .with_context(|| format!("`{}` did not write UTF-8", command_line(command)))
 }
 
+/// What `command` wrote to stdout; its stderr goes wherever the command sends it.
+pub(crate) fn stdout_text(command: &mut Command) -> Result<String> {
+    let line = command_line(command);
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    let output = child
+        .wait_with_output()
+        .with_context(|| format!("waiting for `{line}`"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({})", output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{line}` did not write UTF-8"))
+}
+
 /// Like [`run`], without stdin, and ended by SIGKILL after `limit`.
 pub(crate) fn run_limited(command: &mut Command, limit: Duration) -> Result<()> {
     let line = command_line(command);

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::workspace::{EBPF_CRATE, Rustc, Workspace};
-use crate::{build, process, run, setup};
+use crate::{build, process, run, setup, vm};
 
 /// The test target that needs privileges.
 const LIVE_TARGET: &str = "root_live";
@@ -19,8 +19,10 @@ pub(crate) struct Args {
     /// Which tests
     #[arg(value_enum, default_value = "all")]
     what: What,
-    /// Only tests whose name contains this
-    filter: Option<String>,
+    /// Only tests whose name contains one of these
+    filter: Vec<String>,
+    #[command(flatten)]
+    matrix: vm::matrix::Args,
     /// Further arguments for the test programs, after `--`
     #[arg(last = true, value_name = "TEST ARGS")]
     test_args: Vec<String>,
@@ -32,11 +34,16 @@ enum What {
     Unit,
     /// Ground truth on this kernel, as root
     Live,
+    /// Ground truth on other kernels, each in a VM
+    Vm,
     /// Unit, then live
     All,
 }
 
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
+    if args.what == What::Vm {
+        return vm::matrix::main(workspace, &args.matrix, &args.filter);
+    }
     setup::ensure(workspace)?;
     let test_args: Vec<&str> = args
         .filter

@@ -1,16 +1,17 @@
 //! Dropped packets with a reason of interest: third ACKs refused for a full accept queue, and
 //! segments rejected for their timestamp.
 
-use tcptrace_common::config::NO_REASON;
+use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, served};
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{OwnerRecord, PawsRecord, QueueDropRecord, evidence, outcome, step};
+use tcptrace_common::wire::{OwnerRecord, QueueDropRecord, check, evidence, outcome, step};
 
 use super::packet::Packet;
-use super::{syn, time_wait};
+use super::{answer, paws, syn, time_wait};
 use crate::emit::{emit, head, now};
 use crate::filter::wants;
-use crate::offsets::config;
+use crate::maps::served;
+use crate::offsets::{config, has};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
 
@@ -48,13 +49,22 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
         return;
     }
     if meaning == meaning::MAYBE_REFUSED {
+        if !has(ARG_RESET_REASON) && reason == config!(drop_no_socket) {
+            // This kernel tells of the RST nowhere else but in a function.
+            if !served(served::NO_SOCKET) {
+                answer::on_no_socket(skb);
+            }
+            return;
+        }
         time_wait::on_drop();
         // Where refused third ACKs have a reason of their own, this one says nothing of them.
         if reason == config!(drop_not_specified) && config!(drop_listen_overflow) != NO_REASON {
             return;
         }
     }
-    refused(skb, reason, sk, meaning);
+    if !served(served::ACK) {
+        refused(skb, reason, sk, meaning);
+    }
 }
 
 /// A segment with a timestamp that is too old, or echoes one we never sent.
@@ -78,14 +88,7 @@ fn rejected(skb: *const u8, reason: u32, sk: *const u8) {
         head.flow.netns = packet.netns();
         packet.ends_into(&mut head.flow);
     }
-    emit(
-        kind::PAWS_DROP,
-        hook::KFREE_SKB,
-        &head,
-        |record: &mut PawsRecord| {
-            record.reason = reason;
-        },
-    );
+    paws::report(&head, reason, check::BY_REASON, hook::KFREE_SKB);
 }
 
 /// A third ACK that found the accept queue full.

@@ -3,14 +3,16 @@
 //! Begin: `tcp_close` moves the socket to FIN_WAIT1 or LAST_ACK (or reports that state again) in
 //! the closer's task, with SO_LINGER on and a time above 0. While it sleeps, the task has a timer
 //! whose function is `process_timeout`. End: the state moves on (drained, reset), that timer
-//! expires (timed out), or it is cancelled while a signal is pending (interrupted).
+//! expires (timed out), or it is cancelled while a signal is pending (interrupted). Where function
+//! hooks work, `sk_stream_wait_close` is the sleep.
 
+use tcptrace_common::config::served;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::wire::{Head, LingerRecord, OwnerRecord, UNKNOWN_U32, linger_end};
 
 use crate::emit::{emit, head, now};
 use crate::filter::wants;
-use crate::maps::{LINGERING, LingerEntry};
+use crate::maps::{LINGERING, LingerEntry, served};
 use crate::offsets::{config, offset};
 use crate::owner;
 use crate::sock::{Access, Direct, Probe, SockRef};
@@ -56,9 +58,9 @@ pub(crate) fn on_change(sk: &SockRef<Direct>, old: u8, new: u8, head: &Head) {
     // SAFETY: a map value, copied at once.
     let wait = unsafe { *wait };
     let _ = LINGERING.remove(task);
-    // Acknowledged at once: nobody was blocked. Where the timer's function is not known, all are
-    // reported.
-    if wait.slept == 0 && config!(process_timeout) != 0 {
+    // Acknowledged at once: nobody was blocked. Where sleeps are not seen, all are reported.
+    let is_sleep_seen = config!(process_timeout) != 0 || served(served::LINGER);
+    if wait.slept == 0 && is_sleep_seen {
         return;
     }
     let err = sk.err().unwrap_or(0);
@@ -141,6 +143,29 @@ pub(crate) fn on_wake() {
     if LINGERING.get_ptr(task).is_some() && signal_is_pending() {
         finish(task, linger_end::INTERRUPTED, hook::TIMER_CANCEL);
     }
+}
+
+/// `sk_stream_wait_close(sk, timeout)`: a close waits, if it has a time to wait for.
+#[inline(always)]
+pub(crate) fn on_wait(timeout: u64) {
+    if timeout != 0 {
+        on_sleep();
+    }
+}
+
+/// It returns: the state has moved on (reported there), a signal came, or the time is up.
+#[inline(always)]
+pub(crate) fn on_wait_end(tier: u8) {
+    let task = owner::pid_tgid();
+    if LINGERING.get_ptr(task).is_none() {
+        return;
+    }
+    let end = if signal_is_pending() {
+        linger_end::INTERRUPTED
+    } else {
+        linger_end::TIMED_OUT
+    };
+    finish(task, end, hook::SK_STREAM_WAIT_CLOSE + tier);
 }
 
 #[inline(always)]

@@ -1,11 +1,17 @@
 //! One body per signal, independent of the hook that calls it.
 
+pub(crate) mod accept;
+pub(crate) mod answer;
 pub(crate) mod close;
 pub(crate) mod drop;
 pub(crate) mod fork;
+pub(crate) mod handshake;
 pub(crate) mod linger;
 pub(crate) mod listen;
+pub(crate) mod mib;
+pub(crate) mod minisock;
 pub(crate) mod packet;
+pub(crate) mod paws;
 pub(crate) mod reset;
 pub(crate) mod retransmit;
 pub(crate) mod snapshot;

@@ -1,5 +1,7 @@
 //! Headers of a received packet, read where there is no socket to ask.
 
+use core::marker::PhantomData;
+
 use tcptrace_common::flow::{AF_INET, AF_INET6, FlowRecord};
 
 use crate::offsets::offset;
@@ -12,16 +14,33 @@ const ETH_P_IPV6: u16 = 0x86dd;
 const DST_NOREF: u64 = 1;
 
 /// A packet whose network and transport headers are set (everything past IP input).
-pub(crate) struct Packet {
+pub(crate) struct Packet<A: Access> {
     skb: *const u8,
     head: *const u8,
     is_v6: bool,
+    access: PhantomData<A>,
 }
 
-impl Packet {
-    /// `None` for NULL and for what is not IP.
+impl Packet<Direct> {
+    /// A packet from a trusted argument.
     #[inline(always)]
     pub(crate) fn of(skb: *const u8) -> Option<Self> {
+        Self::read(skb)
+    }
+}
+
+impl Packet<Probe> {
+    /// A packet at an address that is alive now.
+    #[inline(always)]
+    pub(crate) fn at(skb: u64) -> Option<Self> {
+        Self::read(skb as *const u8)
+    }
+}
+
+impl<A: Access> Packet<A> {
+    /// `None` for NULL and for what is not IP.
+    #[inline(always)]
+    fn read(skb: *const u8) -> Option<Self> {
         if skb.is_null() {
             return None;
         }
@@ -29,8 +48,8 @@ impl Packet {
         // SAFETY: offsets of `sk_buff`, a trusted argument.
         let (protocol, head) = unsafe {
             (
-                u16::from_be(Direct::read::<u16>(skb.add(protocol_at))),
-                Direct::read::<u64>(skb.add(head_at)) as *const u8,
+                u16::from_be(A::read::<u16>(skb.add(protocol_at))),
+                A::read::<u64>(skb.add(head_at)) as *const u8,
             )
         };
         match protocol {
@@ -38,11 +57,13 @@ impl Packet {
                 skb,
                 head,
                 is_v6: false,
+                access: PhantomData,
             }),
             ETH_P_IPV6 => Some(Self {
                 skb,
                 head,
                 is_v6: true,
+                access: PhantomData,
             }),
             _ => None,
         }
@@ -51,7 +72,7 @@ impl Packet {
     #[inline(always)]
     fn header(&self, field: Option<usize>) -> Option<*const u8> {
         // SAFETY: offset of a 16-bit field of `sk_buff`.
-        let at = unsafe { Direct::read::<u16>(self.skb.add(field?)) };
+        let at = unsafe { A::read::<u16>(self.skb.add(field?)) };
         // SAFETY: only an address; it is read by probing.
         Some(unsafe { self.head.add(usize::from(at)) })
     }
@@ -68,6 +89,12 @@ impl Packet {
     #[inline(always)]
     pub(crate) fn is_pure_syn(&self) -> bool {
         self.tcp().is_some_and(|tcp| tcp[13] & 0x17 == 0x02)
+    }
+
+    /// Whether it is a RST.
+    #[inline(always)]
+    pub(crate) fn is_reset(&self) -> bool {
+        self.tcp().is_some_and(|tcp| tcp[13] & 0x04 != 0)
     }
 
     /// Both ends of a packet that came in: local is the destination. A function of its own (as is
@@ -125,7 +152,7 @@ impl Packet {
         };
         // SAFETY: `_skb_refdst` is an integer field; what it points to is probed.
         unsafe {
-            let dst = Direct::read::<u64>(self.skb.add(dst_at)) & !DST_NOREF;
+            let dst = A::read::<u64>(self.skb.add(dst_at)) & !DST_NOREF;
             if dst == 0 {
                 return null;
             }

@@ -86,22 +86,26 @@ pub(crate) fn on_retransmit_synack(listener: *const u8, req: *const u8) {
         kind::RETRANSMIT,
         hook::TCP_RETRANSMIT_SYNACK,
         &head,
-        |record: &mut RetransmitRecord| {
-            record.attempt = UNKNOWN_U32;
-            record.error = i32::MIN;
-            record.tcp_flags = SYN_ACK;
-            record.segments = 1;
-            record.bits = retransmit::SYN_ACK;
-            // SAFETY: probing fields of the request.
-            unsafe {
-                if let Some(at) = offset!(req_num_retrans) {
-                    // Counted up after the transmission (`inet_rtx_syn_ack`, 5.10 to 7.3).
-                    record.attempt = u32::from(Probe::read::<u8>(req.add(at))) + 1;
-                }
-                if let Some(at) = offset!(req_snt_isn) {
-                    record.sequence = Probe::read::<u32>(req.add(at));
-                }
-            }
-        },
+        |record: &mut RetransmitRecord| describe_synack(req, record),
     );
+}
+
+/// What a request tells of the SYN-ACK that is sent for it again.
+#[inline(always)]
+pub(super) fn describe_synack(req: *const u8, record: &mut RetransmitRecord) {
+    record.attempt = UNKNOWN_U32;
+    record.error = i32::MIN;
+    record.tcp_flags = SYN_ACK;
+    record.segments = 1;
+    record.bits = retransmit::SYN_ACK;
+    // SAFETY: probing fields of the request.
+    unsafe {
+        if let Some(at) = offset!(req_num_retrans) {
+            // Counted up after the transmission (`inet_rtx_syn_ack`, 5.10 to 7.3).
+            record.attempt = u32::from(Probe::read::<u8>(req.add(at))) + 1;
+        }
+        if let Some(at) = offset!(req_snt_isn) {
+            record.sequence = Probe::read::<u32>(req.add(at));
+        }
+    }
 }

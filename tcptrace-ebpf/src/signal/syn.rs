@@ -5,21 +5,22 @@
 //! counters of its namespace are compared with their values at the SYN before. Where they cannot
 //! be read, or were not seen yet, the listener's drop counter tells instead.
 
-use tcptrace_common::config::NO_REASON;
+use tcptrace_common::config::served;
 use tcptrace_common::flow::{AF_INET6, FlowRecord};
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{
     Head, OwnerRecord, QueueDropRecord, UNKNOWN_U32, evidence, outcome, step,
 };
 
+use super::mib::Mib;
 use super::packet::Packet;
 use super::time_wait;
 use crate::emit::{self, now};
 use crate::filter::wants;
 use crate::maps::{
-    GROUP, LISTENERS, ListenerGroup, ListenerKey, SCRATCH, SYN_COUNTERS, SynCounters,
+    GROUP, LISTENERS, ListenerGroup, ListenerKey, SYN_COUNTERS, SynCounters, served,
 };
-use crate::offsets::{config, offset};
+use crate::offsets::offset;
 use crate::owner;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
@@ -53,17 +54,17 @@ pub(crate) fn on_consume(skb: *const u8) {
 }
 
 /// What became of a SYN.
-mod fate {
-    pub(super) const TAKEN: u32 = 0;
-    pub(super) const ACCEPT_QUEUE_FULL: u32 = 1;
-    pub(super) const SYN_QUEUE_FULL: u32 = 2;
-    pub(super) const COOKIE: u32 = 3;
+pub(super) mod fate {
+    pub(in crate::signal) const TAKEN: u32 = 0;
+    pub(in crate::signal) const ACCEPT_QUEUE_FULL: u32 = 1;
+    pub(in crate::signal) const SYN_QUEUE_FULL: u32 = 2;
+    pub(in crate::signal) const COOKIE: u32 = 3;
     /// The counters cannot tell.
     pub(super) const UNKNOWN: u32 = 4;
 }
 
 #[inline(always)]
-fn on_syn(packet: &Packet) {
+fn on_syn(packet: &Packet<Direct>) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
@@ -87,7 +88,7 @@ fn on_syn(packet: &Packet) {
     if wants(kind::TIME_WAIT) {
         time_wait::on_syn(&head.flow, &mut scratch.cancelled);
     }
-    if fate == fate::TAKEN {
+    if fate == fate::TAKEN || served(served::SYN) {
         return;
     }
     // Refused by a listener we do not know: still told, without an owner.
@@ -108,12 +109,12 @@ fn on_syn(packet: &Packet) {
             sock = only(group);
         }
     }
-    report(fate, sock, head, count);
+    report(fate, sock, head, count, hook::CONSUME_SKB);
 }
 
 /// Reads the refusal counters of this CPU and namespace and compares them with the last reading.
 #[inline(always)]
-fn fate_by_counters(packet: &Packet, netns: u32) -> u32 {
+fn fate_by_counters(packet: &Packet<Direct>, netns: u32) -> u32 {
     let Some(now) = counters(packet.net()) else {
         return fate::UNKNOWN;
     };
@@ -128,6 +129,12 @@ fn fate_by_counters(packet: &Packet, netns: u32) -> u32 {
     if before.read == 0 {
         return fate::UNKNOWN;
     }
+    fate_between(&before, &now)
+}
+
+/// What the counters say that became of the one SYN between two readings.
+#[inline(always)]
+pub(super) fn fate_between(before: &SynCounters, now: &SynCounters) -> u32 {
     // With cookies a SYN can raise two counters: the full accept queue is what refused it.
     if now.listen_overflows != before.listen_overflows {
         fate::ACCEPT_QUEUE_FULL
@@ -143,46 +150,7 @@ fn fate_by_counters(packet: &Packet, netns: u32) -> u32 {
 /// The refusal counters of a namespace on this CPU.
 #[inline(always)]
 fn counters(net: *const u8) -> Option<SynCounters> {
-    let at = offset!(net_mib_statistics)?;
-    if net.is_null() || config!(mib_listen_overflows) == NO_REASON {
-        return None;
-    }
-    let shift = cpu_shift()?;
-    // SAFETY: probing; `net_statistics` is a per-CPU pointer to an array of longs.
-    unsafe {
-        let statistics = Probe::read::<u64>(net.add(at));
-        let read = |index: u32| {
-            let address = statistics.wrapping_add(shift) + u64::from(index) * 8;
-            Probe::read::<u64>(address as *const u8)
-        };
-        Some(SynCounters {
-            listen_overflows: read(config!(mib_listen_overflows)),
-            syn_queue_drops: read(config!(mib_syn_queue_drops)),
-            syn_queue_cookies: read(config!(mib_syn_queue_cookies)),
-            read: 1,
-        })
-    }
-}
-
-/// What is added to a per-CPU pointer on this CPU: learnt from a per-CPU map of ours, whose slot
-/// is known both ways. (`__per_cpu_offset` is no symbol without CONFIG_KALLSYMS_ALL.)
-#[inline(always)]
-fn cpu_shift() -> Option<u64> {
-    let pptrs_at = offset!(bpf_array_pptrs)?;
-    let slot = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: our own slot. The map's address becomes a plain number by way of memory, since the
-    // verifier allows no arithmetic on map pointers; the map outlives the program.
-    unsafe {
-        (&raw mut (*slot).map_address).write_volatile(&raw const SCRATCH as u64);
-        let map = (&raw const (*slot).map_address).read_volatile();
-        let pointer = Probe::read::<u64>((map as *const u8).add(pptrs_at));
-        if pointer == 0 {
-            return None;
-        }
-        (&raw mut (*slot).slot_address).write_volatile(slot as u64);
-        let address = (&raw const (*slot).slot_address).read_volatile();
-        Some(address.wrapping_sub(pointer))
-    }
+    Mib::tcp_ext(net)?.refusals()
 }
 
 /// The first listener with a full queue whose drop counter has risen since it was last looked at, and by how much.
@@ -233,7 +201,7 @@ fn only(group: *mut ListenerGroup) -> u64 {
 
 /// Which queue is full; a socket filter's drop fills neither.
 #[inline(always)]
-fn fate_by_queues(sock: u64) -> u32 {
+pub(super) fn fate_by_queues(sock: u64) -> u32 {
     let sk = SockRef::<Probe>::remembered(sock);
     let limit = sk.accept_queue_limit().unwrap_or(0);
     if sk.state() != Some(tcp_state::LISTEN) {
@@ -247,8 +215,9 @@ fn fate_by_queues(sock: u64) -> u32 {
     }
 }
 
+/// Tells a refusal. `sock` is the listener when known, `head` has the client's and its ends.
 #[inline(always)]
-fn report(fate: u32, sock: u64, head: &mut Head, count: u32) {
+pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8) {
     let kind = match fate {
         fate::ACCEPT_QUEUE_FULL => kind::ACCEPT_DROP,
         fate::SYN_QUEUE_FULL | fate::COOKIE => kind::SYN_DROP,
@@ -276,23 +245,18 @@ fn report(fate: u32, sock: u64, head: &mut Head, count: u32) {
             head.flow.as_v4_mapped();
         }
     }
-    emit::emit(
-        kind,
-        hook::CONSUME_SKB,
-        head,
-        |record: &mut QueueDropRecord| {
-            record.length = length;
-            record.limit = limit;
-            record.reason = UNKNOWN_U32;
-            record.count = count;
-            record.step = step::SYN;
-            record.outcome = if fate == fate::COOKIE {
-                outcome::COOKIE
-            } else {
-                outcome::DROPPED
-            };
-        },
-    );
+    emit::emit(kind, hook, head, |record: &mut QueueDropRecord| {
+        record.length = length;
+        record.limit = limit;
+        record.reason = UNKNOWN_U32;
+        record.count = count;
+        record.step = step::SYN;
+        record.outcome = if fate == fate::COOKIE {
+            outcome::COOKIE
+        } else {
+            outcome::DROPPED
+        };
+    });
 }
 
 /// A third ACK was refused: it raised the same counters, which must not be taken for a SYN's.

@@ -7,48 +7,60 @@
 //! same timer is neither.
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
+use tcptrace_common::config::served;
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{Head, OwnerRecord, TimeWaitRecord, UNKNOWN_U64, evidence, phase};
 
+use super::minisock;
 use crate::emit::{emit, head, now};
 use crate::filter::wants;
-use crate::maps::{TwSeen, sock_bits};
+use crate::maps::{TwSeen, served, sock_bits};
 use crate::offsets::{config, offset};
 use crate::owner;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TIME_WAIT is watched for its own sake, and to know who is behind a RST it sends.
 #[inline(always)]
-fn is_watched() -> bool {
+pub(super) fn is_watched() -> bool {
     wants(kind::TIME_WAIT) || wants(kind::RST_SENT)
 }
 
 /// The minisock around a timer.
 #[inline(always)]
 fn seen(timer: *const u8) -> Option<TwSeen> {
-    let (timer_at, substate_at) = (offset!(tw_timer)?, offset!(tw_substate)?);
-    let expires_at = offset!(timer_expires)?;
-    let minisock = timer as u64 - timer_at as u64;
-    let tw = SockRef::<Probe>::minisock(minisock);
-    // SAFETY: probing a minisock around a timer that bears the minisocks' handler; `expires` is a
-    // field of the trusted `timer_list`.
+    let (timer_at, expires_at) = (offset!(tw_timer)?, offset!(timer_expires)?);
+    let mut seen = TwSeen {
+        timer: timer as u64,
+        timeout_jiffies: 0,
+        head: Head::default(),
+    };
+    identify(timer as u64 - timer_at as u64, &mut seen.head);
+    // SAFETY: `expires` is a field of the trusted `timer_list`; the helper has no preconditions.
     unsafe {
         let expires = Direct::read::<u64>(timer.add(expires_at));
-        let substate = Probe::read::<u8>((minisock as *const u8).add(substate_at));
-        let flow = tw.flow(tw.kept_cookie().unwrap_or(0));
-        Some(TwSeen {
-            timer: timer as u64,
-            timeout_jiffies: expires.wrapping_sub(bpf_jiffies64()),
-            head: head(now(), substate, flow, OwnerRecord::default()),
-        })
+        seen.timeout_jiffies = expires.wrapping_sub(bpf_jiffies64());
     }
+    Some(seen)
+}
+
+/// Which connection a minisock stands for; the state is its substate.
+#[inline(always)]
+pub(super) fn identify(minisock: u64, known: &mut Head) {
+    let tw = SockRef::<Probe>::minisock(minisock);
+    let flow = tw.flow(tw.kept_cookie().unwrap_or(0));
+    let mut substate = 0;
+    if let Some(at) = offset!(tw_substate) {
+        // SAFETY: probing a minisock that is alive in the hook.
+        substate = unsafe { Probe::read::<u8>((minisock as *const u8).add(at)) };
+    }
+    *known = head(now(), substate, flow, OwnerRecord::default());
 }
 
 /// `timer_start` of a minisock's timer.
 #[inline(always)]
 pub(crate) fn on_start(timer: *const u8) {
-    if !is_watched() {
+    if !is_watched() || served(served::TIME_WAIT) {
         return;
     }
     let Some(scratch) = owner::scratch() else {
@@ -69,6 +81,9 @@ pub(crate) fn on_start(timer: *const u8) {
 /// minisock that took over, 0 without one.
 #[inline(always)]
 pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
+    if served(served::TIME_WAIT) {
+        return minisock::made_for(head.sock);
+    }
     if !is_watched() || config!(tw_timer_handler) == 0 {
         return 0;
     }
@@ -138,7 +153,7 @@ pub(crate) fn on_connect(head: &Head) {
 /// expire; that one is reported by [`on_expire`].
 #[inline(always)]
 pub(crate) fn on_cancel(timer: *const u8) {
-    if !wants(kind::TIME_WAIT) {
+    if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
         return;
     }
     let Some(scratch) = owner::scratch() else {
@@ -199,7 +214,7 @@ pub(crate) fn on_drop() {
 /// `timer_expire_entry` of a minisock's timer: its time is up.
 #[inline(always)]
 pub(crate) fn on_expire(timer: *const u8) {
-    if !wants(kind::TIME_WAIT) {
+    if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
         return;
     }
     if let Some(seen) = seen(timer) {
@@ -215,8 +230,9 @@ fn report_cancelled(cancelled: &mut TwSeen) {
     }
 }
 
+/// Tells the end of a minisock.
 #[inline(always)]
-fn ended(head: &Head, phase: u8, hook: u8) {
+pub(super) fn ended(head: &Head, phase: u8, hook: u8) {
     emit(
         kind::TIME_WAIT,
         hook,

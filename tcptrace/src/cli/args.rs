@@ -102,7 +102,14 @@ pub enum Command {
 
 /// Options of `doctor`.
 #[derive(Args, Clone, Debug)]
-pub struct DoctorArgs {}
+pub struct DoctorArgs {
+    /// Write the report as one JSON object (see `tcptrace schema`)
+    #[arg(long)]
+    pub json: bool,
+    /// Instead of this machine, judge the kernel whose BTF is in this file; nothing is tried
+    #[arg(long = "btf", value_name = "FILE")]
+    pub types: Option<PathBuf>,
+}
 
 /// Options of `explain`.
 #[derive(Args, Clone, Debug)]

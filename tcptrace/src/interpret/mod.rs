@@ -64,7 +64,7 @@ impl Interpreter {
             Signal::SynDrop(facts) => Some(listen::syn_drop(&facts)),
             Signal::TimeWait(facts) => Some(time_wait::what(facts, host)),
             Signal::Linger(facts) => Some(linger(&facts, event.boot_ns, host)),
-            Signal::Paws { reason } => paws::what(reason, host),
+            Signal::Paws { reason, check } => paws::what(reason, check, host),
             Signal::Close(facts) => Some(close::what(&facts, event.state)),
         };
         let Some(what) = what else { return };

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use crate::model::incident::PawsWhere;
 use crate::model::{Host, What};
 
-/// `None` for a reason that is none of the four.
-pub(super) fn what(reason: u32, host: &Host) -> Option<What> {
+/// `None` for a reason that is none of the four, unless the hook knows which check failed.
+pub(super) fn what(reason: u32, check: Option<PawsWhere>, host: &Host) -> Option<What> {
+    if let Some(place) = check {
+        let reason = host.drop_reason(reason).cloned();
+        return Some(What::PawsDrop { place, reason });
+    }
     let name = host.drop_reason(reason)?;
     let place = match &**name {
         "TCP_RFC7323_PAWS" => PawsWhere::Established,

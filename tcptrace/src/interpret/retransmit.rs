@@ -24,6 +24,7 @@ pub(super) fn what(facts: &Retransmit, state: Option<TcpState>) -> What {
         sequence: Some(facts.sequence),
         segments: facts.segments,
         error: facts.error.filter(|error| *error != 0),
+        gave_up: facts.gave_up,
     }
 }
 

@@ -258,9 +258,30 @@ fn lingering_close_lasts_from_its_start_to_the_event() {
 #[test]
 fn drop_reason_that_is_no_timestamp_reject_is_no_incident() {
     let events = vec![
-        event(1, 0, Signal::Paws { reason: 0 }),
-        event(1, 0, Signal::Paws { reason: 5 }),
-        event(1, 0, Signal::Paws { reason: 99 }),
+        event(
+            1,
+            0,
+            Signal::Paws {
+                reason: 0,
+                check: None,
+            },
+        ),
+        event(
+            1,
+            0,
+            Signal::Paws {
+                reason: 5,
+                check: None,
+            },
+        ),
+        event(
+            1,
+            0,
+            Signal::Paws {
+                reason: 99,
+                check: None,
+            },
+        ),
     ];
     assert_eq!(kinds(&mut interpreter(), events), []);
 }

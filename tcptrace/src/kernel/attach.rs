@@ -3,20 +3,23 @@
 //!
 //! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+mod attacher;
+mod expected;
+mod programs;
+
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Mutex;
 
 use anyhow::{Context, anyhow};
-use aya::programs::{BtfTracePoint, Iter, Program, ProgramError};
+use aya::maps::Array;
+use aya::programs::Program;
 use aya::{Btf, Ebpf, EbpfLoader};
 use tcptrace_common::config::Config;
 use tcptrace_common::names;
 
 use super::Kernel;
-use super::tiers::{Candidate, FORKS, OWNERS, SIGNALS, Signal, Tier};
-use crate::model::{Kind, KindSet};
+use super::tiers::{ACCEPT, Candidate, FORKS, OWNERS, SIGNALS, Signal, Tier, tracepoint};
+use crate::model::{self, Kind, KindSet};
+use attacher::Attacher;
 
 /// The eBPF object, aligned for the ELF reader.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace.o"));
@@ -37,6 +40,8 @@ pub struct Outcome {
     pub signal: &'static Signal,
     /// The candidate that serves; `None` = cannot be seen here.
     pub chosen: Option<&'static Candidate>,
+    /// Its hook, as events name it; empty without one.
+    pub hook: String,
     /// Why the better ones do not.
     pub refusals: Vec<String>,
 }
@@ -46,10 +51,14 @@ pub struct Outcome {
 pub struct AttachReport {
     /// In the order of [`SIGNALS`], only of the kinds asked for.
     pub outcomes: Vec<Outcome>,
-    /// Programs attached.
-    pub attached: Vec<&'static str>,
+    /// By what is learnt who accepts a connection.
+    pub accept: Option<Outcome>,
+    /// Programs attached, by their names in the object.
+    pub attached: Vec<String>,
     /// Why older sockets could not be listed by the iterator.
     pub snapshot_refused: Option<String>,
+    /// Why children of processes cannot be followed, where that was wanted.
+    pub forks_refused: Option<String>,
 }
 
 impl AttachReport {
@@ -61,6 +70,12 @@ impl AttachReport {
                 self.of(*kind).next().is_some() && self.of(*kind).all(|o| o.chosen.is_none())
             })
             .collect()
+    }
+
+    /// Whether a hook of this tier serves anything.
+    pub fn has_tier(&self, tier: Tier) -> bool {
+        let by_tier = |o: &Outcome| o.chosen.is_some_and(|c| c.tier == tier);
+        self.accept.iter().chain(&self.outcomes).any(by_tier)
     }
 
     /// Kinds of which a part is only counted.
@@ -107,16 +122,29 @@ impl Attached {
     }
 }
 
-/// Loads and attaches what the kinds need (`follows`: children of processes too), then lists the sockets that exist already.
+/// What to attach.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Kinds to be seen.
+    pub kinds: KindSet,
+    /// Children of processes are followed.
+    pub follows: bool,
+    /// The tier the user insists on.
+    pub tier: Option<model::Tier>,
+}
+
+/// Loads and attaches what is wanted, then lists the sockets that exist already.
+///
+/// Function hooks come first: only when they are attached is it known what the tracepoints still
+/// have to tell.
 ///
 /// # Errors
 /// When the object cannot be loaded at all, or the programs that remember owners are refused.
 pub fn attach_all(
     kernel: &Kernel,
     config: Config,
-    kinds: KindSet,
+    wanted: Wanted,
     sizes: Sizes,
-    follows: bool,
 ) -> anyhow::Result<Attached> {
     // The loader reads the kernel's types for itself when it is made, and keeps them to itself:
     // the reading for the programs runs beside it.
@@ -134,183 +162,46 @@ pub fn attach_all(
         .map_max_entries(names::SOCKS, sizes.socks)
         .load(OBJECT)
         .context("cannot load the eBPF object")?;
-    let loaded = load_first_choices(&mut object, &types, kernel, kinds);
-    let mut attacher = Attacher {
-        object: &mut object,
-        types: &types,
-        loaded,
-        tried: BTreeMap::new(),
-    };
-    for program in OWNERS {
+    let signals: Vec<&'static Signal> = SIGNALS
+        .iter()
+        .filter(|signal| wanted.kinds.contains(signal.kind))
+        .collect();
+    let mut attacher = Attacher::new(&mut object, &types, kernel, wanted.tier);
+    let accept = attacher.by_functions(&ACCEPT);
+    let settled: Vec<_> = signals.iter().map(|s| attacher.by_functions(s)).collect();
+    attacher.serve()?;
+    let needed = settled.iter().flat_map(|open| attacher.first_choice(open));
+    let needed: Vec<_> = needed
+        .chain(OWNERS.iter().map(|name| tracepoint(name)))
+        .collect();
+    attacher.load_ahead(&needed);
+    for name in OWNERS {
         attacher
-            .attach(program)
-            .map_err(|error| anyhow!("cannot attach {program}, which every kind needs: {error}"))?;
-    }
-    if follows {
-        attacher.attach(FORKS).map_err(|error| {
-            anyhow!("cannot attach {FORKS}, which following children needs: {error}")
-        })?;
+            .attach(&tracepoint(name))
+            .map_err(|error| anyhow!("cannot attach {name}, which every kind needs: {error}"))?;
     }
     let mut report = AttachReport::default();
-    for signal in SIGNALS.iter().filter(|signal| kinds.contains(signal.kind)) {
-        report.outcomes.push(attacher.settle(signal, kernel));
+    if wanted.follows {
+        let answer = attacher.attach(&tracepoint(FORKS));
+        report.forks_refused = answer.err().map(|why| format!("tp_btf/{FORKS}: {why}"));
     }
+    report.accept = Some(attacher.by_the_rest(accept));
+    for open in settled {
+        report.outcomes.push(attacher.by_the_rest(open));
+    }
+    attacher.serve()?;
     report.attached = attacher.attached();
-    report.snapshot_refused = attacher.snapshot().err().map(|error| format!("{error:#}"));
+    report.snapshot_refused = programs::walk_files(&mut object, &types)
+        .err()
+        .map(|error| format!("{error:#}"));
     Ok(Attached { object, report })
 }
 
-/// Programs that take the verifier longest.
-const LONG: &[&str] = &[
-    "consume_skb",
-    "inet_sock_set_state",
-    "kfree_skb",
-    "tcp_send_reset",
-];
-
-/// What became of loading a program.
-type Loaded = BTreeMap<String, Result<(), ProgramError>>;
-
-/// Loads the programs that will most likely be wanted, on two threads: verifying them is most of
-/// the time a start takes. One that is refused is not tried again; its error is kept.
-fn load_first_choices(object: &mut Ebpf, types: &Btf, kernel: &Kernel, kinds: KindSet) -> Loaded {
-    let first = |signal: &Signal| {
-        let fits = |c: &&Candidate| c.tier == Tier::Tracepoint && (c.obstacle)(kernel).is_none();
-        signal.candidates.iter().find(fits).map(|c| c.program)
-    };
-    let signals = SIGNALS.iter().filter(|signal| kinds.contains(signal.kind));
-    let mut wanted: BTreeSet<&str> = signals.filter_map(first).collect();
-    wanted.extend(OWNERS);
-    let mut programs: Vec<(String, &mut BtfTracePoint)> = object
-        .programs_mut()
-        .filter(|(name, _)| wanted.contains(name))
-        .filter_map(|(name, program)| Some((name.to_owned(), program.try_into().ok()?)))
-        .collect();
-    // Two threads take from the end: the long ones first, so that both end at about one time.
-    programs.sort_by_key(|(name, _)| LONG.contains(&name.as_str()));
-    let queue = Mutex::new(programs);
-    let work = || -> Loaded {
-        let mut loaded = Loaded::new();
-        loop {
-            let next = queue.lock().map(|mut queue| queue.pop());
-            let Ok(Some((name, program))) = next else {
-                return loaded;
-            };
-            let answer = program.load(&name, types);
-            loaded.insert(name, answer);
-        }
-    };
-    std::thread::scope(|scope| {
-        let beside = scope.spawn(work);
-        let mut loaded = work();
-        // A thread that ended early has loaded nothing: its programs are then loaded one by one.
-        loaded.extend(beside.join().unwrap_or_default());
-        loaded
-    })
-}
-
-struct Attacher<'a> {
-    object: &'a mut Ebpf,
-    types: &'a Btf,
-    /// Programs that were loaded, or refused, already.
-    loaded: Loaded,
-    tried: BTreeMap<&'static str, Result<(), String>>,
-}
-
-impl Attacher<'_> {
-    /// The first candidate that works.
-    fn settle(&mut self, signal: &'static Signal, kernel: &Kernel) -> Outcome {
-        let mut refusals = Vec::new();
-        for candidate in signal.candidates {
-            if let Some(obstacle) = (candidate.obstacle)(kernel) {
-                refusals.push(format!("{}: {obstacle}", label(candidate)));
-                continue;
-            }
-            if candidate.tier == Tier::Counting {
-                return Outcome {
-                    signal,
-                    chosen: Some(candidate),
-                    refusals,
-                };
-            }
-            match self.attach(candidate.program) {
-                Ok(()) => {
-                    return Outcome {
-                        signal,
-                        chosen: Some(candidate),
-                        refusals,
-                    };
-                }
-                Err(error) => refusals.push(format!("{}: {error}", label(candidate))),
-            }
-        }
-        Outcome {
-            signal,
-            chosen: None,
-            refusals,
-        }
-    }
-
-    /// Attaches a tracepoint once; the answer is remembered.
-    fn attach(&mut self, program: &'static str) -> Result<(), String> {
-        if let Some(answer) = self.tried.get(program) {
-            return answer.clone();
-        }
-        let answer = self.attach_now(program).map_err(|error| describe(&error));
-        self.tried.insert(program, answer.clone());
-        answer
-    }
-
-    fn attach_now(&mut self, name: &'static str) -> anyhow::Result<()> {
-        let program = self.object.program_mut(name).context("not in the object")?;
-        let program: &mut BtfTracePoint = program.try_into()?;
-        match self.loaded.remove(name) {
-            Some(answer) => answer?,
-            None => program.load(name, self.types)?,
-        }
-        program.attach()?;
-        Ok(())
-    }
-
-    fn attached(&self) -> Vec<&'static str> {
-        self.tried
-            .iter()
-            .filter(|(_, answer)| answer.is_ok())
-            .map(|(name, _)| *name)
-            .collect()
-    }
-
-    /// Walks all open files once: owners of sockets that are older than us, and the listeners.
-    fn snapshot(&mut self) -> anyhow::Result<()> {
-        let program = self
-            .object
-            .program_mut("task_file")
-            .context("not in the object")?;
-        let program: &mut Iter = program.try_into()?;
-        program.load("task_file", self.types)?;
-        let link = program.attach()?;
-        let link = program.take_link(link)?;
-        let mut walk = link.into_file()?;
-        let mut nothing = [0; 64];
-        while walk.read(&mut nothing)? > 0 {}
-        Ok(())
-    }
-}
-
-fn label(candidate: &Candidate) -> String {
-    match candidate.tier {
-        Tier::Tracepoint => format!("tp_btf/{}", candidate.program),
-        Tier::Counting => Tier::Counting.to_string(),
-    }
-}
-
-/// One line: the verifier's log can be megabytes, its last line says why.
-fn describe(error: &anyhow::Error) -> String {
-    let text = format!("{error:#}");
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let first = lines.next().unwrap_or("no reason given").trim().to_owned();
-    match lines.rfind(|line| !line.starts_with("processed ")) {
-        Some(last) => format!("{first} ... {}", last.trim()),
-        None => first,
-    }
+/// Tells the tracepoints what function hooks tell already.
+fn serve(object: &mut Ebpf, bits: u32) -> anyhow::Result<()> {
+    let map = object
+        .map_mut(names::SERVED)
+        .context("the object has no map of served signals")?;
+    let mut served: Array<_, u32> = Array::try_from(map)?;
+    served.set(0, bits, 0).context("cannot set what is served")
 }

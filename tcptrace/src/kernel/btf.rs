@@ -9,10 +9,12 @@
 
 mod bytes;
 mod c_form;
+mod extract;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod index;
 mod members;
+mod questions;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +23,11 @@ use std::path::Path;
 
 use bytes::Bytes;
 use index::{Index, Kind, Type};
+use questions::Notes;
 
 pub use c_form::{Param, Prototype};
 pub use members::Field;
+pub use questions::Question;
 
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
@@ -78,6 +82,8 @@ pub enum BtfError {
 pub struct Btf {
     bytes: Bytes,
     index: Index,
+    /// Every question, where they are noted.
+    notes: Option<Notes>,
 }
 
 impl Btf {
@@ -102,9 +108,39 @@ impl Btf {
         Btf::over(Bytes::Owned(bytes))
     }
 
+    /// As [`Btf::parse`], and every question asked is noted for [`Btf::extract`].
+    ///
+    /// # Errors
+    /// Those of [`Btf::parse`].
+    pub fn parse_noting(bytes: Vec<u8>) -> Result<Btf, BtfError> {
+        let mut btf = Btf::parse(bytes)?;
+        btf.notes = Some(Notes::default());
+        Ok(btf)
+    }
+
     fn over(bytes: Bytes) -> Result<Btf, BtfError> {
         let index = Index::build(&bytes)?;
-        Ok(Btf { bytes, index })
+        Ok(Btf {
+            bytes,
+            index,
+            notes: None,
+        })
+    }
+
+    /// The questions asked so far, sorted; none where they are not noted.
+    pub fn questions(&self) -> Vec<Question> {
+        self.notes.as_ref().map(Notes::sorted).unwrap_or_default()
+    }
+
+    /// A small blob that answers the questions noted so far as this one does, and hardly more.
+    pub fn extract(&self) -> Vec<u8> {
+        extract::blob(self, &self.questions())
+    }
+
+    fn note(&self, question: impl FnOnce() -> Question) {
+        if let Some(notes) = &self.notes {
+            notes.add(question());
+        }
     }
 
     /// Where the member `path` of the struct or union `strukt` lies.
@@ -114,12 +150,14 @@ impl Btf {
     /// a path means its element 0. A pointer is never followed. None when this kernel has no such
     /// struct or member. Of several structs with one name the first that has members counts.
     pub fn field(&self, strukt: &str, path: &str) -> Option<Field> {
-        members::locate(self, self.aggregate(strukt)?, path)
+        self.note(|| Question::field(strukt, path));
+        members::locate(self, self.aggregate(strukt)?.1, path)
     }
 
     /// Bytes of the struct or union `strukt`. None when this kernel has none with members.
     pub fn struct_size(&self, strukt: &str) -> Option<u32> {
-        Some(self.aggregate(strukt)?.size_or_type)
+        self.note(|| Question::Size(strukt.to_owned()));
+        Some(self.aggregate(strukt)?.1.size_or_type)
     }
 
     /// Variants and values of the named enum, in the kernel's order. None when there is none.
@@ -127,7 +165,8 @@ impl Btf {
     /// A variant is taken as signed only where the kernel marks the enum so, which it does from
     /// 6.0 on: -1 in an older one reads as 4294967295.
     pub fn enum_values(&self, name: &str) -> Option<Vec<(&str, i64)>> {
-        let ty = self.find(name, |ty| is_enum(ty) && !ty.tail.is_empty())?;
+        self.note(|| Question::Enum(name.to_owned()));
+        let (_, ty) = self.enumeration(name)?;
         let names = self.index.strings(&self.bytes);
         Some(
             variants(ty)
@@ -146,6 +185,9 @@ impl Btf {
     /// The values of several variants of any enums, found in one pass over all enums; in the order
     /// asked for, None for those this kernel does not have. The first enum with a variant counts.
     pub fn variant_values(&self, wanted: &[&str]) -> Vec<Option<i64>> {
+        for variant in wanted {
+            self.note(|| Question::Variant((*variant).to_owned()));
+        }
         let names = self.index.strings(&self.bytes);
         let mut values = vec![None; wanted.len()];
         let mut missing = wanted.len();
@@ -169,7 +211,8 @@ impl Btf {
     /// The prototype of the kernel function `name`. None when the BTF has no such function, which
     /// is also so for inlined ones.
     pub fn function(&self, name: &str) -> Option<Prototype> {
-        let func = self.find(name, |ty| ty.kind == Kind::Func)?;
+        self.note(|| Question::Function(name.to_owned()));
+        let (_, func) = self.find(name, |ty| ty.kind == Kind::Func)?;
         Prototype::of(self, self.ty(func.size_or_type)?)
     }
 
@@ -177,7 +220,8 @@ impl Btf {
     /// that is a `void *`: `btf_trace_<tracepoint>` leads with a `void *__data` no program sees.
     /// None when there is no such typedef.
     pub fn typedef_proto(&self, name: &str) -> Option<Prototype> {
-        let typedef = self.find(name, |ty| ty.kind == Kind::Typedef)?;
+        self.note(|| Question::Typedef(name.to_owned()));
+        let (_, typedef) = self.find(name, |ty| ty.kind == Kind::Typedef)?;
         let pointer = self
             .strip(typedef.size_or_type)
             .filter(|ty| ty.kind == Kind::Ptr)?;
@@ -196,32 +240,45 @@ impl Btf {
         self.index.ty(&self.bytes, id)
     }
 
-    fn find<'a>(&'a self, name: &str, accept: impl Fn(&Type<'a>) -> bool) -> Option<Type<'a>> {
+    fn find<'a>(
+        &'a self,
+        name: &str,
+        accept: impl Fn(&Type<'a>) -> bool,
+    ) -> Option<(u32, Type<'a>)> {
         self.index.find(&self.bytes, name, accept)
+    }
+
+    fn enumeration(&self, name: &str) -> Option<(u32, Type<'_>)> {
+        self.find(name, |ty| is_enum(ty) && !ty.tail.is_empty())
     }
 
     fn name(&self, off: u32) -> Option<&str> {
         self.index.strings(&self.bytes).name(off)
     }
 
-    /// The struct or union of that name, or behind a typedef of that name.
-    fn aggregate(&self, name: &str) -> Option<Type<'_>> {
+    /// The struct or union of that name, or behind a typedef of that name, with its id.
+    fn aggregate(&self, name: &str) -> Option<(u32, Type<'_>)> {
         let has_members = |ty: &Type<'_>| is_aggregate(ty) && !ty.tail.is_empty();
         self.find(name, has_members).or_else(|| {
-            let typedef = self.find(name, |ty| ty.kind == Kind::Typedef)?;
-            self.strip(typedef.size_or_type).filter(has_members)
+            let (_, typedef) = self.find(name, |ty| ty.kind == Kind::Typedef)?;
+            self.strip_id(typedef.size_or_type)
+                .filter(|(_, ty)| has_members(ty))
         })
     }
 
     /// The type behind typedefs, qualifiers and tags. None for void and for chains without end.
-    fn strip(&self, mut id: u32) -> Option<Type<'_>> {
+    fn strip(&self, id: u32) -> Option<Type<'_>> {
+        Some(self.strip_id(id)?.1)
+    }
+
+    fn strip_id(&self, mut id: u32) -> Option<(u32, Type<'_>)> {
         for _ in 0..MAX_CHAIN {
             let ty = self.ty(id)?;
             match ty.kind {
                 Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
                     id = ty.size_or_type;
                 }
-                _ => return Some(ty),
+                _ => return Some((id, ty)),
             }
         }
         None

@@ -78,6 +78,17 @@ pub enum Lockdown {
     Confidentiality,
 }
 
+impl Lockdown {
+    /// The kernel's own word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lockdown::None => "none",
+            Lockdown::Integrity => "integrity",
+            Lockdown::Confidentiality => "confidentiality",
+        }
+    }
+}
+
 /// What this process may do, and what the machine forbids everyone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Privileges {

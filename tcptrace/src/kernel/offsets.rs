@@ -62,9 +62,13 @@ table! {
     tw_timer = "inet_timewait_sock" "tw_timer",
     tw_substate = "inet_timewait_sock" "tw_substate",
     req_num_retrans = "request_sock" "num_retrans",
+    req_num_timeout = "request_sock" "num_timeout",
+    req_listener = "request_sock" "__req_common.skc_listener",
+    req_timer = "request_sock" "rsk_timer",
     req_snt_isn = "tcp_request_sock" "snt_isn",
     net_inum = "net" "ns.inum",
     net_mib_statistics = "net" "mib.net_statistics",
+    net_mib_tcp = "net" "mib.tcp_statistics",
     bpf_array_pptrs = "bpf_array" "pptrs",
     skb_head = "sk_buff" "head",
     skb_transport_header = "sk_buff" "transport_header",
@@ -114,6 +118,13 @@ pub fn resolve(kernel: &Btf) -> KernelOffsets {
     let inode = byte_of(kernel.field("socket_alloc", "vfs_inode"));
     offsets.socket_ino = sum(inode, byte_of(kernel.field("inode", "i_ino")));
     offsets.upid_size = kernel.struct_size("upid").and_then(narrow).unwrap_or(NONE);
+    // What a function returns lies behind its arguments, of which there are more or fewer.
+    let result_of = |function: &str| {
+        let prototype = kernel.function(function)?;
+        u16::try_from(prototype.params.len()).ok()
+    };
+    offsets.ret_accept = result_of("inet_csk_accept").unwrap_or(NONE);
+    offsets.ret_tw_process = result_of("tcp_timewait_state_process").unwrap_or(NONE);
     let bits = kernel.enum_values("sock_flags").unwrap_or_default();
     let bit = |name: &str| {
         let found = bits.iter().find(|(variant, _)| *variant == name);

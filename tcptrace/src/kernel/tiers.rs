@@ -1,32 +1,120 @@
 //! Per signal an ordered list of candidates: where it can be heard, what that needs, what stays
 //! unseen there. The first candidate that loads and attaches wins; refusals are kept.
 //!
-//! This is the seam for further tiers: a function hook is one more candidate before the
-//! tracepoint's.
+//! The order is per signal. A tracepoint that tells everything comes first, being stable; but where
+//! it is a hot one (every timer, every freed packet), or has to infer, the functions come first.
+
+mod functions;
+mod signals;
 
 use std::fmt;
 
-use tcptrace_common::offsets::NONE;
-
 use super::Kernel;
-use crate::model::{Evidence, Kind};
+use crate::model::{self, Evidence, Kind};
+
+pub use functions::FUNCTIONS;
+pub use signals::{ACCEPT, SIGNALS};
 
 /// Kinds of hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
+    /// Entry and exit of functions, through BTF.
+    Fentry,
+    /// Entry and exit of functions, through breakpoints.
+    Kprobe,
     /// BTF tracepoints.
     Tracepoint,
     /// The kernel's counters.
     Counting,
 }
 
+impl Tier {
+    /// Whether its candidates may be tried when the user insists on a tier. Signals without a
+    /// function hook are heard at tracepoints then too, but never through the other kind of
+    /// function hook.
+    pub fn is_allowed_by(self, forced: Option<model::Tier>) -> bool {
+        match (self, forced) {
+            (Self::Tracepoint | Self::Counting, _) | (_, None) => true,
+            (Self::Fentry, Some(forced)) => forced == model::Tier::Fentry,
+            (Self::Kprobe, Some(forced)) => forced == model::Tier::Kprobe,
+        }
+    }
+}
+
 impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
             Self::Tracepoint => "tracepoint",
             Self::Counting => "counting",
         })
     }
+}
+
+/// Where in a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Its first instruction.
+    Entry,
+    /// Its first instruction and its return.
+    Both,
+    /// Its return, for what it returns alone.
+    Result,
+    /// Its return, for what it returns and was called with: breakpoints need its entry for that.
+    Call,
+}
+
+/// One function hook.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// The kernel's name: the first of these that it has.
+    pub names: &'static [&'static str],
+    /// Where.
+    pub place: Place,
+}
+
+impl Function {
+    /// The name in this kernel.
+    ///
+    /// # Errors
+    /// What is missing, when it has none of them.
+    fn name(&self, kernel: &Kernel) -> Result<&'static str, String> {
+        let mut names = self.names.iter();
+        let found = names.find(|name| kernel.has_function(name)).copied();
+        found.ok_or_else(|| format!("this kernel has no function {}", self.names.join(" or ")))
+    }
+
+    fn prefixes(&self, tier: Tier) -> &'static [&'static str] {
+        match (tier, self.place) {
+            (Tier::Kprobe, Place::Entry) => &["kprobe"],
+            (Tier::Kprobe, Place::Result) => &["kretprobe"],
+            (Tier::Kprobe, Place::Both | Place::Call) => &["kprobe", "kretprobe"],
+            (_, Place::Entry) => &["fentry"],
+            (_, Place::Result | Place::Call) => &["fexit"],
+            (_, Place::Both) => &["fentry", "fexit"],
+        }
+    }
+}
+
+/// One program of the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its name in the object.
+    pub name: String,
+    /// The function or tracepoint it is attached to.
+    pub target: &'static str,
+}
+
+/// What a candidate attaches: all of it, or it does not serve.
+#[derive(Clone, Copy, Debug)]
+pub enum Hooks {
+    /// Tracepoints by name.
+    Tracepoints(&'static [&'static str]),
+    /// Function hooks as [`Tier::Fentry`] needs them, or as [`Tier::Kprobe`] does.
+    Functions(&'static [Function]),
+    /// Nothing: counters are read.
+    Counters,
 }
 
 /// Why a candidate cannot serve on this kernel; `None` = it can be tried.
@@ -37,14 +125,79 @@ pub type Obstacle = fn(&Kernel) -> Option<String>;
 pub struct Candidate {
     /// Which kind of hook.
     pub tier: Tier,
-    /// Name of the program in the object; empty for counting.
-    pub program: &'static str,
+    /// What it attaches.
+    pub hooks: Hooks,
+    /// The place among its hooks of the one that reports.
+    pub reporter: usize,
     /// How a fact from here is known.
     pub evidence: Evidence,
     /// What cannot be seen here; empty = nothing.
     pub blind_to: &'static str,
+    /// What the tracepoints need not tell then: bits of `config::served`.
+    pub served: u32,
     /// What is missing on this kernel.
     pub obstacle: Obstacle,
+}
+
+impl Candidate {
+    /// Its programs in the object.
+    ///
+    /// # Errors
+    /// Which function this kernel does not have.
+    pub fn programs(&self, kernel: &Kernel) -> Result<Vec<Program>, String> {
+        let functions = match self.hooks {
+            Hooks::Counters => return Ok(Vec::new()),
+            Hooks::Tracepoints(names) => {
+                return Ok(names.iter().map(|name| tracepoint(name)).collect());
+            }
+            Hooks::Functions(functions) => functions,
+        };
+        let mut programs = Vec::new();
+        for function in functions {
+            let target = function.name(kernel)?;
+            programs.extend(function.prefixes(self.tier).iter().map(|prefix| Program {
+                // Names of programs have no leading underscores.
+                name: format!("{prefix}_{}", target.trim_start_matches('_')),
+                target,
+            }));
+        }
+        Ok(programs)
+    }
+
+    /// The hook that reports, as events name it.
+    pub fn label(&self, kernel: &Kernel) -> String {
+        match self.hooks {
+            Hooks::Counters => "the kernel's counters".to_owned(),
+            Hooks::Tracepoints(names) => {
+                format!("tp_btf/{}", names.get(self.reporter).unwrap_or(&"?"))
+            }
+            Hooks::Functions(functions) => {
+                let Some(function) = functions.get(self.reporter) else {
+                    return self.tier.to_string();
+                };
+                let name = function
+                    .name(kernel)
+                    .unwrap_or_else(|_| function.names.first().unwrap_or(&"?"));
+                let prefix = function.prefixes(self.tier).last().unwrap_or(&"?");
+                format!("{prefix}/{name}")
+            }
+        }
+    }
+
+    /// Why it cannot serve on this kernel.
+    pub fn obstacle(&self, kernel: &Kernel) -> Option<String> {
+        self.programs(kernel)
+            .err()
+            .or_else(|| (self.obstacle)(kernel))
+    }
+}
+
+/// A tracepoint's program bears its name.
+pub fn tracepoint(name: &'static str) -> Program {
+    Program {
+        name: name.to_owned(),
+        target: name,
+    }
 }
 
 /// A signal, the kind it belongs to, its candidates.
@@ -58,204 +211,16 @@ pub struct Signal {
     pub candidates: &'static [Candidate],
 }
 
-const fn tracepoint(
-    program: &'static str,
-    blind_to: &'static str,
-    obstacle: Obstacle,
-) -> Candidate {
-    Candidate {
-        tier: Tier::Tracepoint,
-        program,
-        evidence: Evidence::Seen,
-        blind_to,
-        obstacle,
-    }
-}
-
-/// A tracepoint whose fact follows from what it does not say.
-const fn inferred(program: &'static str, blind_to: &'static str, obstacle: Obstacle) -> Candidate {
-    Candidate {
-        evidence: Evidence::Inferred,
-        ..tracepoint(program, blind_to, obstacle)
-    }
-}
-
-const COUNTED: Candidate = Candidate {
-    tier: Tier::Counting,
-    program: "",
-    evidence: Evidence::Counted,
-    blind_to: "the client, the queue at that instant, which listener when several dropped",
-    obstacle: nothing,
-};
-
-/// Programs that remember owners: needed for every kind.
+/// Tracepoints that remember owners: needed for every kind.
 pub const OWNERS: &[&str] = &[
     "inet_sock_set_state",
     "tcp_destroy_sock",
     "tcp_rcv_space_adjust",
 ];
 
-/// The program that follows children.
+/// The tracepoint that follows children.
 pub const FORKS: &str = "sched_process_fork";
 
-/// Every signal.
-pub const SIGNALS: &[Signal] = &[
-    Signal {
-        kind: Kind::State,
-        part: "transitions",
-        candidates: &[tracepoint("inet_sock_set_state", "", nothing)],
-    },
-    Signal {
-        kind: Kind::RstSent,
-        part: "resets",
-        candidates: &[tracepoint(
-            "tcp_send_reset",
-            "resets without a socket on kernels that give no reset reason",
-            nothing,
-        )],
-    },
-    Signal {
-        kind: Kind::RstReceived,
-        part: "resets",
-        candidates: &[tracepoint(
-            "tcp_receive_reset",
-            "resets of unfinished handshakes",
-            nothing,
-        )],
-    },
-    Signal {
-        kind: Kind::LingerClose,
-        part: "begin, drained, reset",
-        candidates: &[tracepoint("inet_sock_set_state", "", nothing)],
-    },
-    Signal {
-        kind: Kind::LingerClose,
-        part: "timed out",
-        candidates: &[tracepoint("timer_expire_entry", "", sleeping_timer)],
-    },
-    Signal {
-        kind: Kind::LingerClose,
-        part: "interrupted",
-        candidates: &[tracepoint("timer_cancel", "", sleeping_timer)],
-    },
-    Signal {
-        kind: Kind::LingerClose,
-        part: "really blocked",
-        candidates: &[tracepoint("timer_start", "", sleeping_timer)],
-    },
-    Signal {
-        kind: Kind::AcceptDrop,
-        part: "at the ACK",
-        candidates: &[tracepoint("kfree_skb", "", drop_socket), COUNTED],
-    },
-    Signal {
-        kind: Kind::AcceptDrop,
-        part: "at the SYN",
-        candidates: &[tracepoint("consume_skb", "", packet_fields), COUNTED],
-    },
-    Signal {
-        kind: Kind::SynDrop,
-        part: "drops and cookies",
-        candidates: &[tracepoint("consume_skb", "", packet_fields), COUNTED],
-    },
-    Signal {
-        kind: Kind::Retransmit,
-        part: "segments",
-        candidates: &[tracepoint("tcp_retransmit_skb", "", nothing)],
-    },
-    Signal {
-        kind: Kind::Retransmit,
-        part: "SYN-ACKs",
-        candidates: &[tracepoint("tcp_retransmit_synack", "", nothing)],
-    },
-    Signal {
-        kind: Kind::TimeWait,
-        part: "enter",
-        candidates: &[tracepoint(
-            "timer_start",
-            "the later change of an orphan from FIN_WAIT2 to TIME_WAIT",
-            time_wait_timer,
-        )],
-    },
-    Signal {
-        kind: Kind::TimeWait,
-        part: "overflow",
-        candidates: &[inferred("timer_start", "", time_wait_timer)],
-    },
-    Signal {
-        kind: Kind::TimeWait,
-        part: "expire",
-        candidates: &[tracepoint("timer_expire_entry", "", time_wait_timer)],
-    },
-    Signal {
-        kind: Kind::TimeWait,
-        part: "reuse by connect()",
-        candidates: &[tracepoint("timer_cancel", "", time_wait_timer)],
-    },
-    Signal {
-        kind: Kind::TimeWait,
-        part: "reuse by a SYN",
-        candidates: &[tracepoint("consume_skb", "", time_wait_timer)],
-    },
-    Signal {
-        kind: Kind::PawsDrop,
-        part: "rejects",
-        candidates: &[tracepoint("kfree_skb", "", paws_reason)],
-    },
-    Signal {
-        kind: Kind::Close,
-        part: "summaries",
-        candidates: &[tracepoint("inet_sock_set_state", "", nothing)],
-    },
-    Signal {
-        kind: Kind::Close,
-        part: "whether a RST ended it",
-        candidates: &[tracepoint("tcp_receive_reset", "", nothing)],
-    },
-    Signal {
-        kind: Kind::Close,
-        part: "whether TIME_WAIT followed",
-        candidates: &[tracepoint("timer_start", "", time_wait_timer)],
-    },
-    Signal {
-        kind: Kind::RstSent,
-        part: "whose TIME_WAIT answered",
-        candidates: &[tracepoint("timer_start", "", time_wait_timer)],
-    },
-];
-
 fn nothing(_kernel: &Kernel) -> Option<String> {
-    None
-}
-
-fn time_wait_timer(kernel: &Kernel) -> Option<String> {
-    if kernel.offsets.tw_timer == NONE {
-        return Some("this kernel's BTF has no inet_timewait_sock.tw_timer".to_owned());
-    }
-    kernel.tw_timer_handler.as_ref().err().cloned()
-}
-
-fn sleeping_timer(kernel: &Kernel) -> Option<String> {
-    kernel.process_timeout.as_ref().err().cloned()
-}
-
-fn drop_socket(kernel: &Kernel) -> Option<String> {
-    if !kernel.has_drop_socket {
-        return Some("kfree_skb does not tell the receiving socket on this kernel".to_owned());
-    }
-    None
-}
-
-fn paws_reason(kernel: &Kernel) -> Option<String> {
-    if kernel.drop_reason("TCP_RFC7323_PAWS").is_none() {
-        return Some("this kernel has no drop reason for timestamp rejects".to_owned());
-    }
-    None
-}
-
-fn packet_fields(kernel: &Kernel) -> Option<String> {
-    if kernel.offsets.skb_cb_tcp_flags == NONE {
-        return Some("this kernel's BTF has no tcp_skb_cb.tcp_flags".to_owned());
-    }
     None
 }

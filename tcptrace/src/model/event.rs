@@ -1,7 +1,9 @@
 //! A decoded signal with its owner: what hooks say, before anybody asks what it means.
 
 use super::flow::TcpState;
-use super::incident::{DropOutcome, Evidence, LingerOutcome, Queue, Step, TimeWaitPhase};
+use super::incident::{
+    DropOutcome, Evidence, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase,
+};
 use super::owner::Heard;
 use super::{Flow, Kind, Owner};
 
@@ -52,10 +54,12 @@ pub enum Signal {
     TimeWait(TimeWait),
     /// Lingering close.
     Linger(LingerEnd),
-    /// Timestamp reject; the drop reason's number.
+    /// Timestamp reject.
     Paws {
         /// `enum skb_drop_reason`
         reason: u32,
+        /// Which check failed, where the hook itself tells; otherwise the reason does.
+        check: Option<PawsWhere>,
     },
     /// End of a connection.
     Close(CloseFacts),
@@ -108,6 +112,7 @@ pub struct Retransmit {
     pub pending: u8,
     pub tcp_flags: u8,
     pub is_syn_ack: bool,
+    pub gave_up: bool,
 }
 
 /// See [`Signal::AcceptDrop`].

@@ -279,6 +279,8 @@ pub enum What {
         sequence: Option<u32>,
         segments: Option<u32>,
         error: Option<i32>,
+        /// Nothing was sent: the request was dropped after its last attempt.
+        gave_up: bool,
     },
     TimeWait {
         phase: TimeWaitPhase,

@@ -102,7 +102,11 @@ const RULES: &[Rule] = &[
         counter: "Tcp.RetransSegs",
         kind: Kind::Retransmit,
         adds: |incident| match &incident.what {
-            What::Retransmit { segments, .. } => u64::from(segments.unwrap_or(1)),
+            What::Retransmit {
+                segments,
+                gave_up: false,
+                ..
+            } => u64::from(segments.unwrap_or(1)),
             _ => 0,
         },
         known_gap: None,
@@ -113,6 +117,7 @@ const RULES: &[Rule] = &[
         adds: |incident| match &incident.what {
             What::Retransmit {
                 kind: RetransmitType::Syn | RetransmitType::SynAck,
+                gave_up: false,
                 ..
             } => 1,
             _ => 0,

@@ -1,5 +1,7 @@
-//! JSON Schema of the NDJSON output, built from the model's own lists of names so that it cannot
+//! JSON Schema of the NDJSON output and of the doctor's report, built from the model's own lists of names so that it cannot
 //! drift from them. Fields may be added in later versions, hence no `additionalProperties: false`.
+
+mod doctor;
 
 use serde_json::{Map, Value, json};
 
@@ -16,11 +18,11 @@ use crate::model::{Basis, Family, Kind};
 /// The whole schema.
 pub fn schema() -> Value {
     let kinds = Kind::ALL.iter().map(|&kind| incident(kind));
-    let lines: Vec<Value> = kinds.chain([lost(), summary()]).collect();
+    let lines: Vec<Value> = kinds.chain([lost(), summary(), doctor::doctor()]).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "tcptrace NDJSON, version 1",
-        "description": "One object a line. null means not known. Fields may be added; a name here \
+        "title": "tcptrace NDJSON and doctor --json, version 1",
+        "description": "One object a line; doctor writes one in all. null means not known. Fields may be added; a name here \
                         is not renamed and no field changes its meaning without raising v.",
         "oneOf": lines,
         "$defs": { "endpoint": endpoint(), "owner": owner() },
@@ -259,6 +261,13 @@ fn own_fields(kind: Kind) -> Vec<(&'static str, Value)> {
                 said(
                     json!({ "type": ["integer", "null"] }),
                     "0: it was transmitted",
+                ),
+            ),
+            (
+                "gave_up",
+                said(
+                    json!({ "const": true }),
+                    "nothing was sent: the handshake was dropped after the attempts told; else absent",
                 ),
             ),
         ],

@@ -251,7 +251,8 @@ fn ends(all: &mut Vec<Vec<u8>>) {
     all.push(bytes_of(&PawsRecord {
         head: at(kind::PAWS_DROP, 9100, hook::KFREE_SKB, state::ESTABLISHED),
         reason: PAWS,
-        pad: 0,
+        check: 0,
+        pad: [0; 3],
     }));
 }
 

@@ -5,10 +5,12 @@ use super::kit::{Actor, Conn, Expect, Scenario, Tracer, World, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
+        #[core]
         full_queue_drops_the_syn,
         full_queue_over_ipv6,
         listener_older_than_the_tracer,
         somaxconn_is_the_limit,
+        #[core]
         full_queue_drops_the_last_ack,
         full_queue_resets_the_last_ack,
         late_syn_ack_finds_the_queue_full,

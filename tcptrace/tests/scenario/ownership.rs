@@ -5,7 +5,9 @@ use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios};
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         prefork_workers_own_what_they_accept,
+        #[core]
         connection_not_accepted_yet_is_the_listeners,
+        #[core]
         idle_worker_owns_what_it_accepted,
         socket_passed_to_another_process,
         thread_that_closes_is_not_the_name,
@@ -13,6 +15,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         socket_shared_by_parent_and_child,
         exec_keeps_the_process_and_changes_its_name,
         short_lived_processes,
+        #[core]
         socket_older_than_the_tracer,
         socket_older_than_the_tracer_closed_by_its_owner,
         pid_namespace_shows_the_outer_pid,

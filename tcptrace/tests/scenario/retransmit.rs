@@ -5,7 +5,9 @@ use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios};
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         syn_is_retransmitted,
+        #[core]
         syn_ack_is_retransmitted_by_the_listener,
+        #[core]
         data_is_retransmitted_by_timeout,
         tail_loss_probe,
         fin_is_retransmitted_by_an_orphan,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::apt;
+use super::rust_src;
 use crate::process;
 use crate::workspace::Rustc;
 
@@ -50,7 +50,7 @@ pub(super) fn ensure(tools: &Path, rustc: &Rustc) -> Result<Library> {
         Err(error) => failures.push(format!("rustup: {error:#}")),
     }
     println!("core sources: {}", failures[0]);
-    match apt::fetch_rust_src(tools, &rustc.release) {
+    match rust_src::fetch(tools, &rustc.release) {
         Ok(package) => {
             println!("core sources: {package} unpacked in target/tools/{relative}");
             return Ok(Library::Tools(relative));

@@ -5,12 +5,11 @@
 //! file is what `tcptrace/build.rs` reads and what makes a second run return at once. Must not
 //! change the toolchain's or the package manager's state, except through `rustup component add`.
 
-mod apt;
-mod apt_sources;
 mod bpf_linker;
 mod core_sources;
 mod host_tools;
 mod ready;
+mod rust_src;
 
 use std::fs::{self, File};
 use std::path::Path;

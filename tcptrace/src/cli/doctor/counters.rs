@@ -22,35 +22,59 @@ const TELLING: [(&str, &str); 14] = [
     ("TcpExt.PAWSEstab", "paws_drop"),
 ];
 
-/// Those of our own namespace that are not 0.
-pub(super) fn own(page: &mut Page) {
-    page.heading("COUNTED SO FAR, IN THIS NETWORK NAMESPACE");
-    match read() {
-        Ok(counters) => table(page, &counters),
-        Err(error) => page.row("not known", &format!("{error:#}")),
-    }
+/// One that has moved.
+pub(super) struct Telling {
+    /// Its name, as in /proc/net.
+    pub(super) counter: &'static str,
+    /// Since the namespace was made.
+    pub(super) value: u64,
+    /// What `tcptrace explain` has to say of it.
+    pub(super) topic: &'static str,
 }
 
-fn read() -> anyhow::Result<Counters> {
-    let own = Netns {
-        inode: netns::own()?,
-        reach: Reach::Own,
-        processes: 0,
+/// Those of our own namespace that are not 0, or why they cannot be read.
+pub(super) fn own() -> Result<Vec<Telling>, String> {
+    let read = || -> anyhow::Result<Counters> {
+        let own = Netns {
+            inode: netns::own()?,
+            reach: Reach::Own,
+            processes: 0,
+        };
+        Ok(Counters::read(&own)?)
     };
-    Ok(Counters::read(&own)?)
+    let counters = read().map_err(|error| format!("{error:#}"))?;
+    Ok(telling(&counters))
 }
 
-fn table(page: &mut Page, counters: &Counters) {
-    let mut is_clean = true;
-    for (name, topic) in TELLING {
-        if let Some(value) = counters.value(name).filter(|value| *value > 0) {
-            is_clean = false;
-            page.line(&format!(
-                "  {name:<28} {value:>12}  tcptrace explain {topic}"
-            ));
+fn telling(counters: &Counters) -> Vec<Telling> {
+    let moved = |&(counter, topic): &(&'static str, &'static str)| {
+        let value = counters.value(counter).filter(|value| *value > 0)?;
+        Some(Telling {
+            counter,
+            value,
+            topic,
+        })
+    };
+    TELLING.iter().filter_map(moved).collect()
+}
+
+pub(super) fn table(page: &mut Page, counted: &Result<Vec<Telling>, String>) {
+    page.heading("COUNTED SO FAR, IN THIS NETWORK NAMESPACE");
+    let counted = match counted {
+        Ok(counted) => counted,
+        Err(error) => {
+            page.row("not known", error);
+            return;
         }
+    };
+    for telling in counted {
+        let (counter, value) = (telling.counter, telling.value);
+        page.line(&format!(
+            "  {counter:<28} {value:>12}  tcptrace explain {}",
+            telling.topic
+        ));
     }
-    if is_clean {
+    if counted.is_empty() {
         page.line("  none of the counters that tell of trouble has moved");
     }
 }
@@ -77,10 +101,11 @@ mod tests {
     fn only_what_has_moved_is_told() {
         let mut page = Page::default();
         let text = b"TcpExt: ListenOverflows PAWSEstab\nTcpExt: 7 0\n";
-        table(&mut page, &Counters::parse(text));
+        table(&mut page, &Ok(telling(&Counters::parse(text))));
         let lines: Vec<Vec<&str>> = page
             .text()
             .lines()
+            .skip(1)
             .map(|line| line.split_whitespace().collect())
             .collect();
         let overflows = "TcpExt.ListenOverflows 7 tcptrace explain accept_drop";
@@ -90,7 +115,7 @@ mod tests {
     #[test]
     fn a_quiet_host_is_told_so() {
         let mut page = Page::default();
-        table(&mut page, &Counters::parse(b""));
+        table(&mut page, &Ok(telling(&Counters::parse(b""))));
         assert!(page.text().contains("none of the counters"));
     }
 }

@@ -83,7 +83,8 @@ pub(super) fn kernel(page: &mut Page, kernel: &Result<Kernel, String>) {
         page.row(
             name,
             match address {
-                Ok(_) => "address known",
+                Ok(Some(_)) => "address known",
+                Ok(None) => "in this kernel; its address is known when it runs",
                 Err(error) => error,
             },
         );
@@ -97,14 +98,19 @@ pub(super) fn kernel(page: &mut Page, kernel: &Result<Kernel, String>) {
     );
 }
 
-/// How many fields are known, and which are not.
-fn fields(offsets: &KernelOffsets) -> String {
-    let absent: Vec<String> = KernelOffsets::NAMES
+/// Fields that this kernel does not have, by its own names for them.
+pub(super) fn absent_fields(offsets: &KernelOffsets) -> Vec<String> {
+    KernelOffsets::NAMES
         .iter()
         .zip(offsets.values())
         .filter(|(_, value)| *value == NONE)
         .map(|(name, _)| kernel_name(name).unwrap_or_else(|| (*name).to_owned()))
-        .collect();
+        .collect()
+}
+
+/// How many fields are known, and which are not.
+fn fields(offsets: &KernelOffsets) -> String {
+    let absent = absent_fields(offsets);
     let all = KernelOffsets::NAMES.len();
     if absent.is_empty() {
         format!("all {all} fields that are read are known")

@@ -2,80 +2,68 @@
 //!
 //! Attaches every program for a moment, as `watch` would, and tells what became of it. Reads only:
 //! nothing of the machine is changed and nothing stays attached. Without the privileges to attach
-//! it tells all the rest and returns 3; when the kernel refuses everything it returns 1.
+//! it tells all the rest and returns 3; when the kernel refuses everything it returns 1. For a
+//! kernel given by a file it tells what would be tried.
 
 mod counters;
+mod json;
 mod machine;
 mod page;
+mod report;
 mod signals;
 
 use std::io::{self, Write};
 
-use anyhow::Context;
-
 use super::args::DoctorArgs;
 use super::exit::Exit;
-use crate::kernel::Kernel;
-use crate::kernel::attach::{AttachReport, Sizes, attach_all};
 use crate::kernel::caps::Privileges;
-use crate::model::KindSet;
 use page::{Page, clean};
-
-/// Maps as small as they may be: what the programs say in that moment is of no interest.
-const SIZES: Sizes = Sizes {
-    ring: 64 * 1024,
-    socks: 1024,
-};
+use report::Report;
 
 /// Looks, and changes nothing.
 ///
 /// # Errors
-/// When stdout cannot be written.
-pub fn run(_args: &DoctorArgs) -> anyhow::Result<Exit> {
+/// When stdout cannot be written, or the file holds no kernel's types.
+pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
+    if let Some(path) = &args.types {
+        let report = Report::of_file(path)?;
+        super::print(rendered(&report, args.json).as_bytes())?;
+        return Ok(exit(&report));
+    }
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
-    let kernel = Kernel::probe().map_err(|error| chain(&anyhow::Error::from(error)));
-    let mut page = Page::default();
-    machine::privileges(&mut page, &privileges);
-    machine::kernel(&mut page, &kernel);
-    let is_able = match (&kernel, &lack) {
-        (Err(_), _) => {
-            signals::none(&mut page, "without BTF no program can be loaded");
-            false
-        }
-        (Ok(_), Some(_)) => {
-            signals::none(&mut page, "not tried, for a lack of privileges: see above");
-            false
-        }
-        (Ok(kernel), None) => match attach(kernel) {
-            Ok(report) => {
-                signals::all(&mut page, &report);
-                report.impossible(KindSet::ALL).len() < KindSet::ALL.iter().count()
-            }
-            Err(error) => {
-                signals::none(&mut page, &chain(&error));
-                false
-            }
-        },
-    };
-    counters::own(&mut page);
-    super::print(page.text().as_bytes())?;
+    let report = Report::of_this_machine(privileges, lack.is_none());
+    super::print(rendered(&report, args.json).as_bytes())?;
     if let Some(message) = lack {
         // Nobody is left to be told when stderr is closed.
         drop(writeln!(io::stderr(), "tcptrace: {message}"));
         return Ok(Exit::Privilege);
     }
-    Ok(if is_able { Exit::Done } else { Exit::Failure })
+    Ok(exit(&report))
 }
 
-/// What becomes of every program; all are detached again on return.
-fn attach(kernel: &Kernel) -> anyhow::Result<AttachReport> {
-    let mut config = kernel.config;
-    // What is left out by the configuration is pruned, and would not be tried.
-    config.kinds = KindSet::ALL.bits();
-    let attached = attach_all(kernel, config, KindSet::ALL, SIZES, false)
-        .context("no program can be attached")?;
-    Ok(attached.report)
+fn exit(report: &Report) -> Exit {
+    if report.is_able() {
+        Exit::Done
+    } else {
+        Exit::Failure
+    }
+}
+
+fn rendered(report: &Report, is_json: bool) -> String {
+    if is_json {
+        return format!("{}\n", json::object(report));
+    }
+    let mut page = Page::default();
+    if let Some(privileges) = &report.privileges {
+        machine::privileges(&mut page, privileges);
+    }
+    machine::kernel(&mut page, &report.kernel);
+    signals::all(&mut page, &report.signals);
+    if let Some(counted) = &report.counters {
+        counters::table(&mut page, counted);
+    }
+    page.text().to_owned()
 }
 
 /// What to say when privileges are missing, for every command that needs them.

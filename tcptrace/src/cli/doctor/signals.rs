@@ -2,23 +2,32 @@
 //! refusal in the kernel's own words.
 
 use super::page::Page;
+use super::report::Signals;
 use crate::kernel::attach::{AttachReport, Outcome};
-use crate::kernel::tiers::Tier;
+use crate::kernel::tiers::FORKS;
 use crate::model::Kind;
 
 const TITLE: &str = "WHAT CAN BE SEEN";
 /// Where the remarks below a row begin.
 const REMARK_AT: usize = 17;
 
-/// Nothing, and why.
-pub(super) fn none(page: &mut Page, why: &str) {
-    page.heading(TITLE);
-    page.hang("  nothing", REMARK_AT, why);
-}
-
-/// Everything, in the order of the kinds.
-pub(super) fn all(page: &mut Page, report: &AttachReport) {
-    page.heading(TITLE);
+/// Everything, in the order of the kinds; or why nothing is known.
+pub(super) fn all(page: &mut Page, signals: &Signals) {
+    let report = match signals {
+        Signals::Unknown(why) => {
+            page.heading(TITLE);
+            page.hang("  nothing", REMARK_AT, why);
+            return;
+        }
+        Signals::Tried(report) => {
+            page.heading(TITLE);
+            report
+        }
+        Signals::Expected(report) => {
+            page.heading("WHAT SHOULD BE SEEN, BY THE KERNEL'S TYPES (NOT TRIED)");
+            report
+        }
+    };
     line(page, "KIND", "PART", "EVIDENCE", "HOOK");
     for kind in Kind::ALL {
         for (place, outcome) in report.of(*kind).enumerate() {
@@ -27,6 +36,27 @@ pub(super) fn all(page: &mut Page, report: &AttachReport) {
         }
     }
     page.line("");
+    if let Some(outcome) = &report.accept {
+        accept(page, outcome);
+    }
+    if matches!(signals, Signals::Tried(_)) {
+        attached(page, report);
+    }
+}
+
+/// How it is learnt that a connection was accepted.
+fn accept(page: &mut Page, outcome: &Outcome) {
+    let text = match outcome.chosen {
+        Some(_) => format!("owners after accept() by {}", outcome.hook),
+        None => "owners after accept() are not learnt at once".to_owned(),
+    };
+    page.hang("  accept()", REMARK_AT, &text);
+    for refusal in &outcome.refusals {
+        page.hang("    refused", REMARK_AT, refusal);
+    }
+}
+
+fn attached(page: &mut Page, report: &AttachReport) {
     page.hang(
         "  programs",
         REMARK_AT,
@@ -43,6 +73,14 @@ pub(super) fn all(page: &mut Page, report: &AttachReport) {
             Some(why) => format!("owners are looked up in /proc, since iter/task_file: {why}"),
         },
     );
+    page.hang(
+        "  children",
+        REMARK_AT,
+        &match &report.forks_refused {
+            None => format!("followed by tp_btf/{FORKS}"),
+            Some(why) => format!("cannot be followed (--children, -- COMMAND): {why}"),
+        },
+    );
 }
 
 fn one(page: &mut Page, kind: &str, outcome: &Outcome) {
@@ -50,11 +88,7 @@ fn one(page: &mut Page, kind: &str, outcome: &Outcome) {
     match outcome.chosen {
         None => line(page, kind, part, "impossible", "-"),
         Some(candidate) => {
-            let hook = match candidate.tier {
-                Tier::Tracepoint => format!("tp_btf/{}", candidate.program),
-                Tier::Counting => "the kernel's counters".to_owned(),
-            };
-            line(page, kind, part, candidate.evidence.name(), &hook);
+            line(page, kind, part, candidate.evidence.name(), &outcome.hook);
             if !candidate.blind_to.is_empty() {
                 page.hang("    blind to", REMARK_AT, candidate.blind_to);
             }
@@ -79,10 +113,12 @@ mod tests {
             let mut outcome = Outcome {
                 signal,
                 chosen: None,
+                hook: String::new(),
                 refusals: refusal.map(str::to_owned).into_iter().collect(),
             };
             if chosen(&outcome) {
                 outcome.chosen = signal.candidates.first();
+                outcome.hook = format!("a/{}", signal.part);
             }
             outcome
         });
@@ -91,7 +127,7 @@ mod tests {
             ..AttachReport::default()
         };
         let mut page = Page::default();
-        all(&mut page, &report);
+        all(&mut page, &Signals::Tried(report));
         page.text().to_owned()
     }
 
@@ -100,7 +136,7 @@ mod tests {
         let text = told(|_| true, None);
         for signal in SIGNALS {
             let line = text.lines().find(|line| {
-                line.contains(signal.part) && line.contains(signal.candidates[0].program)
+                line.contains(signal.part) && line.ends_with(&format!("a/{}", signal.part))
             });
             let evidence = signal.candidates[0].evidence.name();
             assert!(
@@ -109,7 +145,6 @@ mod tests {
             );
         }
         assert!(Kind::ALL.iter().all(|kind| text.contains(kind.name())));
-        assert!(text.contains("blind to     resets of unfinished handshakes"));
     }
 
     #[test]

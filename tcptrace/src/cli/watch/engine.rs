@@ -6,8 +6,9 @@ use tcptrace_common::config::{Config, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LI
 use super::scope::Scope;
 use crate::cli::plan::WatchPlan;
 use crate::kernel::Kernel;
-use crate::kernel::attach::Sizes;
-use crate::model::{Clock, Kind, KindSet};
+use crate::kernel::attach::{AttachReport, Sizes};
+use crate::kernel::tiers::Tier;
+use crate::model::{self, Clock, Kind, KindSet};
 use crate::source::netns;
 use crate::source::sock_diag::{self, States};
 
@@ -37,6 +38,30 @@ pub(super) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config
         config.features |= FILTER_PORTS;
     }
     config
+}
+
+/// Why the tier that the user insists on is not to be had; `None` = it serves, or needs nothing.
+pub(super) fn tier_refused(forced: Option<model::Tier>, report: &AttachReport) -> Option<String> {
+    let (forced, tier) = match forced? {
+        model::Tier::Fentry => ("fentry", Tier::Fentry),
+        model::Tier::Kprobe => ("kprobe", Tier::Kprobe),
+        model::Tier::Tracepoint => return None,
+    };
+    if report.has_tier(tier) {
+        return None;
+    }
+    let prefixes: [&str; 2] = match tier {
+        Tier::Kprobe => ["kprobe/", "kretprobe/"],
+        _ => ["fentry/", "fexit/"],
+    };
+    let refusals = report.accept.iter().chain(&report.outcomes);
+    let why = refusals
+        .flat_map(|outcome| &outcome.refusals)
+        .find(|refusal| prefixes.iter().any(|prefix| refusal.starts_with(prefix)))?;
+    Some(format!(
+        "--tier {forced}: this kernel refuses all of its hooks ({why}); leave --tier out, or use \
+         --tier tracepoint"
+    ))
 }
 
 /// Fills a list if the values fit; whether there are any. A list too long is left to the user

@@ -15,9 +15,9 @@ use super::output;
 use super::plan::WatchPlan;
 use crate::attribute::Attributor;
 use crate::kernel::Kernel;
-use crate::kernel::attach::{AttachReport, attach_all};
+use crate::kernel::attach::{AttachReport, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
-use crate::model::{Evidence, Kind, KindSet, Tier};
+use crate::model::{Evidence, Kind, KindSet};
 use crate::pipeline::{Ended, Pipeline, Settings};
 use crate::source::followed::Followed;
 use crate::source::live::Live;
@@ -37,13 +37,6 @@ pub fn run(plan: WatchPlan) -> anyhow::Result<Exit> {
     if let Some(message) = doctor::lack(&Privileges::probe()) {
         return Ok(refuse(&message, Exit::Privilege));
     }
-    if let Some(tier) = plan.engine.tier.filter(|tier| *tier != Tier::Tracepoint) {
-        let why = format!(
-            "--tier {tier}: this version has no {tier} hooks yet; leave --tier out, or use \
-             --tier tracepoint"
-        );
-        return Ok(refuse(&why, Exit::Unsupported));
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -58,7 +51,18 @@ async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
     let config = engine::config(&kernel, &plan, &scope);
     let follows = scope.follows();
     let sizes = engine::sizes(plan.engine.ring_bytes);
-    let mut attached = attach_all(&kernel, config, plan.kinds, sizes, follows)?;
+    let wanted = Wanted {
+        kinds: plan.kinds,
+        follows,
+        tier: plan.engine.tier,
+    };
+    let mut attached = attach_all(&kernel, config, wanted, sizes)?;
+    if let Some(why) = &attached.report.forks_refused {
+        anyhow::bail!("children of processes cannot be followed: {why}");
+    }
+    if let Some(why) = engine::tier_refused(plan.engine.tier, &attached.report) {
+        return Ok(refuse(&why, Exit::Unsupported));
+    }
     let impossible = attached.report.impossible(plan.asked_by_name);
     if !impossible.is_empty() {
         return Ok(refuse(

@@ -83,7 +83,8 @@ fn paws_record() -> PawsRecord {
     PawsRecord {
         head: head(kind::PAWS_DROP),
         reason: 701,
-        pad: 7,
+        check: 0,
+        pad: [7; 3],
     }
 }
 
@@ -200,6 +201,7 @@ fn retransmit_arrives() {
         pending: 52,
         tcp_flags: 53,
         is_syn_ack: true,
+        gave_up: false,
     };
     let heard = signal_of(&retransmit_record());
     assert_eq!(heard, Signal::Retransmit(expected));
@@ -215,6 +217,7 @@ fn retransmit_arrives() {
         attempt: None,
         error: None,
         is_syn_ack: false,
+        gave_up: false,
         ..expected
     };
     assert_eq!(signal_of(&unknown), Signal::Retransmit(expected));
@@ -261,7 +264,24 @@ fn time_wait_arrives_with_each_phase() {
 
 #[test]
 fn timestamp_reject_arrives() {
-    assert_eq!(signal_of(&paws_record()), Signal::Paws { reason: 701 });
+    assert_eq!(
+        signal_of(&paws_record()),
+        Signal::Paws {
+            reason: 701,
+            check: None,
+        }
+    );
+    for (check, place) in [(1, PawsWhere::Established), (2, PawsWhere::TimeWait)] {
+        let record = PawsRecord {
+            check,
+            ..paws_record()
+        };
+        let told = Signal::Paws {
+            reason: 701,
+            check: Some(place),
+        };
+        assert_eq!(signal_of(&record), told);
+    }
 }
 
 #[test]
@@ -339,8 +359,8 @@ fn numbers_in_the_head_that_stand_for_nothing_are_refused_by_name() {
     let newer = wire::VERSION + 1;
     let error = refused(|head| head.version += 1);
     assert_eq!(error, DecodeError::Version(newer));
-    let error = refused(|head| head.hook = 12);
-    assert_eq!(error, value_error("hook", 12));
+    let error = refused(|head| head.hook = 40);
+    assert_eq!(error, value_error("hook", 40));
     let error = refused(|head| head.evidence = 2);
     assert_eq!(error, value_error("evidence", 2));
     let error = refused(|head| head.owner.basis = 5);

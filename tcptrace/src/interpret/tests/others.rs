@@ -14,6 +14,7 @@ const PLAIN: Retransmit = Retransmit {
     pending: 0,
     tcp_flags: 0x10,
     is_syn_ack: false,
+    gave_up: false,
 };
 const RECOVERY: u8 = 3;
 const LOSS: u8 = 4;
@@ -55,6 +56,7 @@ fn handshake_segments_are_told_whatever_the_congestion_state() {
     sent_again(lossy, Some(TcpState::SynSent), RetransmitType::Syn);
     let syn_ack = Retransmit {
         is_syn_ack: true,
+        gave_up: false,
         ..lossy
     };
     sent_again(syn_ack, Some(TcpState::Listen), RetransmitType::SynAck);
@@ -235,7 +237,7 @@ fn backlog_binds_below_somaxconn_and_somaxconn_at_it() {
 #[test]
 fn each_timestamp_reject_has_its_place() {
     let host = host();
-    let told = |reason| match paws::what(reason, &host)? {
+    let told = |reason| match paws::what(reason, None, &host)? {
         What::PawsDrop { place, reason } => Some((place, reason?.to_string())),
         other => panic!("{other:?}"),
     };
@@ -247,6 +249,19 @@ fn each_timestamp_reject_has_its_place() {
     ] {
         assert_eq!(told(number), Some((place, name.to_owned())));
     }
+}
+
+#[test]
+fn a_hook_that_knows_the_check_needs_no_reason() {
+    let told = paws::what(u32::MAX, Some(PawsWhere::TimeWait), &host());
+    assert_eq!(
+        told,
+        Some(What::PawsDrop {
+            place: PawsWhere::TimeWait,
+            reason: None,
+        })
+    );
+    assert_eq!(paws::what(u32::MAX, None, &host()), None);
 }
 
 #[test]

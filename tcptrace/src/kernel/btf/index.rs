@@ -66,6 +66,12 @@ impl Kind {
         })
     }
 
+    /// Its number in the format.
+    pub(super) fn number(self) -> u32 {
+        // In the order of the numbers, which begin at 1.
+        self as u32 + 1
+    }
+
     /// Bytes that follow the common 12: a fixed part, and a part per element.
     fn tail(self) -> (usize, usize) {
         match self {
@@ -231,13 +237,19 @@ impl Index {
         Strings(bytes.get(self.strings.clone()).unwrap_or_default())
     }
 
-    /// The first type (lowest id) of this name that `accept` takes.
+    /// Every id but void's, from the lowest on.
+    pub(super) fn ids(&self) -> Range<u32> {
+        // `build` has checked that the number of types fits.
+        1..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The first type (lowest id) of this name that `accept` takes, with its id.
     pub(super) fn find<'a>(
         &self,
         bytes: &'a [u8],
         name: &str,
         accept: impl Fn(&Type<'a>) -> bool,
-    ) -> Option<Type<'a>> {
+    ) -> Option<(u32, Type<'a>)> {
         let names = self.strings(bytes);
         let bucket = hash(&padded(name.as_bytes())) as usize & (self.buckets.len() - 1);
         let mut id = *self.buckets.get(bucket)?;
@@ -245,7 +257,7 @@ impl Index {
         // A chain runs from the highest id down, so the last match is the first type.
         while let Some(ty) = self.ty(bytes, id) {
             if names.equal(ty.name_off, name) && accept(&ty) {
-                found = Some(ty);
+                found = Some((id, ty));
             }
             id = self.slots.get(id as usize)?.next;
         }

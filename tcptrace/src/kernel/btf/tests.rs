@@ -3,6 +3,7 @@ use super::fixture::{
 };
 use super::*;
 
+mod extract;
 mod hostile;
 mod this_kernel;
 

@@ -169,6 +169,7 @@ fn again(kind: RetransmitType, segments: Option<u32>) -> What {
         sequence: None,
         segments,
         error: None,
+        gave_up: false,
     }
 }
 

@@ -194,6 +194,7 @@ impl Object<'_> {
                 sequence,
                 segments,
                 error,
+                gave_up,
             } => {
                 self.name(",\"type\":", Some(kind.name()));
                 self.number(",\"attempt\":", *attempt);
@@ -201,6 +202,9 @@ impl Object<'_> {
                 self.number(",\"sequence\":", *sequence);
                 self.number(",\"segments\":", *segments);
                 self.number(",\"error\":", *error);
+                if *gave_up {
+                    self.raw(",\"gave_up\":true");
+                }
             }
             What::TimeWait {
                 phase,

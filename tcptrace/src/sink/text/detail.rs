@@ -227,10 +227,16 @@ fn put_what(words: &mut Words<'_>, incident: &Incident, is_wide: bool) {
             sequence,
             segments,
             error,
+            gave_up,
         } => {
             words.word(kind.name());
+            if *gave_up {
+                words.word("given_up after");
+            }
             words.number("#", *attempt, "");
-            words.number("", Some(*bytes), "B");
+            if !gave_up {
+                words.number("", Some(*bytes), "B");
+            }
             if error.is_some_and(|error| error != 0) {
                 words.number("error=", *error, "");
             }

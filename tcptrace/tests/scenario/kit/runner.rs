@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use serde_json::json;
+
 use super::sys_ops;
 use super::world::World;
 
@@ -19,6 +21,7 @@ pub(crate) struct Scenario {
     run: fn(&World),
     alone: bool,
     slow: bool,
+    core: bool,
 }
 
 /// Scenarios about one thing; the name is the module's.
@@ -34,6 +37,7 @@ impl Scenario {
             run,
             alone: false,
             slow: false,
+            core: false,
         }
     }
 
@@ -48,12 +52,19 @@ impl Scenario {
         self.slow = true;
         self
     }
+
+    /// Belongs to the few that `--core` runs, where a start of the tracer takes seconds.
+    pub(crate) const fn core(mut self) -> Self {
+        self.core = true;
+        self
+    }
 }
 
-/// `scenarios![a, b]`: the scenarios of a family, named after their functions.
+/// `scenarios![a, b]`: the scenarios of a family, named after their functions;
+/// `#[core] a` marks one.
 macro_rules! scenarios {
-    ($($name:ident),* $(,)?) => {
-        vec![$($crate::scenario::kit::Scenario::new(stringify!($name), $name)),*]
+    ($($(#[$mark:ident])? $name:ident),* $(,)?) => {
+        vec![$($crate::scenario::kit::Scenario::new(stringify!($name), $name)$(.$mark())?),*]
     };
 }
 pub(crate) use scenarios;
@@ -66,6 +77,8 @@ struct Options {
     list: bool,
     only_slow: bool,
     also_slow: bool,
+    core: bool,
+    json: bool,
     threads: Option<usize>,
 }
 
@@ -83,6 +96,7 @@ impl Options {
                 next.ok_or_else(|| format!("{name} needs a value"))
             };
             match name {
+                "--core" => options.core = true,
                 "--list" => options.list = true,
                 "--exact" => options.exact = true,
                 "--ignored" => options.only_slow = true,
@@ -92,7 +106,8 @@ impl Options {
                     options.threads = Some(value()?.parse().map_err(|_| "not a number")?);
                 }
                 "--nocapture" | "--no-capture" | "--show-output" | "-q" | "--quiet" => {}
-                "--format" | "--color" => drop(value()?),
+                "--format" => options.json = value()? == "json",
+                "--color" => drop(value()?),
                 _ if name.starts_with('-') => return Err(format!("unknown option {name}")),
                 _ => options.filters.push(arg.clone()),
             }
@@ -151,7 +166,7 @@ pub(crate) fn run(families: Vec<Family>, args: &[String]) -> ExitCode {
     for family in families {
         for scenario in family.scenarios {
             let name = format!("{}::{}", family.name, scenario.name);
-            if options.wants(&name) {
+            if options.wants(&name) && (scenario.core || !options.core) {
                 selected.push((name, scenario));
             } else {
                 left_out += 1;
@@ -183,10 +198,14 @@ pub(crate) fn run(families: Vec<Family>, args: &[String]) -> ExitCode {
     };
     let dry = binary.is_none();
     println!("\nrunning {} tests", selected.len());
+    if options.json {
+        let names: Vec<&str> = selected.iter().map(|(name, _)| name.as_str()).collect();
+        println!("{}", json!({ "plan": names }));
+    }
     let started = Instant::now();
-    let outcomes = run_all(&selected, binary.as_deref(), options.threads.unwrap_or(2));
+    let outcomes = run_all(&selected, binary.as_deref(), &options);
     let failed: Vec<&Outcome> = outcomes.iter().filter(|o| !o.problems.is_empty()).collect();
-    if !failed.is_empty() {
+    if !failed.is_empty() && !options.json {
         println!("\nfailures:");
         for outcome in &failed {
             println!(
@@ -228,7 +247,11 @@ fn close(passed: usize, failed: usize, ignored: usize, out: usize, started: Inst
     }
 }
 
-fn run_all(selected: &[(String, Scenario)], binary: Option<&Path>, threads: usize) -> Vec<Outcome> {
+fn run_all(
+    selected: &[(String, Scenario)],
+    binary: Option<&Path>,
+    options: &Options,
+) -> Vec<Outcome> {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let text = info.payload_as_str().unwrap_or("a panic without a message");
@@ -236,7 +259,7 @@ fn run_all(selected: &[(String, Scenario)], binary: Option<&Path>, threads: usiz
     }));
     let outcomes = Mutex::new(Vec::new());
     let (alone, together): (Vec<_>, Vec<_>) = selected.iter().partition(|(_, s)| s.alone);
-    for (scenarios, threads) in [(together, threads.max(1)), (alone, 1)] {
+    for (scenarios, threads) in [(together, options.threads.unwrap_or(2).max(1)), (alone, 1)] {
         let queue = Mutex::new(VecDeque::from(scenarios));
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -244,7 +267,7 @@ fn run_all(selected: &[(String, Scenario)], binary: Option<&Path>, threads: usiz
                     loop {
                         let next = queue.lock().expect("no panic").pop_front();
                         let Some((name, scenario)) = next else { return };
-                        let outcome = run_one(name, *scenario, binary);
+                        let outcome = run_one(name, *scenario, binary, options.json);
                         outcomes.lock().expect("no panic").push(outcome);
                     }
                 });
@@ -260,7 +283,7 @@ thread_local! {
 }
 
 /// A thread per scenario: it takes its network namespace with it when it ends.
-fn run_one(name: &str, scenario: Scenario, binary: Option<&Path>) -> Outcome {
+fn run_one(name: &str, scenario: Scenario, binary: Option<&Path>, as_json: bool) -> Outcome {
     let binary = binary.map(Path::to_path_buf);
     let started = Instant::now();
     let work = std::thread::spawn(move || {
@@ -276,11 +299,23 @@ fn run_one(name: &str, scenario: Scenario, binary: Option<&Path>) -> Outcome {
     let (notes, problems) = work
         .join()
         .unwrap_or_else(|_| (Vec::new(), vec!["  no world for the scenario".to_owned()]));
+    let seconds = started.elapsed().as_secs_f64();
+    if as_json {
+        let verdict = if problems.is_empty() {
+            "passed"
+        } else {
+            "failed"
+        };
+        let line = json!({ "scenario": name, "verdict": verdict, "seconds": seconds,
+            "problems": problems, "notes": notes });
+        println!("{line}");
+        return Outcome {
+            name: name.into(),
+            problems,
+        };
+    }
     let verdict = if problems.is_empty() { "ok" } else { "FAILED" };
-    let mut line = format!(
-        "test {name} ... {verdict} <{:.2}s>",
-        started.elapsed().as_secs_f64()
-    );
+    let mut line = format!("test {name} ... {verdict} <{seconds:.2}s>");
     notes
         .iter()
         .for_each(|note| line.push_str(&format!("\n    {note}")));

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::events::{Events, expected_in};
 use super::expect::Expect;
-use super::world::{Problems, poll};
+use super::world::{Problems, poll, slowness};
 use super::{sys_ops, verdict};
 
 const EVENT_PATIENCE: Duration = Duration::from_secs(5);
@@ -116,6 +116,7 @@ impl Tracer {
             .args(["watch", "--ready-file"])
             .arg(&ready_file)
             .args((format == Format::Json).then_some("--json"))
+            .args(forced_tier().iter().flat_map(|tier| ["--tier", tier]))
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -284,8 +285,13 @@ impl Tracer {
     }
 }
 
+/// The tier every tracer of this run is told to use, `$TCPTRACE_TIER`; it chooses itself without.
+fn forced_tier() -> Option<String> {
+    std::env::var("TCPTRACE_TIER").ok()
+}
+
 fn wait_for(child: &mut Child) -> Option<ExitStatus> {
-    let deadline = Instant::now() + STOP_PATIENCE;
+    let deadline = Instant::now() + STOP_PATIENCE * slowness();
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait().expect("wait for the tracer") {
             return Some(status);

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::command::Actor;
@@ -195,9 +196,23 @@ impl World {
     }
 }
 
+/// How many times longer everything may take, `$TCPTRACE_TEST_SLOWNESS`: a kernel on an emulated
+/// processor. What is claimed stays the same.
+pub(crate) fn slowness() -> u32 {
+    static FACTOR: OnceLock<u32> = OnceLock::new();
+    *FACTOR.get_or_init(|| {
+        let text = std::env::var("TCPTRACE_TEST_SLOWNESS").unwrap_or_else(|_| "1".into());
+        let factor = text
+            .parse()
+            .ok()
+            .filter(|factor| (1..=100).contains(factor));
+        factor.unwrap_or_else(|| panic!("TCPTRACE_TEST_SLOWNESS={text} is not 1 to 100"))
+    })
+}
+
 /// True as soon as `holds` does, false after `patience`.
 pub(crate) fn poll(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + patience * slowness();
     loop {
         if holds() {
             return true;

@@ -8,20 +8,35 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+
+use crate::process;
 
 /// The distribution this machine runs, from `os-release`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Distribution {
+pub(crate) struct Distribution {
     /// `debian` or `ubuntu`.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// For example `bookworm`.
-    pub(super) codename: String,
+    pub(crate) codename: String,
 }
 
 impl Distribution {
+    /// From `/etc/os-release`. Err when it names none, or when this machine has no apt.
+    pub(crate) fn of_this_machine() -> Result<Self> {
+        for program in ["apt-get", "apt-cache", "dpkg-deb"] {
+            if process::on_path(program).is_none() {
+                bail!("`{program}` not found: this is not Debian or Ubuntu");
+            }
+        }
+        let os_release =
+            fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
+        Self::parse(&os_release)
+            .context("/etc/os-release names no distribution with a VERSION_CODENAME")
+    }
+
     /// None when the text names no distribution with a code name.
-    pub(super) fn parse(os_release: &str) -> Option<Self> {
+    pub(crate) fn parse(os_release: &str) -> Option<Self> {
         let field = |name: &str| {
             os_release
                 .lines()
@@ -36,9 +51,9 @@ impl Distribution {
     }
 
     /// The suites to look in: those configured first, then newer ones, each once.
-    pub(super) fn suites(&self, configured: &[Mirror]) -> Vec<String> {
+    pub(crate) fn suites(&self, configured: &[Mirror]) -> Vec<String> {
         let (series, last): (&[&str], Option<&str>) = match self.id.as_str() {
-            "debian" => (&["bullseye", "bookworm", "trixie", "forky"], Some("sid")),
+            "debian" => (&DEBIAN, Some(DEBIAN_LAST)),
             "ubuntu" => (&["jammy", "noble", "plucky", "questing", "resolute"], None),
             _ => (&[], None),
         };
@@ -77,9 +92,13 @@ impl Distribution {
     }
 }
 
+/// Debian's releases, oldest first, and the one that never is released.
+pub(crate) const DEBIAN: [&str; 4] = ["bullseye", "bookworm", "trixie", "forky"];
+const DEBIAN_LAST: &str = "sid";
+
 /// One configured source of binary packages.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Mirror {
+pub(crate) struct Mirror {
     uris: Vec<String>,
     suites: Vec<String>,
     components: Vec<String>,
@@ -90,7 +109,7 @@ pub(super) struct Mirror {
 
 impl Mirror {
     /// The source in deb822 style for one suite, package index only.
-    pub(super) fn entry(&self, suite: &str) -> String {
+    pub(crate) fn entry(&self, suite: &str) -> String {
         let mut text = format!(
             "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: {}\nTargets: Packages\n",
             self.uris.join(" "),
@@ -105,7 +124,30 @@ impl Mirror {
 }
 
 /// The distribution's own sources among those configured under `etc_apt`.
-pub(super) fn configured(etc_apt: &Path, distribution: &Distribution) -> Result<Vec<Mirror>> {
+pub(crate) fn configured(etc_apt: &Path, distribution: &Distribution) -> Result<Vec<Mirror>> {
+    let mut mirrors = own_archives(etc_apt)?;
+    mirrors.retain(|mirror| {
+        mirror
+            .suites
+            .iter()
+            .any(|suite| distribution.is_own_suite(suite))
+    });
+    Ok(mirrors)
+}
+
+/// The sources of the distribution's security updates, which have suites of their own names.
+pub(crate) fn configured_security(
+    etc_apt: &Path,
+    distribution: &Distribution,
+) -> Result<Vec<Mirror>> {
+    let security = format!("{}-security", distribution.codename);
+    let mut mirrors = own_archives(etc_apt)?;
+    mirrors.retain(|mirror| mirror.suites.contains(&security));
+    Ok(mirrors)
+}
+
+/// Every configured source with the component `main`, which the repositories of others do not have.
+fn own_archives(etc_apt: &Path) -> Result<Vec<Mirror>> {
     let mut files = vec![etc_apt.join("sources.list")];
     let parts = etc_apt.join("sources.list.d");
     if parts.is_dir() {
@@ -132,16 +174,11 @@ pub(super) fn configured(etc_apt: &Path, distribution: &Distribution) -> Result<
             },
         );
     }
-    // Others' repositories use the code name too, but not with the component `main`.
     mirrors.retain(|mirror| {
         mirror
-            .suites
+            .components
             .iter()
-            .any(|suite| distribution.is_own_suite(suite))
-            && mirror
-                .components
-                .iter()
-                .any(|component| component == "main")
+            .any(|component| component == "main")
     });
     Ok(mirrors)
 }
@@ -229,5 +266,5 @@ fn deb822_stanza(stanza: &[(String, String)]) -> Option<Mirror> {
 }
 
 #[cfg(test)]
-#[path = "apt_sources_tests.rs"]
+#[path = "sources_tests.rs"]
 mod tests;

@@ -1,0 +1,127 @@
+//! RSTs that no full socket sends: nobody listens there, or a minisock answers.
+//!
+//! Kernels without reset reasons do not report them at `tcp_send_reset` (5.10, 6.1). There the
+//! function that sends them tells, by the counter of RSTs it raised; or, for packets that found
+//! no socket at all, the reason they are dropped for right afterwards.
+
+use tcptrace_common::config::NO_REASON;
+use tcptrace_common::flow::FlowRecord;
+use tcptrace_common::kind::{self, hook, tcp_state};
+use tcptrace_common::wire::{OwnerRecord, ResetRecord, UNKNOWN_U32, evidence, reset};
+
+use super::mib::Mib;
+use super::packet::Packet;
+use crate::emit::{emit, head, now};
+use crate::filter::wants;
+use crate::offsets::config;
+use crate::owner;
+use crate::sock::{Direct, Probe, SockRef};
+
+/// `tcp_v4_send_reset(sk, skb)` and its IPv6 twin; `sock` may be 0.
+#[inline(always)]
+pub(crate) fn on_enter(sock: u64, skb: u64) {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let window = &mut scratch.answer;
+    window.skb = 0;
+    if sock != 0 && !is_minisock(sock) {
+        return;
+    }
+    window.open(sock, skb);
+    if let Some(mib) = mib(sock, skb) {
+        window.out_resets = mib.value(config!(mib_out_resets));
+        window.counters.read = 1;
+    }
+}
+
+#[inline(always)]
+fn is_minisock(sock: u64) -> bool {
+    matches!(
+        SockRef::<Probe>::minisock(sock).state(),
+        Some(tcp_state::TIME_WAIT | tcp_state::NEW_SYN_RECV)
+    )
+}
+
+#[inline(always)]
+fn mib(sock: u64, skb: u64) -> Option<Mib> {
+    if sock != 0 {
+        return SockRef::<Probe>::minisock(sock).net().and_then(Mib::tcp);
+    }
+    Mib::tcp(Packet::at(skb)?.net())
+}
+
+/// `tcp_v4_send_reset` returns.
+#[inline(always)]
+pub(crate) fn on_end(hook: u8) {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let window = &mut scratch.answer;
+    let Some((sock, skb)) = window.close() else {
+        return;
+    };
+    if window.counters.read == 0 || !wants(kind::RST_SENT) {
+        return;
+    }
+    let Some(mib) = mib(sock, skb) else {
+        return;
+    };
+    // A RST is never answered by one, nor is what was not addressed to us.
+    if mib.value(config!(mib_out_resets)) == window.out_resets {
+        return;
+    }
+    let known = &mut scratch.syn;
+    *known = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
+    let mut bits = reset::REPLY;
+    if sock == 0 {
+        if let Some(packet) = Packet::at(skb) {
+            known.flow = packet.received_flow();
+        }
+    } else {
+        let sk = SockRef::<Probe>::minisock(sock);
+        known.flow = sk.flow(sk.kept_cookie().unwrap_or(0));
+        known.state = sk.state().unwrap_or(0);
+        known.sock = sock;
+        bits |= reset::HAS_SOCK | reset::MINISOCK;
+    }
+    emit(kind::RST_SENT, hook, known, |record: &mut ResetRecord| {
+        describe(record, known.state, bits)
+    });
+}
+
+/// A packet was dropped for want of a socket, which `tcp_v4_rcv` and its IPv6 twin do right after
+/// they have answered it, unless it was a RST itself.
+#[inline(always)]
+pub(super) fn on_no_socket(skb: *const u8) {
+    if !wants(kind::RST_SENT) {
+        return;
+    }
+    let Some(packet) = Packet::<Direct>::of(skb) else {
+        return;
+    };
+    if packet.is_reset() {
+        return;
+    }
+    let mut known = head(now(), 0, packet.received_flow(), OwnerRecord::default());
+    known.evidence = evidence::INFERRED;
+    emit(
+        kind::RST_SENT,
+        hook::KFREE_SKB,
+        &known,
+        |record: &mut ResetRecord| describe(record, 0, reset::REPLY),
+    );
+}
+
+/// Nothing is known of a socket: there is none, or only what a minisock keeps.
+#[inline(always)]
+fn describe(record: &mut ResetRecord, state: u8, bits: u8) {
+    record.reason = NO_REASON;
+    record.unsent_bytes = UNKNOWN_U32;
+    record.unacked_bytes = UNKNOWN_U32;
+    record.unread_bytes = UNKNOWN_U32;
+    record.queue_length = UNKNOWN_U32;
+    record.queue_limit = UNKNOWN_U32;
+    record.state_now = state;
+    record.bits = bits;
+}

@@ -1,0 +1,254 @@
+//! Handshakes that fail at a listener, seen between entry and exit of the function that decides.
+//!
+//! `tcp_conn_request` takes a SYN, `tcp_check_req` what follows it, `tcp_get_cookie_sock` an ACK
+//! that brings its cookie back. None of them returns why it refused; the counters they raise do.
+
+use tcptrace_common::config::NO_REASON;
+use tcptrace_common::flow::{AF_INET6, FlowRecord};
+use tcptrace_common::kind::{self, basis, hook, tcp_state};
+use tcptrace_common::wire::{
+    Head, OwnerRecord, QueueDropRecord, ResetReceivedRecord, RetransmitRecord, UNKNOWN_U32, check,
+    evidence, outcome, retransmit, step,
+};
+
+use super::mib::Mib;
+use super::packet::Packet;
+use super::syn::{self, fate};
+use super::{paws, retransmit as sent_again};
+use crate::emit::{emit, head, now};
+use crate::filter::wants;
+use crate::maps::Window;
+use crate::offsets::{config, offset};
+use crate::owner;
+use crate::sock::{Access, Probe, SockRef};
+
+/// A listener begins to work on a packet of a handshake.
+#[inline(always)]
+pub(crate) fn on_enter(listener: u64, skb: u64) {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let window = &mut scratch.handshake;
+    window.open(listener, skb);
+    let sk = SockRef::<Probe>::remembered(listener);
+    window.drops = u64::from(sk.drops().unwrap_or(0));
+    if let Some(mib) = sk.net().and_then(Mib::tcp_ext)
+        && let Some(counters) = mib.refusals()
+    {
+        window.counters = counters;
+        window.embryonic_resets = mib.value(config!(mib_embryonic_resets));
+        window.paws_rejects = mib.value(config!(mib_paws_rejects));
+    }
+}
+
+/// `tcp_conn_request` returns: 0 whatever it did.
+#[inline(always)]
+pub(crate) fn on_conn_request_end(tier: u8) {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let Some((listener, skb)) = scratch.handshake.close() else {
+        return;
+    };
+    let sk = SockRef::<Probe>::remembered(listener);
+    let (fate, how) = fate_of(&scratch.handshake, &sk);
+    if fate == fate::TAKEN {
+        return;
+    }
+    let known = &mut scratch.syn;
+    begin(&sk, skb, known);
+    known.evidence = how;
+    syn::report(fate, listener, known, 1, hook::TCP_CONN_REQUEST + tier);
+}
+
+/// What became of the SYN, and how that is known.
+#[inline(always)]
+fn fate_of(window: &Window, sk: &SockRef<Probe>) -> (u32, u8) {
+    if window.counters.read != 0
+        && let Some(now) = sk.net().and_then(Mib::tcp_ext).and_then(Mib::refusals)
+    {
+        return (syn::fate_between(&window.counters, &now), evidence::SEEN);
+    }
+    if u64::from(sk.drops().unwrap_or(0)) == window.drops {
+        return (fate::TAKEN, evidence::SEEN);
+    }
+    (syn::fate_by_queues(sk.address()), evidence::INFERRED)
+}
+
+/// Fills what is the same for all that a listener does with a packet: the listener and its
+/// namespace, the packet's ends.
+#[inline(always)]
+fn begin(sk: &SockRef<Probe>, skb: u64, head: &mut Head) {
+    *head = self::head(
+        now(),
+        tcp_state::LISTEN,
+        FlowRecord::default(),
+        OwnerRecord::default(),
+    );
+    head.flow.netns = sk.netns();
+    if let Some(packet) = Packet::at(skb) {
+        packet.ends_into(&mut head.flow);
+    }
+}
+
+/// `tcp_check_req` returns.
+#[inline(always)]
+pub(crate) fn on_check_req_end(tier: u8) {
+    on_ack_end(hook::TCP_CHECK_REQ + tier);
+}
+
+/// `tcp_get_cookie_sock` returns.
+#[inline(always)]
+pub(crate) fn on_cookie_sock_end(tier: u8) {
+    on_ack_end(hook::TCP_GET_COOKIE_SOCK + tier);
+}
+
+#[inline(always)]
+fn on_ack_end(hook: u8) {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let window = &mut scratch.handshake;
+    let Some((listener, skb)) = window.close() else {
+        return;
+    };
+    if window.counters.read == 0 {
+        return;
+    }
+    let sk = SockRef::<Probe>::remembered(listener);
+    let Some(mib) = sk.net().and_then(Mib::tcp_ext) else {
+        return;
+    };
+    let is_refused = mib.value(config!(mib_listen_overflows)) != window.counters.listen_overflows;
+    let is_reset = mib.value(config!(mib_embryonic_resets)) != window.embryonic_resets;
+    // Before drop reasons for it existed, only the counter told of a wrong timestamp here.
+    let is_rejected = config!(drop_tw_paws) == NO_REASON
+        && mib.value(config!(mib_paws_rejects)) != window.paws_rejects;
+    if !(is_refused || is_reset || is_rejected) {
+        return;
+    }
+    let known = &mut scratch.syn;
+    begin(&sk, skb, known);
+    known.sock = listener;
+    known.inode = sk.inode();
+    known.flow.cookie = sk.kept_cookie().unwrap_or(0);
+    owner::known(known);
+    if sk.family() == Some(AF_INET6) {
+        known.flow.as_v4_mapped();
+    }
+    if is_refused {
+        refused(&sk, known, scratch.reset_skb == skb, hook);
+    } else if is_rejected {
+        paws::report(known, NO_REASON, check::ESTABLISHED, hook);
+    } else if Packet::at(skb).is_some_and(|packet| packet.is_reset()) {
+        given_back(known, hook);
+    }
+}
+
+/// The third ACK found the accept queue full.
+#[inline(always)]
+fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
+    if !wants(kind::ACCEPT_DROP) {
+        return;
+    }
+    emit(
+        kind::ACCEPT_DROP,
+        hook,
+        head,
+        |record: &mut QueueDropRecord| {
+            record.length = sk.accept_queue_length().unwrap_or(UNKNOWN_U32);
+            record.limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
+            record.reason = UNKNOWN_U32;
+            record.count = 1;
+            record.step = step::ACK;
+            record.outcome = if was_reset {
+                outcome::RESET
+            } else {
+                outcome::DROPPED
+            };
+        },
+    );
+}
+
+/// The client reset the handshake: no full socket ever hears of it.
+#[inline(always)]
+fn given_back(head: &mut Head, hook: u8) {
+    if !wants(kind::RST_RECEIVED) {
+        return;
+    }
+    head.state = tcp_state::SYN_RECV;
+    if head.owner.basis != basis::NONE {
+        head.owner.basis = basis::LISTENER;
+    }
+    emit(
+        kind::RST_RECEIVED,
+        hook,
+        head,
+        |record: &mut ResetReceivedRecord| record.dead = 0,
+    );
+}
+
+/// `reqsk_timer_handler(timer)`: a SYN-ACK is due again.
+#[inline(always)]
+pub(crate) fn on_request_timer(timer: u64) {
+    let (Some(timer_at), Some(listener_at), Some(timeouts_at)) = (
+        offset!(req_timer),
+        offset!(req_listener),
+        offset!(req_num_timeout),
+    ) else {
+        return;
+    };
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    scratch.request = timer - timer_at as u64;
+    let request = scratch.request as *const u8;
+    // SAFETY: probing the request around its timer.
+    unsafe {
+        scratch.request_listener = Probe::read::<u64>(request.add(listener_at));
+        scratch.request_timeouts = u64::from(Probe::read::<u8>(request.add(timeouts_at)));
+    }
+}
+
+/// It returns. Whenever the SYN-ACK was sent or put off, the request's count of time-outs rose
+/// (`reqsk_timer_handler`, 5.10 to 7.3); otherwise the request is gone: given up, or its listener
+/// was closed. The memory of a request stays one until the RCU grace period is over.
+#[inline(always)]
+pub(crate) fn on_request_timer_end(tier: u8) {
+    let Some(timeouts_at) = offset!(req_num_timeout) else {
+        return;
+    };
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let request = scratch.request;
+    scratch.request = 0;
+    if request == 0 || !wants(kind::RETRANSMIT) {
+        return;
+    }
+    // SAFETY: probing.
+    let timeouts = unsafe { Probe::read::<u8>((request as *const u8).add(timeouts_at)) };
+    let listener = SockRef::<Probe>::remembered(scratch.request_listener);
+    if u64::from(timeouts) != scratch.request_timeouts
+        || listener.state() != Some(tcp_state::LISTEN)
+    {
+        return;
+    }
+    let known = &mut scratch.syn;
+    let flow = SockRef::<Probe>::minisock(request).flow(0);
+    *known = head(now(), tcp_state::SYN_RECV, flow, OwnerRecord::default());
+    known.sock = listener.address();
+    known.inode = listener.inode();
+    owner::known(known);
+    emit(
+        kind::RETRANSMIT,
+        hook::REQSK_TIMER_HANDLER + tier,
+        known,
+        |record: &mut RetransmitRecord| {
+            sent_again::describe_synack(request as *const u8, record);
+            // Nothing was sent this time: the attempts are those before.
+            record.attempt = record.attempt.saturating_sub(1);
+            record.bits |= retransmit::GIVEN_UP;
+        },
+    );
+}

@@ -1,0 +1,79 @@
+//! Segments rejected for their timestamp, on kernels whose drop reasons do not say so.
+
+use tcptrace_common::config::NO_REASON;
+use tcptrace_common::flow::FlowRecord;
+use tcptrace_common::kind::{self, hook};
+use tcptrace_common::wire::{Head, OwnerRecord, PawsRecord, check};
+
+use super::mib::Mib;
+use crate::emit::{emit, head, now};
+use crate::filter::wants;
+use crate::offsets::config;
+use crate::owner;
+use crate::sock::{Probe, SockRef};
+
+/// `tcp_validate_incoming(sk, skb)`.
+#[inline(always)]
+pub(crate) fn on_validate(sock: u64, skb: u64) {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let window = &mut scratch.segment;
+    window.open(sock, skb);
+    let sk = SockRef::<Probe>::remembered(sock);
+    if let Some(mib) = sk.net().and_then(Mib::tcp_ext) {
+        window.paws_rejects = mib.value(config!(mib_paws_rejects));
+        window.counters.read = 1;
+    }
+}
+
+/// It returns.
+#[inline(always)]
+pub(crate) fn on_validate_end(tier: u8) {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let window = &mut scratch.segment;
+    let Some((sock, _skb)) = window.close() else {
+        return;
+    };
+    let sk = SockRef::<Probe>::remembered(sock);
+    if window.counters.read == 0 {
+        return;
+    }
+    let Some(mib) = sk.net().and_then(Mib::tcp_ext) else {
+        return;
+    };
+    if mib.value(config!(mib_paws_rejects)) == window.paws_rejects {
+        return;
+    }
+    let known = &mut scratch.syn;
+    *known = head(
+        now(),
+        sk.state().unwrap_or(0),
+        FlowRecord::default(),
+        OwnerRecord::default(),
+    );
+    known.flow = sk.flow(sk.kept_cookie().unwrap_or(0));
+    known.sock = sock;
+    known.inode = sk.inode();
+    owner::known(known);
+    report(
+        known,
+        NO_REASON,
+        check::ESTABLISHED,
+        hook::TCP_VALIDATE_INCOMING + tier,
+    );
+}
+
+/// Tells a reject.
+#[inline(always)]
+pub(super) fn report(head: &Head, reason: u32, check: u8, hook: u8) {
+    if !wants(kind::PAWS_DROP) {
+        return;
+    }
+    emit(kind::PAWS_DROP, hook, head, |record: &mut PawsRecord| {
+        record.reason = reason;
+        record.check = check;
+    });
+}

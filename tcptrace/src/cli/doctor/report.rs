@@ -1,0 +1,100 @@
+//! What there is to report, before anybody renders it: gathers, and attaches for a moment.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::chain;
+use super::counters::{self, Telling};
+use crate::kernel::Kernel;
+use crate::kernel::attach::{AttachReport, Sizes, Wanted, attach_all};
+use crate::kernel::caps::Privileges;
+use crate::model::KindSet;
+
+/// Maps as small as they may be: what the programs say in that moment is of no interest.
+const SIZES: Sizes = Sizes {
+    ring: 64 * 1024,
+    socks: 1024,
+};
+
+/// All of it.
+pub(super) struct Report {
+    /// Of this process; `None` = the kernel does not run here.
+    pub(super) privileges: Option<Privileges>,
+    /// What it offers, or why that is not known.
+    pub(super) kernel: Result<Kernel, String>,
+    /// What can be seen.
+    pub(super) signals: Signals,
+    /// Damage counted so far, or why it is not known; `None` = the kernel does not run here.
+    pub(super) counters: Option<Result<Vec<Telling>, String>>,
+}
+
+/// What is known of the signals.
+pub(super) enum Signals {
+    /// Programs were attached.
+    Tried(AttachReport),
+    /// The kernel's types tell what is missing; nothing was tried.
+    Expected(AttachReport),
+    /// Nothing, and why.
+    Unknown(String),
+}
+
+impl Report {
+    /// Of this machine. Without the privileges to attach it tells all the rest.
+    pub(super) fn of_this_machine(privileges: Privileges, may_attach: bool) -> Self {
+        let kernel = Kernel::probe().map_err(|error| chain(&anyhow::Error::from(error)));
+        let signals = match &kernel {
+            Err(_) => Signals::Unknown("without BTF no program can be loaded".to_owned()),
+            Ok(_) if !may_attach => {
+                let why = "not tried, for a lack of privileges: see above";
+                Signals::Unknown(why.to_owned())
+            }
+            Ok(kernel) => match attach(kernel) {
+                Ok(report) => Signals::Tried(report),
+                Err(error) => Signals::Unknown(chain(&error)),
+            },
+        };
+        Self {
+            privileges: Some(privileges),
+            kernel,
+            signals,
+            counters: Some(counters::own()),
+        }
+    }
+
+    /// Of a kernel whose types are in a file.
+    pub(super) fn of_file(path: &Path) -> anyhow::Result<Self> {
+        let kernel = Kernel::from_file(path)?;
+        Ok(Self {
+            privileges: None,
+            signals: Signals::Expected(AttachReport::expected(&kernel)),
+            kernel: Ok(kernel),
+            counters: None,
+        })
+    }
+
+    /// Whether at least one kind can be seen.
+    pub(super) fn is_able(&self) -> bool {
+        match &self.signals {
+            Signals::Tried(report) | Signals::Expected(report) => {
+                report.impossible(KindSet::ALL).len() < KindSet::ALL.iter().count()
+            }
+            Signals::Unknown(_) => false,
+        }
+    }
+}
+
+/// What becomes of every program; all are detached again on return.
+fn attach(kernel: &Kernel) -> anyhow::Result<AttachReport> {
+    let mut config = kernel.config;
+    // What is left out by the configuration is pruned, and would not be tried.
+    config.kinds = KindSet::ALL.bits();
+    let wanted = Wanted {
+        kinds: KindSet::ALL,
+        follows: true,
+        tier: None,
+    };
+    let attached =
+        attach_all(kernel, config, wanted, SIZES).context("no program can be attached")?;
+    Ok(attached.report)
+}

@@ -1,0 +1,203 @@
+//! Settles signals: tries their candidates in order, until one loads and attaches whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use aya::{Btf, Ebpf};
+
+use super::programs::{self, Loaded};
+use super::{Outcome, serve};
+use crate::kernel::Kernel;
+use crate::kernel::tiers::{Candidate, Hooks, Program, Signal};
+use crate::model;
+
+/// A signal on its way: either chosen, or the place of the candidate to go on with.
+#[derive(Debug)]
+pub(super) struct Open {
+    outcome: Outcome,
+    next: usize,
+}
+
+pub(super) struct Attacher<'a> {
+    object: &'a mut Ebpf,
+    types: &'a Btf,
+    kernel: &'a Kernel,
+    forced: Option<model::Tier>,
+    /// Programs that were loaded, or refused, ahead of time.
+    loaded: Loaded,
+    tried: BTreeMap<String, Result<(), String>>,
+    /// The first refusal of a function tier that holds for all its programs.
+    closed: BTreeMap<&'static str, String>,
+    served: u32,
+}
+
+impl<'a> Attacher<'a> {
+    pub(super) fn new(
+        object: &'a mut Ebpf,
+        types: &'a Btf,
+        kernel: &'a Kernel,
+        forced: Option<model::Tier>,
+    ) -> Self {
+        Self {
+            object,
+            types,
+            kernel,
+            forced,
+            loaded: Loaded::new(),
+            tried: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            served: 0,
+        }
+    }
+
+    /// Tries the candidates up to the first that is no function hook and could serve.
+    pub(super) fn by_functions(&mut self, signal: &'static Signal) -> Open {
+        let mut open = Open {
+            outcome: Outcome {
+                signal,
+                chosen: None,
+                hook: String::new(),
+                refusals: Vec::new(),
+            },
+            next: 0,
+        };
+        while let Some(candidate) = self.viable(&mut open) {
+            if !matches!(candidate.hooks, Hooks::Functions(_)) {
+                break;
+            }
+            self.choose(&mut open, candidate);
+        }
+        open
+    }
+
+    /// Tries the candidates that are left.
+    pub(super) fn by_the_rest(&mut self, mut open: Open) -> Outcome {
+        while let Some(candidate) = self.viable(&mut open) {
+            self.choose(&mut open, candidate);
+        }
+        open.outcome
+    }
+
+    /// The tracepoints that will be tried first for a signal that is not settled.
+    pub(super) fn first_choice(&self, open: &Open) -> Vec<Program> {
+        if open.outcome.chosen.is_some() {
+            return Vec::new();
+        }
+        let candidate = open.outcome.signal.candidates.get(open.next);
+        let programs = candidate.and_then(|c| c.programs(self.kernel).ok());
+        programs.unwrap_or_default()
+    }
+
+    /// The next candidate that may be tried; those passed over leave their reason.
+    fn viable(&self, open: &mut Open) -> Option<&'static Candidate> {
+        if open.outcome.chosen.is_some() {
+            return None;
+        }
+        while let Some(candidate) = open.outcome.signal.candidates.get(open.next) {
+            let obstacle = if candidate.tier.is_allowed_by(self.forced) {
+                candidate.obstacle(self.kernel)
+            } else {
+                Some("another tier was asked for".to_owned())
+            };
+            let Some(obstacle) = obstacle else {
+                return Some(candidate);
+            };
+            open.refuse(&candidate.label(self.kernel), &obstacle);
+        }
+        None
+    }
+
+    fn choose(&mut self, open: &mut Open, candidate: &'static Candidate) {
+        match self.attach_whole(candidate) {
+            Ok(()) => {
+                open.outcome.chosen = Some(candidate);
+                open.outcome.hook = candidate.label(self.kernel);
+                self.served |= candidate.served;
+            }
+            Err(why) => open.refuse(&candidate.label(self.kernel), &why),
+        }
+    }
+
+    /// Attaches all programs of a candidate. When one is refused, those attached for it stay: they
+    /// only keep what nobody asks for, and another candidate may share them.
+    fn attach_whole(&mut self, candidate: &Candidate) -> Result<(), String> {
+        for program in candidate.programs(self.kernel)? {
+            self.attach(&program)
+                .map_err(|why| format!("{} {why}", program.target))?;
+        }
+        Ok(())
+    }
+
+    /// Attaches a program once; the answer is remembered.
+    pub(super) fn attach(&mut self, program: &Program) -> Result<(), String> {
+        if let Some(answer) = self.tried.get(&program.name) {
+            return answer.clone();
+        }
+        let tier = programs::tier_of(&program.name);
+        let answer = match self.closed.get(tier) {
+            Some(why) => Err(why.clone()),
+            None => self.attach_now(program).map_err(|error| {
+                let why = describe(&error);
+                if programs::closes_tier(&error) {
+                    self.closed.insert(tier, why.clone());
+                }
+                why
+            }),
+        };
+        self.tried.insert(program.name.clone(), answer.clone());
+        answer
+    }
+
+    fn attach_now(&mut self, program: &Program) -> anyhow::Result<()> {
+        let found = self
+            .object
+            .program_mut(&program.name)
+            .context("not in the object")?;
+        match self.loaded.remove(&program.name) {
+            Some(answer) => answer?,
+            None => programs::load(found, program.target, self.types)?,
+        }
+        programs::attach(found, program.target)?;
+        Ok(())
+    }
+
+    /// Loads programs that will most likely be wanted, several at a time.
+    pub(super) fn load_ahead(&mut self, wanted: &[Program]) {
+        let names: BTreeSet<&str> = wanted.iter().map(|program| program.name.as_str()).collect();
+        self.loaded = programs::load_tracepoints(self.object, self.types, &names);
+    }
+
+    /// Tells the tracepoints what is served by function hooks so far.
+    pub(super) fn serve(&mut self) -> anyhow::Result<()> {
+        serve(self.object, self.served)
+    }
+
+    pub(super) fn attached(&self) -> Vec<String> {
+        self.tried
+            .iter()
+            .filter(|(_, answer)| answer.is_ok())
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+impl Open {
+    fn refuse(&mut self, label: &str, why: &str) {
+        self.outcome.refusals.push(format!("{label}: {why}"));
+        self.next += 1;
+    }
+}
+
+/// One line: the verifier's log can be megabytes, its last line says why.
+fn describe(error: &anyhow::Error) -> String {
+    if let Some(code) = programs::refusal_code(error) {
+        return format!("is refused: {code}");
+    }
+    let text = format!("{error:#}");
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next().unwrap_or("no reason given").trim().to_owned();
+    match lines.rfind(|line| !line.starts_with("processed ")) {
+        Some(last) => format!("is refused: {first} ... {}", last.trim()),
+        None => format!("is refused: {first}"),
+    }
+}

@@ -1,0 +1,341 @@
+//! The signals and their candidates.
+
+use tcptrace_common::offsets::NONE;
+
+use super::functions::{
+    ACCEPTED, ACKS, ANSWERS, Family, REQUEST_TIMER, SYNS, TIME_WAIT, VALIDATION, WAIT_CLOSE, turn,
+};
+use super::{Candidate, Hooks, Obstacle, Signal, Tier, nothing};
+use crate::kernel::Kernel;
+use crate::model::{Evidence, Kind};
+
+/// Tracepoints of which the first reports.
+const fn tracepoint(
+    names: &'static [&'static str],
+    blind_to: &'static str,
+    obstacle: Obstacle,
+) -> Candidate {
+    Candidate {
+        tier: Tier::Tracepoint,
+        hooks: Hooks::Tracepoints(names),
+        reporter: 0,
+        evidence: Evidence::Seen,
+        blind_to,
+        served: 0,
+        obstacle,
+    }
+}
+
+/// A tracepoint whose fact follows from what it does not say.
+const fn inferred(candidate: Candidate) -> Candidate {
+    Candidate {
+        evidence: Evidence::Inferred,
+        ..candidate
+    }
+}
+
+const COUNTED: Candidate = Candidate {
+    tier: Tier::Counting,
+    hooks: Hooks::Counters,
+    reporter: 0,
+    evidence: Evidence::Counted,
+    blind_to: "the client, the queue at that instant, which listener when several dropped",
+    served: 0,
+    obstacle: nothing,
+};
+
+const SET_STATE: Candidate = tracepoint(&["inet_sock_set_state"], "", nothing);
+const RECEIVE_RESET: Candidate = tracepoint(&["tcp_receive_reset"], "", nothing);
+/// Which ACK was answered by a RST is known from the RST.
+const DROPPED_ACK: Candidate = tracepoint(&["kfree_skb", "tcp_send_reset"], "", drop_socket);
+const CONSUMED_SYN: Candidate = tracepoint(&["consume_skb"], "", packet_fields);
+/// One timer hook of TIME_WAIT alone would mistake a restart for an end.
+const TW_STARTED: Candidate = tracepoint(
+    &["timer_start", "timer_cancel", "timer_expire_entry"],
+    "the later change of an orphan from FIN_WAIT2 to TIME_WAIT",
+    time_wait_timer,
+);
+const TW_CANCELLED: Candidate = tracepoint(
+    &["timer_cancel", "timer_start", "timer_expire_entry"],
+    "",
+    time_wait_timer,
+);
+const TW_EXPIRED: Candidate = tracepoint(
+    &["timer_expire_entry", "timer_start", "timer_cancel"],
+    "",
+    time_wait_timer,
+);
+const TW_SYN: Candidate = tracepoint(
+    &[
+        "timer_cancel",
+        "timer_start",
+        "timer_expire_entry",
+        "consume_skb",
+    ],
+    "",
+    time_wait_timer,
+);
+const NOT_MADE: Candidate = inferred(tracepoint(
+    &[
+        "inet_sock_set_state",
+        "timer_start",
+        "timer_cancel",
+        "timer_expire_entry",
+    ],
+    "",
+    time_wait_timer,
+));
+
+const fn then(family: &Family, reporter: usize, last: Candidate) -> [Candidate; 3] {
+    let [first, second] = family.candidates(reporter);
+    [first, second, last]
+}
+
+const fn or_counted(family: &Family, third: Candidate) -> [Candidate; 4] {
+    let [first, second] = family.candidates(0);
+    [first, second, third, COUNTED]
+}
+
+/// Functions only where the tracepoint does not tell everything.
+const fn unless(first: Candidate, family: &Family, reporter: usize) -> [Candidate; 3] {
+    let [second, third] = family.candidates(reporter);
+    [first, second, third]
+}
+
+/// Who accepted a connection: for every kind.
+pub static ACCEPT: Signal = Signal {
+    kind: Kind::State,
+    part: "who accepted a connection",
+    candidates: &then(
+        &ACCEPTED,
+        0,
+        tracepoint(
+            &["tcp_rcv_space_adjust"],
+            "who accepted a connection and has not read from it: looked up in /proc",
+            nothing,
+        ),
+    ),
+};
+
+/// Every signal.
+pub static SIGNALS: &[Signal] = &[
+    Signal {
+        kind: Kind::State,
+        part: "transitions",
+        candidates: &[SET_STATE],
+    },
+    Signal {
+        kind: Kind::RstSent,
+        part: "of connections",
+        candidates: &[tracepoint(&["tcp_send_reset"], "", nothing)],
+    },
+    Signal {
+        kind: Kind::RstSent,
+        part: "without a socket",
+        candidates: &{
+            let [first, second] = ANSWERS.candidates(0);
+            [
+                tracepoint(&["tcp_send_reset"], "", reset_reason),
+                first,
+                second,
+                inferred(tracepoint(
+                    &["kfree_skb"],
+                    "RSTs that TIME_WAIT sockets answer with",
+                    no_socket_reason,
+                )),
+            ]
+        },
+    },
+    Signal {
+        kind: Kind::RstReceived,
+        part: "of connections",
+        candidates: &[RECEIVE_RESET],
+    },
+    Signal {
+        kind: Kind::RstReceived,
+        part: "of handshakes",
+        candidates: &ACKS.candidates(0),
+    },
+    Signal {
+        kind: Kind::LingerClose,
+        part: "begin, drained, reset",
+        candidates: &[SET_STATE],
+    },
+    Signal {
+        kind: Kind::LingerClose,
+        part: "timed out",
+        candidates: &then(
+            &WAIT_CLOSE,
+            0,
+            tracepoint(&["timer_expire_entry"], "", sleeping_timer),
+        ),
+    },
+    Signal {
+        kind: Kind::LingerClose,
+        part: "interrupted",
+        candidates: &then(
+            &WAIT_CLOSE,
+            0,
+            tracepoint(&["timer_cancel"], "", sleeping_timer),
+        ),
+    },
+    Signal {
+        kind: Kind::LingerClose,
+        part: "really blocked",
+        candidates: &then(
+            &WAIT_CLOSE,
+            0,
+            tracepoint(&["timer_start"], "", sleeping_timer),
+        ),
+    },
+    Signal {
+        kind: Kind::AcceptDrop,
+        part: "at the ACK",
+        candidates: &or_counted(&ACKS, DROPPED_ACK),
+    },
+    Signal {
+        kind: Kind::AcceptDrop,
+        part: "at the SYN",
+        candidates: &or_counted(&SYNS, CONSUMED_SYN),
+    },
+    Signal {
+        kind: Kind::SynDrop,
+        part: "drops and cookies",
+        candidates: &or_counted(&SYNS, CONSUMED_SYN),
+    },
+    Signal {
+        kind: Kind::Retransmit,
+        part: "segments",
+        candidates: &[tracepoint(&["tcp_retransmit_skb"], "", nothing)],
+    },
+    Signal {
+        kind: Kind::Retransmit,
+        part: "SYN-ACKs",
+        candidates: &[tracepoint(&["tcp_retransmit_synack"], "", nothing)],
+    },
+    Signal {
+        kind: Kind::Retransmit,
+        part: "SYN-ACKs given up",
+        candidates: &REQUEST_TIMER.candidates(0),
+    },
+    Signal {
+        kind: Kind::TimeWait,
+        part: "enter",
+        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
+    },
+    Signal {
+        kind: Kind::TimeWait,
+        part: "overflow",
+        candidates: &then(&TIME_WAIT, turn::OVERFLOW, NOT_MADE),
+    },
+    Signal {
+        kind: Kind::TimeWait,
+        part: "expire",
+        candidates: &then(&TIME_WAIT, turn::EXPIRE, TW_EXPIRED),
+    },
+    Signal {
+        kind: Kind::TimeWait,
+        part: "reuse by connect()",
+        candidates: &then(&TIME_WAIT, turn::REUSE, TW_CANCELLED),
+    },
+    Signal {
+        kind: Kind::TimeWait,
+        part: "reuse by a SYN",
+        candidates: &then(&TIME_WAIT, turn::REUSE, TW_SYN),
+    },
+    Signal {
+        kind: Kind::PawsDrop,
+        part: "by connections",
+        candidates: &unless(dropped(paws_reason), &VALIDATION, 0),
+    },
+    Signal {
+        kind: Kind::PawsDrop,
+        part: "by TIME_WAIT sockets",
+        candidates: &unless(dropped(tw_paws_reason), &TIME_WAIT, turn::REJECT),
+    },
+    Signal {
+        kind: Kind::PawsDrop,
+        part: "in handshakes",
+        candidates: &unless(dropped(tw_paws_reason), &ACKS, 0),
+    },
+    Signal {
+        kind: Kind::Close,
+        part: "summaries",
+        candidates: &[SET_STATE],
+    },
+    Signal {
+        kind: Kind::Close,
+        part: "whether a RST ended it",
+        candidates: &[RECEIVE_RESET],
+    },
+    Signal {
+        kind: Kind::Close,
+        part: "whether TIME_WAIT followed",
+        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
+    },
+    Signal {
+        kind: Kind::RstSent,
+        part: "whose TIME_WAIT answered",
+        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
+    },
+];
+
+/// A drop with a reason of its own.
+const fn dropped(obstacle: Obstacle) -> Candidate {
+    tracepoint(&["kfree_skb"], "", obstacle)
+}
+
+fn time_wait_timer(kernel: &Kernel) -> Option<String> {
+    if kernel.offsets.tw_timer == NONE {
+        return Some("this kernel's BTF has no inet_timewait_sock.tw_timer".to_owned());
+    }
+    kernel.tw_timer_handler.as_ref().err().cloned()
+}
+
+fn sleeping_timer(kernel: &Kernel) -> Option<String> {
+    kernel.process_timeout.as_ref().err().cloned()
+}
+
+fn reset_reason(kernel: &Kernel) -> Option<String> {
+    if !kernel.has_reset_reason() {
+        return Some("tcp_send_reset is silent about them on this kernel".to_owned());
+    }
+    None
+}
+
+fn no_socket_reason(kernel: &Kernel) -> Option<String> {
+    no_reason(kernel, "NO_SOCKET", "packets without a socket")
+}
+
+fn drop_socket(kernel: &Kernel) -> Option<String> {
+    if !kernel.has_drop_socket {
+        return Some("kfree_skb does not tell the receiving socket on this kernel".to_owned());
+    }
+    None
+}
+
+fn paws_reason(kernel: &Kernel) -> Option<String> {
+    no_reason(kernel, "TCP_RFC7323_PAWS", "timestamp rejects")
+}
+
+fn tw_paws_reason(kernel: &Kernel) -> Option<String> {
+    no_reason(
+        kernel,
+        "TCP_RFC7323_TW_PAWS",
+        "timestamp rejects outside connections",
+    )
+}
+
+fn no_reason(kernel: &Kernel, name: &str, what: &str) -> Option<String> {
+    if kernel.drop_reason(name).is_none() {
+        return Some(format!("this kernel has no drop reason for {what}"));
+    }
+    None
+}
+
+fn packet_fields(kernel: &Kernel) -> Option<String> {
+    if kernel.offsets.skb_cb_tcp_flags == NONE {
+        return Some("this kernel's BTF has no tcp_skb_cb.tcp_flags".to_owned());
+    }
+    None
+}

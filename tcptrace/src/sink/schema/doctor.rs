@@ -1,0 +1,162 @@
+//! The report of `tcptrace doctor --json`.
+
+use serde_json::{Value, json};
+
+use super::super::json::VERSION;
+use super::{count, count_or_null, object, one_of, one_of_or_null, or_null, said, text_or_null};
+use crate::model::{Evidence, Kind, Tier};
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn boolean() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn list(items: &Value) -> Value {
+    json!({ "type": "array", "items": items })
+}
+
+/// The whole object.
+pub(super) fn doctor() -> Value {
+    let rows = list(&signal(true));
+    let untried = "why nothing is known of the signals; signals is empty then";
+    object(
+        &[
+            ("v", json!({ "const": VERSION })),
+            ("kind", json!({ "const": "doctor" })),
+            ("privileges", said(or_null(privileges()), "null with --btf")),
+            ("kernel", or_null(kernel())),
+            ("kernel_error", text_or_null()),
+            (
+                "tried",
+                said(boolean(), "programs were attached; false: judged by types"),
+            ),
+            ("untried", said(text_or_null(), untried)),
+            ("signals", said(rows, "every part of every kind")),
+            (
+                "accept",
+                said(or_null(signal(false)), "how accept() tells the new owner"),
+            ),
+            (
+                "programs",
+                said(or_null(list(&text())), "those attached for the report"),
+            ),
+            ("older_sockets", or_null(older_sockets())),
+            ("children", or_null(children())),
+            (
+                "counters",
+                said(
+                    or_null(list(&counter())),
+                    "those that tell of trouble and have moved, in the own network namespace",
+                ),
+            ),
+            ("counters_error", text_or_null()),
+        ],
+        &[],
+    )
+}
+
+fn privileges() -> Value {
+    let capability = object(
+        &[
+            ("name", text()),
+            ("held", json!({ "type": ["boolean", "null"] })),
+            (
+                "lacking",
+                said(text_or_null(), "what does not work without it"),
+            ),
+            ("required", said(boolean(), "nothing works without it")),
+        ],
+        &[],
+    );
+    let levels = ["none", "integrity", "confidentiality"];
+    object(
+        &[
+            ("capabilities", list(&capability)),
+            ("user_namespace", json!({ "type": ["boolean", "null"] })),
+            ("lockdown", one_of_or_null(levels)),
+            ("notes", list(&text())),
+        ],
+        &[],
+    )
+}
+
+fn kernel() -> Value {
+    let reasons = object(&[("names", count()), ("told", boolean())], &[]);
+    let function = object(
+        &[
+            ("name", text()),
+            ("found", boolean()),
+            ("refused", text_or_null()),
+        ],
+        &[],
+    );
+    object(
+        &[
+            ("release", text()),
+            ("runs_here", boolean()),
+            ("fields_known", count()),
+            ("fields_absent", list(&text())),
+            ("reset_reasons", reasons.clone()),
+            ("drop_reasons", reasons),
+            ("drop_socket", boolean()),
+            ("functions", list(&function)),
+            ("ticks_per_second", count_or_null()),
+        ],
+        &[],
+    )
+}
+
+/// What serves a signal.
+fn signal(is_named: bool) -> Value {
+    let evidence = Evidence::ALL.iter().map(|evidence| evidence.name());
+    let tiers = Tier::ALL.iter().map(|tier| tier.name());
+    let mut properties = vec![
+        (
+            "evidence",
+            said(one_of_or_null(evidence), "null: it cannot be seen"),
+        ),
+        ("hook", text_or_null()),
+        ("tier", one_of_or_null(tiers.chain(["counting"]))),
+        ("blind_to", text_or_null()),
+        (
+            "refusals",
+            said(list(&text()), "why better hooks do not serve"),
+        ),
+    ];
+    if is_named {
+        let kinds = Kind::ALL.iter().map(|kind| kind.name());
+        properties.extend([("kind", one_of(kinds)), ("part", text())]);
+    }
+    object(&properties, &[])
+}
+
+fn older_sockets() -> Value {
+    object(
+        &[
+            ("by", one_of(["iterator", "proc"])),
+            ("refused", text_or_null()),
+        ],
+        &[],
+    )
+}
+
+fn children() -> Value {
+    object(
+        &[("hook", text_or_null()), ("refused", text_or_null())],
+        &[],
+    )
+}
+
+fn counter() -> Value {
+    object(
+        &[
+            ("counter", text()),
+            ("value", count()),
+            ("explain", said(text(), "for tcptrace explain")),
+        ],
+        &[],
+    )
+}
