@@ -15,8 +15,10 @@ pub use timewait::timewait;
 
 use super::color::{END, Severity};
 use super::sanitize;
-use crate::model::Owner;
+use super::stamp::{Stamp, TimeStyle};
 use crate::model::rows::SpaceRow;
+use crate::model::{Clock, Owner};
+use std::time::Duration;
 
 /// What the marks in the tables mean.
 pub const LEGEND: &str = "\
@@ -38,6 +40,24 @@ pub struct TableStyle {
     pub columns: usize,
     /// Nothing may be longer than `columns`.
     pub is_clipped: bool,
+}
+
+/// Appends the line above a snapshot of many: when it was taken, and how often that is.
+pub fn moment(
+    out: &mut Vec<u8>,
+    clock: Clock,
+    boot_ns: u64,
+    interval: Duration,
+    style: &TableStyle,
+) {
+    let mut line = Vec::new();
+    Stamp::new(clock, TimeStyle::Local).append(&mut line, boot_ns);
+    let every = interval.as_secs_f64();
+    let text = format!(
+        "{} every {every} s; Ctrl-C ends",
+        String::from_utf8_lossy(&line)
+    );
+    finish(out, &text, None, style);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ const PROCESS: usize = 15;
 const PRESSING: u32 = 50;
 
 /// A setting: name, value, effect.
-pub type Setting = (&'static str, String, String);
+type Setting = (&'static str, String, String);
 
 /// Appends the table, and what holds for all of it; `settings` of each namespace, in order.
 pub fn timewait(
