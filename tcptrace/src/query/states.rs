@@ -100,7 +100,10 @@ fn add<'a>(
     if socket.state != TcpState::Listen {
         row.unread_bytes += u64::from(socket.receive_queue);
         row.unacked_bytes += u64::from(socket.send_queue);
-        row.silent_ms_max = row.silent_ms_max.max(socket.silent_ms);
+        // Before a connection is established the kernel has no such time.
+        if !matches!(socket.state, TcpState::SynSent | TcpState::SynRecv) {
+            row.silent_ms_max = row.silent_ms_max.max(socket.silent_ms);
+        }
     }
     row.resends_max = row.resends_max.max(socket.resends);
     if let Some(remote) = socket.remote {

@@ -195,15 +195,20 @@ fn finish(out: &mut Vec<u8>, text: &str, severity: Option<Severity>, style: &Tab
 
 /// A line of plain words below or above a table, broken into more when it is too long.
 fn words(out: &mut Vec<u8>, text: &str, severity: Option<Severity>, style: &TableStyle) {
-    let mut line = String::new();
-    for word in text.split(' ') {
-        if !line.is_empty() && width(&line) + 1 + width(word) > style.columns {
+    let indent = text.len() - text.trim_start().len();
+    let mut line = " ".repeat(indent);
+    let mut is_empty = true;
+    for word in text.split_whitespace() {
+        if !is_empty && width(&line) + 1 + width(word) > style.columns {
             finish(out, &line, severity, style);
-            line = "  ".to_owned();
-        } else if !line.is_empty() {
+            line = " ".repeat(indent + 2);
+            is_empty = true;
+        }
+        if !is_empty {
             line.push(' ');
         }
         line.push_str(word);
+        is_empty = false;
     }
     finish(out, &line, severity, style);
 }
@@ -227,7 +232,7 @@ fn owner_cells(owner: Option<&Owner>, room: usize, style: &TableStyle) -> (Strin
     };
     let more = owner
         .shared_by
-        .map(|holders| format!("+{}", holders.saturating_sub(1)))
+        .map(|holders| format!(" +{}", holders.saturating_sub(1)))
         .unwrap_or_default();
     let room = if style.is_wide { usize::MAX } else { room };
     let name = clean(&owner.process.comm, room.saturating_sub(more.len()));

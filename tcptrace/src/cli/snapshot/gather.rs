@@ -48,8 +48,8 @@ pub(super) fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
     };
     if unreadable > 0 {
         snapshot.unseen.push(format!(
-            "the network namespaces of {unreadable} processes could not be told, which takes \
-             CAP_SYS_PTRACE (run as root)"
+            "in which network namespace {} lives takes CAP_SYS_PTRACE to tell",
+            processes(unreadable)
         ));
     }
     let mut inodes = HashSet::new();
@@ -157,6 +157,13 @@ fn is_gone(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(netns::EnterError::Gone { .. }))
 }
 
+fn processes(count: u32) -> String {
+    match count {
+        1 => "1 process".to_owned(),
+        count => format!("{count} processes"),
+    }
+}
+
 /// Processes by the inode of a socket they hold.
 fn holders_of(
     inodes: &HashSet<u64>,
@@ -169,9 +176,8 @@ fn holders_of(
     let found = holders::scan(&query).context("cannot look for sockets in /proc")?;
     if found.unreadable_processes > 0 {
         unseen.push(format!(
-            "the files of {} processes could not be read, which takes CAP_SYS_PTRACE (run as \
-             root): owners shown as ? may be among them",
-            found.unreadable_processes
+            "the files of {} take CAP_SYS_PTRACE to read: owners shown as ? may be among them",
+            processes(found.unreadable_processes)
         ));
     }
     let mut known: HashMap<u32, Option<Arc<Process>>> = HashMap::new();

@@ -88,8 +88,8 @@ fn notes(row: &ListenerRow, spaces: &[SpaceRow]) -> String {
     }
     if let Some(group) = row.group {
         notes.push(match group.skew {
-            Some(skew) => format!("1 of {} skew {skew:.1}", group.size),
-            None => format!("1 of {}", group.size),
+            Some(skew) => format!("group of {} skew {skew:.1}", group.size),
+            None => format!("group of {}", group.size),
         });
     }
     notes.extend(space_note(row.netns, spaces));

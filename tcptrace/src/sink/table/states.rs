@@ -96,7 +96,8 @@ fn notes(row: &StateRow, page: &Page<StateRow>) -> String {
         if row.unread_bytes > 0 {
             notes.push(format!("unread {}B", row.unread_bytes));
         }
-        if row.unacked_bytes > 0 {
+        // A SYN or a FIN takes a number of the sequence too.
+        if row.unacked_bytes > row.count {
             notes.push(format!("unacked {}B", row.unacked_bytes));
         }
     }
