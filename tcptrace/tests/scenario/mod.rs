@@ -10,6 +10,7 @@ mod judging;
 mod linger;
 mod ownership;
 mod paws;
+mod queries;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -42,6 +43,7 @@ pub(crate) fn families() -> Vec<Family> {
         ownership,
         addresses,
         filters,
+        queries,
         text,
         robustness,
         crowd,

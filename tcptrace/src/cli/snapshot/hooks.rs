@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use crate::cli::plan::WatchPlan;
+use crate::cli::plan::{Output, WatchPlan};
 use crate::cli::watch::{connect, engine, scope::Scope};
 use crate::cli::{doctor, output};
 use crate::kernel::Kernel;
@@ -83,10 +83,15 @@ pub(super) fn attach(
         };
         let sizes = engine::sizes(plan.engine.ring_bytes);
         let mut attached = attach_all(&kernel, config, wanted, sizes)?;
+        let output = Output {
+            // Its lines are not shown, and neither are their columns.
+            has_header: false,
+            ..plan.output.clone()
+        };
         let sink = FoldSink {
             heard: Rc::clone(heard),
-            summary: (plan.output.is_json || !plan.output.is_quiet)
-                .then(|| output::sinks(&plan.output, engine::clock())),
+            summary: (output.is_json || !output.is_quiet)
+                .then(|| output::sinks(&output, engine::clock())),
         };
         let pipeline = connect(plan, scope, &kernel, &mut attached, sink)?;
         Ok(Hooks {
