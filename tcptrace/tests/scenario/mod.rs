@@ -11,6 +11,7 @@ mod linger;
 mod ownership;
 mod paws;
 mod queries;
+mod queries_live;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -44,6 +45,7 @@ pub(crate) fn families() -> Vec<Family> {
         addresses,
         filters,
         queries,
+        queries_live,
         text,
         robustness,
         crowd,

@@ -79,6 +79,8 @@ pub(super) fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
                 .push(format!("the sockets of netns {inode}: {error:#}")),
         }
     }
+    // Only the first namespace of the host shows this limit, which is that of all.
+    let tcp_max_orphans = Sysctls::read().tcp_max_orphans;
     let holders = holders_of(&inodes, &mut snapshot.unseen)?;
     for (inode, found, inside) in spaces {
         let counters = counters(found).unwrap_or_else(|error| {
@@ -89,11 +91,14 @@ pub(super) fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
         snapshot.spaces.push(Space {
             netns: inode,
             is_own: found.reach == Reach::Own,
-            settings: settings(&inside.sysctls),
+            settings: Settings {
+                tcp_max_orphans,
+                ..settings(&inside.sysctls)
+            },
             counters,
             sockets: inside
                 .rows
-                .into_iter()
+                .iter()
                 .filter_map(|row| socket(row, &holders))
                 .collect(),
             half_open: inside.half_open,
@@ -197,7 +202,7 @@ fn holders_of(
     Ok(by_inode)
 }
 
-fn socket(row: SockRow, holders: &HashMap<u64, Vec<Arc<Process>>>) -> Option<Socket> {
+fn socket(row: &SockRow, holders: &HashMap<u64, Vec<Arc<Process>>>) -> Option<Socket> {
     let end = |end: std::net::SocketAddr| Endpoint {
         addr: end.ip().to_canonical(),
         port: end.port(),
