@@ -113,8 +113,9 @@ async fn watch<Q: Question>(
             break;
         }
     }
-    stopper.arm_second();
+    // First: a second signal ends the process on the spot.
     canvas.leave()?;
+    stopper.arm_second();
     if let Some(hooks) = hooks {
         hooks.pipeline.finish()?;
     }
