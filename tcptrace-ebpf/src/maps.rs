@@ -155,7 +155,8 @@ pub(crate) struct SynCounters {
     pub(crate) listen_overflows: u64,
     pub(crate) syn_queue_drops: u64,
     pub(crate) syn_queue_cookies: u64,
-    /// 0 until this CPU has read them once.
+    /// Where they were read, which tells namespaces apart that bore one number one after the
+    /// other; 0 until this CPU has read them once.
     pub(crate) read: u64,
 }
 

@@ -61,7 +61,7 @@ impl Mib {
             listen_overflows: self.value(config!(mib_listen_overflows)),
             syn_queue_drops: self.value(config!(mib_syn_queue_drops)),
             syn_queue_cookies: self.value(config!(mib_syn_queue_cookies)),
-            read: 1,
+            read: self.base,
         })
     }
 }

@@ -126,7 +126,12 @@ fn fate_by_counters(packet: &Packet<Direct>, netns: u32) -> u32 {
     let last = unsafe { &mut *last };
     let before = *last;
     *last = now;
-    if before.read == 0 {
+    // Memory is used again too: a counter that went back is another namespace's.
+    if before.read != now.read
+        || now.listen_overflows < before.listen_overflows
+        || now.syn_queue_drops < before.syn_queue_drops
+        || now.syn_queue_cookies < before.syn_queue_cookies
+    {
         return fate::UNKNOWN;
     }
     fate_between(&before, &now)

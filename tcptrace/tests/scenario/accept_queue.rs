@@ -5,12 +5,11 @@ use super::kit::{Actor, Conn, Expect, Scenario, Tracer, World, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
-        #[core]
         full_queue_drops_the_syn,
         full_queue_over_ipv6,
+        #[own]
         listener_older_than_the_tracer,
         somaxconn_is_the_limit,
-        #[core]
         full_queue_drops_the_last_ack,
         full_queue_resets_the_last_ack,
         late_syn_ack_finds_the_queue_full,
@@ -88,7 +87,7 @@ fn full_queue_over_ipv6(world: &World) {
 fn listener_older_than_the_tracer(world: &World) {
     let (server, client) = cast(world);
     let listener = server.listen("127.0.7.9:0", 1);
-    let tracer = world.watch(&[]);
+    let tracer = world.watch_alone(&[]);
     fill(&client, listener);
     let third = refused_silently(world, &client, "127.0.0.4:0", listener);
     tracer.expect(

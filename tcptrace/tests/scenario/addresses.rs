@@ -7,8 +7,10 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         ipv6_both_ends,
         v4_mapped_server_prints_ipv4,
         time_wait_of_a_v4_mapped_server,
+        #[own]
         each_namespace_has_its_own_number,
         other_namespaces_are_filtered,
+        #[own]
         named_namespace,
     ]
 }

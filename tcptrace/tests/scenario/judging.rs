@@ -161,7 +161,7 @@ fn a_claim_that_does_not_hold_is_reported(world: &World) {
     other.claim("a claim that holds", true);
     other.claim("a claim that does not", false);
     other.claim_eq("two numbers", 1237, 1238);
-    let (_, problems) = other.into_report();
+    let problems = other.into_report().problems;
     world.claim_eq("both problems and no other", problems.len(), 2);
 }
 

@@ -7,9 +7,7 @@ const CLOCK_TOLERANCE_MS: f64 = 50.0;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
-        #[core]
         lingering_close_that_drains,
-        #[core]
         lingering_close_that_times_out,
         lingering_close_that_times_out_with_unsent_bytes,
         lingering_close_ended_by_a_reset,

@@ -24,8 +24,8 @@ use kit::Family;
 
 /// Names each family after its module.
 macro_rules! families {
-    ($($name:ident),* $(,)?) => {
-        vec![$(Family { name: stringify!($name), scenarios: $name::scenarios() }),*]
+    ($($(#[$mark:ident])? $name:ident),* $(,)?) => {
+        vec![$(Family::new(stringify!($name), $name::scenarios())$(.$mark())?),*]
     };
 }
 
@@ -43,11 +43,17 @@ pub(crate) fn families() -> Vec<Family> {
         paws,
         ownership,
         addresses,
+        #[own]
         filters,
+        #[own]
         queries,
+        #[own]
         queries_live,
+        #[own]
         text,
+        #[own]
         robustness,
+        #[own]
         crowd,
     ]
 }

@@ -5,9 +5,7 @@ use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios};
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         prefork_workers_own_what_they_accept,
-        #[core]
         connection_not_accepted_yet_is_the_listeners,
-        #[core]
         idle_worker_owns_what_it_accepted,
         socket_passed_to_another_process,
         thread_that_closes_is_not_the_name,
@@ -15,7 +13,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         socket_shared_by_parent_and_child,
         exec_keeps_the_process_and_changes_its_name,
         short_lived_processes,
-        #[core]
+        #[own]
         socket_older_than_the_tracer,
         socket_older_than_the_tracer_closed_by_its_owner,
         pid_namespace_shows_the_outer_pid,
@@ -234,7 +232,7 @@ fn short_lived_processes(world: &World) {
 
 fn socket_older_than_the_tracer(world: &World) {
     let pair = Pair::connected(world, "ol");
-    let tracer = world.watch(&[]);
+    let tracer = world.watch_alone(&[]);
     pair.server_resets();
     let expected = got_reset(&pair.client, pair.conn, &["snapshot"]);
     tracer.expect("found in /proc at the start", expected.state("ESTABLISHED"));

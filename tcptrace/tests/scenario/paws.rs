@@ -4,10 +4,8 @@ use super::kit::{Expect, Pair, Scenario, World, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
-        #[core]
         old_timestamp_on_an_established_connection,
         old_timestamp_on_an_old_ack,
-        #[core]
         old_timestamp_for_a_time_wait,
         current_timestamps_are_no_paws_drop,
     ]

@@ -4,9 +4,7 @@ use super::kit::{Actor, Closed, Conn, Expect, Pair, Scenario, World, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
-        #[core]
         linger_zero_loses_unsent_and_unacknowledged_bytes,
-        #[core]
         unread_data_beats_linger_zero,
         unread_data_resets_without_linger,
         unread_data_is_counted_without_the_fin,
@@ -14,11 +12,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         linger_zero_of_an_exiting_process,
         clean_close_sends_no_reset,
         linger2_from_established,
-        #[core]
         linger2_from_fin_wait2,
-        #[core]
         connect_to_af_unspec,
-        #[core]
         listener_closed_over_two_children,
         listener_killed_over_two_children,
     ]

@@ -4,17 +4,14 @@ use super::kit::{Expect, Pair, Scenario, World, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
-        #[core]
         refused_connection_seen_from_both_ends,
         refused_connection_over_ipv6,
-        #[core]
         reset_received_in_established,
         reset_received_in_close_wait,
         reset_received_after_close,
         late_data_for_an_orphan_is_no_reset_received,
         late_data_for_a_closed_socket,
         socket_destroyed_by_another_process,
-        #[core]
         keepalive_timeout,
         user_timeout_of_an_idle_connection,
         user_timeout_of_unacknowledged_data_sends_no_reset,

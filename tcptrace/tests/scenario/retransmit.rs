@@ -5,9 +5,7 @@ use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios};
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         syn_is_retransmitted,
-        #[core]
         syn_ack_is_retransmitted_by_the_listener,
-        #[core]
         data_is_retransmitted_by_timeout,
         tail_loss_probe,
         fin_is_retransmitted_by_an_orphan,
@@ -35,7 +33,8 @@ fn syn_is_retransmitted(world: &World) {
     let conn = client.connect_start("127.0.0.2:0", listener.local, None);
     world.rose_at_least(&before, "TCPSynRetrans", 1);
     let expected = again("syn", &client, conn)
-        .is("attempt", 1)
+        // Not always the first: while a copy of the SYN waits to be freed, the kernel sends none.
+        .at_least("attempt", 1)
         .is("bytes", 0)
         .state("SYN_SENT");
     tracer.expect("the client's SYN", expected);

@@ -4,9 +4,7 @@ use super::kit::{Actor, Conn, Expect, Scenario, World, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
-        #[core]
         full_syn_queue_drops_without_cookies,
-        #[core]
         full_syn_queue_answers_with_a_cookie,
         cookies_for_every_syn,
         half_open_connections_that_fit_are_no_drop,

@@ -7,13 +7,10 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     let mut scenarios = scenarios![
         closer_that_exits_at_once_owns_the_time_wait,
         half_closed_connection_ends_in_time_wait,
-        #[core]
         server_that_closes_first_owns_the_time_wait,
         simultaneous_close_leaves_two,
-        #[core]
         overflow_of_the_bucket_limit,
         port_reused_by_another_process,
-        #[core]
         syn_into_time_wait_reuses_it,
         orphan_in_fin_wait2_expires,
     ];

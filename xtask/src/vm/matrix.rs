@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// vm: only this tier
     #[arg(long, value_parser = TIERS)]
     tier: Vec<String>,
-    /// vm: only the scenarios marked as core
+    /// vm: only the scenarios that share one tracer
     #[arg(long)]
     quick: bool,
     /// vm: how many VMs at a time
@@ -142,7 +142,7 @@ impl Cell {
 
     fn job(&self, args: &Args, filters: &[String]) -> Job {
         let words = ["/bin/root_live", "--format=json"];
-        let core = args.quick.then_some("--core");
+        let core = args.quick.then_some("--shared");
         let env = [
             ("TCPTRACE_BIN", "/bin/tcptrace"),
             ("TCPTRACE_TIER", &self.tier),

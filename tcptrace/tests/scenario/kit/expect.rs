@@ -2,6 +2,7 @@
 //! parsed JSON and knows nothing of processes or time.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -26,6 +27,16 @@ pub(crate) struct Expect {
 pub(crate) fn field<'a>(event: &'a Value, path: &str) -> &'a Value {
     path.split('.')
         .fold(event, |value, name| value.get(name).unwrap_or(&Value::Null))
+}
+
+/// Whether the running kernel's types know a name: read here without the help of what is tested.
+pub(crate) fn kernel_names(name: &str) -> bool {
+    static TYPES: OnceLock<Vec<u8>> = OnceLock::new();
+    let types = TYPES.get_or_init(|| std::fs::read("/sys/kernel/btf/vmlinux").expect("BTF"));
+    let name = format!("\0{name}\0");
+    types
+        .windows(name.len())
+        .any(|window| window == name.as_bytes())
 }
 
 impl Check {
@@ -107,8 +118,16 @@ impl Expect {
         self.is("cause", cause)
     }
 
-    /// The reset reason by the name the kernel gives it.
+    /// The reset or drop reason by the name the kernel gives it; null on a kernel without it.
     pub(crate) fn reason(self, reason: &str) -> Self {
+        let prefix = if self.kind == "rst_sent" {
+            "SK_RST_REASON"
+        } else {
+            "SKB_DROP_REASON"
+        };
+        if !kernel_names(&format!("{prefix}_{reason}")) {
+            return self.absent("reason");
+        }
         self.is("reason", reason)
     }
 

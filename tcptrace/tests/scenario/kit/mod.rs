@@ -9,6 +9,7 @@ pub(crate) mod expect;
 pub(crate) mod filter;
 pub(crate) mod pair;
 pub(crate) mod runner;
+pub(crate) mod shared;
 pub(crate) mod sys;
 pub(crate) mod sys_ops;
 pub(crate) mod tracer;

@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::shared::Running;
 use super::sys_ops;
-use super::world::World;
+use super::world::{Report, World};
 
 /// One scenario: a name that states the claim, and what shows it.
 #[derive(Clone, Copy)]
@@ -21,13 +22,25 @@ pub(crate) struct Scenario {
     run: fn(&World),
     alone: bool,
     slow: bool,
-    core: bool,
+    own: bool,
 }
 
 /// Scenarios about one thing; the name is the module's.
 pub(crate) struct Family {
-    pub(crate) name: &'static str,
-    pub(crate) scenarios: Vec<Scenario>,
+    name: &'static str,
+    scenarios: Vec<Scenario>,
+}
+
+impl Family {
+    pub(crate) const fn new(name: &'static str, scenarios: Vec<Scenario>) -> Self {
+        Self { name, scenarios }
+    }
+
+    /// Each of them starts a tracer of its own.
+    pub(crate) fn own(mut self) -> Self {
+        self.scenarios = self.scenarios.into_iter().map(Scenario::own).collect();
+        self
+    }
 }
 
 impl Scenario {
@@ -37,7 +50,7 @@ impl Scenario {
             run,
             alone: false,
             slow: false,
-            core: false,
+            own: false,
         }
     }
 
@@ -53,15 +66,15 @@ impl Scenario {
         self
     }
 
-    /// Belongs to the few that `--core` runs, where a start of the tracer takes seconds.
-    pub(crate) const fn core(mut self) -> Self {
-        self.core = true;
+    /// Starts a tracer of its own: left out by `--shared`, where a start takes many seconds.
+    pub(crate) const fn own(mut self) -> Self {
+        self.own = true;
         self
     }
 }
 
 /// `scenarios![a, b]`: the scenarios of a family, named after their functions;
-/// `#[core] a` marks one.
+/// `#[own] a` marks one.
 macro_rules! scenarios {
     ($($(#[$mark:ident])? $name:ident),* $(,)?) => {
         vec![$($crate::scenario::kit::Scenario::new(stringify!($name), $name)$(.$mark())?),*]
@@ -77,7 +90,7 @@ struct Options {
     list: bool,
     only_slow: bool,
     also_slow: bool,
-    core: bool,
+    shared: bool,
     json: bool,
     threads: Option<usize>,
 }
@@ -96,7 +109,7 @@ impl Options {
                 next.ok_or_else(|| format!("{name} needs a value"))
             };
             match name {
-                "--core" => options.core = true,
+                "--shared" => options.shared = true,
                 "--list" => options.list = true,
                 "--exact" => options.exact = true,
                 "--ignored" => options.only_slow = true,
@@ -129,7 +142,7 @@ impl Options {
 
 struct Outcome {
     name: String,
-    problems: Vec<String>,
+    report: Report,
 }
 
 /// The tracer: `$TCPTRACE_BIN`, else the release build beside the test's own target directory.
@@ -166,7 +179,7 @@ pub(crate) fn run(families: Vec<Family>, args: &[String]) -> ExitCode {
     for family in families {
         for scenario in family.scenarios {
             let name = format!("{}::{}", family.name, scenario.name);
-            if options.wants(&name) && (scenario.core || !options.core) {
+            if options.wants(&name) && !(scenario.own && options.shared) {
                 selected.push((name, scenario));
             } else {
                 left_out += 1;
@@ -204,14 +217,21 @@ pub(crate) fn run(families: Vec<Family>, args: &[String]) -> ExitCode {
     }
     let started = Instant::now();
     let outcomes = run_all(&selected, binary.as_deref(), &options);
-    let failed: Vec<&Outcome> = outcomes.iter().filter(|o| !o.problems.is_empty()).collect();
+    let failed: Vec<&Outcome> = outcomes
+        .iter()
+        .filter(|o| o.report.verdict() == "failed")
+        .collect();
+    let unseen = outcomes
+        .iter()
+        .filter(|o| o.report.verdict() == "unseen")
+        .count();
     if !failed.is_empty() && !options.json {
         println!("\nfailures:");
         for outcome in &failed {
             println!(
                 "\n---- {} ----\n{}",
                 outcome.name,
-                outcome.problems.join("\n")
+                outcome.report.problems.join("\n")
             );
         }
         println!("\nfailures:");
@@ -225,9 +245,9 @@ pub(crate) fn run(families: Vec<Family>, args: &[String]) -> ExitCode {
         );
     }
     close(
-        outcomes.len() - failed.len(),
+        outcomes.len() - failed.len() - unseen,
         failed.len(),
-        ignored,
+        ignored + unseen,
         left_out,
         started,
     )
@@ -260,6 +280,10 @@ fn run_all(
     let outcomes = Mutex::new(Vec::new());
     let (alone, together): (Vec<_>, Vec<_>) = selected.iter().partition(|(_, s)| s.alone);
     for (scenarios, threads) in [(together, options.threads.unwrap_or(2).max(1)), (alone, 1)] {
+        // Those that need the machine for themselves have no second tracer beside theirs.
+        let shared = binary
+            .filter(|_| threads > 1 && scenarios.len() > 1)
+            .map(Running::start);
         let queue = Mutex::new(VecDeque::from(scenarios));
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -273,6 +297,14 @@ fn run_all(
                 });
             }
         });
+        if let Some(shared) = shared {
+            let report = Report {
+                problems: shared.stop(),
+                ..Report::default()
+            };
+            let outcome = told("kit::shared_tracer", report, 0.0, options.json);
+            outcomes.lock().expect("no panic").push(outcome);
+        }
     }
     let _ = std::panic::take_hook();
     outcomes.into_inner().expect("no panic")
@@ -290,38 +322,39 @@ fn run_one(name: &str, scenario: Scenario, binary: Option<&Path>, as_json: bool)
         let world = World::new(binary);
         let run = std::panic::AssertUnwindSafe(|| (scenario.run)(&world));
         let panicked = std::panic::catch_unwind(run).is_err();
-        let (notes, mut problems) = world.into_report();
+        let mut report = world.into_report();
         if panicked {
-            problems.push(PANIC.take());
+            report.problems.push(PANIC.take());
         }
-        (notes, problems)
+        report
     });
-    let (notes, problems) = work
-        .join()
-        .unwrap_or_else(|_| (Vec::new(), vec!["  no world for the scenario".to_owned()]));
-    let seconds = started.elapsed().as_secs_f64();
+    let report = work.join().unwrap_or_else(|_| Report {
+        problems: vec!["  no world for the scenario".to_owned()],
+        ..Report::default()
+    });
+    told(name, report, started.elapsed().as_secs_f64(), as_json)
+}
+
+/// Prints a verdict.
+fn told(name: &str, report: Report, seconds: f64, as_json: bool) -> Outcome {
     if as_json {
-        let verdict = if problems.is_empty() {
-            "passed"
-        } else {
-            "failed"
-        };
-        let line = json!({ "scenario": name, "verdict": verdict, "seconds": seconds,
-            "problems": problems, "notes": notes });
+        let line = json!({ "scenario": name, "verdict": report.verdict(), "seconds": seconds,
+            "problems": report.problems, "notes": report.notes, "unseen": report.unseen });
         println!("{line}");
-        return Outcome {
-            name: name.into(),
-            problems,
+    } else {
+        let verdict = match report.verdict() {
+            "passed" => "ok",
+            "unseen" => "ignored",
+            _ => "FAILED",
         };
+        let mut line = format!("test {name} ... {verdict} <{seconds:.2}s>");
+        for note in report.notes.iter().chain(&report.unseen) {
+            line.push_str(&format!("\n    {note}"));
+        }
+        println!("{line}");
     }
-    let verdict = if problems.is_empty() { "ok" } else { "FAILED" };
-    let mut line = format!("test {name} ... {verdict} <{seconds:.2}s>");
-    notes
-        .iter()
-        .for_each(|note| line.push_str(&format!("\n    {note}")));
-    println!("{line}");
     Outcome {
         name: name.into(),
-        problems,
+        report,
     }
 }

@@ -5,11 +5,11 @@
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,12 +20,13 @@ use serde_json::Value;
 
 use super::events::{Events, expected_in};
 use super::expect::Expect;
+use super::shared::Shared;
 use super::world::{Problems, poll, slowness};
 use super::{sys_ops, verdict};
 
 const EVENT_PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_AFTER_FAILURE: Duration = Duration::from_millis(300);
-const START_PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const START_PATIENCE: Duration = Duration::from_secs(20);
 /// More than any scenario but the flood prints.
 const KEPT_OBJECTS: usize = 20_000;
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -41,6 +42,8 @@ pub(crate) enum Format {
 /// A running tracer.
 pub(crate) struct Tracer {
     process: Option<Process>,
+    /// A view of the run's own tracer instead, from this event of the namespace on.
+    view: Option<(Arc<Shared>, usize)>,
     problems: Problems,
     netns: u64,
     loses: bool,
@@ -102,6 +105,7 @@ impl Tracer {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let mut tracer = Self {
             process: None,
+            view: None,
             problems: Problems::default(),
             netns: 0,
             loses: false,
@@ -116,28 +120,23 @@ impl Tracer {
             .args(["watch", "--ready-file"])
             .arg(&ready_file)
             .args((format == Format::Json).then_some("--json"))
-            .args(forced_tier().iter().flat_map(|tier| ["--tier", tier]))
+            .args(forced_tier())
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("start the tracer");
         let printed = Arc::new(Mutex::new(Printed::default()));
-        let errors = Arc::new(Mutex::new(String::new()));
         let out = BufReader::new(child.stdout.take().expect("piped"));
-        let mut err = child.stderr.take().expect("piped");
-        let (line_sink, error_sink) = (printed.clone(), errors.clone());
+        let (errors, error_reader) = collect(child.stderr.take().expect("piped"));
+        let line_sink = printed.clone();
         let readers = vec![
             std::thread::spawn(move || {
                 for line in out.lines().map_while(Result::ok) {
                     line_sink.lock().expect("no panic").add(line);
                 }
             }),
-            std::thread::spawn(move || {
-                let mut text = String::new();
-                let _ = err.read_to_string(&mut text);
-                error_sink.lock().expect("no panic").push_str(&text);
-            }),
+            error_reader,
         ];
         let mut process = Process {
             child,
@@ -157,6 +156,20 @@ impl Tracer {
         tracer
     }
 
+    /// A view of the run's tracer.
+    pub(crate) fn view(shared: Arc<Shared>, problems: Problems, netns: u64) -> Self {
+        let from = shared.printed(netns);
+        Self {
+            process: None,
+            view: Some((shared, from)),
+            problems,
+            netns,
+            loses: false,
+            text: false,
+            patience: Cell::new(EVENT_PATIENCE),
+        }
+    }
+
     pub(crate) fn report_to(mut self, problems: Problems, netns: u64) -> Self {
         self.problems = problems;
         self.netns = netns;
@@ -165,7 +178,7 @@ impl Tracer {
 
     /// True when there is no tracer and therefore nothing to wait for.
     pub(crate) fn is_dry(&self) -> bool {
-        self.process.is_none()
+        self.process.is_none() && self.view.is_none()
     }
 
     /// Lost events are counted and reported, and are not a failure (floods).
@@ -195,6 +208,15 @@ impl Tracer {
 
     /// What was printed so far.
     pub(crate) fn events(&self) -> Events {
+        if let Some((shared, from)) = &self.view {
+            return Events {
+                objects: shared.events(self.netns, *from),
+                beyond: 0,
+                problems: self.problems.clone(),
+                netns: self.netns,
+                dry: false,
+            };
+        }
         let printed = self
             .process
             .as_ref()
@@ -212,9 +234,13 @@ impl Tracer {
     /// Waits until an event matches; after five seconds the claim fails, with the closest event's
     /// mismatches and everything that was seen.
     pub(crate) fn expect(&self, label: &str, expected: Expect) {
-        let Some(process) = &self.process else { return };
         let expected = expected_in(expected, self.netns);
-        if !poll(self.patience.get(), || process.printed_one_like(&expected)) {
+        let is_there = || match (&self.process, &self.view) {
+            (Some(process), _) => process.printed_one_like(&expected),
+            (None, Some((shared, from))) => shared.has(self.netns, *from, &expected),
+            (None, None) => true,
+        };
+        if !poll(self.patience.get(), is_there) {
             self.patience.set(PATIENCE_AFTER_FAILURE);
             self.events().missing(label, &expected);
         }
@@ -223,6 +249,13 @@ impl Tracer {
     /// SIGINT, then the verdict on the whole output: well-formed objects, a summary at the end, the
     /// identity of loss, exit code 0.
     pub(crate) fn stop(mut self) -> Events {
+        if let Some((shared, _)) = &self.view {
+            if !shared.settle(self.netns) {
+                let text = "  the shared tracer does not show the mark".to_owned();
+                self.problems.borrow_mut().push(text);
+            }
+            return self.events();
+        }
         if let Some(pid) = self.pid() {
             sys_ops::kill(pid, libc::SIGINT).expect("interrupt the tracer");
         }
@@ -286,11 +319,28 @@ impl Tracer {
 }
 
 /// The tier every tracer of this run is told to use, `$TCPTRACE_TIER`; it chooses itself without.
-fn forced_tier() -> Option<String> {
-    std::env::var("TCPTRACE_TIER").ok()
+pub(super) fn forced_tier() -> Vec<String> {
+    let tier = std::env::var("TCPTRACE_TIER").ok();
+    tier.into_iter()
+        .flat_map(|tier| ["--tier".to_owned(), tier])
+        .collect()
 }
 
-fn wait_for(child: &mut Child) -> Option<ExitStatus> {
+/// Reads what a tracer says on its standard error, as it comes.
+pub(super) fn collect(err: ChildStderr) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+    let errors = Arc::new(Mutex::new(String::new()));
+    let sink = errors.clone();
+    let reader = std::thread::spawn(move || {
+        for line in BufReader::new(err).lines().map_while(Result::ok) {
+            let mut text = sink.lock().expect("no panic");
+            text.push_str(&line);
+            text.push('\n');
+        }
+    });
+    (errors, reader)
+}
+
+pub(super) fn wait_for(child: &mut Child) -> Option<ExitStatus> {
     let deadline = Instant::now() + STOP_PATIENCE * slowness();
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait().expect("wait for the tracer") {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::command::Actor;
 use super::counters::Counters;
+use super::shared::Shared;
 use super::tracer::{Format, Tracer};
 use super::{sys_ops, tracer};
 
@@ -28,6 +29,29 @@ pub(crate) struct World {
     host_netns: Rc<std::fs::File>,
     problems: Problems,
     notes: RefCell<Vec<String>>,
+    unseen: RefCell<Option<String>>,
+}
+
+/// What a scenario found out.
+#[derive(Default)]
+pub(crate) struct Report {
+    pub(crate) notes: Vec<String>,
+    /// Claims that did not hold.
+    pub(crate) problems: Vec<String>,
+    /// Why this kernel cannot show what the scenario is about.
+    pub(crate) unseen: Option<String>,
+}
+
+impl Report {
+    pub(crate) fn verdict(&self) -> &'static str {
+        if !self.problems.is_empty() {
+            "failed"
+        } else if self.unseen.is_some() {
+            "unseen"
+        } else {
+            "passed"
+        }
+    }
 }
 
 pub(crate) fn netns_inode() -> u64 {
@@ -49,6 +73,7 @@ impl World {
             host_netns: Rc::new(host_netns),
             problems: Problems::default(),
             notes: RefCell::default(),
+            unseen: RefCell::default(),
         }
     }
 
@@ -141,8 +166,29 @@ impl World {
         self.claim(label, poll(PATIENCE, holds));
     }
 
-    /// Starts a tracer for this namespace, with every kind shown, and waits until it is attached.
+    /// What every kind says about this namespace from now on: a view of the run's own tracer where
+    /// there is one and nothing else is asked of it. Sockets made before are not older than it.
     pub(crate) fn watch(&self, extra: &[&str]) -> Tracer {
+        match Shared::current() {
+            Some(shared) if extra.is_empty() => {
+                Tracer::view(shared, self.problems.clone(), self.netns)
+            }
+            _ => self.watch_alone(extra),
+        }
+    }
+
+    /// Whether a part of a kind (as `tcptrace doctor` names them) is seen on this kernel, by what
+    /// the run's tracer announced. When it is not, the scenario's verdict is `unseen`.
+    pub(crate) fn sees(&self, kind: &str, part: &str) -> bool {
+        let why = Shared::current().and_then(|shared| shared.cannot_see(kind, part));
+        if why.is_some() {
+            self.unseen.replace(why.clone());
+        }
+        why.is_none()
+    }
+
+    /// Starts a tracer for this namespace, with every kind shown, and waits until it is attached.
+    pub(crate) fn watch_alone(&self, extra: &[&str]) -> Tracer {
         let netns = format!("inode:{}", self.netns);
         let mut args = vec!["--all", "--netns", &netns];
         args.extend(extra);
@@ -190,9 +236,13 @@ impl World {
         self.notes.borrow_mut().push(text);
     }
 
-    /// What the scenario found out: notes, and the claims that did not hold.
-    pub(crate) fn into_report(self) -> (Vec<String>, Vec<String>) {
-        (self.notes.into_inner(), self.problems.take())
+    /// What the scenario found out.
+    pub(crate) fn into_report(self) -> Report {
+        Report {
+            notes: self.notes.into_inner(),
+            problems: self.problems.take(),
+            unseen: self.unseen.into_inner(),
+        }
     }
 }
 
