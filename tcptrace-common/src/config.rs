@@ -36,7 +36,12 @@ pub mod served {
     pub const LINGER: u32 = 1 << 3;
     /// RSTs that no socket or a minisock answers with.
     pub const NO_SOCKET: u32 = 1 << 4;
+    /// Timestamps rejected by connections.
+    pub const PAWS: u32 = 1 << 5;
 }
+
+/// The programs may call `bpf_get_func_ret` (exits of functions, from 5.17).
+pub const HELPER_FUNC_RET: u32 = 1 << 11;
 
 /// A reason number that no packet bears.
 pub const NO_REASON: u32 = u32::MAX;

@@ -115,6 +115,8 @@ kernel_offsets! {
     req_snt_isn,
     /// `net.ns.inum`
     net_inum,
+    /// `net.core.sysctl_somaxconn`
+    net_somaxconn,
     /// `net.mib.net_statistics`, a per-CPU pointer
     net_mib_statistics,
     /// `net.mib.tcp_statistics`, a per-CPU pointer
@@ -197,10 +199,6 @@ kernel_offsets! {
     socket_sk,
     /// From `struct socket` to the inode number of its file (`socket_alloc`)
     socket_ino,
-    /// Slot of the result of `inet_csk_accept`: how many arguments it has
-    ret_accept,
-    /// Slot of the result of `tcp_timewait_state_process`
-    ret_tw_process,
     /// Bit number of `SOCK_DEAD` in `skc_flags`
     bit_sock_dead,
     /// Bit number of `SOCK_LINGER` in `skc_flags`

@@ -222,12 +222,14 @@ pub struct QueueDropRecord {
     pub reason: u32,
     /// How many (steps of the drop counter).
     pub count: u32,
+    /// `net.core.somaxconn` of the namespace at that moment; `u32::MAX` = not known.
+    pub somaxconn: u32,
     /// One of [`step`].
     pub step: u8,
     /// One of [`outcome`].
     pub outcome: u8,
     /// Spelled-out padding.
-    pub pad: [u8; 6],
+    pub pad: [u8; 2],
 }
 
 /// Phase of a [`TimeWaitRecord`].

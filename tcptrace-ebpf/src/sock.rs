@@ -17,7 +17,7 @@ use tcptrace_common::kind::tcp_state;
 use crate::offsets::{has, offset};
 
 /// `IPPROTO_TCP`.
-const PROTOCOL_TCP: u16 = 6;
+pub(crate) const PROTOCOL_TCP: u16 = 6;
 
 /// How memory of the kernel is read.
 pub(crate) trait Access {
@@ -258,6 +258,14 @@ impl<A: Access> SockRef<A> {
         }
         // SAFETY: `net` is not null and the offset is `net.ns.inum`'s.
         unsafe { A::read::<u32>(net.add(offset)) }
+    }
+
+    /// `net.core.somaxconn` of its namespace.
+    #[inline(always)]
+    pub(crate) fn somaxconn(&self) -> Option<u32> {
+        let (net, offset) = (self.net()?, offset!(net_somaxconn)?);
+        // SAFETY: probing; a fault reads as zero.
+        Some(unsafe { Probe::read::<u32>((net as u64 as *const u8).add(offset)) })
     }
 
     /// Inode number of its file, 0 = none. Read by probing: `socket_alloc` lies around `socket`.

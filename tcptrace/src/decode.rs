@@ -286,7 +286,7 @@ fn queue_drop(record: &QueueDropRecord) -> Result<QueueDrop, DecodeError> {
             _ => None,
         },
         count: u64::from(record.count),
-        somaxconn: None,
+        somaxconn: known_u32(record.somaxconn),
     })
 }
 

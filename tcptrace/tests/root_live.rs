@@ -21,5 +21,8 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|arg| arg == "--actor-once") {
         return scenario::kit::actor::run_once(&args[1..]);
     }
+    if args.first().is_some_and(|arg| arg == "--in-pid-namespace") {
+        return scenario::kit::pid_namespace::run(&args[1..]);
+    }
     scenario::kit::runner::run(scenario::families(), &args)
 }

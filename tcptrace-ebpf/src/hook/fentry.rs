@@ -9,24 +9,23 @@
 
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
+use tcptrace_common::config::HELPER_FUNC_RET;
 use tcptrace_common::kind::hook;
 
-use crate::offsets::offset;
+use crate::offsets::has;
 use crate::signal::{accept, answer, handshake, linger, minisock, paws};
 
 /// Added to a hook's number: nothing, the numbers are this tier's.
 const TIER: u8 = 0;
 
-/// What the function returned lies behind its arguments, of which kernels have more or fewer. The
-/// slot is a constant for the verifier, which looks at one of these branches only.
+/// What the function returned. It lies behind the arguments, of which later kernels have more: from
+/// 5.17 on a helper knows the place; before, the count was `arguments`.
 #[inline(always)]
-fn result(ctx: &FExitContext, slot: Option<usize>) -> u64 {
-    match slot {
-        Some(2) => ctx.arg(2),
-        Some(3) => ctx.arg(3),
-        Some(4) => ctx.arg(4),
-        Some(5) => ctx.arg(5),
-        _ => 0,
+fn result(ctx: &FExitContext, arguments: usize) -> u64 {
+    if has(HELPER_FUNC_RET) {
+        ctx.ret().unwrap_or(0)
+    } else {
+        ctx.arg(arguments)
     }
 }
 
@@ -78,10 +77,10 @@ fn fexit_reqsk_timer_handler(_ctx: FExitContext) {
     handshake::on_request_timer_end(TIER);
 }
 
-/// `inet_csk_accept(struct sock *, struct proto_accept_arg *)` or `inet_csk_accept(struct sock *, int, int *, bool)`
-#[fexit(function = "inet_csk_accept")]
-fn fexit_inet_csk_accept(ctx: FExitContext) {
-    accept::on_accepted(result(&ctx, offset!(ret_accept)));
+/// `security_sock_graft(struct sock *, struct socket *)`
+#[fentry(function = "security_sock_graft")]
+fn fentry_security_sock_graft(ctx: FEntryContext) {
+    accept::on_graft(ctx.arg(0));
 }
 
 /// `sk_stream_wait_close(struct sock *, long int)`
@@ -135,7 +134,7 @@ fn fentry_tcp_timewait_state_process(ctx: FEntryContext) {
 /// `tcp_timewait_state_process(struct inet_timewait_sock *, struct sk_buff *, const struct tcphdr *[, u32 *[, enum skb_drop_reason *]])`
 #[fexit(function = "tcp_timewait_state_process")]
 fn fexit_tcp_timewait_state_process(ctx: FExitContext) {
-    minisock::on_packet_end(result(&ctx, offset!(ret_tw_process)), TIER);
+    minisock::on_packet_end(result(&ctx, 3), TIER);
 }
 
 /// `inet_twsk_deschedule_put(struct inet_timewait_sock *)`

@@ -1,5 +1,6 @@
 //! Entry and exit of kernel functions, through breakpoints. The same signals as `fentry.rs`; what
-//! a function was called with is kept from its entry, since its exit shows only the result.
+//! a function was called with is kept from its entry, since its exit shows only the result. A function that blocks has no exit here: the kernel keeps
+//! room for a few calls at a time, and misses the returns of the others.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -10,7 +11,7 @@ use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use tcptrace_common::kind::hook;
 
-use crate::signal::{accept, answer, handshake, linger, minisock, paws};
+use crate::signal::{accept, answer, handshake, minisock, paws};
 
 /// Added to a hook's number.
 const TIER: u8 = hook::BY_BREAKPOINT;
@@ -68,22 +69,10 @@ fn kretprobe_reqsk_timer_handler(_ctx: RetProbeContext) {
     handshake::on_request_timer_end(TIER);
 }
 
-/// `inet_csk_accept(struct sock *, struct proto_accept_arg *)` or `inet_csk_accept(struct sock *, int, int *, bool)`
-#[kretprobe]
-fn kretprobe_inet_csk_accept(ctx: RetProbeContext) {
-    accept::on_accepted(ctx.ret());
-}
-
-/// `sk_stream_wait_close(struct sock *, long int)`
+/// `security_sock_graft(struct sock *, struct socket *)`
 #[kprobe]
-fn kprobe_sk_stream_wait_close(ctx: ProbeContext) {
-    linger::on_wait(argument(&ctx, 1));
-}
-
-/// `sk_stream_wait_close(struct sock *, long int)`
-#[kretprobe]
-fn kretprobe_sk_stream_wait_close(_ctx: RetProbeContext) {
-    linger::on_wait_end(TIER);
+fn kprobe_security_sock_graft(ctx: ProbeContext) {
+    accept::on_graft(argument(&ctx, 0));
 }
 
 /// `inet_twsk_alloc(const struct sock *, struct inet_timewait_death_row *, const int)`

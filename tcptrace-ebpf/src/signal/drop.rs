@@ -4,7 +4,9 @@
 use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, served};
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{OwnerRecord, QueueDropRecord, check, evidence, outcome, step};
+use tcptrace_common::wire::{
+    OwnerRecord, QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step,
+};
 
 use super::packet::Packet;
 use super::{answer, paws, syn, time_wait};
@@ -70,7 +72,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
 /// A segment with a timestamp that is too old, or echoes one we never sent.
 #[inline(always)]
 fn rejected(skb: *const u8, reason: u32, sk: *const u8) {
-    if !wants(kind::PAWS_DROP) {
+    if !wants(kind::PAWS_DROP) || served(served::PAWS) {
         return;
     }
     let mut head = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
@@ -101,6 +103,7 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
         return;
     }
     let (length, limit) = queue(&sk);
+    let somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
     if meaning == meaning::MAYBE_REFUSED && length <= limit {
         return;
     }
@@ -133,6 +136,7 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
             record.length = length;
             record.limit = limit;
             record.reason = reason;
+            record.somaxconn = somaxconn;
             record.count = 1;
             record.step = step::ACK;
             record.outcome = if was_reset {

@@ -159,6 +159,7 @@ fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
             record.length = sk.accept_queue_length().unwrap_or(UNKNOWN_U32);
             record.limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
             record.reason = UNKNOWN_U32;
+            record.somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
             record.count = 1;
             record.step = step::ACK;
             record.outcome = if was_reset {

@@ -231,12 +231,13 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
     if !wants(kind) {
         return;
     }
-    let (mut length, mut limit) = (UNKNOWN_U32, UNKNOWN_U32);
+    let (mut length, mut limit, mut somaxconn) = (UNKNOWN_U32, UNKNOWN_U32, UNKNOWN_U32);
     let sk = SockRef::<Probe>::remembered(sock);
     if sock != 0 && sk.state() == Some(tcp_state::LISTEN) {
         // The SYN queue has the accept queue's limit (`inet_csk_reqsk_queue_is_full`, 5.10 to
         // 7.3).
         limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
+        somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
         length = if fate == fate::ACCEPT_QUEUE_FULL {
             sk.accept_queue_length().unwrap_or(UNKNOWN_U32)
         } else {
@@ -254,6 +255,7 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
         record.length = length;
         record.limit = limit;
         record.reason = UNKNOWN_U32;
+        record.somaxconn = somaxconn;
         record.count = count;
         record.step = step::SYN;
         record.outcome = if fate == fate::COOKIE {

@@ -5,6 +5,8 @@
 //! not by its version. What cannot be read is None, and what is not known to be missing is not
 //! reported as missing.
 
+mod refusal;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -200,8 +202,8 @@ impl Privileges {
     /// `invocation` is the command line as typed; `binary` the real path of this program.
     pub fn permission_message(&self, binary: &Path, invocation: &str) -> Option<String> {
         let caged = self.in_user_namespace == Some(true);
-        let lacks_required = self.missing().iter().any(|missing| missing.required);
-        if !lacks_required && !caged {
+        let missing = self.missing();
+        if !missing.iter().any(|lack| lack.required) && !caged {
             return None;
         }
         let names = |caps: &mut dyn Iterator<Item = Capability>, between: &str| {
@@ -217,7 +219,16 @@ impl Privileges {
         } else {
             held
         };
-        let mut message = format!("need {required} (have: {held})\n");
+        let lacking = &mut missing.iter().filter(|lack| lack.required).map(|l| l.cap);
+        let lacking = names(lacking, ", ");
+        // With none of them it is plain what is missing.
+        let has_some = missing.iter().filter(|lack| lack.required).count() < self.required().len();
+        let lacking = if has_some && !lacking.is_empty() {
+            format!("; missing: {lacking}")
+        } else {
+            String::new()
+        };
+        let mut message = format!("need {required} (have: {held}{lacking})\n");
         if caged {
             message.push_str(
                 "this is a user namespace: its capabilities do not reach the kernel's hooks, \
@@ -258,14 +269,15 @@ impl Privileges {
                  would do; sysctl kernel.perf_event_paranoid=2 lifts that"
             ));
         }
-        let lacks_bpf = self.missing().iter().any(|missing| missing.required);
+        let missing = self.missing();
+        let lacks_bpf = missing.iter().any(|lack| lack.cap == Capability::Bpf);
         if let Some(level) = self
             .unprivileged_bpf_disabled
             .filter(|&level| level > 0 && lacks_bpf)
         {
             notes.push(format!(
                 "kernel.unprivileged_bpf_disabled={level} refuses every program of a process \
-                 without these capabilities"
+                 without CAP_BPF"
             ));
         }
         if self.kptr_restrict.is_some_and(|level| level >= 2) {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use tcptrace_common::config::{
-    ARG_DROP_REASON, ARG_DROP_SOCK, ARG_RESET_REASON, ARG_RETRANSMIT_ERR, Config,
+    ARG_DROP_REASON, ARG_DROP_SOCK, ARG_RESET_REASON, ARG_RETRANSMIT_ERR, Config, HELPER_FUNC_RET,
     HELPER_SOCKET_COOKIE, HELPER_TASK_BTF, NO_REASON,
 };
 
@@ -33,6 +33,7 @@ impl Kernel {
             release,
             offsets: offsets::resolve(types),
             functions: functions_of(types),
+            tracepoints: tracepoints_of(types),
             has_drop_socket: config.features & ARG_DROP_SOCK != 0,
             reasons,
             tw_timer_handler: function(types, "tw_timer_handler"),
@@ -83,6 +84,11 @@ fn functions_of(kernel: &Btf) -> BTreeSet<&'static str> {
         .collect()
 }
 
+fn tracepoints_of(kernel: &Btf) -> BTreeSet<&'static str> {
+    let is_there = |name: &&str| kernel.typedef_proto(&format!("btf_trace_{name}")).is_some();
+    tiers::tracepoints().filter(is_there).collect()
+}
+
 /// How many arguments each tracepoint has: later kernels appended some.
 fn arguments(kernel: &Btf, config: &mut Config) {
     let count = |tracepoint: &str| {
@@ -105,6 +111,10 @@ fn helpers(kernel: &Btf, config: &mut Config) {
     }
     if kernel.function("bpf_get_current_task_btf").is_some() {
         config.features |= HELPER_TASK_BTF;
+    }
+    // The implementation of bpf_get_func_ret bears no prefix.
+    if kernel.function("get_func_ret").is_some() {
+        config.features |= HELPER_FUNC_RET;
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Kernel {
     pub has_drop_socket: bool,
     /// Which of [`tiers::FUNCTIONS`] it has.
     functions: BTreeSet<&'static str>,
+    /// Which of [`tiers::tracepoints`] it has.
+    tracepoints: BTreeSet<&'static str>,
     /// Features and numbers for the programs, filters still empty.
     pub config: Config,
     /// Ticks per second of jiffies; known of the running kernel only.
@@ -74,6 +76,11 @@ impl Kernel {
     /// Whether its types know the function. It may still be inlined everywhere: attaching tells.
     pub fn has_function(&self, name: &str) -> bool {
         self.functions.contains(name)
+    }
+
+    /// Whether its types know the tracepoint, which attaching to it needs.
+    pub fn has_tracepoint(&self, name: &str) -> bool {
+        self.tracepoints.contains(name)
     }
 
     /// Whether `tcp_send_reset` gives a reason, and so reports RSTs without a full socket.

@@ -67,6 +67,7 @@ table! {
     req_timer = "request_sock" "rsk_timer",
     req_snt_isn = "tcp_request_sock" "snt_isn",
     net_inum = "net" "ns.inum",
+    net_somaxconn = "net" "core.sysctl_somaxconn",
     net_mib_statistics = "net" "mib.net_statistics",
     net_mib_tcp = "net" "mib.tcp_statistics",
     bpf_array_pptrs = "bpf_array" "pptrs",
@@ -118,13 +119,6 @@ pub fn resolve(kernel: &Btf) -> KernelOffsets {
     let inode = byte_of(kernel.field("socket_alloc", "vfs_inode"));
     offsets.socket_ino = sum(inode, byte_of(kernel.field("inode", "i_ino")));
     offsets.upid_size = kernel.struct_size("upid").and_then(narrow).unwrap_or(NONE);
-    // What a function returns lies behind its arguments, of which there are more or fewer.
-    let result_of = |function: &str| {
-        let prototype = kernel.function(function)?;
-        u16::try_from(prototype.params.len()).ok()
-    };
-    offsets.ret_accept = result_of("inet_csk_accept").unwrap_or(NONE);
-    offsets.ret_tw_process = result_of("tcp_timewait_state_process").unwrap_or(NONE);
     let bits = kernel.enum_values("sock_flags").unwrap_or_default();
     let bit = |name: &str| {
         let found = bits.iter().find(|(variant, _)| *variant == name);

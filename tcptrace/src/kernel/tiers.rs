@@ -59,8 +59,6 @@ pub enum Place {
     Entry,
     /// Its first instruction and its return.
     Both,
-    /// Its return, for what it returns alone.
-    Result,
     /// Its return, for what it returns and was called with: breakpoints need its entry for that.
     Call,
 }
@@ -88,10 +86,9 @@ impl Function {
     fn prefixes(&self, tier: Tier) -> &'static [&'static str] {
         match (tier, self.place) {
             (Tier::Kprobe, Place::Entry) => &["kprobe"],
-            (Tier::Kprobe, Place::Result) => &["kretprobe"],
             (Tier::Kprobe, Place::Both | Place::Call) => &["kprobe", "kretprobe"],
             (_, Place::Entry) => &["fentry"],
-            (_, Place::Result | Place::Call) => &["fexit"],
+            (_, Place::Call) => &["fexit"],
             (_, Place::Both) => &["fentry", "fexit"],
         }
     }
@@ -148,6 +145,9 @@ impl Candidate {
         let functions = match self.hooks {
             Hooks::Counters => return Ok(Vec::new()),
             Hooks::Tracepoints(names) => {
+                if let Some(absent) = names.iter().find(|name| !kernel.has_tracepoint(name)) {
+                    return Err(format!("this kernel has no tracepoint {absent}"));
+                }
                 return Ok(names.iter().map(|name| tracepoint(name)).collect());
             }
             Hooks::Functions(functions) => functions,
@@ -190,6 +190,19 @@ impl Candidate {
             .err()
             .or_else(|| (self.obstacle)(kernel))
     }
+}
+
+/// Every tracepoint that may be attached, some more than once.
+pub fn tracepoints() -> impl Iterator<Item = &'static str> {
+    let candidates = SIGNALS
+        .iter()
+        .chain([&ACCEPT])
+        .flat_map(|signal| signal.candidates);
+    let of_signals = candidates.flat_map(|candidate| match candidate.hooks {
+        Hooks::Tracepoints(names) => names,
+        Hooks::Functions(_) | Hooks::Counters => &[],
+    });
+    of_signals.chain(OWNERS).chain([&FORKS]).copied()
 }
 
 /// A tracepoint's program bears its name.

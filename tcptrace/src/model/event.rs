@@ -123,7 +123,7 @@ pub struct QueueDrop {
     pub outcome: Option<DropOutcome>,
     pub queue: Option<Queue>,
     pub count: u64,
-    /// `net.core.somaxconn` of the namespace; filled by the pipeline.
+    /// `net.core.somaxconn` of the namespace at that moment.
     pub somaxconn: Option<u32>,
 }
 

@@ -24,7 +24,7 @@ use crate::decode::{decode, kind_of};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
 use crate::model::loss::{Loss, LossPlace};
-use crate::model::{Host, Incident, Kind, KindSet, Signal};
+use crate::model::{Host, Incident, Kind, KindSet};
 use crate::sink::Sink;
 use crate::source::followed::Followed;
 use crate::source::live::Live;
@@ -254,7 +254,6 @@ impl<S: Sink> Pipeline<S> {
             attributor,
             interpreter,
             ledger,
-            namespaces,
             ..
         } = self;
         let taken = live.drain(BATCH, |bytes| {
@@ -264,12 +263,6 @@ impl<S: Sink> Pipeline<S> {
                 return;
             };
             attributor.attribute(&mut event);
-            if let Signal::AcceptDrop(facts) = &mut event.signal {
-                facts.somaxconn = event
-                    .flow
-                    .netns
-                    .and_then(|inode| namespaces.somaxconn(inode));
-            }
             interpreter.on(event, &mut |incident| {
                 ledger.note(&incident);
                 incidents.push(incident);

@@ -1,7 +1,6 @@
-//! Network namespaces that are watched: their counters at both ends of the run, their somaxconn.
+//! Network namespaces that are watched: their counters at both ends of the run.
 
 use std::collections::HashMap;
-use std::fs;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -10,8 +9,6 @@ use crate::source::netns;
 
 /// Namespaces whose counters are read; a host with more is reconciled for these only.
 const MOST: usize = 256;
-/// somaxconn is read again after this long.
-const FRESH_NS: u64 = 2_000_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,7 +20,6 @@ pub(super) struct Namespaces {
     pub(super) unread: u32,
     start_ns: u64,
     end_ns: u64,
-    somaxconn: HashMap<u32, (u64, Option<u32>)>,
 }
 
 impl Namespaces {
@@ -36,7 +32,6 @@ impl Namespaces {
             unread: 0,
             start_ns: 0,
             end_ns: 0,
-            somaxconn: HashMap::new(),
         };
         let (counters, unread) = all.read();
         all.before = counters;
@@ -81,22 +76,6 @@ impl Namespaces {
     /// Whether the namespace's counters were there at the end.
     pub(super) fn is_read(&self, inode: u32) -> bool {
         self.after.contains_key(&inode)
-    }
-
-    /// `net.core.somaxconn` of a namespace.
-    pub(super) fn somaxconn(&mut self, inode: u32) -> Option<u32> {
-        let now = boot_ns();
-        if let Some((when, value)) = self.somaxconn.get(&inode)
-            && now.saturating_sub(*when) < FRESH_NS
-        {
-            return *value;
-        }
-        let found = netns::find(u64::from(inode)).ok().flatten();
-        let read = || fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
-        let text = found.and_then(|found| netns::with(&found, read).ok()?);
-        let value = text.and_then(|text| text.trim().parse().ok());
-        self.somaxconn.insert(inode, (now, value));
-        value
     }
 
     fn read(&self) -> (HashMap<u32, Counters>, u32) {

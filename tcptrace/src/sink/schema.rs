@@ -19,15 +19,16 @@ use crate::model::{Basis, Family, Kind};
 /// The whole schema.
 pub fn schema() -> Value {
     let kinds = Kind::ALL.iter().map(|&kind| incident(kind));
-    let ends = [lost(), summary(), doctor::doctor()];
+    let ends = [lost(), summary()];
     let lines: Vec<Value> = kinds.chain(ends).chain(rows::rows()).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "tcptrace NDJSON and doctor --json, version 1",
-        "description": "One object a line; doctor writes one in all. null means not known. Fields may be added; a name here \
-                        is not renamed and no field changes its meaning without raising v.",
+        "title": "tcptrace NDJSON, version 1",
+        "description": "One object a line; what doctor --json writes is $defs/doctor. null \
+                        means not known. Fields may be added; a name here is not renamed and no \
+                        field changes its meaning without raising v.",
         "oneOf": lines,
-        "$defs": { "endpoint": endpoint(), "owner": owner() },
+        "$defs": { "endpoint": endpoint(), "owner": owner(), "doctor": doctor::doctor() },
     })
 }
 
@@ -190,10 +191,10 @@ fn incident(kind: Kind) -> Value {
         ("evidence", one_of(names!(Evidence))),
     ]);
     properties.extend(own_fields(kind));
-    let optional: &[&str] = if kind == Kind::TimeWait {
-        &["new_owner"]
-    } else {
-        &[]
+    let optional: &[&str] = match kind {
+        Kind::TimeWait => &["new_owner"],
+        Kind::Retransmit => &["gave_up"],
+        _ => &[],
     };
     object(&properties, optional)
 }

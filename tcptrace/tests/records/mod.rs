@@ -139,7 +139,8 @@ fn full_queues(all: &mut Vec<Vec<u8>>) {
         count: 1,
         step: step::ACK,
         outcome: outcome::RESET,
-        pad: [0; 6],
+        somaxconn: 4096,
+        pad: [0; 2],
     };
     all.push(bytes_of(&ResetRecord {
         queue_length: 129,

@@ -93,7 +93,7 @@ fn time_wait_of_a_v4_mapped_server(world: &World) {
         Expect::new("time_wait")
             .is("phase", "enter")
             .owner(&server)
-            .is("cookie", accepted.cookie)
+            .cookie(accepted.cookie)
             .is("local.addr", "127.0.7.9")
             .is("remote.addr", "127.0.0.2"),
     );

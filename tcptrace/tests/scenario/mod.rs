@@ -10,6 +10,7 @@ mod judging;
 mod linger;
 mod ownership;
 mod paws;
+mod privileges;
 mod queries;
 mod queries_live;
 mod reset;
@@ -53,6 +54,8 @@ pub(crate) fn families() -> Vec<Family> {
         text,
         #[own]
         robustness,
+        #[own]
+        privileges,
         #[own]
         crowd,
     ]

@@ -15,6 +15,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         short_lived_processes,
         #[own]
         socket_older_than_the_tracer,
+        #[own]
         socket_older_than_the_tracer_closed_by_its_owner,
         pid_namespace_shows_the_outer_pid,
         leader_renamed_after_connecting,
@@ -242,7 +243,7 @@ fn socket_older_than_the_tracer(world: &World) {
 
 fn socket_older_than_the_tracer_closed_by_its_owner(world: &World) {
     let pair = Pair::connected(world, "ol");
-    let tracer = world.watch(&[]);
+    let tracer = world.watch_alone(&[]);
     pair.client.close(pair.conn);
     world.until("the kernel holds it", || world.time_waits() == 1);
     tracer.expect(

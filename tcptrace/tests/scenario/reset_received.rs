@@ -6,6 +6,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         refused_connection_seen_from_both_ends,
         refused_connection_over_ipv6,
+        handshake_that_the_client_resets,
         reset_received_in_established,
         reset_received_in_close_wait,
         reset_received_after_close,
@@ -48,7 +49,7 @@ fn refused(world: &World, from: &str, to: &str) {
             .is("meaning", "refused")
             .owner(&client)
             .basis(&["task", "socket"])
-            .is("cookie", conn.cookie)
+            .cookie(conn.cookie)
             .local(conn.local)
             .remote(closed_port.local)
             .state("SYN_SENT"),
@@ -59,10 +60,16 @@ fn refused(world: &World, from: &str, to: &str) {
 }
 
 fn refused_connection_seen_from_both_ends(world: &World) {
+    if !world.sees("rst_sent", "without a socket") {
+        return;
+    }
     refused(world, "127.0.0.2:0", "127.0.7.9:0");
 }
 
 fn refused_connection_over_ipv6(world: &World) {
+    if !world.sees("rst_sent", "without a socket") {
+        return;
+    }
     refused(world, "[::1]:0", "[::1]:0");
 }
 
@@ -169,7 +176,35 @@ fn late_data_for_an_orphan_is_no_reset_received(world: &World) {
     events.exactly("one reset sent", 1, Expect::new("rst_sent"));
 }
 
+/// The client is gone when the SYN-ACK comes again, and its kernel answers that with a RST.
+fn handshake_that_the_client_resets(world: &World) {
+    if !world.sees("rst_received", "of handshakes") {
+        return;
+    }
+    let tracer = world.watch(&[]);
+    let server = world.actor_as("hr-server", 23457);
+    let client = world.actor_as("hr-client", 12345);
+    let listener = server.listen("127.0.7.9:0", 5);
+    let conn = client.connect_start("127.0.0.2:0", listener.local, Some("synack"));
+    let before = world.counters();
+    client.close(conn);
+    world.rose(&before, "EmbryonicRsts", 1);
+    tracer.expect(
+        "the listener's handshake ends",
+        Expect::new("rst_received")
+            .is("meaning", "reset")
+            .state("SYN_RECV")
+            .owner(&server)
+            .basis(&["listener"])
+            .listener(listener, conn.local),
+    );
+    tracer.stop().exactly("one", 1, Expect::new("rst_received"));
+}
+
 fn late_data_for_a_closed_socket(world: &World) {
+    if !world.sees("rst_sent", "of TIME_WAIT sockets") {
+        return;
+    }
     let (tracer, mut pair) = Pair::watched(world, "ld");
     pair.client.exit();
     world.until("the closed socket is a minisock", || {

@@ -31,7 +31,7 @@ fn refused(outcome: &str, server: &Actor, listener: Conn) -> Expect {
         .is("count", 1)
         .owner(server)
         .basis(&["socket"])
-        .is("cookie", listener.cookie)
+        .cookie(listener.cookie)
         .local(listener.local)
         .state("LISTEN")
 }

@@ -3,16 +3,16 @@
 
 use serde_json::{Value, json};
 use tcptrace_common::config::{ARG_DROP_REASON, ARG_RESET_REASON};
+use tcptrace_common::offsets::KernelOffsets;
 
 use super::counters::Telling;
 use super::machine::absent_fields;
 use super::report::{Report, Signals};
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Outcome};
-use crate::kernel::caps::{Capability, Privileges};
+use crate::kernel::caps::{Capability, Lockdown, Privileges};
 use crate::kernel::tiers::FORKS;
 use crate::sink::json::VERSION;
-use tcptrace_common::offsets::KernelOffsets;
 
 /// The object.
 pub(super) fn object(report: &Report) -> Value {
@@ -37,7 +37,7 @@ pub(super) fn object(report: &Report) -> Value {
         "programs": attached.filter(|_| is_tried).map(|attached| &attached.attached),
         "older_sockets": attached.filter(|_| is_tried).map(older_sockets),
         "children": attached.filter(|_| is_tried).map(children),
-        "counters": counters.and_then(|counted| counted.as_ref().ok()).map(counted),
+        "counters": counters.and_then(|counted| counted.as_deref().ok()).map(counted),
         "counters_error": counters.and_then(|counted| counted.as_ref().err()),
     })
 }
@@ -59,7 +59,7 @@ fn privileges(privileges: &Privileges) -> Value {
     json!({
         "capabilities": capabilities,
         "user_namespace": privileges.in_user_namespace,
-        "lockdown": privileges.lockdown.map(|lockdown| lockdown.name()),
+        "lockdown": privileges.lockdown.map(Lockdown::name),
         "notes": privileges.notes(),
     })
 }
@@ -130,7 +130,7 @@ fn children(attached: &AttachReport) -> Value {
     json!({ "hook": hook, "refused": refused })
 }
 
-fn counted(counted: &Vec<Telling>) -> Value {
+fn counted(counted: &[Telling]) -> Value {
     let one = |telling: &Telling| {
         json!({
             "counter": telling.counter,

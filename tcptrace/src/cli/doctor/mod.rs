@@ -34,7 +34,8 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let lack = lack(&privileges);
     let report = Report::of_this_machine(privileges, lack.is_none());
     super::print(rendered(&report, args.json).as_bytes())?;
-    if let Some(message) = lack {
+    let refusal = report.refusal.as_ref().map(|why| cleaned(why));
+    if let Some(message) = lack.or(refusal) {
         // Nobody is left to be told when stderr is closed.
         drop(writeln!(io::stderr(), "tcptrace: {message}"));
         return Ok(Exit::Privilege);
@@ -73,7 +74,11 @@ pub(super) fn lack(privileges: &Privileges) -> Option<String> {
         .map(|word| clean(&word.to_string_lossy()))
         .collect();
     let message = privileges.permission_message(&binary, &words.join(" "))?;
-    Some(message.lines().map(clean).collect::<Vec<_>>().join("\n"))
+    Some(cleaned(&message))
+}
+
+fn cleaned(message: &str) -> String {
+    message.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
 fn chain(error: &anyhow::Error) -> String {

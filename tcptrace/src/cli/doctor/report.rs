@@ -25,6 +25,8 @@ pub(super) struct Report {
     pub(super) kernel: Result<Kernel, String>,
     /// What can be seen.
     pub(super) signals: Signals,
+    /// Why everything was refused in spite of the capabilities, where privileges are the reason.
+    pub(super) refusal: Option<String>,
     /// Damage counted so far, or why it is not known; `None` = the kernel does not run here.
     pub(super) counters: Option<Result<Vec<Telling>, String>>,
 }
@@ -43,6 +45,7 @@ impl Report {
     /// Of this machine. Without the privileges to attach it tells all the rest.
     pub(super) fn of_this_machine(privileges: Privileges, may_attach: bool) -> Self {
         let kernel = Kernel::probe().map_err(|error| chain(&anyhow::Error::from(error)));
+        let mut refusal = None;
         let signals = match &kernel {
             Err(_) => Signals::Unknown("without BTF no program can be loaded".to_owned()),
             Ok(_) if !may_attach => {
@@ -51,13 +54,17 @@ impl Report {
             }
             Ok(kernel) => match attach(kernel) {
                 Ok(report) => Signals::Tried(report),
-                Err(error) => Signals::Unknown(chain(&error)),
+                Err(error) => {
+                    refusal = privileges.refusal(&error);
+                    Signals::Unknown(chain(&error))
+                }
             },
         };
         Self {
             privileges: Some(privileges),
             kernel,
             signals,
+            refusal,
             counters: Some(counters::own()),
         }
     }
@@ -69,6 +76,7 @@ impl Report {
             privileges: None,
             signals: Signals::Expected(AttachReport::expected(&kernel)),
             kernel: Ok(kernel),
+            refusal: None,
             counters: None,
         })
     }

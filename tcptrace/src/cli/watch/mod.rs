@@ -35,17 +35,18 @@ pub fn run(plan: WatchPlan) -> anyhow::Result<Exit> {
         Ok(scope) => scope,
         Err(why) => return Ok(refuse(&why, Exit::Usage)),
     };
-    if let Some(message) = doctor::lack(&Privileges::probe()) {
+    let privileges = Privileges::probe();
+    if let Some(message) = doctor::lack(&privileges) {
         return Ok(refuse(&message, Exit::Privilege));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    runtime.block_on(watch(plan, scope))
+    runtime.block_on(watch(plan, scope, &privileges))
 }
 
-async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
+async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow::Result<Exit> {
     // Before anything is attached, so that no signal finds the default action.
     let mut stopper = Stopper::listen()?;
     let kernel = Kernel::probe()?;
@@ -57,7 +58,15 @@ async fn watch(plan: WatchPlan, scope: Scope) -> anyhow::Result<Exit> {
         follows,
         tier: plan.engine.tier,
     };
-    let mut attached = attach_all(&kernel, config, wanted, sizes)?;
+    let mut attached = match attach_all(&kernel, config, wanted, sizes) {
+        Ok(attached) => attached,
+        Err(error) => {
+            return match privileges.refusal(&error) {
+                Some(why) => Ok(refuse(&why, Exit::Privilege)),
+                None => Err(error),
+            };
+        }
+    };
     if let Some(why) = &attached.report.forks_refused {
         anyhow::bail!("children of processes cannot be followed: {why}");
     }

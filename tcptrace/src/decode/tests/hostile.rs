@@ -26,7 +26,8 @@ fn drop_record(kind: u16, step: u8, outcome: u8) -> QueueDropRecord {
         count: 304,
         step,
         outcome,
-        pad: [7; 6],
+        somaxconn: 305,
+        pad: [7; 2],
     }
 }
 
@@ -166,7 +167,7 @@ fn refused_connection_arrives_with_each_step_and_outcome() {
                     limit: 302,
                 }),
                 count: 304,
-                somaxconn: None,
+                somaxconn: Some(305),
             };
             let heard = |kind| signal_of(&drop_record(kind, on_wire, outcome_on_wire));
             assert_eq!(heard(kind::ACCEPT_DROP), Signal::AcceptDrop(facts));

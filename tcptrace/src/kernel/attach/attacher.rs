@@ -118,14 +118,40 @@ impl<'a> Attacher<'a> {
         }
     }
 
-    /// Attaches all programs of a candidate. When one is refused, those attached for it stay: they
-    /// only keep what nobody asks for, and another candidate may share them.
+    /// Attaches all programs of a candidate. When one is refused, those attached for it are taken
+    /// back: half a family would tell things twice, or wrong.
     fn attach_whole(&mut self, candidate: &Candidate) -> Result<(), String> {
-        for program in candidate.programs(self.kernel)? {
-            self.attach(&program)
-                .map_err(|why| format!("{} {why}", program.target))?;
+        let programs = candidate.programs(self.kernel)?;
+        let known = |program: &Program| match self.tried.get(&program.name) {
+            Some(Err(why)) => Some(format!("{} {why}", program.target)),
+            _ => None,
+        };
+        if let Some(why) = programs.iter().find_map(known) {
+            return Err(why);
+        }
+        let mut fresh = Vec::new();
+        for program in programs {
+            let is_fresh = !self.tried.contains_key(&program.name);
+            match self.attach(&program) {
+                Ok(()) if is_fresh => fresh.push(program.name),
+                Ok(()) => {}
+                Err(why) => {
+                    self.take_back(&fresh);
+                    return Err(format!("{} {why}", program.target));
+                }
+            }
         }
         Ok(())
+    }
+
+    fn take_back(&mut self, names: &[String]) {
+        for name in names {
+            self.tried.remove(name);
+            if let Some(program) = self.object.program_mut(name) {
+                // It was loaded a moment ago; what cannot be unloaded goes with this process.
+                drop(programs::unload(program));
+            }
+        }
     }
 
     /// Attaches a program once; the answer is remembered.

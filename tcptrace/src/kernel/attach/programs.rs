@@ -43,14 +43,34 @@ pub(super) fn load(program: &mut Program, target: &str, types: &Btf) -> anyhow::
 
 /// Attaches a loaded program by a link of its own.
 pub(super) fn attach(program: &mut Program, target: &str) -> anyhow::Result<()> {
+    // The links stay with their programs.
     match program {
-        Program::BtfTracePoint(program) => drop(program.attach()?),
-        Program::FEntry(program) => drop(program.attach()?),
-        Program::FExit(program) => drop(program.attach()?),
-        Program::KProbe(program) => drop(program.attach(target, 0)?),
+        Program::BtfTracePoint(program) => {
+            program.attach()?;
+        }
+        Program::FEntry(program) => {
+            program.attach()?;
+        }
+        Program::FExit(program) => {
+            program.attach()?;
+        }
+        Program::KProbe(program) => {
+            program.attach(target, 0)?;
+        }
         _ => bail!("a kind of program that is not used for hooks"),
     }
     Ok(())
+}
+
+/// Detaches a program and lets the kernel forget it.
+pub(super) fn unload(program: &mut Program) -> Result<(), ProgramError> {
+    match program {
+        Program::BtfTracePoint(program) => program.unload(),
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        Program::KProbe(program) => program.unload(),
+        _ => Ok(()),
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -54,7 +54,7 @@ fn two_capabilities_are_enough_and_one_is_not() {
     assert_eq!(message(&process(&[Capability::SysAdmin], 40)), None);
     let half = message(&process(&[Capability::Bpf], 40)).unwrap();
     assert!(
-        half.starts_with("need CAP_BPF and CAP_PERFMON (have: CAP_BPF)\n"),
+        half.starts_with("need CAP_BPF and CAP_PERFMON (have: CAP_BPF; missing: CAP_PERFMON)\n"),
         "{half}"
     );
 }
@@ -110,6 +110,15 @@ fn what_else_stands_in_the_way_is_noted() {
     };
     assert_eq!(locked.notes().len(), 4);
     assert_eq!(message(&locked).unwrap().lines().count(), 7);
+    let has_bpf = Privileges {
+        unprivileged_bpf_disabled: Some(2),
+        ..process(&[Capability::Bpf], 40)
+    };
+    assert_eq!(
+        has_bpf.notes(),
+        Vec::<String>::new(),
+        "it is for those without CAP_BPF"
+    );
     let open = Privileges {
         perf_event_paranoid: Some(2),
         ..process(&[], 40)

@@ -39,7 +39,7 @@ const fn at(place: Place, names: &'static [&'static str]) -> Function {
 
 /// accept() hands a connection over.
 pub(super) const ACCEPTED: Family = Family {
-    functions: &[at(Place::Result, &["inet_csk_accept"])],
+    functions: &[at(Place::Entry, &["security_sock_graft"])],
     served: 0,
 };
 
@@ -108,17 +108,17 @@ pub(super) const ANSWERS: Family = Family {
 /// Timestamps of connections.
 pub(super) const VALIDATION: Family = Family {
     functions: &[at(Place::Both, &["tcp_validate_incoming"])],
-    served: 0,
+    served: served::PAWS,
 };
 
 /// Every function that may be hooked: looked for in the kernel's types once.
 pub const FUNCTIONS: &[&str] = &[
     "__inet_twsk_schedule",
-    "inet_csk_accept",
     "inet_twsk_alloc",
     "inet_twsk_deschedule_put",
     "inet_twsk_hashdance_schedule",
     "reqsk_timer_handler",
+    "security_sock_graft",
     "sk_stream_wait_close",
     "tcp_check_req",
     "tcp_conn_request",

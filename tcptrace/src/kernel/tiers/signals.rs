@@ -46,7 +46,8 @@ const COUNTED: Candidate = Candidate {
 
 const SET_STATE: Candidate = tracepoint(&["inet_sock_set_state"], "", nothing);
 const RECEIVE_RESET: Candidate = tracepoint(&["tcp_receive_reset"], "", nothing);
-/// Which ACK was answered by a RST is known from the RST.
+/// Which ACK was answered by a RST is known from the RST. Without a reason of its own an ACK for a
+/// full queue was refused for that: the hook does not say so.
 const DROPPED_ACK: Candidate = tracepoint(&["kfree_skb", "tcp_send_reset"], "", drop_socket);
 const CONSUMED_SYN: Candidate = tracepoint(&["consume_skb"], "", packet_fields);
 /// One timer hook of TIME_WAIT alone would mistake a restart for an end.
@@ -96,6 +97,12 @@ const fn or_counted(family: &Family, third: Candidate) -> [Candidate; 4] {
     [first, second, third, COUNTED]
 }
 
+/// A close that sleeps: breakpoints miss the returns of functions that block.
+const fn waiting(timer: Candidate) -> [Candidate; 2] {
+    let [first, _] = WAIT_CLOSE.candidates(0);
+    [first, timer]
+}
+
 /// Functions only where the tracepoint does not tell everything.
 const fn unless(first: Candidate, family: &Family, reporter: usize) -> [Candidate; 3] {
     let [second, third] = family.candidates(reporter);
@@ -138,13 +145,18 @@ pub static SIGNALS: &[Signal] = &[
                 tracepoint(&["tcp_send_reset"], "", reset_reason),
                 first,
                 second,
-                inferred(tracepoint(
-                    &["kfree_skb"],
-                    "RSTs that TIME_WAIT sockets answer with",
-                    no_socket_reason,
-                )),
+                inferred(tracepoint(&["kfree_skb"], "", no_socket_reason)),
             ]
         },
+    },
+    Signal {
+        kind: Kind::RstSent,
+        part: "of TIME_WAIT sockets",
+        candidates: &unless(
+            tracepoint(&["tcp_send_reset"], "", reset_reason),
+            &ANSWERS,
+            0,
+        ),
     },
     Signal {
         kind: Kind::RstReceived,
@@ -164,34 +176,26 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::LingerClose,
         part: "timed out",
-        candidates: &then(
-            &WAIT_CLOSE,
-            0,
-            tracepoint(&["timer_expire_entry"], "", sleeping_timer),
-        ),
+        candidates: &waiting(tracepoint(&["timer_expire_entry"], "", sleeping_timer)),
     },
     Signal {
         kind: Kind::LingerClose,
         part: "interrupted",
-        candidates: &then(
-            &WAIT_CLOSE,
-            0,
-            tracepoint(&["timer_cancel"], "", sleeping_timer),
-        ),
+        candidates: &waiting(tracepoint(&["timer_cancel"], "", sleeping_timer)),
     },
     Signal {
         kind: Kind::LingerClose,
         part: "really blocked",
-        candidates: &then(
-            &WAIT_CLOSE,
-            0,
-            tracepoint(&["timer_start"], "", sleeping_timer),
-        ),
+        candidates: &waiting(tracepoint(&["timer_start"], "", sleeping_timer)),
     },
     Signal {
         kind: Kind::AcceptDrop,
         part: "at the ACK",
-        candidates: &or_counted(&ACKS, DROPPED_ACK),
+        candidates: &{
+            let [first, second] = ACKS.candidates(0);
+            let named = tracepoint(&["kfree_skb", "tcp_send_reset"], "", overflow_reason);
+            [first, second, named, inferred(DROPPED_ACK), COUNTED]
+        },
     },
     Signal {
         kind: Kind::AcceptDrop,
@@ -246,7 +250,16 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::PawsDrop,
         part: "by connections",
-        candidates: &unless(dropped(paws_reason), &VALIDATION, 0),
+        candidates: &{
+            let [second, third] = VALIDATION.candidates(0);
+            let blind = dropped(paws_reason);
+            [dropped(whose_paws), second, third, blind]
+        },
+    },
+    Signal {
+        kind: Kind::PawsDrop,
+        part: "whose connection it was",
+        candidates: &unless(dropped(whose_paws), &VALIDATION, 0),
     },
     Signal {
         kind: Kind::PawsDrop,
@@ -316,6 +329,20 @@ fn drop_socket(kernel: &Kernel) -> Option<String> {
 
 fn paws_reason(kernel: &Kernel) -> Option<String> {
     no_reason(kernel, "TCP_RFC7323_PAWS", "timestamp rejects")
+}
+
+fn whose_paws(kernel: &Kernel) -> Option<String> {
+    drop_socket(kernel).or_else(|| paws_reason(kernel))
+}
+
+fn overflow_reason(kernel: &Kernel) -> Option<String> {
+    drop_socket(kernel).or_else(|| {
+        no_reason(
+            kernel,
+            "TCP_LISTEN_OVERFLOW",
+            "ACKs refused for a full queue",
+        )
+    })
 }
 
 fn tw_paws_reason(kernel: &Kernel) -> Option<String> {

@@ -3,11 +3,13 @@
 pub(crate) mod actor;
 pub(crate) mod actor_ops;
 pub(crate) mod command;
+pub(crate) mod confine;
 pub(crate) mod counters;
 pub(crate) mod events;
 pub(crate) mod expect;
 pub(crate) mod filter;
 pub(crate) mod pair;
+pub(crate) mod pid_namespace;
 pub(crate) mod runner;
 pub(crate) mod shared;
 pub(crate) mod sys;

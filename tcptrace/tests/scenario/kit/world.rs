@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::command::Actor;
@@ -30,6 +30,14 @@ pub(crate) struct World {
     problems: Problems,
     notes: RefCell<Vec<String>>,
     unseen: RefCell<Option<String>>,
+}
+
+/// Keeps this thread's namespace for the rest of the run: the next one with its number would hear,
+/// in the shared tracer's view, how the kernel clears it away.
+fn keep_namespace() {
+    static KEPT: Mutex<Vec<std::fs::File>> = Mutex::new(Vec::new());
+    let file = std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace");
+    KEPT.lock().expect("no panic").push(file);
 }
 
 /// What a scenario found out.
@@ -67,6 +75,7 @@ impl World {
         let host_netns = std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace");
         sys_ops::unshare(libc::CLONE_NEWNET).expect("a network namespace of our own");
         sys_ops::loopback_up().expect("loopback up");
+        keep_namespace();
         Self {
             netns: netns_inode(),
             binary,
@@ -80,6 +89,14 @@ impl World {
     /// Moves the calling thread into a further namespace for `work`, and back. Actors started by
     /// `work` live there; its inode is given to it.
     pub(crate) fn elsewhere<T>(&self, work: impl FnOnce(u64) -> T) -> T {
+        self.briefly(|inode| {
+            keep_namespace();
+            work(inode)
+        })
+    }
+
+    /// The same, but the namespace ends with the last of its processes.
+    pub(crate) fn briefly<T>(&self, work: impl FnOnce(u64) -> T) -> T {
         let here = std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace");
         sys_ops::unshare(libc::CLONE_NEWNET).expect("a further network namespace");
         sys_ops::loopback_up().expect("loopback up");

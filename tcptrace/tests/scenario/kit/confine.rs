@@ -1,0 +1,57 @@
+//! System calls as safe functions, third part: what takes rights and mounts away from a process
+//! about to be executed. None of them allocates, so that they may run between fork and exec.
+
+use std::ffi::CStr;
+use std::io::Result;
+
+use super::sys::check;
+use super::sys_ops;
+
+/// Takes every capability but these from the programs this process will execute, root's too.
+pub(crate) fn keep_only(capabilities: &[u8]) -> Result<()> {
+    for capability in 0..64_u8 {
+        if capabilities.contains(&capability) {
+            continue;
+        }
+        // SAFETY: integers only.
+        let dropped = check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, i32::from(capability)) });
+        match dropped {
+            // Beyond the last that this kernel knows.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
+            answer => drop(answer?),
+        }
+    }
+    Ok(())
+}
+
+/// Kernels before 5.11 count maps as locked memory.
+pub(crate) fn lock_any_memory() {
+    let unlimited = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the pointer is valid for the call. Without the right to raise it the limit stays.
+    let _ = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const unlimited) };
+}
+
+/// A mount namespace of our own, whose changes nobody else sees.
+pub(crate) fn own_mounts() -> Result<()> {
+    sys_ops::unshare(libc::CLONE_NEWNS)?;
+    let (none, root) = (std::ptr::null(), c"/".as_ptr());
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: a NUL-terminated path; the other pointers may be null for a change of propagation.
+    check(unsafe { libc::mount(none, root, none, flags, none.cast()) }).map(drop)
+}
+
+/// Mounts the proc of our PID namespace over the one that is there.
+pub(crate) fn mount_proc() -> Result<()> {
+    let (kind, target) = (c"proc".as_ptr(), c"/proc".as_ptr());
+    // SAFETY: NUL-terminated strings; there are no options.
+    check(unsafe { libc::mount(kind, target, kind, 0, std::ptr::null()) }).map(drop)
+}
+
+/// Unmounts `target` from our own mounts; that it was not mounted is as good.
+pub(crate) fn detach(target: &CStr) {
+    // SAFETY: a NUL-terminated path.
+    let _ = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+}

@@ -1,0 +1,251 @@
+//! With which privileges tracing works, and what is said without them. Each tracer starts a command
+//! whose connection is refused, which it has to tell.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::kit::expect::field;
+use super::kit::{Expect, Scenario, World, confine, scenarios, sys_ops};
+
+const NET_ADMIN: u8 = 12;
+const PERFMON: u8 = 38;
+const BPF: u8 = 39;
+
+/// What the traced command returns, and the tracer then too.
+const CODE: &str = "7";
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        three_capabilities_are_enough,
+        two_capabilities_are_enough,
+        without_bpf_it_is_named,
+        without_perfmon_it_is_named,
+        doctor_names_what_is_missing_too,
+        root_of_a_user_namespace_is_sent_to_the_host,
+        in_a_pid_namespace_pids_are_those_of_its_proc,
+        without_tracefs_nothing_changes,
+        lockdown_is_named_where_it_refuses,
+    ]
+}
+
+/// Words for a tracer whose command connects to a port that refuses.
+struct Refused {
+    words: Vec<String>,
+    to: SocketAddr,
+}
+
+impl Refused {
+    fn new(world: &World) -> Self {
+        let server = world.actor("pv-server");
+        let refusing = server.describe(server.bound("127.0.9.9:0"));
+        server.close(refusing);
+        let own = std::env::current_exe().expect("own path");
+        let own = own.to_str().expect("a path in UTF-8");
+        let to = refusing.local.to_string();
+        let words = [
+            "watch",
+            "--json",
+            "--",
+            own,
+            "--actor-once",
+            "pv-command",
+            &to,
+            CODE,
+        ];
+        Self {
+            words: words.map(str::to_owned).to_vec(),
+            to: refusing.local,
+        }
+    }
+
+    /// The event about it; claims that there is one, and that the command's code is returned.
+    fn told(&self, world: &World, output: &Output) -> Option<Value> {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let code = output.status.code();
+        world.claim(
+            &format!("code {CODE}, got {code:?}: {errors}"),
+            code == CODE.parse().ok(),
+        );
+        let expected = Expect::new("rst_received")
+            .is("meaning", "refused")
+            .is("owner.comm", "pv-command")
+            .remote(self.to);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut events = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let event = events.find(|event| expected.matches(event));
+        world.claim(
+            &format!("its refused connection is told: {text}"),
+            event.is_some(),
+        );
+        event
+    }
+}
+
+/// A tracer that is changed before it starts; `None` = there is no tracer, or it cannot be changed
+/// so on this machine, which is noted.
+fn output(
+    world: &World,
+    words: &[impl AsRef<str>],
+    change: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) -> Option<Output> {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    let mut command = world.command_here(&words)?;
+    // SAFETY: the changes are system calls that allocate nothing.
+    unsafe { command.pre_exec(change) };
+    finished(world, &mut command)
+}
+
+fn finished(world: &World, command: &mut Command) -> Option<Output> {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    match child {
+        Ok(child) => Some(child.wait_with_output().expect("the tracer's output")),
+        Err(error) => {
+            world.note(format!("cannot be arranged here: {error}"));
+            None
+        }
+    }
+}
+
+/// Before the capabilities are gone.
+fn with_only(capabilities: &'static [u8]) -> impl FnMut() -> io::Result<()> + Send + Sync {
+    move || {
+        confine::lock_any_memory();
+        confine::keep_only(capabilities)
+    }
+}
+
+fn are_enough(world: &World, capabilities: &'static [u8]) {
+    let refused = Refused::new(world);
+    if let Some(output) = output(world, &refused.words, with_only(capabilities)) {
+        refused.told(world, &output);
+    }
+}
+
+fn three_capabilities_are_enough(world: &World) {
+    are_enough(world, &[BPF, PERFMON, NET_ADMIN]);
+}
+
+fn two_capabilities_are_enough(world: &World) {
+    are_enough(world, &[BPF, PERFMON]);
+}
+
+/// Code 3, no data, and a message with what is missing and a way out.
+fn is_refused(world: &World, output: &Output, missing: &str) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let code = output.status.code();
+    world.claim(&format!("code 3, got {code:?}: {errors}"), code == Some(3));
+    let first = errors.lines().next().unwrap_or_default();
+    world.claim(
+        &format!("{missing} is named: {errors}"),
+        first.contains(missing),
+    );
+    let setcap = errors
+        .lines()
+        .any(|line| line.starts_with("sudo setcap cap_bpf,cap_perfmon,") && line.contains("=ep /"));
+    world.claim(&format!("the way out is told: {errors}"), setcap);
+}
+
+fn without(world: &World, capabilities: &'static [u8], missing: &str) {
+    let words = ["watch", "--json", "--duration", "1s"];
+    if let Some(output) = output(world, &words, with_only(capabilities)) {
+        is_refused(world, &output, missing);
+        world.claim("nothing is printed as data", output.stdout.is_empty());
+    }
+}
+
+fn without_bpf_it_is_named(world: &World) {
+    without(world, &[PERFMON, NET_ADMIN], "missing: CAP_BPF");
+}
+
+fn without_perfmon_it_is_named(world: &World) {
+    without(world, &[BPF, NET_ADMIN], "missing: CAP_PERFMON");
+}
+
+fn doctor_names_what_is_missing_too(world: &World) {
+    let Some(output) = output(world, &["doctor"], with_only(&[PERFMON])) else {
+        return;
+    };
+    is_refused(world, &output, "missing: CAP_BPF");
+    let page = String::from_utf8_lossy(&output.stdout);
+    let told = page
+        .lines()
+        .any(|line| line.contains("CAP_BPF") && line.contains("required"));
+    world.claim(&format!("it stands in the report: {page}"), told);
+}
+
+fn root_of_a_user_namespace_is_sent_to_the_host(world: &World) {
+    let words = ["watch", "--json", "--duration", "1s"];
+    let change = || sys_ops::unshare(libc::CLONE_NEWUSER);
+    let Some(output) = output(world, &words, change) else {
+        return;
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    world.claim_eq("exit code", output.status.code(), Some(3));
+    let told = errors.contains("user namespace") && errors.contains("run on the host");
+    world.claim(&format!("it is told where to run: {errors}"), told);
+}
+
+fn in_a_pid_namespace_pids_are_those_of_its_proc(world: &World) {
+    let refused = Refused::new(world);
+    let Some(binary) = world.binary() else { return };
+    let mut command = Command::new(std::env::current_exe().expect("own path"));
+    command
+        .arg("--in-pid-namespace")
+        .arg(binary)
+        .args(&refused.words);
+    let Some(output) = finished(world, &mut command) else {
+        return;
+    };
+    if let Some(event) = refused.told(world, &output) {
+        let pid = field(&event, "owner.pid").as_u64();
+        let own = u64::from(std::process::id());
+        // The tracer is process 1 there, and its threads have the next numbers.
+        world.claim(
+            &format!("a low number, not one of ours (we are {own}): {pid:?}"),
+            pid.is_some_and(|pid| (2..own.min(100)).contains(&pid)),
+        );
+    }
+}
+
+fn without_tracefs_nothing_changes(world: &World) {
+    let refused = Refused::new(world);
+    let change = || {
+        confine::own_mounts()?;
+        for target in [
+            c"/sys/kernel/tracing",
+            c"/sys/kernel/debug/tracing",
+            c"/sys/kernel/debug",
+        ] {
+            confine::detach(target);
+        }
+        Ok(())
+    };
+    if let Some(output) = output(world, &refused.words, change) {
+        refused.told(world, &output);
+    }
+}
+
+/// Only where this machine was booted so; elsewhere it is the mechanics that count.
+fn lockdown_is_named_where_it_refuses(world: &World) {
+    let lockdown = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let is_locked = lockdown.contains("[confidentiality]");
+    let words = ["watch", "--json", "--duration", "1s"];
+    let Some(output) = output(world, &words, || Ok(())) else {
+        return;
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let named = errors.contains("lockdown=confidentiality") && errors.contains("boot with");
+    world.claim_eq("it is named exactly where it is on", named, is_locked);
+    let code = if is_locked { 3 } else { 0 };
+    world.claim_eq("exit code", output.status.code(), Some(code));
+}
