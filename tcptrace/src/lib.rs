@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! kernel hook -> ring -> source -> decode -> attribute -> interpret -> sink
+//!            sock_diag, /proc -> snapshot -> query (+ folds of incidents) -> rows -> sink::table
 //! ```
 //! Facts flow one way; what differs between kernels lives in `kernel`.
 
@@ -12,5 +13,6 @@ pub mod interpret;
 pub mod kernel;
 pub mod model;
 pub mod pipeline;
+pub mod query;
 pub mod sink;
 pub mod source;

@@ -98,6 +98,44 @@ fn an_unknown_owner_is_an_object_of_nulls_with_basis_none() {
     );
 }
 
+/// Every value that may be absent is absent in one row and set in another.
+#[test]
+fn every_row_of_a_snapshot_obeys_the_schema() {
+    let mut written = Vec::new();
+    let mut sink = JsonSink::new(&mut written, fixture::clock());
+    sink.listeners(&fixture::rows::listeners()).unwrap();
+    sink.states(&fixture::rows::states()).unwrap();
+    sink.timewait(&fixture::rows::time_waits()).unwrap();
+    sink.flush().unwrap();
+    drop(sink);
+    let text = String::from_utf8(written).unwrap();
+    let values: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for value in &values {
+        assert_eq!(obeys(&schema(), value), Ok(()), "{value}");
+    }
+    let ends: Vec<&Value> = values
+        .iter()
+        .filter(|value| value["kind"] == "snapshot")
+        .collect();
+    assert_eq!(ends.len(), 3);
+    for end in ends {
+        let rows = values
+            .iter()
+            .filter(|value| value["ts"] == end["ts"] && value["kind"] != "snapshot");
+        assert!(end["rows"].as_u64().is_some_and(|rows| rows > 0));
+        assert!(rows.count() > 0);
+    }
+    assert_eq!(
+        values[0]["accept_queue"],
+        json!({ "length": 130, "limit": 129 })
+    );
+    assert_eq!(values[0]["full"], json!(true));
+    assert_eq!(values[0]["refusals"]["accept_ack"], json!(22));
+}
+
 proptest! {
     #[test]
     fn any_incident_obeys_the_schema(incident in fixture::arbitrary::any_incident()) {

@@ -25,6 +25,8 @@ use lookups::Lookups;
 use minisocks::Minisocks;
 use processes::Processes;
 
+pub use processes::from_facts;
+
 /// Finds owners.
 #[derive(Debug, Default)]
 pub struct Attributor {

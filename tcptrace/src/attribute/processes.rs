@@ -102,7 +102,9 @@ impl Processes {
     }
 }
 
-fn from_facts(facts: proc::ProcessFacts) -> Process {
+/// A process as rows and incidents bear it.
+#[must_use]
+pub fn from_facts(facts: proc::ProcessFacts) -> Process {
     Process {
         pid: facts.pid,
         start_ticks: Some(facts.start_ticks),

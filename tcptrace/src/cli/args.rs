@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::filter_args::FilterArgs;
+use super::snapshot::args::{ListenersArgs, SnapshotArgs};
 use super::values::{self, named_values};
 use crate::model::{Kind, Tier};
 use crate::sink::TimeStyle;
@@ -40,6 +41,16 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     (
         "tcptrace explain rst_sent/linger_zero",
         "what it means, how to fix it",
+    ),
+    (
+        "tcptrace listeners",
+        "which accept queues are full, and why",
+    ),
+    ("tcptrace listeners 443", "one port explained in sentences"),
+    ("tcptrace timewait --watch", "who fills TIME_WAIT"),
+    (
+        "tcptrace states --comm java",
+        "leaked and stuck sockets of one service",
     ),
     ("tcptrace doctor", "what can be seen on this machine"),
 ];
@@ -85,6 +96,12 @@ pub struct Cli {
 pub enum Command {
     /// Show what goes wrong, one line per incident, with the process that owns the socket
     Watch(Box<WatchArgs>),
+    /// Show every listening socket: who, how full its queues are, which limit binds, what it dropped
+    Listeners(Box<ListenersArgs>),
+    /// Show sockets by state and process, and what is wrong with them
+    States(Box<SnapshotArgs>),
+    /// Show who left the TIME_WAIT sockets there are, and how many local ports they take
+    Timewait(Box<SnapshotArgs>),
     /// Say what can be seen on this machine, and what its counters show already; changes nothing
     Doctor(DoctorArgs),
     /// Say what an incident means, how to confirm it and how to fix it

@@ -54,7 +54,14 @@ pub fn run() -> anyhow::Result<Exit> {
 fn page() -> io::Result<Vec<u8>> {
     let mut whole = Cli::command();
     whole.build();
-    let watch = whole.find_subcommand("watch").cloned().unwrap_or_default();
+    let with_options = [
+        ("watch", ".SH OPTIONS OF WATCH"),
+        ("listeners", ".SH OPTIONS OF LISTENERS, STATES AND TIMEWAIT"),
+    ]
+    .map(|(name, title)| {
+        let command = whole.find_subcommand(name).cloned().unwrap_or_default();
+        (command, title)
+    });
     let subcommands: Vec<_> = whole
         .get_subcommands()
         .map(|command| (command.get_name().to_owned(), said(command.get_about())))
@@ -79,11 +86,12 @@ fn page() -> io::Result<Vec<u8>> {
     for (name, says) in &subcommands {
         tagged(&mut out, name, says)?;
     }
-    let mut options = Vec::new();
-    Man::new(watch).render_options_section(&mut options)?;
-    let options =
-        String::from_utf8_lossy(&options).replacen(".SH OPTIONS", ".SH OPTIONS OF WATCH", 1);
-    out.write_all(options.as_bytes())?;
+    for (command, title) in with_options {
+        let mut options = Vec::new();
+        Man::new(command).render_options_section(&mut options)?;
+        let options = String::from_utf8_lossy(&options).replacen(".SH OPTIONS", title, 1);
+        out.write_all(options.as_bytes())?;
+    }
     fields(&mut out)?;
     section(&mut out, "OVERHEAD")?;
     for text in OVERHEAD {

@@ -8,10 +8,14 @@ pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod filter_args;
+pub mod listeners;
 pub mod man;
 pub mod output;
 pub mod plan;
 pub mod schema;
+pub mod snapshot;
+pub mod states;
+pub mod timewait;
 pub mod values;
 pub mod watch;
 
@@ -33,6 +37,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let ended = match cli.command {
         Command::Watch(args) => return watch(*args),
+        Command::Listeners(args) => listeners::run(*args),
+        Command::States(args) => states::run(&args),
+        Command::Timewait(args) => timewait::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema => schema::run(),

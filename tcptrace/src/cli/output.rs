@@ -43,7 +43,7 @@ pub fn is_colored(output: &Output, stream: &impl IsTerminal) -> bool {
 }
 
 /// Columns of a terminal when it has more than [`COLUMNS`]; what is no terminal has those.
-fn columns(stream: &impl AsFd) -> usize {
+pub(super) fn columns(stream: &impl AsFd) -> usize {
     rustix::termios::tcgetwinsize(stream)
         .map_or(COLUMNS, |size| usize::from(size.ws_col).max(COLUMNS))
 }

@@ -157,7 +157,8 @@ impl WatchPlan {
     }
 }
 
-fn filter(kinds: KindSet, args: FilterArgs) -> Filter {
+/// The filter as written; see [`WatchPlan::filter`].
+pub(super) fn filter(kinds: KindSet, args: FilterArgs) -> Filter {
     let family = match (args.ipv4, args.ipv6) {
         (true, _) => Some(Family::Inet),
         (false, true) => Some(Family::Inet6),

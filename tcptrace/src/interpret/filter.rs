@@ -65,6 +65,19 @@ impl Filter {
             && self.accepts_owner(incident.owner.as_ref().map(|owner| &*owner.process))
     }
 
+    /// Whether a socket is to be shown, of whatever kind: held by these processes, any of which may
+    /// be meant.
+    pub fn accepts_socket<'a>(
+        &self,
+        flow: &Flow,
+        holders: impl IntoIterator<Item = &'a Process>,
+    ) -> bool {
+        let mut holders = holders.into_iter();
+        self.accepts_flow(flow)
+            && (self.accepts_owner(None)
+                || holders.any(|process| self.accepts_owner(Some(process))))
+    }
+
     fn accepts_flow(&self, flow: &Flow) -> bool {
         let (local, remote) = (flow.local, flow.remote);
         let port_in =

@@ -48,6 +48,8 @@ sysctls! {
     tcp_tw_reuse: u32 = "net/ipv4/tcp_tw_reuse",
     /// Milliseconds a TIME_WAIT must be old before reuse (absent up to 6.12).
     tcp_tw_reuse_delay: u32 = "net/ipv4/tcp_tw_reuse_delay",
+    /// Only before 4.12: 1 refuses clients behind one NAT address by their timestamps.
+    tcp_tw_recycle: u32 = "net/ipv4/tcp_tw_recycle",
     /// TIME_WAIT sockets beyond which new ones are closed at once.
     tcp_max_tw_buckets: u32 = "net/ipv4/tcp_max_tw_buckets",
     /// Seconds an orphan stays in FIN_WAIT2.

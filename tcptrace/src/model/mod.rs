@@ -7,6 +7,8 @@ pub mod incident;
 pub mod kind;
 pub mod loss;
 pub mod owner;
+pub mod rows;
+pub mod snapshot;
 pub mod summary;
 pub mod tier;
 

@@ -4,6 +4,7 @@
 //! would cost more than everything else here.
 
 mod fields;
+mod rows;
 
 use std::io::{self, Write};
 

@@ -11,6 +11,7 @@ mod put;
 pub mod sanitize;
 pub mod schema;
 pub mod stamp;
+pub mod table;
 pub mod talk;
 pub mod text;
 
@@ -22,6 +23,7 @@ use crate::model::summary::Summary;
 
 pub use json::JsonSink;
 pub use stamp::TimeStyle;
+pub use table::TableStyle;
 pub use talk::Talk;
 pub use text::TextSink;
 

@@ -2,6 +2,7 @@
 //! drift from them. Fields may be added in later versions, hence no `additionalProperties: false`.
 
 mod doctor;
+mod rows;
 
 use serde_json::{Map, Value, json};
 
@@ -18,7 +19,8 @@ use crate::model::{Basis, Family, Kind};
 /// The whole schema.
 pub fn schema() -> Value {
     let kinds = Kind::ALL.iter().map(|&kind| incident(kind));
-    let lines: Vec<Value> = kinds.chain([lost(), summary()]).collect();
+    let ends = [lost(), summary()];
+    let lines: Vec<Value> = kinds.chain(ends).chain(rows::rows()).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tcptrace NDJSON, version 1",
@@ -133,7 +135,11 @@ fn owner() -> Value {
 }
 
 fn queue() -> Value {
-    or_null(object(&[("length", count()), ("limit", count())], &[]))
+    or_null(queue_length_and_limit())
+}
+
+fn queue_length_and_limit() -> Value {
+    object(&[("length", count()), ("limit", count())], &[])
 }
 
 /// What every line has.

@@ -46,6 +46,9 @@ const REQUEST_BYTES: usize = 72;
 /// `1 << (INET_DIAG_SKMEMINFO - 1)`: the drop counter is only sent when asked for. The other
 /// attributes read here come unasked.
 const WANT_SKMEMINFO: u8 = 1 << 6;
+/// `1 << (INET_DIAG_INFO - 1)`: for the time since data came in. The kernel takes each socket's
+/// lock for it, so it is only asked for where it is shown.
+const WANT_INFO: u8 = 1 << 1;
 
 /// TCP state numbers as the kernel reports them in [`SockRow::state`].
 pub mod state {
@@ -155,11 +158,26 @@ impl DiagError {
 }
 
 /// Hands every IPv4 and IPv6 TCP socket in one of `states` to `on_row`, in the kernel's order.
-pub fn for_each(states: States, mut on_row: impl FnMut(SockRow)) -> Result<Dump, DiagError> {
+pub fn for_each(states: States, on_row: impl FnMut(SockRow)) -> Result<Dump, DiagError> {
+    dump(states, WANT_SKMEMINFO, on_row)
+}
+
+/// As [`for_each`], with the time since data last came in.
+pub fn for_each_with_times(states: States, on_row: impl FnMut(SockRow)) -> Result<Dump, DiagError> {
+    dump(states, WANT_SKMEMINFO | WANT_INFO, on_row)
+}
+
+fn dump(states: States, want: u8, mut on_row: impl FnMut(SockRow)) -> Result<Dump, DiagError> {
     let mut client = Client::open()?;
     let mut dump = Dump::default();
     for family in [Family::Inet, Family::Inet6] {
-        client.dump(family, IPPROTO_TCP, states, &mut dump, &mut on_row)?;
+        let request = Request {
+            family,
+            protocol: IPPROTO_TCP,
+            states,
+            want,
+        };
+        client.dump(request, &mut dump, &mut on_row)?;
     }
     Ok(dump)
 }
@@ -228,18 +246,17 @@ impl Client {
 
     fn dump(
         &mut self,
-        family: Family,
-        protocol: u8,
-        states: States,
+        request: Request,
         dump: &mut Dump,
         on_row: &mut impl FnMut(SockRow),
     ) -> Result<(), DiagError> {
         self.sequence += 1;
         let sequence = self.sequence;
-        let request = request(sequence, family, protocol, states);
-        send(&self.socket, &request, SendFlags::empty()).map_err(|errno| DiagError::Socket {
-            step: "write to",
-            source: errno.into(),
+        send(&self.socket, &request.bytes(sequence), SendFlags::empty()).map_err(|errno| {
+            DiagError::Socket {
+                step: "write to",
+                source: errno.into(),
+            }
         })?;
         loop {
             let datagram = self.receive()?;
@@ -314,17 +331,28 @@ fn take_datagram(
     Ok(Progress::More)
 }
 
-/// `nlmsghdr` + `inet_diag_req_v2`, with no address or port set, which selects every socket.
-fn request(sequence: u32, family: Family, protocol: u8, states: States) -> [u8; REQUEST_BYTES] {
-    let mut bytes = [0; REQUEST_BYTES];
-    let mut put = |offset: usize, value: &[u8]| {
-        bytes[offset..offset + value.len()].copy_from_slice(value);
-    };
-    put(0, &(REQUEST_BYTES as u32).to_ne_bytes());
-    put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    put(6, &(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
-    put(8, &sequence.to_ne_bytes());
-    put(16, &[family.number(), protocol, WANT_SKMEMINFO, 0]);
-    put(20, &states.bits().to_ne_bytes());
-    bytes
+/// What a dump asks for.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    family: Family,
+    protocol: u8,
+    states: States,
+    want: u8,
+}
+
+impl Request {
+    /// `nlmsghdr` + `inet_diag_req_v2`, with no address or port set, which selects every socket.
+    fn bytes(self, sequence: u32) -> [u8; REQUEST_BYTES] {
+        let mut bytes = [0; REQUEST_BYTES];
+        let mut put = |offset: usize, value: &[u8]| {
+            bytes[offset..offset + value.len()].copy_from_slice(value);
+        };
+        put(0, &(REQUEST_BYTES as u32).to_ne_bytes());
+        put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        put(6, &(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+        put(8, &sequence.to_ne_bytes());
+        put(16, &[self.family.number(), self.protocol, self.want, 0]);
+        put(20, &self.states.bits().to_ne_bytes());
+        bytes
+    }
 }

@@ -75,6 +75,7 @@ fn has_type(name: &Value, value: &Value) -> bool {
     match name.as_str() {
         Some("null") => value.is_null(),
         Some("integer") => value.is_u64() || value.is_i64(),
+        Some("number") => value.is_number(),
         Some("string") => value.is_string(),
         Some("boolean") => value.is_boolean(),
         Some("object") => value.is_object(),

@@ -11,6 +11,8 @@ mod linger;
 mod ownership;
 mod paws;
 mod privileges;
+mod queries;
+mod queries_live;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -44,6 +46,10 @@ pub(crate) fn families() -> Vec<Family> {
         addresses,
         #[own]
         filters,
+        #[own]
+        queries,
+        #[own]
+        queries_live,
         #[own]
         text,
         #[own]

@@ -8,7 +8,7 @@
 mod counters;
 mod json;
 mod machine;
-mod page;
+pub(super) mod page;
 mod report;
 mod signals;
 

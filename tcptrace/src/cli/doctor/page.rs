@@ -10,13 +10,13 @@ const TEXT_AT: usize = 22;
 
 /// A text in the making.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(in crate::cli) struct Page {
     text: String,
 }
 
 impl Page {
     /// Begins a part.
-    pub(super) fn heading(&mut self, title: &str) {
+    pub(in crate::cli) fn heading(&mut self, title: &str) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -24,12 +24,12 @@ impl Page {
     }
 
     /// A label and what there is to say of it.
-    pub(super) fn row(&mut self, label: &str, text: &str) {
+    pub(in crate::cli) fn row(&mut self, label: &str, text: &str) {
         self.hang(&format!("  {label}"), TEXT_AT, text);
     }
 
     /// Text that begins at column `at`, behind `label`, and is wrapped there.
-    pub(super) fn hang(&mut self, label: &str, at: usize, text: &str) {
+    pub(in crate::cli) fn hang(&mut self, label: &str, at: usize, text: &str) {
         let mut begin = format!("{label:<at$}");
         if begin.chars().count() > at {
             begin.push(' ');
@@ -46,19 +46,19 @@ impl Page {
     }
 
     /// One line as it is.
-    pub(super) fn line(&mut self, text: &str) {
+    pub(in crate::cli) fn line(&mut self, text: &str) {
         self.text.push_str(text.trim_end());
         self.text.push('\n');
     }
 
     /// All of it.
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::cli) fn text(&self) -> &str {
         &self.text
     }
 }
 
 /// The text without anything that a terminal would obey.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::cli) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if is_hostile(c) { '?' } else { c })
         .collect()

@@ -12,13 +12,13 @@ use crate::cli::exit::Exit;
 
 /// Listens for SIGINT and SIGTERM.
 #[derive(Debug)]
-pub(super) struct Stopper {
+pub(in crate::cli) struct Stopper {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Stopper {
-    pub(super) fn listen() -> anyhow::Result<Self> {
+    pub(in crate::cli) fn listen() -> anyhow::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
@@ -26,7 +26,11 @@ impl Stopper {
     }
 
     /// Done at the first signal, or when the command has ended; its status goes to `status`.
-    pub(super) async fn wait(&mut self, command: Option<Child>, status: &mut Option<ExitStatus>) {
+    pub(in crate::cli) async fn wait(
+        &mut self,
+        command: Option<Child>,
+        status: &mut Option<ExitStatus>,
+    ) {
         let ended = async {
             match command {
                 Some(mut child) => child.wait().await.ok(),
@@ -42,7 +46,7 @@ impl Stopper {
 
     /// From now on a signal ends the process at once, with 130. The handler of the first signals
     /// stays installed, so another thread waits for the next one.
-    pub(super) fn arm_second(mut self) {
+    pub(in crate::cli) fn arm_second(mut self) {
         std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

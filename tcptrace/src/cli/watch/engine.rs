@@ -17,7 +17,7 @@ const FEWEST_SOCKS: u32 = 65_536;
 const MOST_SOCKS: u32 = 1 << 20;
 
 /// The kernel's configuration with this plan's filters.
-pub(super) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config {
+pub(in crate::cli) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config {
     let mut config = kernel.config;
     config.kinds = plan.kinds.bits();
     let filter = &scope.filter;
@@ -41,7 +41,10 @@ pub(super) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config
 }
 
 /// Why the tier that the user insists on is not to be had; `None` = it serves, or needs nothing.
-pub(super) fn tier_refused(forced: Option<model::Tier>, report: &AttachReport) -> Option<String> {
+pub(in crate::cli) fn tier_refused(
+    forced: Option<model::Tier>,
+    report: &AttachReport,
+) -> Option<String> {
     let (forced, tier) = match forced? {
         model::Tier::Fentry => ("fentry", Tier::Fentry),
         model::Tier::Kprobe => ("kprobe", Tier::Kprobe),
@@ -77,7 +80,7 @@ fn fill<T: Copy + Default>(list: &mut [T; LIST], values: impl ExactSizeIterator<
 }
 
 /// Room for twice the sockets there are now.
-pub(super) fn sizes(ring: u32) -> Sizes {
+pub(in crate::cli) fn sizes(ring: u32) -> Sizes {
     let mut sockets = 0_u32;
     for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
         if let Ok(stat) = crate::source::mib::Sockstat::read(&found) {
@@ -118,7 +121,7 @@ pub(super) fn sockets(watched: &[u32]) -> (Vec<(u64, u64)>, Vec<String>) {
 }
 
 /// How the boot clock and the wall clock stand to each other now.
-pub(super) fn clock() -> Clock {
+pub(in crate::cli) fn clock() -> Clock {
     let (boot, wall) = (
         clock_gettime(ClockId::Boottime),
         clock_gettime(ClockId::Realtime),

@@ -1,8 +1,8 @@
 //! `tcptrace watch`: from a plan to a running pipeline, and from its end to an exit code.
 
-mod ending;
-mod engine;
-mod scope;
+pub(super) mod ending;
+pub(super) mod engine;
+pub(super) mod scope;
 
 use std::io::{self, Write};
 use std::process::ExitStatus;
@@ -15,10 +15,11 @@ use super::output;
 use super::plan::WatchPlan;
 use crate::attribute::Attributor;
 use crate::kernel::Kernel;
-use crate::kernel::attach::{AttachReport, Wanted, attach_all};
+use crate::kernel::attach::{AttachReport, Attached, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
 use crate::model::{Evidence, Kind, KindSet};
 use crate::pipeline::{Ended, Pipeline, Settings};
+use crate::sink::Sink;
 use crate::source::followed::Followed;
 use crate::source::live::Live;
 
@@ -79,38 +80,8 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
             Exit::Unsupported,
         ));
     }
-    let followed = if follows {
-        Some(Followed::open(
-            &mut attached.object,
-            &scope.followed_roots(),
-        )?)
-    } else {
-        None
-    };
-    let mut attributor = Attributor::default();
-    if attached.report.snapshot_refused.is_some() {
-        let (sockets, missed) = engine::sockets(&scope.filter.netns);
-        attributor.learn(&sockets);
-        for why in missed {
-            drop(writeln!(
-                io::stderr(),
-                "owners of older sockets are not known: {why}"
-            ));
-        }
-    }
-    let live = Live::open(&mut attached.object)?;
     let sink = output::sinks(&plan.output, engine::clock());
-    let settings = Settings {
-        is_partial: scope.is_partial,
-        filter: scope.filter,
-        rate_limit: plan.output.rate_limit.map(u32::from),
-        count: plan.stop.count.map(u64::from),
-        after: plan.stop.after,
-        fail_on: plan.fail_on,
-        counted: attached.report.counted(),
-    };
-    let host = kernel.host();
-    let mut pipeline = Pipeline::new(live, attributor, host, settings, followed, sink);
+    let mut pipeline = connect(&plan, scope, &kernel, &mut attached, sink)?;
     if !plan.output.is_quiet {
         banner(&kernel, &attached.report, plan.kinds);
     }
@@ -138,6 +109,49 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
     }
     drop(attached);
     Ok(exit(ended, plan.is_strict, status))
+}
+
+/// A pipeline from what is attached to `sink`, ready to run.
+pub(super) fn connect<S: Sink>(
+    plan: &WatchPlan,
+    scope: Scope,
+    kernel: &Kernel,
+    attached: &mut Attached,
+    sink: S,
+) -> anyhow::Result<Pipeline<S>> {
+    let followed = if scope.follows() {
+        Some(Followed::open(
+            &mut attached.object,
+            &scope.followed_roots(),
+        )?)
+    } else {
+        None
+    };
+    let mut attributor = Attributor::default();
+    if attached.report.snapshot_refused.is_some() {
+        let (sockets, missed) = engine::sockets(&scope.filter.netns);
+        attributor.learn(&sockets);
+        for why in missed {
+            drop(writeln!(
+                io::stderr(),
+                "owners of older sockets are not known: {why}"
+            ));
+        }
+    }
+    let live = Live::open(&mut attached.object)?;
+    let settings = Settings {
+        is_partial: scope.is_partial,
+        filter: scope.filter,
+        rate_limit: plan.output.rate_limit.map(u32::from),
+        count: plan.stop.count.map(u64::from),
+        after: plan.stop.after,
+        fail_on: plan.fail_on,
+        counted: attached.report.counted(),
+    };
+    let host = kernel.host();
+    Ok(Pipeline::new(
+        live, attributor, host, settings, followed, sink,
+    ))
 }
 
 fn exit(ended: Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {

@@ -10,9 +10,9 @@ use crate::source::netns;
 
 /// A filter with everything looked up.
 #[derive(Debug)]
-pub(super) struct Scope {
+pub(in crate::cli) struct Scope {
     /// What to show.
-    pub(super) filter: Filter,
+    pub(in crate::cli) filter: Filter,
     /// Filters besides kinds and namespaces are in force.
     pub(super) is_partial: bool,
     with_children: bool,
@@ -21,7 +21,7 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Looks everything up. Err is a usage error, in one sentence.
-    pub(super) fn resolve(plan: &WatchPlan) -> Result<Self, String> {
+    pub(in crate::cli) fn resolve(plan: &WatchPlan) -> Result<Self, String> {
         let mut filter = plan.filter.clone();
         for pid in &plan.filter.pids {
             if !matches!(proc::read(*pid), Ok(Some(_))) {
@@ -80,7 +80,7 @@ impl Scope {
     }
 
     /// Whether descendants are followed.
-    pub(super) fn follows(&self) -> bool {
+    pub(in crate::cli) fn follows(&self) -> bool {
         self.with_children || self.has_command
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Object<'a> {
 
 impl Object<'_> {
     #[inline(always)]
-    fn raw(&mut self, text: &str) {
+    pub(super) fn raw(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 
@@ -44,7 +44,7 @@ impl Object<'_> {
     }
 
     #[inline(always)]
-    fn string(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn string(&mut self, key: &str, value: Option<&str>) {
         self.raw(key);
         match value {
             Some(value) => put_string(self.out, value),

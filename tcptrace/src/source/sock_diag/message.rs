@@ -20,6 +20,7 @@ const NLMSG_OVERRUN: u16 = 4;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 
+const INET_DIAG_INFO: u16 = 2;
 const INET_DIAG_SKMEMINFO: u16 = 7;
 const INET_DIAG_SHUTDOWN: u16 = 8;
 const INET_DIAG_SKV6ONLY: u16 = 11;
@@ -27,6 +28,8 @@ const INET_DIAG_MARK: u16 = 15;
 const INET_DIAG_CGROUP_ID: u16 = 21;
 /// Index of the drop counter in the SKMEMINFO array of `u32`s.
 const SK_MEMINFO_DROPS: usize = 8;
+/// `tcpi_last_data_recv` in `struct tcp_info`: part of the kernel's promise to user space.
+const LAST_DATA_RECV: usize = 52;
 
 /// The address family of a socket, which for v4-mapped addresses differs from that of the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,6 +115,9 @@ pub struct SockRow {
     pub v6only: Option<bool>,
     /// `sk_shutdown`: bit 0 receiving, bit 1 sending is shut down; `None` when not a full socket.
     pub shutdown: Option<u8>,
+    /// Milliseconds since data last came in; `None` unless asked for, or when not a full socket. A
+    /// socket that never received any counts from its beginning.
+    pub last_data_recv_ms: Option<u32>,
 }
 
 impl SockRow {
@@ -342,9 +348,11 @@ fn row(content: &[u8]) -> Result<SockRow, Malformed> {
         mark: None,
         v6only: None,
         shutdown: None,
+        last_data_recv_ms: None,
     };
     while let Some((kind, value)) = take_attribute(&mut attributes)? {
         match kind {
+            INET_DIAG_INFO => row.last_data_recv_ms = u32_at(value, LAST_DATA_RECV),
             INET_DIAG_SKMEMINFO => row.sk_drops = u32_at(value, SK_MEMINFO_DROPS * 4),
             INET_DIAG_SHUTDOWN => row.shutdown = value.first().copied(),
             INET_DIAG_SKV6ONLY => row.v6only = value.first().map(|flag| *flag != 0),

@@ -246,9 +246,12 @@ fn kernel_without_a_handler_for_the_protocol_names_the_module() {
     const UNASSIGNED_PROTOCOL: u8 = 253;
     let mut client = Client::open().unwrap();
     let result = client.dump(
-        Family::Inet,
-        UNASSIGNED_PROTOCOL,
-        States::ALL,
+        Request {
+            family: Family::Inet,
+            protocol: UNASSIGNED_PROTOCOL,
+            states: States::ALL,
+            want: WANT_SKMEMINFO,
+        },
         &mut Dump::default(),
         &mut |_| (),
     );
@@ -263,9 +266,12 @@ fn reply_longer_than_the_buffer_is_an_error() {
         ..Client::open().unwrap()
     };
     let result = client.dump(
-        Family::Inet,
-        IPPROTO_TCP,
-        States::LISTEN,
+        Request {
+            family: Family::Inet,
+            protocol: IPPROTO_TCP,
+            states: States::LISTEN,
+            want: WANT_SKMEMINFO,
+        },
         &mut Dump::default(),
         &mut |_| (),
     );
@@ -279,8 +285,13 @@ fn reply_longer_than_the_buffer_is_an_error() {
 fn real_datagram() -> Vec<u8> {
     let _listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
     let mut client = Client::open().unwrap();
-    let request = request(1, Family::Inet6, IPPROTO_TCP, States::LISTEN);
-    send(&client.socket, &request, SendFlags::empty()).unwrap();
+    let request = Request {
+        family: Family::Inet6,
+        protocol: IPPROTO_TCP,
+        states: States::LISTEN,
+        want: WANT_SKMEMINFO,
+    };
+    send(&client.socket, &request.bytes(1), SendFlags::empty()).unwrap();
     client.receive().unwrap().to_vec()
 }
 

@@ -1,0 +1,75 @@
+//! `tcptrace listeners [PORT]`: every listening socket, or one port explained in sentences.
+
+use std::io;
+
+use clap::error::ErrorKind;
+
+use super::doctor::page::Page;
+use super::exit::Exit;
+use super::snapshot::args::ListenersArgs;
+use super::snapshot::{self, Look, Question, View};
+use crate::model::{Kind, KindSet};
+use crate::query::{advise, listeners};
+use crate::sink::{JsonSink, TableStyle, table};
+use crate::source::sock_diag::States;
+
+struct Listeners {
+    is_explained: bool,
+}
+
+/// Answers.
+///
+/// # Errors
+/// When sockets cannot be listed, or the output not be written.
+pub fn run(mut args: ListenersArgs) -> anyhow::Result<Exit> {
+    let filter = &mut args.common.filter;
+    if !filter.rport.is_empty() || !filter.raddr.is_empty() {
+        let why = "--rport and --raddr: a listener has no remote end; use --lport or --laddr";
+        let error = super::usage_error("listeners", ErrorKind::ArgumentConflict, &why);
+        return Ok(super::parse_failed(&error));
+    }
+    filter.lport.extend(args.explain.map(u16::from));
+    let question = Listeners {
+        is_explained: args.explain.is_some(),
+    };
+    snapshot::run(&question, &args.common)
+}
+
+impl Question for Listeners {
+    const KINDS: KindSet = KindSet::EMPTY.with(Kind::AcceptDrop).with(Kind::SynDrop);
+
+    fn look(&self) -> Look {
+        Look {
+            states: States::LISTEN,
+            has_times: false,
+            has_half_open: true,
+            owners_of_listeners: true,
+        }
+    }
+
+    fn text(&self, view: &View<'_>, style: &TableStyle, out: &mut Vec<u8>) {
+        let page = listeners::rows(view.snapshot, view.folds, view.filter);
+        if !self.is_explained || page.rows.is_empty() {
+            table::listeners(out, &page, style);
+            return;
+        }
+        let mut text = Page::default();
+        for row in &page.rows {
+            let Some(space) = page.spaces.iter().find(|space| space.netns == row.netns) else {
+                continue;
+            };
+            text.heading(&row.local.to_string());
+            for (label, sentence) in advise::listener(row, space) {
+                text.row(label, &sentence);
+            }
+        }
+        for sentence in &page.unseen {
+            text.row("not seen", sentence);
+        }
+        out.extend_from_slice(text.text().as_bytes());
+    }
+
+    fn json(&self, view: &View<'_>, sink: &mut JsonSink<io::Stdout>) -> io::Result<()> {
+        sink.listeners(&listeners::rows(view.snapshot, view.folds, view.filter))
+    }
+}

@@ -1,0 +1,221 @@
+//! `--watch`: one snapshot per interval, with what hooks told in between.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::args::SnapshotArgs;
+use super::hooks::{self, Heard, Hooks};
+use super::screen::Screen;
+use super::{Question, View, gather, style, style_in_place};
+use crate::attribute::proc;
+use crate::cli::exit::Exit;
+use crate::cli::plan::WatchPlan;
+use crate::cli::watch::{ending::Stopper, engine, scope::Scope};
+use crate::interpret::filter::Filter;
+use crate::model::Clock;
+use crate::sink::{JsonSink, Sink, table};
+
+/// Looks until told to stop.
+pub(super) fn run(
+    question: &impl Question,
+    args: &SnapshotArgs,
+    interval: Duration,
+    plan: WatchPlan,
+    scope: Scope,
+) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    runtime.block_on(watch(question, args, interval, plan, scope))
+}
+
+/// What the drawing needs.
+struct Canvas<'a, Q> {
+    question: &'a Q,
+    plan: &'a WatchPlan,
+    filter: Filter,
+    roots: Vec<u32>,
+    heard: Rc<RefCell<Heard>>,
+    clock: Clock,
+    interval: Duration,
+    screen: Option<Screen>,
+    /// The last frame, to be left on the terminal.
+    last: Vec<u8>,
+    frames: u64,
+    without_hooks: Option<String>,
+}
+
+async fn watch<Q: Question>(
+    question: &Q,
+    args: &SnapshotArgs,
+    interval: Duration,
+    plan: WatchPlan,
+    scope: Scope,
+) -> anyhow::Result<Exit> {
+    let mut stopper = Stopper::listen()?;
+    let begin = Instant::now();
+    let heard = Rc::new(RefCell::new(Heard::default()));
+    // Before the hooks: the kernel then knows every socket by its cookie, and counters have a start.
+    let first = gather::take(&question.look(), &scope.filter.netns)?;
+    heard.borrow_mut().folds.look(&first);
+    let mut canvas = Canvas {
+        question,
+        filter: scope.filter.clone(),
+        roots: scope.filter.pids.iter().copied().collect(),
+        heard: Rc::clone(&heard),
+        clock: engine::clock(),
+        interval,
+        screen: None,
+        last: Vec::new(),
+        frames: 0,
+        without_hooks: None,
+        plan: &plan,
+    };
+    let mut hooks = if plan.kinds.is_empty() {
+        None
+    } else {
+        match hooks::attach(&plan, scope, &heard) {
+            Ok(hooks) => {
+                let now = engine::clock().start_boot_ns;
+                heard.borrow_mut().folds.watch_from(now);
+                Some(hooks)
+            }
+            Err(why) => {
+                canvas.without_hooks = Some(format!("what hooks would tell: {why}"));
+                None
+            }
+        }
+    };
+    if let Some(path) = &args.ready_file {
+        std::fs::write(path, b"")
+            .with_context(|| format!("cannot create the ready file {}", path.display()))?;
+    }
+    if style_in_place(&plan.output).is_some() {
+        canvas.screen = Some(Screen::enter()?);
+    }
+    loop {
+        canvas.draw()?;
+        let left = args
+            .duration
+            .map(|duration| duration.saturating_sub(begin.elapsed()));
+        let is_enough = args.count.is_some_and(|count| canvas.frames >= count.get());
+        if is_enough || left.is_some_and(|left| left.is_zero()) {
+            break;
+        }
+        let pause = left.map_or(interval, |left| left.min(interval));
+        if rest(&mut stopper, hooks.as_mut(), pause).await? {
+            break;
+        }
+    }
+    // First: a second signal ends the process on the spot.
+    canvas.leave()?;
+    stopper.arm_second();
+    if let Some(hooks) = hooks {
+        hooks.pipeline.finish()?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Waits and listens meanwhile; whether a signal came.
+async fn rest(
+    stopper: &mut Stopper,
+    hooks: Option<&mut Hooks>,
+    pause: Duration,
+) -> anyhow::Result<bool> {
+    let mut is_stopped = false;
+    let mut no_command = None;
+    let wait = async {
+        tokio::select! {
+            () = stopper.wait(None, &mut no_command) => is_stopped = true,
+            () = tokio::time::sleep(pause) => {}
+        }
+    };
+    match hooks {
+        Some(hooks) => hooks.pipeline.run(wait).await?,
+        None => wait.await,
+    }
+    Ok(is_stopped)
+}
+
+impl<Q: Question> Canvas<'_, Q> {
+    fn draw(&mut self) -> anyhow::Result<()> {
+        self.follow_children()?;
+        let mut snapshot = gather::take(&self.question.look(), &self.filter.netns)?;
+        let mut heard = self.heard.borrow_mut();
+        heard.folds.look(&snapshot);
+        snapshot.unseen.extend(self.without_hooks.clone());
+        if heard.lost > 0 {
+            snapshot.unseen.push(format!(
+                "{} events were lost in the kernel's ring: what hooks told is too little",
+                heard.lost
+            ));
+        }
+        let view = View {
+            snapshot: &snapshot,
+            folds: &heard.folds,
+            filter: &self.filter,
+        };
+        self.frames += 1;
+        if self.plan.output.is_json {
+            let mut sink = JsonSink::new(io::stdout(), self.clock);
+            self.question.json(&view, &mut sink)?;
+            sink.flush()?;
+            return Ok(());
+        }
+        let in_place = style_in_place(&self.plan.output);
+        let style = match in_place {
+            Some((style, _)) if self.screen.is_some() => style,
+            _ => style(&self.plan.output),
+        };
+        let mut text = Vec::new();
+        table::moment(
+            &mut text,
+            self.clock,
+            snapshot.boot_ns,
+            self.interval,
+            &style,
+        );
+        self.question.text(&view, &style, &mut text);
+        match (&mut self.screen, in_place) {
+            (Some(screen), Some((_, rows))) => {
+                screen.draw(&text, rows)?;
+                self.last = text;
+            }
+            _ => {
+                let mut out = io::stdout().lock();
+                if self.frames > 1 {
+                    out.write_all(b"\n")?;
+                }
+                out.write_all(&text)?;
+                out.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Processes of `--children` come and go.
+    fn follow_children(&mut self) -> anyhow::Result<()> {
+        if self.plan.with_children {
+            let all: HashSet<u32> =
+                proc::children_closure(&self.roots).context("cannot read /proc")?;
+            self.filter.pids.extend(all);
+        }
+        Ok(())
+    }
+
+    /// Gives the terminal back, and leaves the last frame on it.
+    fn leave(&mut self) -> io::Result<()> {
+        if self.screen.take().is_some() {
+            let mut out = io::stdout().lock();
+            out.write_all(&self.last)?;
+            out.flush()?;
+        }
+        Ok(())
+    }
+}

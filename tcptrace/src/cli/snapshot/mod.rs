@@ -1,0 +1,141 @@
+//! What `listeners`, `states` and `timewait` share: options, the snapshot, and looking again.
+//!
+//! A snapshot needs no hook and no privilege beyond reading /proc; what is missing without them is
+//! told. `--watch` attaches hooks where it may and goes on without where it may not.
+
+pub mod args;
+mod gather;
+mod hooks;
+mod live;
+mod screen;
+
+use std::io::{self, IsTerminal, Write};
+
+use super::exit::Exit;
+use super::output;
+use super::plan::{self, Engine, Output, Stop, WatchPlan};
+use super::watch::{engine, scope::Scope};
+use crate::interpret::filter::Filter;
+use crate::model::KindSet;
+use crate::model::snapshot::Snapshot;
+use crate::query::folds::Folds;
+use crate::sink::{JsonSink, Sink, TableStyle, TimeStyle};
+
+use args::SnapshotArgs;
+pub(super) use gather::Look;
+use screen::Screen;
+
+/// The ring of a watch unless told otherwise.
+const RING_BYTES: u32 = 4 << 20;
+
+/// One of the commands: what it looks at, and how it shows that.
+pub(super) trait Question {
+    /// What hooks are to tell with `--watch`; empty: nothing.
+    const KINDS: KindSet;
+
+    /// What to look at.
+    fn look(&self) -> Look;
+
+    /// Appends a snapshot for people.
+    fn text(&self, view: &View<'_>, style: &TableStyle, out: &mut Vec<u8>);
+
+    /// Writes it for programs.
+    fn json(&self, view: &View<'_>, sink: &mut JsonSink<io::Stdout>) -> io::Result<()>;
+}
+
+/// What there is to show.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) folds: &'a Folds,
+    pub(super) filter: &'a Filter,
+}
+
+/// Answers once, or again and again.
+pub(super) fn run(question: &impl Question, args: &SnapshotArgs) -> anyhow::Result<Exit> {
+    let plan = plan(args, kinds(question));
+    let scope = match Scope::resolve(&plan) {
+        Ok(scope) => scope,
+        Err(why) => {
+            // Nobody is left to be told when stderr is closed.
+            drop(writeln!(io::stderr(), "tcptrace: {why}"));
+            return Ok(Exit::Usage);
+        }
+    };
+    if let Some(interval) = args.watch {
+        return live::run(question, args, interval, plan, scope);
+    }
+    let snapshot = gather::take(&question.look(), &scope.filter.netns)?;
+    let view = View {
+        snapshot: &snapshot,
+        folds: &Folds::default(),
+        filter: &scope.filter,
+    };
+    if args.json {
+        let mut sink = JsonSink::new(io::stdout(), engine::clock());
+        question.json(&view, &mut sink)?;
+        sink.flush()?;
+        return Ok(Exit::Done);
+    }
+    let mut text = Vec::new();
+    question.text(&view, &style(&plan.output), &mut text);
+    super::print(&text)
+}
+
+const fn kinds<Q: Question>(_: &Q) -> KindSet {
+    Q::KINDS
+}
+
+/// How a table looks that is not drawn in place.
+fn style(output: &Output) -> TableStyle {
+    let stdout = io::stdout();
+    TableStyle {
+        is_wide: output.is_wide,
+        has_header: output.has_header,
+        is_colored: output::is_colored(output, &stdout),
+        columns: output::columns(&stdout),
+        is_clipped: false,
+    }
+}
+
+/// How a table looks in place, and the rows there are; `None` where it is not drawn so.
+fn style_in_place(output: &Output) -> Option<(TableStyle, usize)> {
+    let stdout = io::stdout();
+    if output.is_json || !stdout.is_terminal() {
+        return None;
+    }
+    let (columns, rows) = Screen::size(&stdout)?;
+    let style = TableStyle {
+        columns,
+        is_clipped: true,
+        ..style(output)
+    };
+    Some((style, rows))
+}
+
+fn plan(args: &SnapshotArgs, kinds: KindSet) -> WatchPlan {
+    WatchPlan {
+        kinds,
+        asked_by_name: KindSet::EMPTY,
+        filter: plan::filter(kinds, args.filter.clone()),
+        with_children: args.filter.children,
+        netns: args.filter.netns.clone(),
+        stop: Stop::default(),
+        output: Output {
+            is_json: args.json,
+            time: TimeStyle::Local,
+            is_wide: args.wide,
+            has_header: !args.no_header,
+            color: args.color,
+            is_quiet: args.quiet,
+            ready_file: args.ready_file.clone(),
+            rate_limit: None,
+        },
+        engine: Engine {
+            tier: None,
+            ring_bytes: RING_BYTES,
+        },
+        is_strict: false,
+        fail_on: KindSet::EMPTY,
+    }
+}

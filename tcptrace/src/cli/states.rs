@@ -1,0 +1,47 @@
+//! `tcptrace states`: sockets by state and process, what is wrong first.
+
+use std::io;
+
+use super::exit::Exit;
+use super::snapshot::args::SnapshotArgs;
+use super::snapshot::{self, Look, Question, View};
+use crate::model::KindSet;
+use crate::query::states;
+use crate::sink::{JsonSink, TableStyle, table};
+use crate::source::sock_diag::States;
+
+struct OfStates;
+
+/// Answers.
+///
+/// # Errors
+/// When sockets cannot be listed, or the output not be written.
+pub fn run(args: &SnapshotArgs) -> anyhow::Result<Exit> {
+    snapshot::run(&OfStates, args)
+}
+
+impl Question for OfStates {
+    /// A state is what it is: there is nothing that only hooks could tell.
+    const KINDS: KindSet = KindSet::EMPTY;
+
+    fn look(&self) -> Look {
+        Look {
+            states: States::ALL,
+            has_times: true,
+            has_half_open: false,
+            owners_of_listeners: false,
+        }
+    }
+
+    fn text(&self, view: &View<'_>, style: &TableStyle, out: &mut Vec<u8>) {
+        table::states(
+            out,
+            &states::rows(view.snapshot, view.folds, view.filter),
+            style,
+        );
+    }
+
+    fn json(&self, view: &View<'_>, sink: &mut JsonSink<io::Stdout>) -> io::Result<()> {
+        sink.states(&states::rows(view.snapshot, view.folds, view.filter))
+    }
+}

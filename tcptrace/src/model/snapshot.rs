@@ -1,0 +1,132 @@
+//! What the kernel holds at one moment: its sockets and settings, namespace by namespace.
+
+use std::sync::Arc;
+
+use super::flow::TcpState;
+use super::{Endpoint, Family, Flow, Process};
+
+/// The sockets of every network namespace that could be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Boot clock when it was taken, ns.
+    pub boot_ns: u64,
+    /// By rising number.
+    pub spaces: Vec<Space>,
+    /// Why something is missing, one sentence each; empty when nothing is.
+    pub unseen: Vec<String>,
+}
+
+/// One network namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Inode number.
+    pub netns: u32,
+    /// Whether tcptrace runs in it.
+    pub is_own: bool,
+    /// Its settings.
+    pub settings: Settings,
+    /// Its counters since the namespace began.
+    pub counters: SpaceCounters,
+    /// Its sockets, of the states asked for.
+    pub sockets: Vec<Socket>,
+    /// Half-open handshakes per local end; connections by SYN cookies have none.
+    pub half_open: Vec<(Endpoint, u32)>,
+}
+
+/// Settings that decide over queues, orphans and TIME_WAIT; `None` where this kernel or namespace
+/// does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields bear the kernel's names")]
+pub struct Settings {
+    pub somaxconn: Option<u32>,
+    pub tcp_max_syn_backlog: Option<u32>,
+    pub tcp_abort_on_overflow: Option<u32>,
+    pub tcp_syncookies: Option<u32>,
+    pub tcp_tw_reuse: Option<u32>,
+    pub tcp_tw_reuse_delay_ms: Option<u32>,
+    pub tcp_tw_recycle: Option<u32>,
+    pub tcp_max_tw_buckets: Option<u32>,
+    pub tcp_timestamps: Option<u32>,
+    pub tcp_fin_timeout_secs: Option<u32>,
+    pub tcp_max_orphans: Option<u32>,
+    pub ip_local_port_range: Option<(u16, u16)>,
+}
+
+/// Counters and levels of a namespace; `None` where this kernel has no such counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpaceCounters {
+    /// `TcpExt.ListenOverflows`: refusals for a full accept queue.
+    pub accept_overflows: Option<u64>,
+    /// `TcpExt.TCPReqQFullDrop`: SYNs dropped for a full SYN queue.
+    pub syn_queue_drops: Option<u64>,
+    /// `TcpExt.TCPReqQFullDoCookies`: SYNs answered by a cookie for a full SYN queue.
+    pub syn_queue_cookies: Option<u64>,
+    /// `TcpExt.TCPTimeWaitOverflow`: TIME_WAITs that could not be made.
+    pub time_wait_overflows: Option<u64>,
+    /// `TcpExt.TWRecycled`: TIME_WAITs taken over by connect().
+    pub time_wait_reuses: Option<u64>,
+    /// TIME_WAIT entries now, FIN_WAIT2 ones too.
+    pub time_wait_entries: Option<u64>,
+    /// Sockets without an owner now, on the whole host.
+    pub orphans: Option<u64>,
+}
+
+/// One socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Of the socket: a v4-mapped peer is still `Inet6`.
+    pub family: Family,
+    /// State; for a [`Form::TimeWait`] entry its substate.
+    pub state: TcpState,
+    /// Which kind of kernel object.
+    pub form: Form,
+    /// This end.
+    pub local: Endpoint,
+    /// The other end; `None` for a listener.
+    pub remote: Option<Endpoint>,
+    /// Socket cookie.
+    pub cookie: u64,
+    /// Inode of its file; `None` where no file refers to it.
+    pub inode: Option<u64>,
+    /// Received and unread; of a listener the length of its accept queue.
+    pub receive_queue: u32,
+    /// Written and unacknowledged; of a listener the limit of its accept queue.
+    pub send_queue: u32,
+    /// Resends since the last progress.
+    pub resends: u8,
+    /// Until its timer fires; `None` when none runs.
+    pub timer_ms: Option<u32>,
+    /// The socket's own drop counter.
+    pub drops: Option<u32>,
+    /// Since the last data came in; `None` when not asked for, or no whole socket.
+    pub silent_ms: Option<u32>,
+    /// Whether an IPv6 socket refuses IPv4.
+    pub v6only: Option<bool>,
+    /// Processes that hold it, by rising pid; empty when none is known.
+    pub holders: Vec<Arc<Process>>,
+}
+
+/// What a socket is in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A whole socket.
+    Full,
+    /// A handshake in the SYN queue.
+    Request,
+    /// A TIME_WAIT entry, in TIME_WAIT or FIN_WAIT2.
+    TimeWait,
+}
+
+impl Socket {
+    /// The connection as filters judge it.
+    pub fn flow(&self, netns: u32) -> Flow {
+        Flow {
+            family: self.family,
+            local: Some(self.local),
+            unbound: None,
+            remote: self.remote,
+            netns: Some(netns),
+            cookie: Some(self.cookie),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! TIME_WAIT by who left it and by remote end, and how many local ports that costs.
+//!
+//! The kernel has forgotten the process. It is known when hooks saw it leave; else, where the local
+//! port is that of a listener, its process is the likely one and said to be inferred.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use crate::interpret::filter::Filter;
+use crate::model::flow::TcpState;
+use crate::model::rows::{LeftBy, Page, PortPressure, TimeWaitRow};
+use crate::model::snapshot::{Form, Snapshot, Socket, Space};
+use crate::model::{Endpoint, Owner};
+
+use super::folds::Folds;
+use super::{owner, page};
+
+/// What ends within this long is expiring soon.
+const SOON_MS: u32 = 10_000;
+
+/// One row: whose, and between whom.
+type Key = (Option<u32>, LeftBy, Option<u16>, IpAddr, Option<u16>);
+
+/// The table: the largest first.
+#[must_use]
+pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<TimeWaitRow> {
+    let mut rows = Vec::new();
+    for space in &snapshot.spaces {
+        let services = services(space);
+        let pressures = pressures(space);
+        let mut heaps: BTreeMap<Key, TimeWaitRow> = BTreeMap::new();
+        for socket in &space.sockets {
+            let (Form::TimeWait, Some(remote)) = (socket.form, socket.remote) else {
+                continue;
+            };
+            let listener = services.get(&socket.local.port);
+            let (left, left_by) = who(space.netns, socket.local, remote, folds, listener.copied());
+            let holder = left.as_ref().map(|owner| &*owner.process);
+            if !filter.accepts_socket(&socket.flow(space.netns), holder) {
+                continue;
+            }
+            let service = listener.map(|_| socket.local.port);
+            let remote_port = listener.is_none().then_some(remote.port);
+            let pid = holder.map(|process| process.pid);
+            let heap = heaps
+                .entry((pid, left_by, service, remote.addr, remote_port))
+                .or_insert_with(|| TimeWaitRow {
+                    netns: space.netns,
+                    owner: left,
+                    left_by,
+                    service,
+                    remote: remote.addr,
+                    remote_port,
+                    time_wait: 0,
+                    fin_wait2: 0,
+                    expiring: 0,
+                    left_ms: None,
+                    pressure: pressures
+                        .get(&remote)
+                        .copied()
+                        .filter(|_| listener.is_none()),
+                });
+            add(heap, socket);
+        }
+        rows.extend(heaps.into_values());
+    }
+    rows.sort_by_key(|row| {
+        (
+            Reverse(row.time_wait + row.fin_wait2),
+            row.netns,
+            row.service,
+            row.remote,
+            row.remote_port,
+            row.owner.as_ref().map(|owner| owner.process.pid),
+        )
+    });
+    page(snapshot, folds, rows)
+}
+
+fn add(row: &mut TimeWaitRow, socket: &Socket) {
+    if socket.state == TcpState::FinWait2 {
+        row.fin_wait2 += 1;
+        return;
+    }
+    row.time_wait += 1;
+    if let Some(ms) = socket.timer_ms {
+        row.expiring += u64::from(ms < SOON_MS);
+        let (least, most) = row.left_ms.unwrap_or((ms, ms));
+        row.left_ms = Some((least.min(ms), most.max(ms)));
+    }
+}
+
+/// Who left it, and how that is known.
+fn who(
+    netns: u32,
+    local: Endpoint,
+    remote: Endpoint,
+    folds: &Folds,
+    listener: Option<&Socket>,
+) -> (Option<Owner>, LeftBy) {
+    if let Some(owner) = folds.left_by(netns, local, remote) {
+        return (Some(owner.clone()), LeftBy::Learnt);
+    }
+    match listener.and_then(owner) {
+        Some(owner) => (Some(owner), LeftBy::Inferred),
+        None => (None, LeftBy::None),
+    }
+}
+
+/// A listener per port. Of several, the one that most processes hold.
+fn services(space: &Space) -> HashMap<u16, &Socket> {
+    let mut services: HashMap<u16, &Socket> = HashMap::new();
+    for socket in &space.sockets {
+        if socket.state == TcpState::Listen {
+            let known = services.entry(socket.local.port).or_insert(socket);
+            if socket.holders.len() > known.holders.len() {
+                *known = socket;
+            }
+        }
+    }
+    services
+}
+
+/// Ports in use per destination. A port is taken per local address: the address with most counts.
+fn pressures(space: &Space) -> HashMap<Endpoint, PortPressure> {
+    let Some((first, last)) = space.settings.ip_local_port_range else {
+        return HashMap::new();
+    };
+    let mut ports: HashMap<(Endpoint, IpAddr), HashSet<u16>> = HashMap::new();
+    for socket in &space.sockets {
+        if let Some(remote) = socket.remote
+            && (first..=last).contains(&socket.local.port)
+        {
+            let used = ports.entry((remote, socket.local.addr)).or_default();
+            used.insert(socket.local.port);
+        }
+    }
+    let range = u32::from(last) - u32::from(first) + 1;
+    let mut pressures: HashMap<Endpoint, PortPressure> = HashMap::new();
+    for ((remote, _), used) in ports {
+        let used = u32::try_from(used.len()).unwrap_or(u32::MAX);
+        let entry = pressures
+            .entry(remote)
+            .or_insert(PortPressure { used: 0, range });
+        entry.used = entry.used.max(used);
+    }
+    pressures
+}

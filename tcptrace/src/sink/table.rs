@@ -1,0 +1,265 @@
+//! Tables of the snapshot commands for people: columns as wide as they need to be, coloured by
+//! meaning.
+//!
+//! Without `wide` a line stays within its columns where addresses are IPv4: names are cut with
+//! `…`, then the notes at the end are. A number or an address is never cut, unless the screen is
+//! narrower than that (`is_clipped`), since a line that wraps would spoil a screen drawn in place.
+
+mod listeners;
+mod states;
+mod timewait;
+
+pub use listeners::listeners;
+pub use states::states;
+pub use timewait::timewait;
+
+use super::color::{END, Severity};
+use super::sanitize;
+use super::stamp::{Stamp, TimeStyle};
+use crate::model::rows::SpaceRow;
+use crate::model::{Clock, Owner};
+use std::time::Duration;
+
+/// What the marks in the tables mean.
+pub const LEGEND: &str = "\
+!           first column: needs attention
++3          three more processes hold the socket
+?           not known
+~           inferred: the process that listens on that port probably left it";
+
+/// How tables look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableStyle {
+    /// Nothing is cut.
+    pub is_wide: bool,
+    /// Names of the columns first.
+    pub has_header: bool,
+    /// Colour.
+    pub is_colored: bool,
+    /// Columns of a line.
+    pub columns: usize,
+    /// Nothing may be longer than `columns`.
+    pub is_clipped: bool,
+}
+
+/// Appends the line above a snapshot of many: when it was taken, and how often that is.
+pub fn moment(
+    out: &mut Vec<u8>,
+    clock: Clock,
+    boot_ns: u64,
+    interval: Duration,
+    style: &TableStyle,
+) {
+    let mut line = Vec::new();
+    Stamp::new(clock, TimeStyle::Local).append(&mut line, boot_ns);
+    let every = interval.as_secs_f64();
+    let text = format!(
+        "{} every {every} s; Ctrl-C ends",
+        String::from_utf8_lossy(&line)
+    );
+    finish(out, &text, None, style);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Align {
+    Left,
+    Right,
+}
+
+/// Title, side, and the most characters without `wide`.
+type Column = (&'static str, Align, usize);
+
+struct Line {
+    cells: Vec<String>,
+    severity: Option<Severity>,
+}
+
+/// Cells first, widths afterwards.
+struct Grid {
+    columns: &'static [Column],
+    lines: Vec<Line>,
+}
+
+impl Grid {
+    fn new(columns: &'static [Column]) -> Self {
+        Self {
+            columns,
+            lines: Vec::new(),
+        }
+    }
+
+    /// `severity`: the line needs attention.
+    fn push(&mut self, severity: Option<Severity>, cells: Vec<String>) {
+        self.lines.push(Line { cells, severity });
+    }
+
+    /// The last column is free text, and takes what is left of the line.
+    fn render(&self, out: &mut Vec<u8>, style: &TableStyle) {
+        let last = self.columns.len().saturating_sub(1);
+        let widths: Vec<usize> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, (title, _, most))| {
+                let cells = self.lines.iter().filter_map(|line| line.cells.get(at));
+                let widest = cells.map(|cell| width(cell)).max().unwrap_or(0);
+                let widest = if style.is_wide {
+                    widest
+                } else {
+                    widest.min(*most)
+                };
+                widest.max(title.len())
+            })
+            .collect();
+        if style.has_header {
+            let titles: Vec<String> = self
+                .columns
+                .iter()
+                .map(|(title, ..)| (*title).to_owned())
+                .collect();
+            let mut text = String::from("  ");
+            self.put_cells(&mut text, &titles, &widths, last);
+            finish(out, &text, None, style);
+        }
+        for line in &self.lines {
+            let mut text = String::from(if line.severity.is_some() { "! " } else { "  " });
+            self.put_cells(&mut text, &line.cells, &widths, last);
+            finish(out, &text, line.severity, style);
+        }
+    }
+
+    fn put_cells(&self, text: &mut String, cells: &[String], widths: &[usize], last: usize) {
+        for (at, cell) in cells.iter().enumerate() {
+            let room = widths.get(at).copied().unwrap_or(0);
+            let align = self
+                .columns
+                .get(at)
+                .map_or(Align::Left, |(_, align, _)| *align);
+            let shown = if at == last || align == Align::Right {
+                cell.clone()
+            } else {
+                clean(cell, room.max(uncut(cell)))
+            };
+            let missing = room.saturating_sub(width(&shown));
+            if align == Align::Right {
+                text.extend(std::iter::repeat_n(' ', missing));
+            }
+            text.push_str(&shown);
+            if align == Align::Left && at != last {
+                text.extend(std::iter::repeat_n(' ', missing));
+            }
+            if at != last {
+                text.push(' ');
+            }
+        }
+    }
+}
+
+/// Addresses are not cut: whatever ends in a port.
+fn uncut(cell: &str) -> usize {
+    let has_port = cell.rsplit_once(':').is_some_and(|(_, port)| {
+        port == "*" || (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    if has_port { width(cell) } else { 0 }
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// At most `room` characters, nothing hostile.
+fn clean(text: &str, room: usize) -> String {
+    let mut out = Vec::new();
+    sanitize::append(&mut out, text, room);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Ends a line: cut, coloured, without blanks at the end.
+fn finish(out: &mut Vec<u8>, text: &str, severity: Option<Severity>, style: &TableStyle) {
+    let room = match (style.is_clipped, style.is_wide) {
+        (true, _) => style.columns,
+        (false, true) => usize::MAX,
+        (false, false) => style.columns,
+    };
+    let text = clean(text.trim_end(), room);
+    match severity.filter(|_| style.is_colored) {
+        Some(severity) => {
+            out.extend_from_slice(severity.start().as_bytes());
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(END.as_bytes());
+        }
+        None => out.extend_from_slice(text.as_bytes()),
+    }
+    out.push(b'\n');
+}
+
+/// A line of plain words below or above a table, broken into more when it is too long.
+fn words(out: &mut Vec<u8>, text: &str, severity: Option<Severity>, style: &TableStyle) {
+    let indent = text.len() - text.trim_start().len();
+    let mut line = " ".repeat(indent);
+    let mut is_empty = true;
+    for word in text.split_whitespace() {
+        if !is_empty && width(&line) + 1 + width(word) > style.columns {
+            finish(out, &line, severity, style);
+            line = " ".repeat(indent + 2);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    finish(out, &line, severity, style);
+}
+
+/// What could not be seen, in so many words.
+fn unseen(out: &mut Vec<u8>, sentences: &[String], style: &TableStyle) {
+    for sentence in sentences {
+        words(
+            out,
+            &format!("not seen: {sentence}"),
+            Some(Severity::Degraded),
+            style,
+        );
+    }
+}
+
+/// PID and name of an owner, the name with how many more share the socket.
+fn owner_cells(owner: Option<&Owner>, room: usize, style: &TableStyle) -> (String, String) {
+    let Some(owner) = owner else {
+        return ("?".to_owned(), "?".to_owned());
+    };
+    let more = owner
+        .shared_by
+        .map(|holders| format!(" +{}", holders.saturating_sub(1)))
+        .unwrap_or_default();
+    let room = if style.is_wide { usize::MAX } else { room };
+    let name = clean(&owner.process.comm, room.saturating_sub(more.len()));
+    (owner.process.pid.to_string(), name + &more)
+}
+
+/// How a namespace is called in a note; nothing when there is only one.
+fn space_note(netns: u32, spaces: &[SpaceRow]) -> Option<String> {
+    let is_own = |space: &&SpaceRow| space.netns == netns && space.is_own;
+    (spaces.len() > 1 && !spaces.iter().any(|space| is_own(&space)))
+        .then(|| format!("netns {netns}"))
+}
+
+/// `250ms` below ten seconds, `45s`, `12m`, `3h`.
+fn lasting(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{ms}ms"),
+        10_000..120_000 => format!("{}s", ms / 1000),
+        120_000..7_200_000 => format!("{}m", ms / 60_000),
+        _ => format!("{}h", ms / 3_600_000),
+    }
+}
+
+fn or_unknown(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

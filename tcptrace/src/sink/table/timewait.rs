@@ -1,0 +1,146 @@
+//! The table of `timewait`.
+
+use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
+use super::{or_unknown, words};
+use crate::model::rows::{LeftBy, Page, SpaceRow, TimeWaitRow};
+use crate::sink::color::Severity;
+
+const COLUMNS: &[Column] = &[
+    ("COUNT", Align::Right, 10),
+    ("PID", Align::Right, 7),
+    ("PROCESS", Align::Left, 15),
+    ("SERVICE", Align::Right, 7),
+    ("REMOTE", Align::Left, 21),
+    ("LEFT", Align::Left, 10),
+    ("SOON", Align::Right, 7),
+    ("NOTES", Align::Left, usize::MAX),
+];
+const PROCESS: usize = 15;
+/// Percent of the port range from which connect() begins to search, and fail.
+const PRESSING: u32 = 50;
+
+/// A setting: name, value, effect.
+type Setting = (&'static str, String, String);
+
+/// Appends the table, and what holds for all of it; `settings` of each namespace, in order.
+pub fn timewait(
+    out: &mut Vec<u8>,
+    page: &Page<TimeWaitRow>,
+    settings: &[Vec<Setting>],
+    style: &TableStyle,
+) {
+    let mut grid = Grid::new(COLUMNS);
+    for row in &page.rows {
+        let (pid, mut process) = owner_cells(row.owner.as_ref(), PROCESS - 1, style);
+        if row.left_by == LeftBy::Inferred {
+            process.insert(0, '~');
+        }
+        let remote = match row.remote_port {
+            Some(port) => crate::model::Endpoint {
+                addr: row.remote,
+                port,
+            }
+            .to_string(),
+            None => format!("{}:*", bracketed(row)),
+        };
+        let left = row.left_ms.map(|(least, most)| {
+            format!(
+                "{}-{}",
+                u64::from(least) / 1000,
+                seconds_up(u64::from(most))
+            )
+        });
+        grid.push(
+            row.pressure
+                .filter(|pressure| pressure.percent() >= PRESSING)
+                .map(|_| Severity::Degraded),
+            vec![
+                (row.time_wait + row.fin_wait2).to_string(),
+                pid,
+                process,
+                row.service
+                    .map_or_else(|| "-".to_owned(), |port| port.to_string()),
+                remote,
+                left.unwrap_or_else(|| "-".to_owned()),
+                row.expiring.to_string(),
+                notes(row, page),
+            ],
+        );
+    }
+    grid.render(out, style);
+    if page.rows.is_empty() {
+        finish(out, "  no TIME_WAIT socket matches", None, style);
+    }
+    for (space, settings) in page.spaces.iter().zip(settings) {
+        if page.rows.iter().any(|row| row.netns == space.netns) || space.is_own {
+            self::space(out, space, settings, style);
+        }
+    }
+    if page.rows.iter().any(|row| row.left_by != LeftBy::Learnt) {
+        let why = "the kernel forgets who left a TIME_WAIT: ~ is the process that listens on its \
+                   local port, ? is not known; --watch learns those left from now on";
+        words(out, why, None, style);
+    }
+    unseen(out, &page.unseen, style);
+}
+
+fn bracketed(row: &TimeWaitRow) -> String {
+    if row.remote.is_ipv6() {
+        format!("[{}]", row.remote)
+    } else {
+        row.remote.to_string()
+    }
+}
+
+fn seconds_up(ms: u64) -> String {
+    format!("{}s", ms.div_ceil(1000))
+}
+
+fn notes(row: &TimeWaitRow, page: &Page<TimeWaitRow>) -> String {
+    let mut notes = Vec::new();
+    if row.fin_wait2 > 0 {
+        notes.push(format!("FIN_WAIT2 {}", row.fin_wait2));
+    }
+    if let Some(pressure) = row.pressure {
+        notes.push(format!(
+            "ports {}/{} {}%",
+            pressure.used,
+            pressure.range,
+            pressure.percent()
+        ));
+    }
+    notes.extend(space_note(row.netns, &page.spaces));
+    notes.join(" ")
+}
+
+fn space(out: &mut Vec<u8>, space: &SpaceRow, settings: &[Setting], style: &TableStyle) {
+    let buckets = format!(
+        "netns {}{}: {} of {} buckets; overflows {}, reuses {} {}",
+        space.netns,
+        if space.is_own { " (own)" } else { "" },
+        or_unknown(space.counters.time_wait_entries),
+        or_unknown(space.settings.tcp_max_tw_buckets),
+        or_unknown(space.counters.time_wait_overflows),
+        or_unknown(space.counters.time_wait_reuses),
+        match space.risen {
+            Some(risen) => format!(
+                "since it began, +{} and +{} since watching",
+                or_unknown(risen.time_wait_overflows),
+                or_unknown(risen.time_wait_reuses)
+            ),
+            None => "since it began".to_owned(),
+        }
+    );
+    words(out, &buckets, None, style);
+    for (name, value, effect) in settings {
+        words(out, &format!("  {name}={value}: {effect}"), None, style);
+    }
+    if let Some(secs) = space.settings.tcp_fin_timeout_secs {
+        let line = format!(
+            "  FIN_WAIT2: closed here, the peer has not closed yet; given up after \
+             tcp_fin_timeout={}",
+            lasting(u64::from(secs) * 1000)
+        );
+        words(out, &line, None, style);
+    }
+}
