@@ -178,6 +178,8 @@ fn given_back(head: &mut Head, hook: u8) {
         return;
     }
     head.state = tcp_state::SYN_RECV;
+    // The file is the listener's, and nobody has one of this connection.
+    head.inode = 0;
     if head.owner.basis != basis::NONE {
         head.owner.basis = basis::LISTENER;
     }

@@ -1,6 +1,5 @@
 //! Segments rejected for their timestamp, on kernels whose drop reasons do not say so.
 
-use tcptrace_common::config::NO_REASON;
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook};
 use tcptrace_common::wire::{Head, OwnerRecord, PawsRecord, check};
@@ -58,9 +57,10 @@ pub(crate) fn on_validate_end(tier: u8) {
     known.sock = sock;
     known.inode = sk.inode();
     owner::known(known);
+    // What the kernel itself calls it, where it has a name for it.
     report(
         known,
-        NO_REASON,
+        config!(drop_paws),
         check::ESTABLISHED,
         hook::TCP_VALIDATE_INCOMING + tier,
     );

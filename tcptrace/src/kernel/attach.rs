@@ -22,7 +22,8 @@ use crate::model::{self, Kind, KindSet};
 use attacher::Attacher;
 
 /// The eBPF object, aligned for the ELF reader.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace.o"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace.o"));
 
 /// How large the maps are.
 #[derive(Clone, Copy, Debug)]

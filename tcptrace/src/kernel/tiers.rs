@@ -6,6 +6,8 @@
 
 mod functions;
 mod signals;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -20,6 +20,12 @@ use crate::kernels::{self, Kernel, MATRIX, Wanted};
 use crate::workspace::Workspace;
 
 const TIERS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
+/// Not a tier: few privileges, no tracefs, a killed tracer; whatever hooks are best.
+const CONDITIONS: &str = "conditions";
+/// Not a tier: a kernel that keeps its memory to itself.
+const LOCKDOWN: &str = "lockdown";
+/// What a cell can be, in the order they run.
+const COLUMNS: [&str; 5] = ["fentry", "kprobe", "tracepoint", CONDITIONS, LOCKDOWN];
 /// Where all verdicts are kept, under the directory of the VMs.
 pub(super) const RESULTS: &str = "results.json";
 /// What a scenario is called that stands for the run as a whole.
@@ -31,8 +37,8 @@ pub(crate) struct Args {
     /// vm: only this kernel, a series such as 6.1, or `newest`
     #[arg(long)]
     kernel: Vec<Wanted>,
-    /// vm: only this tier
-    #[arg(long, value_parser = TIERS)]
+    /// vm: only this tier, or only what is tried under these conditions
+    #[arg(long, value_parser = COLUMNS)]
     tier: Vec<String>,
     /// vm: only the scenarios that share one tracer
     #[arg(long)]
@@ -71,7 +77,7 @@ pub(crate) fn main(workspace: &Workspace, args: &Args, filters: &[String]) -> Re
     let root = Root::build(&Payload::build(workspace)?, &[])?;
     println!("vm: accelerator {}", args.hardware.accel.name());
     let tiers: Vec<String> = if args.tier.is_empty() {
-        TIERS.map(str::to_owned).to_vec()
+        COLUMNS.map(str::to_owned).to_vec()
     } else {
         args.tier.clone()
     };
@@ -125,7 +131,12 @@ impl Cell {
             directory.join(format!("{name}.log")),
         );
         root.write(&self.kernel, &self.job(args, filters), &initramfs)?;
-        let machine = args.hardware.machine("", args.limit);
+        let append = if self.tier == LOCKDOWN {
+            "lockdown=confidentiality"
+        } else {
+            ""
+        };
+        let machine = args.hardware.machine(append, args.limit);
         let started = Instant::now();
         for attempt in 0..2 {
             self.planned.clear();
@@ -146,25 +157,36 @@ impl Cell {
     }
 
     fn job(&self, args: &Args, filters: &[String]) -> Job {
+        let is_tier = TIERS.contains(&self.tier.as_str());
+        let own: &[&str] = match self.tier.as_str() {
+            CONDITIONS => &["privileges::", "killed_tracer_leaves_nothing"],
+            LOCKDOWN => &["privileges::lockdown"],
+            _ => &[],
+        };
         let words = ["/bin/root_live", "--format=json", "--test-threads=3"];
-        let core = args.quick.then_some("--shared");
-        let env = [
+        let shared = (args.quick && is_tier).then_some("--shared");
+        let mut env = vec![
             ("TCPTRACE_BIN", "/bin/tcptrace"),
-            ("TCPTRACE_TIER", &self.tier),
             ("TCPTRACE_TEST_SLOWNESS", "6"),
         ];
+        if is_tier {
+            env.push(("TCPTRACE_TIER", &self.tier));
+        }
+        let filters = filters.iter().map(String::as_str).filter(|_| is_tier);
         Job {
             args: words
                 .into_iter()
-                .chain(core)
-                .chain(filters.iter().map(String::as_str))
+                .chain(shared)
+                .chain(own.iter().copied())
+                .chain(filters)
                 .map(str::to_owned)
                 .collect(),
             env: env
+                .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .to_vec(),
+                .collect(),
             limit_seconds: args.limit,
-            tracefs: true,
+            tracefs: is_tier,
         }
     }
 
