@@ -13,7 +13,7 @@ pub(crate) mod tests;
 mod time_wait;
 
 use crate::model::event::{LingerEnd, StateChange};
-use crate::model::{Event, Host, Incident, Signal, What};
+use crate::model::{Event, Evidence, Host, Incident, Signal, What};
 
 /// How long a RST received by an orphan is held back: the kernel also reports it when it resets
 /// an orphan of its own, and sends a RST in the same softirq.
@@ -55,7 +55,10 @@ impl Interpreter {
                     self.held.retain(|held| held.sock != sock);
                 }
                 let verdict = reset::classify(&facts, event.state, host);
-                evidence = verdict.evidence;
+                // What the hook had to infer is not made certain by what it says.
+                if evidence == Evidence::Seen {
+                    evidence = verdict.evidence;
+                }
                 Some(reset::what(&facts, verdict.cause, event.state, host))
             }
             Signal::ResetReceived { dead } => Some(reset::received(dead, event.state)),

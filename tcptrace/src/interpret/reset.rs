@@ -125,6 +125,10 @@ fn still_open(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (
     if facts.is_dead && state == Some(TcpState::FinWait2) && facts.linger2 < 0 {
         return (ResetCause::Linger2, true);
     }
+    // kernel: `tcp_keepalive_timer` ends an orphan that waited for its peer's FIN (5.10 to 7.3).
+    if facts.is_dead && state == Some(TcpState::FinWait2) && reason != Some("NOT_SPECIFIED") {
+        return (ResetCause::FinTimeout, true);
+    }
     match reason {
         Some("NOT_SPECIFIED") if facts.is_dead => (ResetCause::OutOfMemory, false),
         None if facts.is_dead => (ResetCause::OutOfMemory, false),

@@ -40,6 +40,8 @@ named! {
         KeepaliveTimeout = "keepalive_timeout",
         /// `TCP_USER_TIMEOUT` passed.
         UserTimeout = "user_timeout",
+        /// Closed, and the peer did not close within `tcp_fin_timeout`.
+        FinTimeout = "fin_timeout",
         /// Too many orphans, or TCP memory exhausted.
         OutOfMemory = "out_of_memory",
         /// `ss -K` / SOCK_DESTROY.

@@ -246,7 +246,8 @@ fn reuseport_group_names_the_right_listener(world: &World) {
     let clients: Vec<Conn> = (0..24)
         .map(|_| client.connect_start("127.0.0.2:0", one.local, None))
         .collect();
-    world.rose(&before, "ListenDrops", 20);
+    // Twenty, and more where clients have the time to try again.
+    world.rose_at_least(&before, "ListenDrops", 20);
     clients
         .iter()
         .for_each(|conn| drop(client.order(&format!("close {}", conn.fd))));
@@ -260,15 +261,16 @@ fn reuseport_group_names_the_right_listener(world: &World) {
                 .queue(2, 1)
         };
         tracer.expect("a drop of this listener", expected());
-        let label = format!("as many drops as the kernel counted for {}", actor.comm);
-        world.until("the tracer sees all", || {
-            tracer.is_dry() || tracer.events().matching(&expected()).len() >= drops
-        });
-        tracer.events().exactly(&label, drops, expected());
+        // A refused ACK counts twice there.
+        let seen = tracer.events().matching(&expected()).len();
+        world.claim("no more than the kernel counted for it", seen <= drops);
     }
-    tracer
-        .stop()
-        .exactly("twenty drops in all", 20, Expect::new("accept_drop"));
+    let dropped = world.counters().value("ListenDrops") - before.value("ListenDrops");
+    tracer.stop().exactly(
+        "as many as the kernel counted",
+        usize::try_from(dropped).expect("it rises"),
+        Expect::new("accept_drop"),
+    );
 }
 
 fn queue_with_room_drops_nothing(world: &World) {

@@ -57,6 +57,7 @@ fn prefork_workers_own_what_they_accept(world: &World) {
     let conn_two = client.connect("127.0.0.3:0", listener.local);
     let accepted_two = two.accept(listener);
     two.close(accepted_two);
+    client.close(conn_two);
     world.until("worker 2 leaves a TIME_WAIT", || world.time_waits() == 1);
 
     tracer.expect("worker 1's reset", linger_zero(&one, accepted_one));
@@ -68,7 +69,6 @@ fn prefork_workers_own_what_they_accept(world: &World) {
             .owner(&two)
             .conn(accepted_two),
     );
-    client.close(conn_two);
     let events = tracer.stop();
     for kind in ["rst_sent", "rst_received", "time_wait", "close"] {
         let masters = Expect::new(kind).is("owner.pid", master.pid);

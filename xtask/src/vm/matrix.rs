@@ -168,6 +168,7 @@ impl Cell {
         let mut env = vec![
             ("TCPTRACE_BIN", "/bin/tcptrace"),
             ("TCPTRACE_TEST_SLOWNESS", "6"),
+            ("TCPTRACE_TEST_RETRY", "1"),
         ];
         if is_tier {
             env.push(("TCPTRACE_TIER", &self.tier));
@@ -213,6 +214,9 @@ impl Cell {
             verdict["verdict"].as_str().unwrap_or_default(),
             verdict["seconds"].as_f64().unwrap_or_default()
         );
+        for note in verdict["notes"].as_array().into_iter().flatten() {
+            line.push_str(&format!(" [{}]", note.as_str().unwrap_or_default()));
+        }
         for problem in verdict["problems"].as_array().into_iter().flatten() {
             line.push_str(&format!("\n{}", problem.as_str().unwrap_or_default()));
         }

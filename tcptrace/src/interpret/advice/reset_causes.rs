@@ -203,6 +203,24 @@ pub(super) const ADVICE: &[Advice] = &[
     },
     Advice {
         kind: Kind::RstSent,
+        cause: Some("fin_timeout"),
+        line: "The process closed, and the peer did not close its side within tcp_fin_timeout.",
+        meaning: "Our FIN was acknowledged, then nothing came: the peer holds a half-closed connection, \
+                  often a CLOSE_WAIT that its program never closes. Usually the kernel keeps only a \
+                  small TIME_WAIT socket meanwhile and says nothing at its end; it keeps the whole one, \
+                  and resets it, when the acknowledgement came during the close itself.",
+        confirm: &[
+            (
+                "ss -tan state close-wait",
+                "On the peer's host: who leaks the other end.",
+            ),
+            ("sysctl net.ipv4.tcp_fin_timeout", "How long it waited."),
+        ],
+        fix: &["Let the peer's program close when it reads the end of the data."],
+        pitfalls: &["A longer tcp_fin_timeout only keeps more orphans."],
+    },
+    Advice {
+        kind: Kind::RstSent,
         cause: Some("user_timeout"),
         line: "TCP_USER_TIMEOUT passed without an answer to keepalive probes.",
         meaning: "The process asked for the connection to be given up after that time. Its next call \

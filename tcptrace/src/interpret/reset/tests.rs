@@ -124,6 +124,23 @@ fn judged_both_ways(facts: Reset, state: TcpState, reason: &str, cause: ResetCau
 const EST: TcpState = TcpState::Established;
 
 #[test]
+fn orphan_whose_peer_never_closes_is_timed_out() {
+    let waiting = Reset {
+        is_dead: true,
+        shutdown: 3,
+        state_now: 5,
+        linger_on: false,
+        ..still_connected()
+    };
+    judged_both_ways(waiting, TcpState::FinWait2, "TCP_STATE", FinTimeout);
+    let aborting = Reset {
+        linger2: -1,
+        ..waiting
+    };
+    judged_both_ways(aborting, TcpState::FinWait2, "TCP_ABORT_ON_LINGER", Linger2);
+}
+
+#[test]
 fn linger_zero_is_an_orderly_close_with_a_zero_linger() {
     judged_both_ways(linger_zero(), EST, "TCP_STATE", LingerZero);
     let with_data = Reset {

@@ -96,7 +96,7 @@ pub(super) fn tier_of(name: &str) -> &'static str {
 /// not let us have them. What the verifier refuses (it says EACCES) is one program's own fault.
 pub(super) fn closes_tier(error: &anyhow::Error) -> bool {
     let is_barred = |code: i32| code == Errno::PERM.raw_os_error();
-    error.chain().any(|cause| cause.is::<NoBreakpoints>()) || code(error).is_some_and(is_barred)
+    error.downcast_ref::<NoBreakpoints>().is_some() || code(error).is_some_and(is_barred)
 }
 
 /// The kernel's own word where nothing else is to be said: no log of the verifier comes with it.

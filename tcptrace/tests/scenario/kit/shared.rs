@@ -29,7 +29,8 @@ static CURRENT: RwLock<Option<Arc<Shared>>> = RwLock::new(None);
 pub(crate) struct Shared {
     pid: u32,
     by_netns: Arc<Mutex<HashMap<u64, Vec<Value>>>>,
-    announced: Vec<String>,
+    /// Its standard error so far.
+    errors: Arc<Mutex<String>>,
 }
 
 /// What the runner holds of it, to end it.
@@ -53,10 +54,10 @@ impl Shared {
     /// What it announced about a part of a kind: why that is not seen, or only counted.
     pub(crate) fn cannot_see(&self, kind: &str, part: &str) -> Option<String> {
         let heads = ["off", "only counted"].map(|how| format!("{how}: {kind} ({part}): "));
-        self.announced
-            .iter()
+        let said = self.errors.lock().expect("no panic");
+        said.lines()
             .find(|line| heads.iter().any(|head| line.starts_with(head.as_str())))
-            .cloned()
+            .map(str::to_owned)
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -135,15 +136,10 @@ impl Running {
             "the shared tracer is not ready: {}",
             errors.lock().expect("no panic")
         );
-        // The banner is written before the ready file.
-        let announced = {
-            let text = errors.lock().expect("no panic");
-            text.lines().map(str::to_owned).collect()
-        };
         let shared = Arc::new(Shared {
             pid: child.id(),
             by_netns,
-            announced,
+            errors: Arc::clone(&errors),
         });
         *CURRENT.write().expect("no panic") = Some(Arc::clone(&shared));
         Self {

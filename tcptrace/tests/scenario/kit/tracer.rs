@@ -176,11 +176,6 @@ impl Tracer {
         self
     }
 
-    /// True when there is no tracer and therefore nothing to wait for.
-    pub(crate) fn is_dry(&self) -> bool {
-        self.process.is_none() && self.view.is_none()
-    }
-
     /// Lost events are counted and reported, and are not a failure (floods).
     pub(crate) fn may_lose(mut self) -> Self {
         self.loses = true;
