@@ -86,7 +86,7 @@ pub(crate) fn on_end(hook: u8) {
         bits |= reset::HAS_SOCK | reset::MINISOCK;
     }
     emit(kind::RST_SENT, hook, known, |record: &mut ResetRecord| {
-        describe(record, known.state, bits)
+        describe(record, known.state, bits);
     });
 }
 

@@ -16,8 +16,9 @@ use crate::model::event::{LingerEnd, StateChange};
 use crate::model::{Event, Evidence, Host, Incident, Signal, What};
 
 /// How long a RST received by an orphan is held back: the kernel also reports it when it resets
-/// an orphan of its own, and sends a RST in the same softirq.
-const HOLD_NS: u64 = 2_000_000;
+/// an orphan of its own, and sends a RST in the same softirq. Longer than a softirq takes on a
+/// machine under load, or an emulated one.
+const HOLD_NS: u64 = 20_000_000;
 
 /// Turns events into incidents.
 #[derive(Debug)]

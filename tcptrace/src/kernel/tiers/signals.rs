@@ -50,10 +50,12 @@ const RECEIVE_RESET: Candidate = tracepoint(&["tcp_receive_reset"], "", nothing)
 /// full queue was refused for that: the hook does not say so.
 const DROPPED_ACK: Candidate = tracepoint(&["kfree_skb", "tcp_send_reset"], "", drop_socket);
 const CONSUMED_SYN: Candidate = tracepoint(&["consume_skb"], "", packet_fields);
+/// What no hook says of those that take over from orphans.
+const ORPHANS: &str = "the later change of an orphan from FIN_WAIT2 to TIME_WAIT";
 /// One timer hook of TIME_WAIT alone would mistake a restart for an end.
 const TW_STARTED: Candidate = tracepoint(
     &["timer_start", "timer_cancel", "timer_expire_entry"],
-    "the later change of an orphan from FIN_WAIT2 to TIME_WAIT",
+    ORPHANS,
     time_wait_timer,
 );
 const TW_CANCELLED: Candidate = tracepoint(
@@ -87,9 +89,15 @@ const NOT_MADE: Candidate = inferred(tracepoint(
     time_wait_timer,
 ));
 
+/// The functions, then a tracepoint, which is blind to the same.
 const fn then(family: &Family, reporter: usize, last: Candidate) -> [Candidate; 3] {
     let [first, second] = family.candidates(reporter);
-    [first, second, last]
+    let blind_to = last.blind_to;
+    [
+        Candidate { blind_to, ..first },
+        Candidate { blind_to, ..second },
+        last,
+    ]
 }
 
 const fn or_counted(family: &Family, third: Candidate) -> [Candidate; 4] {
@@ -103,6 +111,12 @@ const fn waiting(timer: Candidate) -> [Candidate; 2] {
     [first, timer]
 }
 
+/// The functions, which see what the tracepoint after them is blind to.
+const fn unblind(family: &Family, last: Candidate) -> [Candidate; 3] {
+    let [first, second] = family.candidates(0);
+    [first, second, last]
+}
+
 /// Functions only where the tracepoint does not tell everything.
 const fn unless(first: Candidate, family: &Family, reporter: usize) -> [Candidate; 3] {
     let [second, third] = family.candidates(reporter);
@@ -113,9 +127,8 @@ const fn unless(first: Candidate, family: &Family, reporter: usize) -> [Candidat
 pub static ACCEPT: Signal = Signal {
     kind: Kind::State,
     part: "who accepted a connection",
-    candidates: &then(
+    candidates: &unblind(
         &ACCEPTED,
-        0,
         tracepoint(
             &["tcp_rcv_space_adjust"],
             "who accepted a connection and has not read from it: looked up in /proc",
