@@ -136,8 +136,9 @@ pub(crate) fn process_number(task: *const u8) -> u32 {
     }
 }
 
-/// The task's number in the PID namespace whose /proc we print from; 0 = invisible there.
-#[inline(always)]
+/// The task's number in the PID namespace whose /proc we print from; 0 = invisible there. A function
+/// of its own: the stack of the programs that call it is nearly full.
+#[inline(never)]
 unsafe fn number_in_our_namespace(task: *const u8) -> u32 {
     let (Some(pid_at), Some(numbers), Some(size), Some(nr), Some(ns), Some(inum)) = (
         offset!(task_thread_pid),
@@ -154,19 +155,28 @@ unsafe fn number_in_our_namespace(task: *const u8) -> u32 {
     };
     // SAFETY: probing only; a fault reads as zero and matches no namespace.
     unsafe {
-        let pid = Probe::read::<*const u8>(task.add(pid_at));
-        let level = Probe::read::<u32>(pid.add(level_at)) as usize;
+        let pid = Probe::read::<u64>(task.add(pid_at));
+        let level = Probe::read::<u32>((pid + level_at as u64) as *const u8);
+        let mut found = 0;
         let mut depth = 0;
-        while depth < PIDNS_DEPTH && depth <= level {
-            let upid = pid.add(numbers + depth * size);
-            let namespace = Probe::read::<*const u8>(upid.add(ns));
-            if Probe::read::<u32>(namespace.add(inum)) == config!(pidns) {
-                return Probe::read::<u32>(upid.add(nr));
-            }
-            depth += 1;
+        while depth < PIDNS_DEPTH {
+            let upid = pid + (numbers + depth * size) as u64;
+            let namespace = Probe::read::<u64>((upid + ns as u64) as *const u8);
+            let number = Probe::read::<u32>((namespace + inum as u64) as *const u8);
+            // Without a branch: each would double the verifier's paths through all that follows,
+            // which older kernels (5.10, 6.1) then walk for minutes.
+            let differs = u64::from(number ^ config!(pidns)).wrapping_neg() >> 63;
+            let is_beyond = u64::from(level.wrapping_sub(depth as u32) >> 31);
+            let wrong = core::hint::black_box(differs | is_beyond);
+            found |= upid & wrong.wrapping_sub(1);
+            // Not to be unrolled: each round would have stack of its own.
+            depth = core::hint::black_box(depth + 1);
         }
+        if found == 0 {
+            return 0;
+        }
+        Probe::read::<u32>((found + nr as u64) as *const u8)
     }
-    0
 }
 
 /// What is remembered of a socket.

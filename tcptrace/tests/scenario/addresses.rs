@@ -9,6 +9,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         time_wait_of_a_v4_mapped_server,
         #[own]
         each_namespace_has_its_own_number,
+        #[own]
         other_namespaces_are_filtered,
         #[own]
         named_namespace,
@@ -132,7 +133,7 @@ fn each_namespace_has_its_own_number(world: &World) {
 }
 
 fn other_namespaces_are_filtered(world: &World) {
-    let tracer = world.watch(&[]);
+    let tracer = world.watch_alone(&[]);
     let (elsewhere, other) = world.elsewhere(|netns| (netns, Pair::connected(world, "o-ns")));
     let here = Pair::connected(world, "t-ns");
     for pair in [&other, &here] {

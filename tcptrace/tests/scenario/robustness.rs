@@ -104,7 +104,7 @@ fn duration_ends_the_watch(world: &World) {
 }
 
 fn sigterm_ends_the_watch(world: &World) {
-    let tracer = world.watch(&[]);
+    let tracer = world.watch_alone(&[]);
     let pair = reset(world);
     tracer.expect(
         "it works until then",
@@ -318,7 +318,7 @@ fn programs_of(pid: i32) -> Vec<u32> {
 }
 
 fn killed_tracer_leaves_nothing_in_the_kernel(world: &World) {
-    let tracer = world.watch(&[]);
+    let tracer = world.watch_alone(&[]);
     let Some(pid) = tracer.pid() else { return };
     let programs = programs_of(pid);
     world.claim("it had programs in the kernel", !programs.is_empty());
@@ -355,7 +355,7 @@ fn rate_limit_counts_what_it_hides(world: &World) {
 
 /// Both clocks, read by the runner before and after, must enclose the event.
 fn times_are_those_of_the_hook(world: &World) {
-    let tracer = world.watch(&[]);
+    let tracer = world.watch_alone(&[]);
     let pair = Pair::connected(world, "tm");
     pair.client.linger(pair.conn, 0);
     let (boot_before, wall_before) = (sys_ops::boot_time_ns(), jiff::Timestamp::now());

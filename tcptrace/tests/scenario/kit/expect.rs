@@ -1,6 +1,7 @@
 //! What one event should look like, field by field, in the names of the contract. Pure: it judges
 //! parsed JSON and knows nothing of processes or time.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
@@ -31,12 +32,12 @@ pub(crate) fn field<'a>(event: &'a Value, path: &str) -> &'a Value {
 
 /// Whether the running kernel's types know a name: read here without the help of what is tested.
 pub(crate) fn kernel_names(name: &str) -> bool {
-    static TYPES: OnceLock<Vec<u8>> = OnceLock::new();
-    let types = TYPES.get_or_init(|| std::fs::read("/sys/kernel/btf/vmlinux").expect("BTF"));
-    let name = format!("\0{name}\0");
-    types
-        .windows(name.len())
-        .any(|window| window == name.as_bytes())
+    static NAMES: OnceLock<HashSet<Vec<u8>>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let types = std::fs::read("/sys/kernel/btf/vmlinux").expect("BTF");
+        types.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+    });
+    names.contains(name.as_bytes())
 }
 
 impl Check {
