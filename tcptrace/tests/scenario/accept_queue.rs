@@ -65,6 +65,7 @@ fn dropped(step: &str, outcome: &str, server: &Actor, listener: Conn, client: Co
 }
 
 fn cast(world: &World) -> (Actor, Actor) {
+    world.on_one_processor();
     (
         world.actor_as("aq-server", 23457),
         world.actor_as("aq-client", 12345),

@@ -19,6 +19,7 @@ fn half_open(client: &Actor, listener: Conn) {
 }
 
 fn cast(world: &World) -> (Actor, Actor) {
+    world.on_one_processor();
     (
         world.actor_as("sq-server", 23457),
         world.actor_as("sq-client", 12345),

@@ -312,3 +312,18 @@ pub(crate) fn bpf_program_ids() -> Result<Vec<u32>> {
         }
     }
 }
+
+/// Lets the calling thread, and what it starts, run on one processor only.
+pub(crate) fn pin_to(processor: usize) -> Result<()> {
+    // SAFETY: an all-zero set is a valid one, and the call reads only it.
+    unsafe {
+        let mut set: libc::cpu_set_t = zeroed();
+        libc::CPU_SET(processor, &mut set);
+        check(libc::sched_setaffinity(
+            0,
+            size_of::<libc::cpu_set_t>(),
+            &raw const set,
+        ))
+        .map(drop)
+    }
+}

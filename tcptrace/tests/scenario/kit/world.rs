@@ -105,6 +105,12 @@ impl World {
         result
     }
 
+    /// Keeps this thread, and the actors it starts from here on, on one processor. Without function
+    /// hooks the first SYN that a processor takes in a namespace only tells it the counters.
+    pub(crate) fn on_one_processor(&self) {
+        sys_ops::pin_to(0).expect("one processor");
+    }
+
     pub(crate) fn actor(&self, comm: &str) -> Actor {
         Actor::start(comm, 0)
     }
