@@ -118,7 +118,9 @@ fn state_before(sk: &SockRef<Direct>, now: u8) -> u8 {
     if now != tcp_state::CLOSE {
         return now;
     }
-    if let Some(entry) = owner::entry(sk.address()) {
+    if let Some(entry) = owner::entry(sk.address())
+        && entry.state_before_close != 0
+    {
         return entry.state_before_close;
     }
     let Some(scratch) = owner::scratch() else {

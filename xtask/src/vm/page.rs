@@ -45,6 +45,15 @@ fn count(cell: &Value, verdict: &str) -> usize {
         .count()
 }
 
+/// The kit notes why the first try failed.
+fn is_repeated(verdict: &Value) -> bool {
+    let mut notes = verdict["notes"].as_array().into_iter().flatten();
+    notes.any(|note| {
+        note.as_str()
+            .is_some_and(|note| note.starts_with("second try"))
+    })
+}
+
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or("?")
 }
@@ -53,18 +62,20 @@ fn render(cells: &[Value]) -> String {
     let mut page = String::from(
         "# The matrix, as measured\n\nWritten by `cargo xtask vm page` from the verdicts of `cargo xtask \
          test vm`. Each cell is one boot of a\ndistribution kernel with the ground-truth kit in one \
-         tier. `unseen`: the tracer announced at its start that it\ncannot see what the scenario is \
-         about.\n\n## Verdicts\n\n| kernel | package | tier | passed | unseen |\n|---|---|---|---|---|\n",
+         tier. A scenario that fails is\nrepeated once, which is counted. `unseen`: the tracer announced at its \
+         start that it cannot see what the\nscenario is about.\n\n## Verdicts\n\n| kernel | package \
+         | tier | passed | at the second try | unseen |\n|---|---|---|---|---|---|\n",
     );
     for cell in cells {
         // Writing to a String cannot fail.
         let _infallible = writeln!(
             page,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} |",
             text(cell, "kernel"),
             text(cell, "package"),
             text(cell, "tier"),
             count(cell, "passed"),
+            verdicts(cell).filter(|one| is_repeated(one)).count(),
             count(cell, "unseen")
         );
     }

@@ -21,7 +21,8 @@ use super::{sys_ops, tracer, verdict};
 
 /// Where a view knocks to learn that all that came before has arrived.
 const MARK: &str = "127.99.1.1";
-const MARK_PATIENCE: Duration = Duration::from_secs(5);
+const MARK_PATIENCE: Duration = Duration::from_secs(2);
+const KNOCKS: usize = 3;
 
 static CURRENT: RwLock<Option<Arc<Shared>>> = RwLock::new(None);
 
@@ -95,16 +96,19 @@ impl Shared {
     }
 
     /// Waits until everything caused so far in this thread's namespace has been printed: knocks,
-    /// and waits for the knock. False when it never shows.
+    /// and waits for the knock. False when it never shows, however often it knocks: a single one
+    /// may be missed, when it interrupts the very program that would tell it.
     pub(crate) fn settle(&self, netns: u64) -> bool {
         let before = self.printed(netns);
         let mark: SocketAddr = format!("{MARK}:9").parse().expect("an address");
-        // Refused or dropped, its SYN_SENT is told.
-        let _ = TcpStream::connect_timeout(&mark, Duration::from_millis(200));
         let knock = Expect::new("state")
             .is("new", "SYN_SENT")
             .is("remote.addr", MARK);
-        poll(MARK_PATIENCE, || self.has(netns, before, &knock))
+        (0..KNOCKS).any(|_| {
+            // Refused or dropped, its SYN_SENT is told.
+            let _ = TcpStream::connect_timeout(&mark, Duration::from_millis(200));
+            poll(MARK_PATIENCE, || self.has(netns, before, &knock))
+        })
     }
 }
 
