@@ -192,6 +192,7 @@ fn event(
             }),
         count: certain,
         somaxconn: None,
+        backlog: None,
     };
     Event {
         boot_ns,

@@ -1,196 +1,17 @@
 //! Our counts against the kernel's own counters, over the same interval and namespaces.
 
+mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
-
 use super::ledger::Ledger;
 use super::namespaces::Namespaces;
-use crate::model::incident::{DropOutcome, PawsWhere, ResetCause, RetransmitType, TimeWaitPhase};
 use crate::model::summary::{Reconciled, Verdict};
-use crate::model::{Evidence, Incident, Kind, KindSet, What};
+use crate::model::{Evidence, Incident, KindSet};
+use rules::{RULES, Rule};
 
 /// Around the instants at which the counters were read, an event may fall on either side.
 const SLACK_NS: u64 = 2_000_000;
-
-/// What one incident adds to a counter; 0 = another counter's business.
-type Adds = fn(&Incident) -> u64;
-
-/// A counter, the kind that feeds it, and by how much.
-struct Rule {
-    counter: &'static str,
-    kind: Kind,
-    adds: Adds,
-    /// Why the two may differ though nothing went wrong.
-    known_gap: Option<Gap>,
-}
-
-/// A difference that has a known reason: on which side the larger count lies, and why.
-#[derive(Clone, Copy)]
-struct Gap {
-    kernel_is: Ordering,
-    why: &'static str,
-}
-
-const RULES: &[Rule] = &[
-    Rule {
-        counter: "TcpExt.ListenOverflows",
-        kind: Kind::AcceptDrop,
-        adds: |incident| match &incident.what {
-            What::AcceptDrop { count, .. } => *count,
-            _ => 0,
-        },
-        known_gap: None,
-    },
-    Rule {
-        counter: "TcpExt.TCPReqQFullDrop",
-        kind: Kind::SynDrop,
-        adds: |incident| syn_drops(incident, DropOutcome::Dropped),
-        known_gap: None,
-    },
-    Rule {
-        counter: "TcpExt.TCPReqQFullDoCookies",
-        kind: Kind::SynDrop,
-        adds: |incident| syn_drops(incident, DropOutcome::Cookie),
-        known_gap: Some(Gap {
-            kernel_is: Ordering::Greater,
-            why: "a SYN that wanted a cookie and met a full accept queue counts in both",
-        }),
-    },
-    Rule {
-        counter: "Tcp.OutRsts",
-        kind: Kind::RstSent,
-        adds: |_| 1,
-        known_gap: Some(Gap {
-            kernel_is: Ordering::Less,
-            why: "resets without a route are reported but not counted",
-        }),
-    },
-    Rule {
-        counter: "TcpExt.TCPAbortOnData",
-        kind: Kind::RstSent,
-        adds: |incident| match reset(incident) {
-            Some((ResetCause::LingerZero, _)) => 1,
-            Some((_, Some("TCP_ABORT_ON_DATA"))) => 1,
-            _ => 0,
-        },
-        known_gap: Some(Gap {
-            kernel_is: Ordering::Greater,
-            why: "also counts connections closed with SO_LINGER{1,0} before a handshake",
-        }),
-    },
-    Rule {
-        counter: "TcpExt.TCPAbortOnClose",
-        kind: Kind::RstSent,
-        adds: |incident| {
-            let reason = reset(incident).and_then(|(_, reason)| reason);
-            u64::from(reason == Some("TCP_ABORT_ON_CLOSE"))
-        },
-        known_gap: None,
-    },
-    Rule {
-        counter: "TcpExt.TCPAbortOnLinger",
-        kind: Kind::RstSent,
-        adds: |incident| {
-            let reason = reset(incident).and_then(|(_, reason)| reason);
-            u64::from(reason == Some("TCP_ABORT_ON_LINGER"))
-        },
-        known_gap: None,
-    },
-    Rule {
-        counter: "Tcp.RetransSegs",
-        kind: Kind::Retransmit,
-        adds: |incident| match &incident.what {
-            What::Retransmit {
-                segments,
-                gave_up: false,
-                ..
-            } => u64::from(segments.unwrap_or(1)),
-            _ => 0,
-        },
-        known_gap: None,
-    },
-    Rule {
-        counter: "TcpExt.TCPSynRetrans",
-        kind: Kind::Retransmit,
-        adds: |incident| match &incident.what {
-            What::Retransmit {
-                kind: RetransmitType::Syn | RetransmitType::SynAck,
-                gave_up: false,
-                ..
-            } => 1,
-            _ => 0,
-        },
-        known_gap: None,
-    },
-    Rule {
-        counter: "TcpExt.TW",
-        kind: Kind::TimeWait,
-        adds: |incident| time_waits(incident, TimeWaitPhase::Enter),
-        known_gap: Some(Gap {
-            kernel_is: Ordering::Less,
-            why: "before 6.1 the kernel counts a TIME_WAIT when it ends",
-        }),
-    },
-    Rule {
-        counter: "TcpExt.TCPTimeWaitOverflow",
-        kind: Kind::TimeWait,
-        adds: |incident| time_waits(incident, TimeWaitPhase::Overflow),
-        known_gap: None,
-    },
-    Rule {
-        counter: "TcpExt.TWRecycled",
-        kind: Kind::TimeWait,
-        adds: |incident| match &incident.what {
-            // The kernel counts what connect() takes over, not what a SYN does.
-            What::TimeWait {
-                phase: TimeWaitPhase::Reuse,
-                new_owner: Some(owner),
-                ..
-            } if owner.basis == crate::model::Basis::Task => 1,
-            _ => 0,
-        },
-        known_gap: None,
-    },
-    Rule {
-        counter: "TcpExt.PAWSEstab",
-        kind: Kind::PawsDrop,
-        adds: |incident| match &incident.what {
-            What::PawsDrop {
-                place: PawsWhere::Established,
-                ..
-            } => 1,
-            _ => 0,
-        },
-        known_gap: None,
-    },
-];
-
-fn syn_drops(incident: &Incident, wanted: DropOutcome) -> u64 {
-    match &incident.what {
-        What::SynDrop {
-            outcome: Some(outcome),
-            count,
-            ..
-        } if *outcome == wanted => *count,
-        _ => 0,
-    }
-}
-
-fn time_waits(incident: &Incident, wanted: TimeWaitPhase) -> u64 {
-    match &incident.what {
-        What::TimeWait { phase, .. } => u64::from(*phase == wanted),
-        _ => 0,
-    }
-}
-
-fn reset(incident: &Incident) -> Option<(ResetCause, Option<&str>)> {
-    match &incident.what {
-        What::RstSent { cause, reason, .. } => Some((*cause, reason.as_deref())),
-        _ => None,
-    }
-}
 
 /// Our counts of one namespace, in the order of the rules.
 #[derive(Clone, Debug, Default)]
@@ -208,7 +29,7 @@ impl Counts {
             &mut self.seen
         };
         for (sum, rule) in sums.iter_mut().zip(RULES) {
-            if rule.kind == incident.kind() {
+            if rule.kinds.contains(&incident.kind()) {
                 *sum += (rule.adds)(incident);
             }
         }
@@ -261,24 +82,36 @@ pub(super) fn rows(
         .counts
         .keys()
         .any(|inode| !namespaces.is_read(*inode));
-    let mut rows = Vec::new();
-    let wanted = |(_, rule): &(usize, &Rule)| kinds.contains(rule.kind);
-    for (place, rule) in RULES.iter().enumerate().filter(wanted) {
+    let mut rows: Vec<Reconciled> = Vec::new();
+    for (place, rule) in RULES.iter().enumerate() {
+        let is_told = rule.kinds.iter().all(|kind| kinds.contains(*kind));
+        let is_first = || rows.iter().all(|row| row.counter != rule.counter);
+        if !is_told || !is_first() {
+            continue;
+        }
+        let lost = rule.kinds.iter().map(|kind| ledger.lost_of(*kind)).sum();
         let mut sums = Sums {
             kernel: 0,
             ours: 0,
             counted: 0,
-            lost: ledger.lost_of(rule.kind),
+            lost,
             has_gone,
             unread: namespaces.unread,
         };
+        // What later kernels count apart.
+        let joined = RULES.iter().enumerate().filter(|(_, other)| {
+            other.joins == Some(rule.counter) && namespaces.rises(other.counter).next().is_none()
+        });
+        let places: Vec<usize> = joined.map(|(place, _)| place).chain([place]).collect();
         let mut is_there = false;
         for (inode, rise) in namespaces.rises(rule.counter) {
             is_there = true;
             sums.kernel += rise;
             if let Some(counts) = ledger.counts.get(&inode) {
-                sums.ours += counts.seen[place];
-                sums.counted += counts.counted[place];
+                for place in &places {
+                    sums.ours += counts.seen[*place];
+                    sums.counted += counts.counted[*place];
+                }
             }
         }
         if is_there {
@@ -318,8 +151,13 @@ impl Sums {
         let note = if self.counted > 0 && self.kernel == self.ours + self.counted {
             format!("{} were counted from this counter, not seen", self.counted)
         } else if self.kernel > self.ours && self.kernel - self.ours <= self.lost {
-            format!("{} events of kind {} were lost", self.lost, rule.kind)
-        } else if let Some(gap) = rule.known_gap.filter(|gap| side == gap.kernel_is) {
+            let kinds: Vec<&str> = rule.kinds.iter().map(|kind| kind.name()).collect();
+            format!(
+                "{} events of kind {} were lost",
+                self.lost,
+                kinds.join(" or ")
+            )
+        } else if let Some(gap) = rule.gaps.iter().find(|gap| side == gap.kernel_is) {
             gap.why.to_owned()
         } else if self.has_gone && self.ours > self.kernel {
             "a network namespace ended and took its counters along".to_owned()
