@@ -43,6 +43,9 @@ pub mod served {
 /// The programs may call `bpf_get_func_ret` (exits of functions, from 5.17).
 pub const HELPER_FUNC_RET: u32 = 1 << 11;
 
+/// How long connections wait for accept() is measured.
+pub const MEASURE_ACCEPTS: u32 = 1 << 12;
+
 /// A reason number that no packet bears.
 pub const NO_REASON: u32 = u32::MAX;
 /// How many values one in-kernel filter list holds; longer lists are left to the user side.
@@ -86,8 +89,8 @@ pub struct Config {
     pub mib_paws_rejects: u32,
     /// `TCP_MIB_OUTRSTS`
     pub mib_out_resets: u32,
-    /// Spelled-out padding.
-    pub pad: u32,
+    /// `LINUX_MIB_TCPTIMEWAITOVERFLOW`
+    pub mib_time_wait_overflows: u32,
     /// Inode of the PID namespace whose numbers we print (with [`NESTED_PIDNS`]).
     pub pidns: u32,
     /// With [`FILTER_FAMILY`].
@@ -124,7 +127,7 @@ impl Config {
         mib_embryonic_resets: NO_REASON,
         mib_paws_rejects: NO_REASON,
         mib_out_resets: NO_REASON,
-        pad: 0,
+        mib_time_wait_overflows: NO_REASON,
         pidns: 0,
         family: 0,
         pids: [0; LIST],

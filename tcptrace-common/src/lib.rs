@@ -10,4 +10,5 @@ pub mod flow;
 pub mod kind;
 pub mod names;
 pub mod offsets;
+pub mod waits;
 pub mod wire;

@@ -16,6 +16,12 @@ pub const LINGERING: &str = "LINGERING";
 pub const FOLLOWED: &str = "FOLLOWED";
 /// One word: the bits of [`crate::config::served`].
 pub const SERVED: &str = "SERVED";
+/// Tasks inside accept(), and the listener they ask.
+pub const ACCEPTING: &str = "ACCEPTING";
+/// By the inode of a listener: one [`crate::waits::Waits`].
+pub const WAITS: &str = "WAITS";
+/// By the inode of a listener: the backlog that listen() was given.
+pub const BACKLOGS: &str = "BACKLOGS";
 /// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
 pub const OFFSETS: &str = "OFFSETS";
 /// Global with the [`crate::config::Config`] of this run.

@@ -117,6 +117,8 @@ kernel_offsets! {
     net_inum,
     /// `net.core.sysctl_somaxconn`
     net_somaxconn,
+    /// `net.net_cookie`: never used twice; 0 on kernels before 5.12 until somebody asks for it
+    net_cookie,
     /// `net.mib.net_statistics`, a per-CPU pointer
     net_mib_statistics,
     /// `net.mib.tcp_statistics`, a per-CPU pointer

@@ -6,7 +6,7 @@
 use crate::flow::FlowRecord;
 
 /// Layout version; raised with every change of this module.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// "Not known" for 32-bit numbers.
 pub const UNKNOWN_U32: u32 = u32::MAX;
 /// "Not known" for 64-bit numbers.
@@ -224,12 +224,15 @@ pub struct QueueDropRecord {
     pub count: u32,
     /// `net.core.somaxconn` of the namespace at that moment; `u32::MAX` = not known.
     pub somaxconn: u32,
+    /// What listen() was given (`i32::MAX` for less than 0, which means no bound of its own);
+    /// `u32::MAX` = not seen.
+    pub backlog: u32,
     /// One of [`step`].
     pub step: u8,
     /// One of [`outcome`].
     pub outcome: u8,
     /// Spelled-out padding.
-    pub pad: [u8; 2],
+    pub pad: [u8; 6],
 }
 
 /// Phase of a [`TimeWaitRecord`].
@@ -375,7 +378,7 @@ const _: () = assert!(size_of::<StateRecord>() == HEAD + 16);
 const _: () = assert!(size_of::<ResetRecord>() == HEAD + 48);
 const _: () = assert!(size_of::<ResetReceivedRecord>() == HEAD + 8);
 const _: () = assert!(size_of::<RetransmitRecord>() == HEAD + 24);
-const _: () = assert!(size_of::<QueueDropRecord>() == HEAD + 24);
+const _: () = assert!(size_of::<QueueDropRecord>() == HEAD + 32);
 const _: () = assert!(size_of::<TimeWaitRecord>() == HEAD + 16);
 const _: () = assert!(size_of::<LingerRecord>() == HEAD + 32);
 const _: () = assert!(size_of::<PawsRecord>() == HEAD + 8);

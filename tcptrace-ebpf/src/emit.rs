@@ -9,6 +9,7 @@ use tcptrace_common::wire::{Head, KindCounters, OwnerRecord, VERSION};
 
 use crate::filter;
 use crate::maps::{COUNTERS, READER, RING};
+use crate::sock::{Probe, SockRef};
 
 /// Boot clock, ns.
 #[inline(always)]
@@ -27,6 +28,20 @@ pub(crate) fn head(time_ns: u64, state: u8, flow: FlowRecord, owner: OwnerRecord
         owner,
         ..Head::default()
     }
+}
+
+/// Fills the common part from a socket: what it is, not whose. In place, since the stack is small.
+#[inline(always)]
+pub(crate) fn identify(sk: &SockRef<Probe>, known: &mut Head) {
+    *known = head(
+        now(),
+        sk.state().unwrap_or(0),
+        FlowRecord::default(),
+        OwnerRecord::default(),
+    );
+    known.flow = sk.flow(sk.kept_cookie().unwrap_or(0));
+    known.sock = sk.address();
+    known.inode = sk.inode();
 }
 
 /// Puts a record on the ring unless a filter leaves it out or the ring is full; both are counted.

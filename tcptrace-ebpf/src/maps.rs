@@ -1,8 +1,9 @@
 //! Maps: the ring, loss counters per kind, owners, listeners, lingering tasks, per-CPU scratch.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use tcptrace_common::kind;
+use tcptrace_common::waits::Waits;
 use tcptrace_common::wire::{Head, KindCounters, OwnerRecord};
 
 /// `BPF_F_MMAPABLE`: the reader writes the word of [`READER`] without a system call.
@@ -48,6 +49,23 @@ pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(
 #[map]
 pub(crate) static SYN_COUNTERS: PerCpuHashMap<u32, SynCounters> =
     PerCpuHashMap::with_max_entries(1024, 0);
+
+/// The counter of TIME_WAITs that could not be made as last seen, by `Mib::identity`: one for each
+/// CPU and namespace.
+#[map]
+pub(crate) static TIME_WAIT_OVERFLOWS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
+
+/// Tasks inside accept(), and the listener they ask. Size is set by the loader.
+#[map]
+pub(crate) static ACCEPTING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1, 0);
+
+/// Waits for accept(), by the inode of the listener. Size is set by the loader.
+#[map]
+pub(crate) static WAITS: HashMap<u64, Waits> = HashMap::with_max_entries(1, 0);
+
+/// What listen() was given, by the inode of the listener.
+#[map]
+pub(crate) static BACKLOGS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(8192, 0);
 
 /// Whether a function hook tells this already: bits of `config::served`.
 #[inline(always)]
@@ -209,6 +227,9 @@ pub(crate) struct Scratch {
     pub(crate) tw_substate: u64,
     /// The minisock made last on this CPU, 0 once its socket has closed.
     pub(crate) tw_made: u64,
+    /// The listen() in progress: task, and what it was given.
+    pub(crate) listening_task: u64,
+    pub(crate) listening_backlog: u64,
     pub(crate) takeover: Takeover,
     /// One that may be asked for, while the question is open.
     pub(crate) candidate: Takeover,

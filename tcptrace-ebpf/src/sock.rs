@@ -56,6 +56,17 @@ impl Access for Probe {
     }
 }
 
+/// Inode number of a `struct socket`'s file. Read by probing: `socket_alloc` lies around it.
+#[inline(always)]
+pub(crate) fn inode_of(socket: u64) -> Option<u64> {
+    let offset = offset!(socket_ino)?;
+    if socket == 0 {
+        return None;
+    }
+    // SAFETY: probing; a fault reads as zero, which means unknown.
+    Some(unsafe { Probe::read::<u64>((socket as *const u8).add(offset)) })
+}
+
 /// A socket. `tcp` is null for minisocks, whose fields past `sock_common` are other ones.
 pub(crate) struct SockRef<A: Access> {
     sk: *const u8,
@@ -268,17 +279,10 @@ impl<A: Access> SockRef<A> {
         Some(unsafe { Probe::read::<u32>((net as u64 as *const u8).add(offset)) })
     }
 
-    /// Inode number of its file, 0 = none. Read by probing: `socket_alloc` lies around `socket`.
+    /// Inode number of its file, 0 = none.
     #[inline(always)]
     pub(crate) fn inode(&self) -> u64 {
-        let (Some(socket), Some(offset)) = (self.socket(), offset!(socket_ino)) else {
-            return 0;
-        };
-        if socket == 0 {
-            return 0;
-        }
-        // SAFETY: probing; a fault reads as zero, which means unknown.
-        unsafe { Probe::read::<u64>((socket as *const u8).add(offset)) }
+        self.socket().and_then(inode_of).unwrap_or(0)
     }
 
     /// The connection. The local port comes from `inet_sport` where there is one: `skc_num` is 0

@@ -176,6 +176,7 @@ fn numbers_and_features_of_every_kernel() {
         row("mib_embryonic_resets", &|c| c.mib_embryonic_resets),
         row("mib_paws_rejects", &|c| c.mib_paws_rejects),
         row("mib_out_resets", &|c| c.mib_out_resets),
+        row("mib_time_wait_overflows", &|c| c.mib_time_wait_overflows),
     ];
     insta::assert_snapshot!(table(&rows, &releases));
 }

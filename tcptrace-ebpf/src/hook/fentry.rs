@@ -13,7 +13,7 @@ use tcptrace_common::config::HELPER_FUNC_RET;
 use tcptrace_common::kind::hook;
 
 use crate::offsets::has;
-use crate::signal::{accept, answer, handshake, linger, minisock, paws};
+use crate::signal::{accept, answer, handshake, linger, listen, minisock, paws};
 
 /// Added to a hook's number: nothing, the numbers are this tier's.
 const TIER: u8 = 0;
@@ -81,6 +81,25 @@ fn fexit_reqsk_timer_handler(_ctx: FExitContext) {
 #[fentry(function = "security_sock_graft")]
 fn fentry_security_sock_graft(ctx: FEntryContext) {
     accept::on_graft(ctx.arg(0));
+}
+
+/// `inet_csk_accept(struct sock *, struct proto_accept_arg *)` or
+/// `inet_csk_accept(struct sock *, int, int *, bool)`
+#[fentry(function = "inet_csk_accept")]
+fn fentry_inet_csk_accept(ctx: FEntryContext) {
+    accept::on_ask(ctx.arg(0));
+}
+
+/// `__sys_listen(int, int)`
+#[fentry(function = "__sys_listen")]
+fn fentry_sys_listen(ctx: FEntryContext) {
+    listen::on_call(ctx.arg(1));
+}
+
+/// `security_socket_listen(struct socket *, int)`
+#[fentry(function = "security_socket_listen")]
+fn fentry_security_socket_listen(ctx: FEntryContext) {
+    listen::on_allowed(ctx.arg(0), ctx.arg(1));
 }
 
 /// `sk_stream_wait_close(struct sock *, long int)`

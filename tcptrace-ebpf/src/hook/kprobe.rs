@@ -11,7 +11,7 @@ use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use tcptrace_common::kind::hook;
 
-use crate::signal::{accept, answer, handshake, minisock, paws};
+use crate::signal::{accept, answer, handshake, listen, minisock, paws};
 
 /// Added to a hook's number.
 const TIER: u8 = hook::BY_BREAKPOINT;
@@ -73,6 +73,25 @@ fn kretprobe_reqsk_timer_handler(_ctx: RetProbeContext) {
 #[kprobe]
 fn kprobe_security_sock_graft(ctx: ProbeContext) {
     accept::on_graft(argument(&ctx, 0));
+}
+
+/// `inet_csk_accept(struct sock *, struct proto_accept_arg *)` or
+/// `inet_csk_accept(struct sock *, int, int *, bool)`
+#[kprobe]
+fn kprobe_inet_csk_accept(ctx: ProbeContext) {
+    accept::on_ask(argument(&ctx, 0));
+}
+
+/// `__sys_listen(int, int)`
+#[kprobe]
+fn kprobe_sys_listen(ctx: ProbeContext) {
+    listen::on_call(argument(&ctx, 1));
+}
+
+/// `security_socket_listen(struct socket *, int)`
+#[kprobe]
+fn kprobe_security_socket_listen(ctx: ProbeContext) {
+    listen::on_allowed(argument(&ctx, 0), argument(&ctx, 1));
 }
 
 /// `inet_twsk_alloc(const struct sock *, struct inet_timewait_death_row *, const int)`

@@ -7,7 +7,7 @@
 use tcptrace_common::config::NO_REASON;
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{OwnerRecord, ResetRecord, UNKNOWN_U32, evidence, reset};
+use tcptrace_common::wire::{OwnerRecord, ResetRecord, evidence, reset};
 
 use super::mib::Mib;
 use super::packet::Packet;
@@ -86,7 +86,8 @@ pub(crate) fn on_end(hook: u8) {
         bits |= reset::HAS_SOCK | reset::MINISOCK;
     }
     emit(kind::RST_SENT, hook, known, |record: &mut ResetRecord| {
-        describe(record, known.state, bits);
+        super::reset::begin(record, NO_REASON, bits);
+        record.state_now = known.state;
     });
 }
 
@@ -109,19 +110,6 @@ pub(super) fn on_no_socket(skb: *const u8) {
         kind::RST_SENT,
         hook::KFREE_SKB,
         &known,
-        |record: &mut ResetRecord| describe(record, 0, reset::REPLY),
+        |record: &mut ResetRecord| super::reset::begin(record, NO_REASON, reset::REPLY),
     );
-}
-
-/// Nothing is known of a socket: there is none, or only what a minisock keeps.
-#[inline(always)]
-fn describe(record: &mut ResetRecord, state: u8, bits: u8) {
-    record.reason = NO_REASON;
-    record.unsent_bytes = UNKNOWN_U32;
-    record.unacked_bytes = UNKNOWN_U32;
-    record.unread_bytes = UNKNOWN_U32;
-    record.queue_length = UNKNOWN_U32;
-    record.queue_limit = UNKNOWN_U32;
-    record.state_now = state;
-    record.bits = bits;
 }

@@ -9,7 +9,7 @@ use tcptrace_common::wire::{
 };
 
 use super::packet::Packet;
-use super::{answer, paws, syn, time_wait};
+use super::{answer, listen, paws, syn, time_wait};
 use crate::emit::{emit, head, now};
 use crate::filter::wants;
 use crate::maps::served;
@@ -127,6 +127,7 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
     if meaning == meaning::MAYBE_REFUSED {
         head.evidence = evidence::INFERRED;
     }
+    let backlog = listen::backlog(head.inode);
     let was_reset = owner::scratch().is_some_and(|s| s.reset_skb == skb as u64);
     emit(
         kind::ACCEPT_DROP,
@@ -137,6 +138,7 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
             record.limit = limit;
             record.reason = reason;
             record.somaxconn = somaxconn;
+            record.backlog = backlog;
             record.count = 1;
             record.step = step::ACK;
             record.outcome = if was_reset {

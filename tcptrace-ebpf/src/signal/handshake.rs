@@ -14,7 +14,7 @@ use tcptrace_common::wire::{
 use super::mib::Mib;
 use super::packet::Packet;
 use super::syn::{self, fate};
-use super::{paws, retransmit as sent_again};
+use super::{listen, paws, retransmit as sent_again};
 use crate::emit::{emit, head, now};
 use crate::filter::wants;
 use crate::maps::Window;
@@ -160,6 +160,7 @@ fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
             record.limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
             record.reason = UNKNOWN_U32;
             record.somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
+            record.backlog = listen::backlog(head.inode);
             record.count = 1;
             record.step = step::ACK;
             record.outcome = if was_reset {

@@ -41,6 +41,17 @@ impl Mib {
         })
     }
 
+    /// Tells the counters of CPUs and namespaces apart, also of those whose memory is used again.
+    #[inline(always)]
+    pub(crate) fn identity(self, net: *const u8) -> u64 {
+        let cookie = match offset!(net_cookie) {
+            // SAFETY: probing a field of the namespace.
+            Some(at) => unsafe { Probe::read::<u64>(net.add(at)) },
+            None => 0,
+        };
+        self.base ^ cookie.rotate_left(48)
+    }
+
     /// One counter; 0 for a number this kernel does not have.
     #[inline(always)]
     pub(crate) fn value(self, number: u32) -> u64 {

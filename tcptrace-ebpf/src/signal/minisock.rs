@@ -5,13 +5,12 @@
 //! when `tcp_twsk_unique` or `tcp_timewait_state_process` has just allowed it.
 
 use tcptrace_common::config::NO_REASON;
-use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::wire::{OwnerRecord, TimeWaitRecord, UNKNOWN_U64, check, phase};
 
 use super::mib::Mib;
 use super::{paws, time_wait};
-use crate::emit::{emit, head, now};
+use crate::emit::{emit, head, identify, now};
 use crate::filter::wants;
 use crate::offsets::{config, offset};
 use crate::owner;
@@ -33,15 +32,7 @@ pub(crate) fn on_alloc(sock: u64, substate: u64, minisock: u64, tier: u8) {
     }
     let sk = SockRef::<Probe>::remembered(sock);
     let known = &mut scratch.syn;
-    *known = head(
-        now(),
-        sk.state().unwrap_or(0),
-        FlowRecord::default(),
-        OwnerRecord::default(),
-    );
-    known.flow = sk.flow(sk.kept_cookie().unwrap_or(0));
-    known.sock = sock;
-    known.inode = sk.inode();
+    identify(&sk, known);
     owner::find(&sk, known);
     emit(
         kind::TIME_WAIT,
@@ -108,15 +99,7 @@ fn made(sock: u64, timeout: u64, hook: u8) {
     }
     let sk = SockRef::<Probe>::remembered(sock);
     let known = &mut scratch.syn;
-    *known = head(
-        now(),
-        sk.state().unwrap_or(0),
-        FlowRecord::default(),
-        OwnerRecord::default(),
-    );
-    known.flow = sk.flow(sk.kept_cookie().unwrap_or(0));
-    known.sock = sock;
-    known.inode = sk.inode();
+    identify(&sk, known);
     owner::find(&sk, known);
     emit(
         kind::TIME_WAIT,

@@ -1,11 +1,10 @@
 //! Segments rejected for their timestamp, on kernels whose drop reasons do not say so.
 
-use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook};
-use tcptrace_common::wire::{Head, OwnerRecord, PawsRecord, check};
+use tcptrace_common::wire::{Head, PawsRecord, check};
 
 use super::mib::Mib;
-use crate::emit::{emit, head, now};
+use crate::emit::{emit, identify};
 use crate::filter::wants;
 use crate::offsets::config;
 use crate::owner;
@@ -47,15 +46,7 @@ pub(crate) fn on_validate_end(tier: u8) {
         return;
     }
     let known = &mut scratch.syn;
-    *known = head(
-        now(),
-        sk.state().unwrap_or(0),
-        FlowRecord::default(),
-        OwnerRecord::default(),
-    );
-    known.flow = sk.flow(sk.kept_cookie().unwrap_or(0));
-    known.sock = sock;
-    known.inode = sk.inode();
+    identify(&sk, known);
     owner::known(known);
     // What the kernel itself calls it, where it has a name for it.
     report(

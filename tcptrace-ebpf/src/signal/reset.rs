@@ -37,18 +37,24 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
         hook::TCP_SEND_RESET,
         &head,
         |record: &mut ResetRecord| {
-            record.reason = reason;
-            record.unsent_bytes = UNKNOWN_U32;
-            record.unacked_bytes = UNKNOWN_U32;
-            record.unread_bytes = UNKNOWN_U32;
-            record.queue_length = UNKNOWN_U32;
-            record.queue_limit = UNKNOWN_U32;
-            record.bits = bits;
+            begin(record, reason, bits);
             if !sk.is_null() {
                 describe(&sk, head.state, record);
             }
         },
     );
+}
+
+/// A record that knows nothing of the socket yet.
+#[inline(always)]
+pub(super) fn begin(record: &mut ResetRecord, reason: u32, bits: u8) {
+    record.reason = reason;
+    record.unsent_bytes = UNKNOWN_U32;
+    record.unacked_bytes = UNKNOWN_U32;
+    record.unread_bytes = UNKNOWN_U32;
+    record.queue_length = UNKNOWN_U32;
+    record.queue_limit = UNKNOWN_U32;
+    record.bits = bits;
 }
 
 /// Fills who and where; returns the bits of [`reset`] that tell what kind of socket it is.

@@ -14,7 +14,7 @@ use tcptrace_common::wire::{
 
 use super::mib::Mib;
 use super::packet::Packet;
-use super::time_wait;
+use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
 use crate::maps::{
@@ -256,6 +256,7 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
         record.limit = limit;
         record.reason = UNKNOWN_U32;
         record.somaxconn = somaxconn;
+        record.backlog = listen::backlog(head.inode);
         record.count = count;
         record.step = step::SYN;
         record.outcome = if fate == fate::COOKIE {

@@ -7,15 +7,16 @@
 //! same timer is neither.
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
-use tcptrace_common::config::served;
+use tcptrace_common::config::{NO_REASON, served};
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{Head, OwnerRecord, TimeWaitRecord, UNKNOWN_U64, evidence, phase};
 
+use super::mib::Mib;
 use super::minisock;
 use crate::emit::{emit, head, now};
 use crate::filter::wants;
-use crate::maps::{TwSeen, served, sock_bits};
+use crate::maps::{TIME_WAIT_OVERFLOWS, TwSeen, served, sock_bits};
 use crate::offsets::{config, offset};
 use crate::owner;
 use crate::sock::{Access, Direct, Probe, SockRef};
@@ -113,7 +114,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
         );
         return substate;
     }
-    if died_without_one(sk) {
+    if could_not_be_made(sk) {
         emit(
             kind::TIME_WAIT,
             hook::INET_SOCK_SET_STATE,
@@ -126,6 +127,29 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
         );
     }
     0
+}
+
+/// Whether there was no minisock to be had. The kernel has counted that on this CPU just before
+/// (`tcp_time_wait`, 5.10 to 7.3). Where the counter cannot be read, or its value before is not
+/// known, the way the socket ended tells.
+#[inline(always)]
+fn could_not_be_made(sk: &SockRef<Direct>) -> bool {
+    let number = config!(mib_time_wait_overflows);
+    let net = sk
+        .net()
+        .map_or(core::ptr::null(), |net| net as u64 as *const u8);
+    let (Some(mib), true) = (Mib::tcp_ext(net), number != NO_REASON) else {
+        return died_without_one(sk);
+    };
+    let overflows = mib.value(number);
+    let identity = mib.identity(net);
+    // SAFETY: copied at once.
+    let before = unsafe { TIME_WAIT_OVERFLOWS.get(identity) }.copied();
+    let _ = TIME_WAIT_OVERFLOWS.insert(identity, overflows, 0);
+    match before {
+        Some(before) if before <= overflows => before != overflows,
+        _ => overflows != 0 && died_without_one(sk),
+    }
 }
 
 /// Whether an orderly end should have made a minisock but did not: nothing reset, aborted or

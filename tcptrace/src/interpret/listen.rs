@@ -1,5 +1,7 @@
 //! Refused connections.
 
+use std::cmp::Ordering;
+
 use crate::model::What;
 use crate::model::event::QueueDrop;
 use crate::model::incident::LimitedBy;
@@ -10,7 +12,9 @@ pub(super) fn accept_drop(facts: &QueueDrop) -> What {
         step: facts.step,
         outcome: facts.outcome,
         queue: facts.queue,
-        limited_by: limited_by(facts),
+        limited_by: facts
+            .queue
+            .and_then(|queue| limited_by(queue.limit, facts.somaxconn, facts.backlog)),
         count: facts.count,
     }
 }
@@ -24,13 +28,24 @@ pub(super) fn syn_drop(facts: &QueueDrop) -> What {
     }
 }
 
-/// The limit is `min(backlog, somaxconn)`. Below somaxconn the backlog binds. At somaxconn that
-/// binds, whatever the program asked for: a larger backlog would not help.
-fn limited_by(facts: &QueueDrop) -> Option<LimitedBy> {
-    let (limit, somaxconn) = (facts.queue?.limit, facts.somaxconn?);
-    Some(if limit < somaxconn {
-        LimitedBy::Backlog
-    } else {
-        LimitedBy::Somaxconn
-    })
+/// Which setting a limit comes from: it is `min(backlog, somaxconn)` at the time of listen().
+///
+/// With the backlog known that is certain. Otherwise the limit is compared with somaxconn of now:
+/// below it the backlog binds; at it somaxconn does, whatever the program asked for, since a larger
+/// backlog alone would not help; above it nothing can be said, for somaxconn was lowered since.
+#[must_use]
+pub fn limited_by(limit: u32, somaxconn: Option<u32>, backlog: Option<u32>) -> Option<LimitedBy> {
+    let Some(backlog) = backlog else {
+        return match limit.cmp(&somaxconn?) {
+            Ordering::Less => Some(LimitedBy::Backlog),
+            Ordering::Equal => Some(LimitedBy::Somaxconn),
+            Ordering::Greater => None,
+        };
+    };
+    match limit.cmp(&backlog) {
+        Ordering::Less => Some(LimitedBy::Somaxconn),
+        Ordering::Equal if somaxconn == Some(limit) => Some(LimitedBy::Both),
+        Ordering::Equal => Some(LimitedBy::Backlog),
+        Ordering::Greater => None,
+    }
 }

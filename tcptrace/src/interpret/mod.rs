@@ -4,7 +4,7 @@ pub mod advice;
 pub mod cidr;
 mod close;
 pub mod filter;
-mod listen;
+pub mod listen;
 mod paws;
 mod reset;
 mod retransmit;

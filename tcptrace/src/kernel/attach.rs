@@ -17,7 +17,9 @@ use tcptrace_common::config::Config;
 use tcptrace_common::names;
 
 use super::Kernel;
-use super::tiers::{ACCEPT, Candidate, FORKS, OWNERS, SIGNALS, Signal, Tier, tracepoint};
+use super::tiers::{
+    ACCEPT, Candidate, FORKS, LISTENED, OWNERS, SIGNALS, Signal, Tier, WAITS, tracepoint,
+};
 use crate::model::{self, Kind, KindSet};
 use attacher::Attacher;
 
@@ -47,6 +49,9 @@ pub struct Outcome {
     pub refusals: Vec<String>,
 }
 
+/// Listeners whose accepts are measured, and tasks inside accept() at once, at most.
+const ACCEPTS: (u32, u32) = (4096, 16_384);
+
 /// Why a candidate of another tier than the one insisted on is passed over.
 const OTHER_TIER: &str = "another tier was asked for";
 
@@ -65,6 +70,10 @@ pub struct AttachReport {
     pub outcomes: Vec<Outcome>,
     /// By what is learnt who accepts a connection.
     pub accept: Option<Outcome>,
+    /// By what the backlogs of listeners are learnt; `None` = not wanted.
+    pub backlogs: Option<Outcome>,
+    /// By what the waits for accept() are measured; `None` = not wanted.
+    pub waits: Option<Outcome>,
     /// Programs attached, by their names in the object.
     pub attached: Vec<String>,
     /// Why older sockets could not be listed by the iterator.
@@ -141,6 +150,8 @@ pub struct Wanted {
     pub kinds: KindSet,
     /// Children of processes are followed.
     pub follows: bool,
+    /// Waits for accept() are measured.
+    pub measures_accepts: bool,
     /// The tier the user insists on.
     pub tier: Option<model::Tier>,
 }
@@ -166,12 +177,19 @@ pub fn attach_all(
         .join()
         .map_err(|_| anyhow!("reading the kernel's BTF ended early"))?
         .context("cannot read the kernel's BTF")?;
+    let room = if wanted.measures_accepts {
+        ACCEPTS
+    } else {
+        (1, 1)
+    };
     let mut object = loader
         .btf(Some(&types))
         .override_global(names::OFFSETS, &kernel.offsets, true)
         .override_global(names::CONFIG, &config, true)
         .map_max_entries(names::RING, sizes.ring)
         .map_max_entries(names::SOCKS, sizes.socks)
+        .map_max_entries(names::WAITS, room.0)
+        .map_max_entries(names::ACCEPTING, room.1)
         .load(OBJECT)
         .context("cannot load the eBPF object")?;
     let signals: Vec<&'static Signal> = SIGNALS
@@ -180,6 +198,11 @@ pub fn attach_all(
         .collect();
     let mut attacher = Attacher::new(&mut object, &types, kernel, wanted.tier);
     let accept = attacher.by_functions(&ACCEPT);
+    let knows_backlogs = wanted.measures_accepts || wanted.kinds.contains(Kind::AcceptDrop);
+    let backlogs = knows_backlogs.then(|| attacher.by_functions(&LISTENED));
+    let waits = wanted
+        .measures_accepts
+        .then(|| attacher.by_functions(&WAITS));
     let settled: Vec<_> = signals.iter().map(|s| attacher.by_functions(s)).collect();
     attacher.serve()?;
     let needed = settled.iter().flat_map(|open| attacher.first_choice(open));
@@ -198,6 +221,8 @@ pub fn attach_all(
         report.forks_refused = answer.err().map(|why| format!("tp_btf/{FORKS}: {why}"));
     }
     report.accept = Some(attacher.by_the_rest(accept));
+    report.backlogs = backlogs.map(|open| attacher.by_the_rest(open));
+    report.waits = waits.map(|open| attacher.by_the_rest(open));
     for open in settled {
         report.outcomes.push(attacher.by_the_rest(open));
     }

@@ -135,6 +135,7 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
         "LINUX_MIB_EMBRYONICRSTS",
         "LINUX_MIB_PAWSESTABREJECTED",
         "TCP_MIB_OUTRSTS",
+        "LINUX_MIB_TCPTIMEWAITOVERFLOW",
     ]);
     let numbers: Vec<u32> = counters
         .iter()
@@ -144,7 +145,16 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
                 .unwrap_or(NO_REASON)
         })
         .collect();
-    let [overflows, drops, cookies, embryonic, paws, resets] = numbers[..] else {
+    let [
+        overflows,
+        drops,
+        cookies,
+        embryonic,
+        paws,
+        resets,
+        time_waits,
+    ] = numbers[..]
+    else {
         return;
     };
     if ![overflows, drops, cookies].contains(&NO_REASON) {
@@ -155,6 +165,7 @@ fn numbers(kernel: &Btf, reasons: &ReasonNames, config: &mut Config) {
     config.mib_embryonic_resets = embryonic;
     config.mib_paws_rejects = paws;
     config.mib_out_resets = resets;
+    config.mib_time_wait_overflows = time_waits;
 }
 
 #[cfg(test)]

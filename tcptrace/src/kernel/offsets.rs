@@ -67,6 +67,7 @@ table! {
     req_timer = "request_sock" "rsk_timer",
     req_snt_isn = "tcp_request_sock" "snt_isn",
     net_inum = "net" "ns.inum",
+    net_cookie = "net" "net_cookie",
     net_somaxconn = "net" "core.sysctl_somaxconn",
     net_mib_statistics = "net" "mib.net_statistics",
     net_mib_tcp = "net" "mib.tcp_statistics",

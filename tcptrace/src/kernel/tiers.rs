@@ -15,7 +15,7 @@ use super::Kernel;
 use crate::model::{self, Evidence, Kind};
 
 pub use functions::FUNCTIONS;
-pub use signals::{ACCEPT, SIGNALS};
+pub use signals::{ACCEPT, LISTENED, SIGNALS, WAITS};
 
 /// Kinds of hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -125,6 +125,8 @@ pub struct QueueDrop {
     pub count: u64,
     /// `net.core.somaxconn` of the namespace at that moment.
     pub somaxconn: Option<u32>,
+    /// What listen() was given; `None` = not seen.
+    pub backlog: Option<u32>,
 }
 
 /// See [`Signal::TimeWait`].

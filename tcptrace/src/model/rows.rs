@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::flow::TcpState;
 use super::incident::{LimitedBy, Queue};
-use super::snapshot::{Settings, SpaceCounters};
+use super::snapshot::{Accepts, Settings, SpaceCounters};
 use super::{Endpoint, Family, Owner, named};
 
 /// A finished table: the rows of one moment and what holds for all of them.
@@ -92,8 +92,10 @@ pub struct ListenerRow {
     pub accept_queue: Queue,
     /// What the limit comes from.
     pub limited_by: Option<LimitedBy>,
-    /// What listen() was given, inferred from a limit below somaxconn.
+    /// What listen() was given; `None`: not known.
     pub backlog: Option<u32>,
+    /// Whether that was seen, rather than inferred from a limit below somaxconn.
+    pub backlog_is_seen: bool,
     /// Length and limit of the SYN queue; with a group the length of all of it.
     pub syn_queue: Queue,
     /// The socket's drop counter since it began.
@@ -104,6 +106,10 @@ pub struct ListenerRow {
     pub drops_per_second: Option<f64>,
     /// What hooks told; `None` without hooks.
     pub refusals: Option<Refusals>,
+    /// Waits for accept() since watching began; `None`: not measured.
+    pub accepts: Option<Accepts>,
+    /// Since a connection was last accepted, ms; `None`: none was since watching began.
+    pub last_accept_ms: Option<u64>,
     /// Its `SO_REUSEPORT` group; `None` when it is alone.
     pub group: Option<Group>,
 }

@@ -1,5 +1,6 @@
 //! What the kernel holds at one moment: its sockets and settings, namespace by namespace.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::flow::TcpState;
@@ -102,8 +103,51 @@ pub struct Socket {
     pub silent_ms: Option<u32>,
     /// Whether an IPv6 socket refuses IPv4.
     pub v6only: Option<bool>,
+    /// What listen() was given; `None` where that was not seen.
+    pub backlog: Option<u32>,
+    /// Of a listener, while accept() is watched.
+    pub accepts: Option<Accepts>,
     /// Processes that hold it, by rising pid; empty when none is known.
     pub holders: Vec<Arc<Process>>,
+}
+
+/// How long connections waited in an accept queue since watching began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accepts {
+    /// Accepted, their wait measured.
+    pub measured: u64,
+    /// Accepted, but established before watching began.
+    pub older: u64,
+    /// The waits of those measured; `None` without any.
+    pub waits: Option<Waits>,
+    /// When the last one was accepted, boot clock, ns; `None`: none was.
+    pub last_ns: Option<u64>,
+}
+
+/// The distribution of waits. Percentiles are upper bounds, at most a quarter too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "said by the names")]
+pub struct Waits {
+    pub p50_us: u64,
+    pub p99_us: u64,
+    pub max_us: u64,
+}
+
+/// A time for people: `940us`, `12ms`, `2.1s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Micros(
+    /// Microseconds.
+    pub u64,
+);
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            us @ 0..10_000 => write!(f, "{us}us"),
+            us @ 10_000..2_000_000 => write!(f, "{}ms", us / 1000),
+            us => write!(f, "{}.{}s", us / 1_000_000, us % 1_000_000 / 100_000),
+        }
+    }
 }
 
 /// What a socket is in the kernel.
@@ -128,5 +172,17 @@ impl Socket {
             netns: Some(netns),
             cookie: Some(self.cookie),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_carry_their_unit() {
+        let texts =
+            [0, 9_999, 10_000, 1_999_999, 2_000_000, 61_250_000].map(|us| Micros(us).to_string());
+        assert_eq!(texts, ["0us", "9999us", "10ms", "1999ms", "2.0s", "61.2s"]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::interpret::advice;
 use crate::model::incident::LimitedBy;
 use crate::model::rows::{ListenerRow, SpaceRow};
+use crate::model::snapshot::Micros;
 use crate::model::{Basis, Kind};
 
 /// A label and a sentence or two.
@@ -23,6 +24,7 @@ pub fn listener(row: &ListenerRow, space: &SpaceRow) -> Vec<Sentence> {
         ),
         ("accept queue", accept_queue(row)),
         ("limit", limit(row, space)),
+        ("waiting", waiting(row)),
         ("SYN queue", syn_queue(row, space)),
         ("drops", drops(row)),
         ("when full", when_full(space)),
@@ -112,6 +114,38 @@ fn accept_queue(row: &ListenerRow) -> String {
     )
 }
 
+fn waiting(row: &ListenerRow) -> String {
+    let Some(accepts) = row.accepts else {
+        return "how long connections wait for accept() is only measured with --watch, and only where \
+                functions of the kernel can be hooked"
+            .to_owned();
+    };
+    let older = match accepts.older {
+        0 => String::new(),
+        older => format!("; {older} more were established before"),
+    };
+    let last = row.last_accept_ms.map_or_else(
+        || "nothing was accepted since watching began".to_owned(),
+        |ms| {
+            format!(
+                "the last accept() was {} ago",
+                Micros(ms.saturating_mul(1000))
+            )
+        },
+    );
+    let Some(waits) = accepts.waits else {
+        return format!("{last}{older}");
+    };
+    format!(
+        "of {} connections accepted since watching began half waited up to {}, 99 in 100 up to {}, \
+         the slowest {}{older}; {last}",
+        accepts.measured,
+        Micros(waits.p50_us),
+        Micros(waits.p99_us),
+        Micros(waits.max_us)
+    )
+}
+
 fn limit(row: &ListenerRow, space: &SpaceRow) -> String {
     let limit = row.accept_queue.limit;
     let Some(somaxconn) = space.settings.somaxconn else {
@@ -122,10 +156,17 @@ fn limit(row: &ListenerRow, space: &SpaceRow) -> String {
         Some(LimitedBy::Backlog) => format!(
             "the backlog binds: listen() was given {limit}, net.core.somaxconn would allow {somaxconn}"
         ),
-        Some(LimitedBy::Somaxconn) => format!(
-            "net.core.somaxconn binds: {somaxconn}; listen() was given that or more, so a larger \
-             backlog alone changes nothing"
-        ),
+        Some(LimitedBy::Somaxconn) => match row.backlog {
+            Some(backlog) => format!(
+                "net.core.somaxconn binds: listen() was given {} and got {limit}; somaxconn is \
+                 {somaxconn} now",
+                given(backlog)
+            ),
+            None => format!(
+                "net.core.somaxconn binds: {somaxconn}; listen() was given that or more, so a larger \
+                 backlog alone changes nothing"
+            ),
+        },
         Some(LimitedBy::Both) => {
             format!("backlog and net.core.somaxconn are both {limit}: raise both")
         }
@@ -133,6 +174,14 @@ fn limit(row: &ListenerRow, space: &SpaceRow) -> String {
             "{limit} is more than net.core.somaxconn of now ({somaxconn}), which was lowered after \
              listen(); the next listen() gets {somaxconn} at most"
         ),
+    }
+}
+
+/// A backlog below 0 means no bound of its own.
+fn given(backlog: u32) -> String {
+    match i32::try_from(backlog) {
+        Ok(bounded) if bounded < i32::MAX => bounded.to_string(),
+        _ => "no bound (-1)".to_owned(),
     }
 }
 

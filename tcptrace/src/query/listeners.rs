@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::interpret::filter::Filter;
+use crate::interpret::listen::limited_by;
 use crate::model::Endpoint;
 use crate::model::flow::TcpState;
 use crate::model::incident::{LimitedBy, Queue};
@@ -17,18 +18,6 @@ use crate::model::snapshot::{Snapshot, Socket, Space};
 
 use super::folds::Folds;
 use super::{is_shown, owner, page};
-
-/// Which setting a limit comes from, given the namespace's somaxconn of now. Below it the backlog
-/// binds. At it somaxconn binds, whatever listen() was given: more backlog alone would not help.
-/// Above it nothing can be said: somaxconn was lowered after listen().
-#[must_use]
-pub fn limited_by(limit: u32, somaxconn: Option<u32>) -> Option<LimitedBy> {
-    match limit.cmp(&somaxconn?) {
-        std::cmp::Ordering::Less => Some(LimitedBy::Backlog),
-        std::cmp::Ordering::Equal => Some(LimitedBy::Somaxconn),
-        std::cmp::Ordering::Greater => None,
-    }
-}
 
 /// The table: full queues first, then most drops, then the longest queues.
 #[must_use]
@@ -52,7 +41,7 @@ pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<Listene
         for socket in listeners().filter(|socket| is_shown(filter, space.netns, socket)) {
             let length = half_open.get(&socket.cookie).copied().unwrap_or(0);
             let group = places.get(&socket.local).and_then(|queues| group(queues));
-            rows.push(row(space, socket, length, group, folds));
+            rows.push(row(snapshot.boot_ns, space, socket, length, group, folds));
         }
     }
     let refused = |row: &ListenerRow| row.refusals.map_or(0, |refusals| refusals.refused());
@@ -72,6 +61,7 @@ pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<Listene
 }
 
 fn row(
+    now_ns: u64,
     space: &Space,
     socket: &Socket,
     half_open: u32,
@@ -81,7 +71,8 @@ fn row(
     let somaxconn = space.settings.somaxconn;
     let limit = socket.send_queue;
     let drops_risen = folds.drops_risen(socket.cookie);
-    let limited_by = limited_by(limit, somaxconn);
+    let limited_by = limited_by(limit, somaxconn, socket.backlog);
+    let inferred = (limited_by == Some(LimitedBy::Backlog)).then_some(limit);
     ListenerRow {
         netns: space.netns,
         family: socket.family,
@@ -95,7 +86,8 @@ fn row(
             limit,
         },
         limited_by,
-        backlog: (limited_by == Some(LimitedBy::Backlog)).then_some(limit),
+        backlog: socket.backlog.or(inferred),
+        backlog_is_seen: socket.backlog.is_some(),
         syn_queue: Queue {
             length: half_open,
             limit,
@@ -104,6 +96,11 @@ fn row(
         drops_risen: drops_risen.map(|(risen, _)| risen),
         drops_per_second: drops_risen.map(|(_, rate)| rate),
         refusals: folds.refusals(space.netns, socket.local, socket.cookie),
+        accepts: socket.accepts,
+        last_accept_ms: socket
+            .accepts
+            .and_then(|accepts| accepts.last_ns)
+            .map(|last_ns| now_ns.saturating_sub(last_ns) / 1_000_000),
         group,
     }
 }

@@ -45,6 +45,8 @@ fn socket(state: TcpState, local: &str, remote: Option<&str>) -> Socket {
         drops: None,
         silent_ms: None,
         v6only: None,
+        backlog: None,
+        accepts: None,
         holders: vec![process(42)],
     }
 }
@@ -130,12 +132,23 @@ fn a_queue_of_n_is_full_at_n_plus_one_and_comes_first() {
 }
 
 #[test]
-fn what_binds_follows_from_limit_and_somaxconn() {
-    use listeners::limited_by;
-    assert_eq!(limited_by(128, Some(4096)), Some(LimitedBy::Backlog));
-    assert_eq!(limited_by(4096, Some(4096)), Some(LimitedBy::Somaxconn));
-    assert_eq!(limited_by(4096, Some(128)), None);
-    assert_eq!(limited_by(128, None), None);
+fn a_backlog_is_seen_or_inferred_and_said_so() {
+    let known = Socket {
+        backlog: Some(511),
+        ..listener(1, "127.0.0.1:80", 0, 128)
+    };
+    let sockets = vec![
+        known,
+        listener(2, "127.0.0.1:81", 0, 128),
+        listener(3, "127.0.0.1:82", 0, 4096),
+    ];
+    let page = listeners::rows(&snapshot(0, sockets), &Folds::default(), &everything());
+    let row = |cookie| page.rows.iter().find(|row| row.cookie == cookie).unwrap();
+    assert_eq!((row(1).backlog, row(1).backlog_is_seen), (Some(511), true));
+    assert_eq!(row(1).limited_by, Some(LimitedBy::Somaxconn));
+    assert_eq!((row(2).backlog, row(2).backlog_is_seen), (Some(128), false));
+    assert_eq!(row(2).limited_by, Some(LimitedBy::Backlog));
+    assert_eq!(row(3).backlog, None, "it is 4096 or more");
 }
 
 #[test]

@@ -140,7 +140,8 @@ fn full_queues(all: &mut Vec<Vec<u8>>) {
         step: step::ACK,
         outcome: outcome::RESET,
         somaxconn: 4096,
-        pad: [0; 2],
+        backlog: 511,
+        pad: [0; 6],
     };
     all.push(bytes_of(&ResetRecord {
         queue_length: 129,

@@ -2,7 +2,7 @@
 
 use super::kit::counters::Counters;
 use super::kit::expect::kernel_names;
-use super::kit::{Actor, Conn, Expect, Scenario, Tracer, World, scenarios};
+use super::kit::{Actor, Conn, Expect, Scenario, Tracer, World, by_functions, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -13,6 +13,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         #[own]
         listener_older_than_the_tracer,
         somaxconn_is_the_limit,
+        backlog_given_to_listen_tells_what_binds,
         full_queue_drops_the_last_ack,
         full_queue_resets_the_last_ack,
         late_syn_ack_finds_the_queue_full,
@@ -42,8 +43,7 @@ fn refused_silently(world: &World, client: &Actor, from: &str, listener: Conn) -
 /// The tracepoint that tells of a refused ACK says why only where the kernel has a reason for it.
 fn evidence(step: &str) -> &'static str {
     let has_reason = kernel_names("SKB_DROP_REASON_TCP_LISTEN_OVERFLOW");
-    let by_functions = std::env::var("TCPTRACE_TIER").is_ok_and(|tier| tier != "tracepoint");
-    if step == "ack" && !has_reason && !by_functions {
+    if step == "ack" && !has_reason && !by_functions() {
         "inferred"
     } else {
         "seen"
@@ -139,6 +139,36 @@ fn somaxconn_is_the_limit(world: &World) {
     tracer
         .stop()
         .exactly("one drop", 1, Expect::new("accept_drop"));
+}
+
+/// Below somaxconn too: it was raised after listen(), which only who saw listen() can know.
+fn backlog_given_to_listen_tells_what_binds(world: &World) {
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    world.sysctl("core.somaxconn", 1);
+    let wanted = |backlog| match (by_functions(), backlog) {
+        (true, 1) => "both",
+        (false, 511) => "backlog",
+        _ => "somaxconn",
+    };
+    let drop_at = |backlog: u32| {
+        let listener = server.listen("127.0.7.9:0", backlog);
+        fill(&client, listener);
+        if backlog == 511 {
+            world.sysctl("core.somaxconn", 4096);
+        }
+        let third = refused_silently(world, &client, "127.0.0.4:0", listener);
+        let drop = Expect::new("accept_drop")
+            .queue(2, 1)
+            .is("limited_by", wanted(backlog))
+            .listener(listener, third.local);
+        tracer.expect(&format!("what binds a backlog of {backlog}"), drop);
+    };
+    drop_at(1);
+    drop_at(511);
+    tracer
+        .stop()
+        .exactly("two drops", 2, Expect::new("accept_drop"));
 }
 
 /// Two clients that believe to be connected, because the listener was deaf to their last ACK; the

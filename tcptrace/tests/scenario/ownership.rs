@@ -1,6 +1,6 @@
 //! Whose socket it was, when that is not simply the process that made it.
 
-use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios};
+use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, by_functions, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -98,8 +98,7 @@ fn connection_not_accepted_yet_is_the_listeners(world: &World) {
 
 fn idle_worker_owns_what_it_accepted(world: &World) {
     // Without function hooks the acceptor is looked for in /proc, by a tracer that is not busy.
-    let by_functions = std::env::var("TCPTRACE_TIER").is_ok_and(|tier| tier != "tracepoint");
-    let tracer = if by_functions {
+    let tracer = if by_functions() {
         world.watch(&[])
     } else {
         world.watch_alone(&[])

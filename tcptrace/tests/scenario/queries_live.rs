@@ -1,7 +1,9 @@
 //! `listeners`, `states` and `timewait` with `--watch`: what only hooks can tell, and how it ends.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         time_wait_owner_is_learnt_while_watching,
         refusals_are_told_by_step_while_watching,
+        waits_for_accept_are_measured_where_functions_can_be_hooked,
         closed_pipe_ends_quietly,
         interrupted_watch_ends_with_success,
     ]
@@ -32,12 +35,13 @@ fn ask_live(
     ));
     let netns = format!("inode:{}", world.netns);
     let path = ready.to_string_lossy().into_owned();
-    let live = ["--watch", "0.2", "--duration", "20", "--json"];
+    let duration = format!("{}s", 20 * super::kit::world::slowness());
+    let live = ["--watch", "0.2", "--duration", &duration, "--json"];
     let place = ["--netns", &netns, "--ready-file", &path];
     let mut command = world.command(&[args, &live, &place].concat())?;
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("start the tracer");
-    let patience = std::time::Duration::from_secs(20);
+    let patience = Duration::from_secs(20);
     let is_ready = super::kit::world::poll(patience, || ready.exists());
     let _ = std::fs::remove_file(&ready);
     world.claim("the hooks are attached", is_ready);
@@ -115,6 +119,61 @@ fn refusals_are_told_by_step_while_watching(world: &World) {
     world.claim_eq("no third ACK", count("accept_ack"), 0);
     let risen = row["drops_since_watch"].as_u64();
     world.claim(&format!("its counter rose: {risen:?}"), risen >= Some(3));
+}
+
+fn waits_for_accept_are_measured_where_functions_can_be_hooked(world: &World) {
+    const PAUSE: Duration = Duration::from_millis(700);
+    let (server, client) = (world.actor("wa-server"), world.actor("wa-client"));
+    let listener = server.listen("127.0.0.1:0", 9);
+    crowd(&client, listener, 1);
+    let work = || {
+        server.accept(listener);
+        crowd(&client, listener, 3);
+        std::thread::sleep(PAUSE);
+        for _ in 0..3 {
+            server.accept(listener);
+        }
+        // Only this one's listen() is seen.
+        server.listen("127.0.0.2:0", 99);
+    };
+    let has_functions = Path::new("/sys/bus/event_source/devices/kprobe").exists();
+    let wished = |row: &Value| {
+        if has_functions {
+            row["accepts"]["measured"] == 3
+        } else {
+            row["local"]["addr"] == "127.0.0.2"
+        }
+    };
+    let Some(rows) = ask_live(world, &["listeners"], work, wished) else {
+        return;
+    };
+    let row = |addr: &str| rows.iter().find(|row| row["local"]["addr"] == addr);
+    let (Some(older), Some(newer)) = (row("127.0.0.1"), row("127.0.0.2")) else {
+        world.claim("both listeners are there", false);
+        return;
+    };
+    world.claim_eq("inferred", &older["backlog_seen"], &json!(false));
+    world.claim_eq("what it has", &newer["backlog"], &json!(99));
+    world.claim_eq("seen", &newer["backlog_seen"], &json!(has_functions));
+    if !has_functions {
+        world.claim_eq("not measured", &older["accepts"], &Value::Null);
+        return;
+    }
+    let accepts = &older["accepts"];
+    world.claim_eq("one waited before", &accepts["older"], &json!(1));
+    let paused = u64::try_from(PAUSE.as_micros()).expect("short");
+    for name in ["wait_us_p50", "wait_us_p99", "wait_us_max"] {
+        let wait = accepts[name].as_u64();
+        let is_right = wait.is_some_and(|wait| (paused..30 * paused).contains(&wait));
+        world.claim(&format!("{name} is what it was: {wait:?}"), is_right);
+    }
+    world.claim(
+        "accepted lately",
+        accepts["last_ms"].as_u64() < Some(20_000),
+    );
+    let nobody = json!({ "measured": 0, "older": 0, "wait_us_p50": null, "wait_us_p99": null,
+        "wait_us_max": null, "last_ms": null });
+    world.claim_eq("nothing is no wait of 0", &newer["accepts"], &nobody);
 }
 
 fn closed_pipe_ends_quietly(world: &World) {

@@ -159,7 +159,11 @@ impl Cell {
     fn job(&self, args: &Args, filters: &[String]) -> Job {
         let is_tier = TIERS.contains(&self.tier.as_str());
         let own: &[&str] = match self.tier.as_str() {
-            CONDITIONS => &["privileges::", "killed_tracer_leaves_nothing"],
+            CONDITIONS => &[
+                "privileges::",
+                "killed_tracer_leaves_nothing",
+                "waits_for_accept",
+            ],
             LOCKDOWN => &["privileges::lockdown"],
             _ => &[],
         };

@@ -98,6 +98,7 @@ fn attach(kernel: &Kernel) -> anyhow::Result<AttachReport> {
     // What is left out by the configuration is pruned, and would not be tried.
     config.kinds = KindSet::ALL.bits();
     let wanted = Wanted {
+        measures_accepts: true,
         kinds: KindSet::ALL,
         follows: true,
         tier: None,

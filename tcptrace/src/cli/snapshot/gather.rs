@@ -232,6 +232,8 @@ fn socket(row: &SockRow, holders: &HashMap<u64, Vec<Arc<Process>>>) -> Option<So
         drops: row.sk_drops,
         silent_ms: row.last_data_recv_ms,
         v6only: row.v6only,
+        backlog: None,
+        accepts: None,
         holders: row
             .inode
             .and_then(|inode| holders.get(&inode))

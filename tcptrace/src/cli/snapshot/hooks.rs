@@ -1,8 +1,11 @@
 //! The hooks behind `--watch`: what they tell is folded, to be shown with the next snapshot.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io;
 use std::rc::Rc;
+
+use tcptrace_common::config::MEASURE_ACCEPTS;
 
 use crate::cli::plan::{Output, WatchPlan};
 use crate::cli::watch::{connect, engine, scope::Scope};
@@ -10,12 +13,15 @@ use crate::cli::{doctor, output};
 use crate::kernel::Kernel;
 use crate::kernel::attach::{Attached, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
-use crate::model::Incident;
+use crate::model::flow::TcpState;
 use crate::model::loss::Loss;
+use crate::model::snapshot::Snapshot;
 use crate::model::summary::Summary;
+use crate::model::{Incident, Kind};
 use crate::pipeline::Pipeline;
 use crate::query::folds::Folds;
 use crate::sink::{Fan, Sink};
+use crate::source::listens::Listens;
 
 /// What was told so far, shared with who draws it.
 #[derive(Debug, Default)]
@@ -60,8 +66,32 @@ impl Sink for FoldSink {
 /// Hooks that are attached.
 pub(super) struct Hooks {
     pub(super) pipeline: Pipeline<FoldSink>,
+    listens: Listens,
+    /// Accepts are measured, or why they are not.
+    measured: Result<(), String>,
     /// Detaches when dropped.
     _attached: Attached,
+}
+
+impl Hooks {
+    /// Adds what hooks know of the listeners of a snapshot.
+    pub(super) fn complete(&mut self, snapshot: &mut Snapshot) {
+        let mut listening = HashSet::new();
+        let sockets = snapshot.spaces.iter_mut().flat_map(|s| &mut s.sockets);
+        for socket in sockets.filter(|socket| socket.state == TcpState::Listen) {
+            let Some(inode) = socket.inode else {
+                continue;
+            };
+            listening.insert(inode);
+            socket.backlog = self.listens.backlog(inode);
+            socket.accepts = self.measured.is_ok().then(|| self.listens.accepts(inode));
+        }
+        if let (Err(why), false) = (&self.measured, listening.is_empty()) {
+            let sentence = format!("how long connections wait for accept(): {why}");
+            snapshot.unseen.push(sentence);
+        }
+        self.listens.keep(|inode| listening.contains(&inode));
+    }
 }
 
 /// Attaches; Err says in a sentence why nothing can be heard.
@@ -75,8 +105,13 @@ pub(super) fn attach(
     }
     let try_it = || -> anyhow::Result<Hooks> {
         let kernel = Kernel::probe()?;
-        let config = engine::config(&kernel, plan, &scope);
+        let measures_accepts = plan.kinds.contains(Kind::AcceptDrop);
+        let mut config = engine::config(&kernel, plan, &scope);
+        if measures_accepts {
+            config.features |= MEASURE_ACCEPTS;
+        }
         let wanted = Wanted {
+            measures_accepts,
             kinds: plan.kinds,
             follows: scope.follows(),
             tier: plan.engine.tier,
@@ -94,8 +129,15 @@ pub(super) fn attach(
                 .then(|| output::sinks(&output, engine::clock())),
         };
         let pipeline = connect(plan, scope, &kernel, &mut attached, sink)?;
+        let listens = Listens::open(&mut attached.object)?;
+        let measured = match &attached.report.waits {
+            Some(outcome) if outcome.chosen.is_none() => Err(outcome.reason().to_owned()),
+            _ => Ok(()),
+        };
         Ok(Hooks {
             pipeline,
+            listens,
+            measured,
             _attached: attached,
         })
     };

@@ -100,7 +100,7 @@ async fn watch<Q: Question>(
         canvas.screen = Some(Screen::enter()?);
     }
     loop {
-        canvas.draw()?;
+        canvas.draw(hooks.as_mut())?;
         let left = args
             .duration
             .map(|duration| duration.saturating_sub(begin.elapsed()));
@@ -144,9 +144,12 @@ async fn rest(
 }
 
 impl<Q: Question> Canvas<'_, Q> {
-    fn draw(&mut self) -> anyhow::Result<()> {
+    fn draw(&mut self, hooks: Option<&mut Hooks>) -> anyhow::Result<()> {
         self.follow_children()?;
         let mut snapshot = gather::take(&self.question.look(), &self.filter.netns)?;
+        if let Some(hooks) = hooks {
+            hooks.complete(&mut snapshot);
+        }
         let mut heard = self.heard.borrow_mut();
         heard.folds.look(&snapshot);
         snapshot.unseen.extend(self.without_hooks.clone());

@@ -54,6 +54,7 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
     let follows = scope.follows();
     let sizes = engine::sizes(plan.engine.ring_bytes);
     let wanted = Wanted {
+        measures_accepts: false,
         kinds: plan.kinds,
         follows,
         tier: plan.engine.tier,

@@ -27,7 +27,8 @@ fn drop_record(kind: u16, step: u8, outcome: u8) -> QueueDropRecord {
         step,
         outcome,
         somaxconn: 305,
-        pad: [7; 2],
+        backlog: 306,
+        pad: [7; 6],
     }
 }
 
@@ -168,6 +169,7 @@ fn refused_connection_arrives_with_each_step_and_outcome() {
                 }),
                 count: 304,
                 somaxconn: Some(305),
+                backlog: Some(306),
             };
             let heard = |kind| signal_of(&drop_record(kind, on_wire, outcome_on_wire));
             assert_eq!(heard(kind::ACCEPT_DROP), Signal::AcceptDrop(facts));

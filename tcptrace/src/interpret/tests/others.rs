@@ -210,13 +210,18 @@ fn life_of_a_connection_is_told_whole() {
     assert_eq!(close::what(&LIFE, Some(TcpState::LastAck)), expected);
 }
 
-fn limited_by(limit: Option<u32>, somaxconn: Option<u32>) -> Option<LimitedBy> {
+fn limited_by(
+    limit: Option<u32>,
+    somaxconn: Option<u32>,
+    backlog: Option<u32>,
+) -> Option<LimitedBy> {
     let facts = QueueDrop {
         step: Some(Step::Ack),
         outcome: Some(DropOutcome::Reset),
         queue: limit.map(|limit| Queue { length: 9, limit }),
         count: 2,
         somaxconn,
+        backlog,
     };
     let What::AcceptDrop { limited_by, .. } = listen::accept_drop(&facts) else {
         panic!("a refusal");
@@ -225,13 +230,28 @@ fn limited_by(limit: Option<u32>, somaxconn: Option<u32>) -> Option<LimitedBy> {
 }
 
 #[test]
-fn backlog_binds_below_somaxconn_and_somaxconn_at_it() {
-    assert_eq!(limited_by(Some(127), Some(128)), Some(LimitedBy::Backlog));
-    assert_eq!(limited_by(Some(128), Some(128)), Some(LimitedBy::Somaxconn));
+fn without_the_backlog_the_limit_is_compared_with_somaxconn() {
+    let told = |limit, somaxconn| limited_by(limit, somaxconn, None);
+    assert_eq!(told(Some(127), Some(128)), Some(LimitedBy::Backlog));
+    assert_eq!(told(Some(128), Some(128)), Some(LimitedBy::Somaxconn));
     // somaxconn was lowered after listen().
-    assert_eq!(limited_by(Some(512), Some(128)), Some(LimitedBy::Somaxconn));
-    assert_eq!(limited_by(None, Some(128)), None);
-    assert_eq!(limited_by(Some(128), None), None);
+    assert_eq!(told(Some(512), Some(128)), None);
+    assert_eq!(told(None, Some(128)), None);
+    assert_eq!(told(Some(128), None), None);
+}
+
+#[test]
+fn a_backlog_that_was_seen_says_what_binds() {
+    let told = |limit, somaxconn, backlog| limited_by(Some(limit), somaxconn, Some(backlog));
+    assert_eq!(told(128, Some(128), 511), Some(LimitedBy::Somaxconn));
+    assert_eq!(told(128, Some(128), 128), Some(LimitedBy::Both));
+    assert_eq!(told(128, Some(4096), 128), Some(LimitedBy::Backlog));
+    // somaxconn was raised, or lowered, after listen(), or cannot be read.
+    assert_eq!(told(128, Some(4096), 511), Some(LimitedBy::Somaxconn));
+    assert_eq!(told(511, Some(128), 511), Some(LimitedBy::Backlog));
+    assert_eq!(told(511, None, 511), Some(LimitedBy::Backlog));
+    // Not this listener's.
+    assert_eq!(told(511, Some(4096), 128), None);
 }
 
 #[test]

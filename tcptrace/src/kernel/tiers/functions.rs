@@ -43,6 +43,24 @@ pub(super) const ACCEPTED: Family = Family {
     served: 0,
 };
 
+/// Which listener a task asks, and when it gets a connection from it.
+pub(super) const ACCEPT_WAITS: Family = Family {
+    functions: &[
+        at(Place::Entry, &["inet_csk_accept"]),
+        at(Place::Entry, &["security_sock_graft"]),
+    ],
+    served: 0,
+};
+
+/// What listen() is given, before net.core.somaxconn cuts it.
+pub(super) const BACKLOGS: Family = Family {
+    functions: &[
+        at(Place::Entry, &["__sys_listen"]),
+        at(Place::Entry, &["security_socket_listen"]),
+    ],
+    served: 0,
+};
+
 /// SYNs that a listener takes or refuses.
 pub(super) const SYNS: Family = Family {
     functions: &[at(Place::Both, &["tcp_conn_request"])],
@@ -114,11 +132,14 @@ pub(super) const VALIDATION: Family = Family {
 /// Every function that may be hooked: looked for in the kernel's types once.
 pub const FUNCTIONS: &[&str] = &[
     "__inet_twsk_schedule",
+    "__sys_listen",
+    "inet_csk_accept",
     "inet_twsk_alloc",
     "inet_twsk_deschedule_put",
     "inet_twsk_hashdance_schedule",
     "reqsk_timer_handler",
     "security_sock_graft",
+    "security_socket_listen",
     "sk_stream_wait_close",
     "tcp_check_req",
     "tcp_conn_request",
@@ -139,6 +160,8 @@ mod tests {
     fn every_hooked_function_is_looked_for() {
         let families = [
             &ACCEPTED,
+            &ACCEPT_WAITS,
+            &BACKLOGS,
             &SYNS,
             &ACKS,
             &REQUEST_TIMER,

@@ -3,7 +3,8 @@
 use tcptrace_common::offsets::NONE;
 
 use super::functions::{
-    ACCEPTED, ACKS, ANSWERS, Family, REQUEST_TIMER, SYNS, TIME_WAIT, VALIDATION, WAIT_CLOSE, turn,
+    ACCEPT_WAITS, ACCEPTED, ACKS, ANSWERS, BACKLOGS, Family, REQUEST_TIMER, SYNS, TIME_WAIT,
+    VALIDATION, WAIT_CLOSE, turn,
 };
 use super::{Candidate, Hooks, Obstacle, Signal, Tier, nothing};
 use crate::kernel::Kernel;
@@ -135,6 +136,20 @@ pub static ACCEPT: Signal = Signal {
             nothing,
         ),
     ),
+};
+
+/// How long connections wait in an accept queue: for the table of listeners.
+pub static WAITS: Signal = Signal {
+    kind: Kind::State,
+    part: "how long connections wait for accept()",
+    candidates: &ACCEPT_WAITS.candidates(0),
+};
+
+/// The backlogs of listeners: for what bounds their queues.
+pub static LISTENED: Signal = Signal {
+    kind: Kind::AcceptDrop,
+    part: "the backlog given to listen()",
+    candidates: &BACKLOGS.candidates(0),
 };
 
 /// Every signal.

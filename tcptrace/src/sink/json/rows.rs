@@ -6,7 +6,7 @@ use super::{JsonSink, put};
 use crate::model::flow::TcpState;
 use crate::model::incident::{LimitedBy, Queue};
 use crate::model::rows::{Anomaly, ListenerRow, Page, SpaceRow, StateRow, TimeWaitRow};
-use crate::model::snapshot::{Settings, SpaceCounters};
+use crate::model::snapshot::{Settings, SpaceCounters, Waits};
 use std::io::{self, Write};
 
 impl<W: Write> JsonSink<W> {
@@ -110,6 +110,7 @@ impl Object<'_> {
         self.flag(",\"full\":", Some(row.is_full()));
         self.name(",\"limited_by\":", row.limited_by.map(LimitedBy::name));
         self.number(",\"backlog\":", row.backlog);
+        self.flag(",\"backlog_seen\":", Some(row.backlog_is_seen));
         self.queue_at(",\"syn_queue\":", row.syn_queue);
         self.number(",\"drops\":", row.drops);
         self.number(",\"drops_since_watch\":", row.drops_risen);
@@ -125,6 +126,7 @@ impl Object<'_> {
             }
             None => self.raw(",\"refusals\":null"),
         }
+        self.accepts(row);
         match row.group {
             Some(group) => {
                 self.number(",\"group\":{\"size\":", Some(group.size));
@@ -134,6 +136,21 @@ impl Object<'_> {
             }
             None => self.raw(",\"group\":null"),
         }
+    }
+
+    fn accepts(&mut self, row: &ListenerRow) {
+        let Some(accepts) = row.accepts else {
+            self.raw(",\"accepts\":null");
+            return;
+        };
+        let wait = |of: fn(&Waits) -> u64| accepts.waits.as_ref().map(of);
+        self.number(",\"accepts\":{\"measured\":", Some(accepts.measured));
+        self.number(",\"older\":", Some(accepts.older));
+        self.number(",\"wait_us_p50\":", wait(|waits| waits.p50_us));
+        self.number(",\"wait_us_p99\":", wait(|waits| waits.p99_us));
+        self.number(",\"wait_us_max\":", wait(|waits| waits.max_us));
+        self.number(",\"last_ms\":", row.last_accept_ms);
+        self.raw("}");
     }
 
     fn sockets(&mut self, row: &StateRow) {

@@ -37,6 +37,29 @@ fn listener() -> Value {
         "cookies",
     ]
     .map(|name| (name, count()));
+    let accepts = [
+        ("measured", count()),
+        (
+            "older",
+            said(
+                count(),
+                "established before watching began, so not measured",
+            ),
+        ),
+        (
+            "wait_us_p50",
+            said(
+                count_or_null(),
+                "an upper bound, at most a quarter too long",
+            ),
+        ),
+        ("wait_us_p99", count_or_null()),
+        ("wait_us_max", count_or_null()),
+        (
+            "last_ms",
+            said(count_or_null(), "since the last one; null: none"),
+        ),
+    ];
     let group = object(
         &[
             ("size", count()),
@@ -87,7 +110,17 @@ fn listener() -> Value {
         ),
         (
             "backlog",
-            said(count_or_null(), "inferred from a limit below somaxconn"),
+            said(
+                count_or_null(),
+                "what listen() was given (2147483647: no bound); null: somaxconn or more",
+            ),
+        ),
+        (
+            "backlog_seen",
+            said(
+                json!({ "type": "boolean" }),
+                "false: inferred from a limit below somaxconn",
+            ),
         ),
         (
             "syn_queue",
@@ -113,6 +146,13 @@ fn listener() -> Value {
             said(
                 or_null(object(&refusals, &[])),
                 "what hooks told since watching began; null without hooks",
+            ),
+        ),
+        (
+            "accepts",
+            said(
+                or_null(object(&accepts, &[])),
+                "since watching began, established to accept(); null: not measured",
             ),
         ),
         ("group", said(or_null(group), "SO_REUSEPORT; null: alone")),

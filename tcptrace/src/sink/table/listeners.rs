@@ -4,6 +4,7 @@ use super::{Align, Column, Grid, TableStyle, or_unknown, owner_cells, plural, sp
 use super::{finish, words};
 use crate::model::incident::LimitedBy;
 use crate::model::rows::{ListenerRow, Page, SpaceRow};
+use crate::model::snapshot::Micros;
 use crate::sink::color::Severity;
 
 const COLUMNS: &[Column] = &[
@@ -85,6 +86,13 @@ fn notes(row: &ListenerRow, spaces: &[SpaceRow]) -> String {
                 notes.push(format!("{what} {count}"));
             }
         }
+    }
+    if let Some(waits) = row.accepts.and_then(|accepts| accepts.waits) {
+        notes.push(format!(
+            "wait {}/{}",
+            Micros(waits.p99_us),
+            Micros(waits.max_us)
+        ));
     }
     if let Some(group) = row.group {
         notes.push(match group.skew {

@@ -22,5 +22,5 @@ pub(crate) use command::{Actor, Closed, Conn};
 pub(crate) use expect::Expect;
 pub(crate) use pair::Pair;
 pub(crate) use runner::{Family, Scenario, scenarios};
-pub(crate) use tracer::Tracer;
+pub(crate) use tracer::{Tracer, by_functions};
 pub(crate) use world::World;

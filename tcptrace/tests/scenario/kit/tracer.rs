@@ -321,6 +321,11 @@ pub(super) fn forced_tier() -> Vec<String> {
         .collect()
 }
 
+/// Whether this run's tracers are told to hook functions.
+pub(crate) fn by_functions() -> bool {
+    std::env::var("TCPTRACE_TIER").is_ok_and(|tier| tier != "tracepoint")
+}
+
 /// Reads what a tracer says on its standard error, as it comes.
 pub(super) fn collect(err: ChildStderr) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let errors = Arc::new(Mutex::new(String::new()));
