@@ -5,6 +5,7 @@
 set -euo pipefail
 # shellcheck source=docs/incidents/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need nft nftables
 
 namespace bank
 namespace branch
@@ -44,12 +45,10 @@ say "One branch fetches its bill; the next one vanishes as it has asked"
 live_begin watch --netns "$bank" --only linger_close
 inside "$branch" "$work/branch" <<<go >/dev/null
 mkfifo "$work/order"
-ip netns exec "$branch" "$work/branch" <"$work/order" >"$work/branch.log" 2>&1 &
+inside "$branch" "$work/branch" <"$work/order" >"$work/branch.log" 2>&1 &
 exec {order}>"$work/order"
 until_true "the branch is connected" grep -q connected "$work/branch.log"
-# From now on nothing from the bank reaches it.
-inside "$branch" ip link set lo down
-need nft nftables
+# From now on nothing from the bank reaches it, not even an acknowledgement.
 inside "$branch" nft -f - <<'NFT'
 table ip dead {
     chain in {

@@ -293,6 +293,13 @@ live_begin() {
     fi
     watcher=$!
     until_true "tcptrace attaches its hooks" watcher_is_ready
+    if [[ ! -e $work/ready ]]; then
+        local pid=$watcher code=0
+        watcher=
+        wait "$pid" || code=$?
+        ((code != 4)) || skip "this kernel cannot show it: $(tail -n 1 "$work/tcptrace.log")"
+        fail "tcptrace ended with exit code $code"
+    fi
 }
 
 watcher_is_ready() {
