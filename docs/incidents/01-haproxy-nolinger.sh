@@ -8,8 +8,8 @@ find_server haproxy haproxy
 haproxy=("${server[@]}")
 find_server nginx nginx
 
-namespace lb
-namespace office
+lb=lb-$$ office=office-$$
+add_namespaces "$lb" "$office"
 cable "$lb" 10.77.1.1/24 "$office" 10.77.1.2/24
 
 mkdir "$work/www"

@@ -6,8 +6,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 find_server redis-server redis-server
 
-namespace cache
-namespace shop
+cache=cache-$$ shop=shop-$$
+add_namespaces "$cache" "$shop"
 cable "$cache" 10.77.2.1/24 "$shop" 10.77.2.2/24
 set_in "$cache" net.core.somaxconn=4096
 

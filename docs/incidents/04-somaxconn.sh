@@ -6,8 +6,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 find_server nginx nginx
 
-namespace web
-namespace users
+web=web-$$ users=users-$$
+add_namespaces "$web" "$users"
 cable "$web" 10.77.4.1/24 "$users" 10.77.4.2/24
 set_in "$web" net.core.somaxconn=16
 

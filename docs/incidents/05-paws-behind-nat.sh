@@ -11,10 +11,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need nft nftables
 find_server nginx nginx
 
-namespace ann
-namespace bob
-namespace nat
-namespace web
+ann=ann-$$ bob=bob-$$ nat=nat-$$ web=web-$$
+add_namespaces "$ann" "$bob" "$nat" "$web"
 cable "$ann" 192.168.1.2/24 "$nat" 192.168.1.1/24
 cable "$bob" 192.168.2.2/24 "$nat" 192.168.2.1/24
 cable "$nat" 10.77.5.2/24 "$web" 10.77.5.1/24

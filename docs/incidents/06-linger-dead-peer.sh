@@ -7,8 +7,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need nft nftables
 
-namespace bank
-namespace branch
+bank=bank-$$ branch=branch-$$
+add_namespaces "$bank" "$branch"
 cable "$bank" 10.77.6.1/24 "$branch" 10.77.6.2/24
 
 program billing <<'PY'
@@ -58,7 +58,7 @@ table ip dead {
 }
 NFT
 echo go >&"$order"
-until_true "close() of both has returned" grep -q '2\.[0-9] s' "$work/billing.log"
+until_true "billing has served both" has_ended "$billing"
 live_end
 say "billing: $(paste -sd ';' "$work/billing.log")"
 expect "the close that blocked is billing's, with its time" kind=linger_close owner.comm=billing \

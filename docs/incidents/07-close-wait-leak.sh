@@ -7,8 +7,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need setpriv util-linux
 find_postgres
 
-namespace db
-namespace shop
+db=db-$$ shop=shop-$$
+add_namespaces "$db" "$shop"
 cable "$db" 10.77.7.1/24 "$shop" 10.77.7.2/24
 
 postgres_init "$db"

@@ -107,13 +107,14 @@ until_true() {
     fail "waited 10 s for this: $what"
 }
 
-# namespace NAME: makes one, and puts its unique name into the variable NAME.
-namespace() {
-    local unique=$1-$$
-    ip netns add "$unique"
-    namespaces+=("$unique")
-    printf -v "$1" %s "$unique"
-    ip -n "$unique" link set lo up
+# add_namespaces NAME...: makes them; a name bears the number of this shell, to be unique.
+add_namespaces() {
+    local namespace
+    for namespace; do
+        ip netns add "$namespace"
+        namespaces+=("$namespace")
+        ip -n "$namespace" link set lo up
+    done
 }
 
 # cable NAMESPACE ADDRESS/LENGTH NAMESPACE ADDRESS/LENGTH: a link between two namespaces.
@@ -148,12 +149,18 @@ start() {
     local log=$work/$1.log
     shift
     ip netns exec "$@" >>"$log" 2>&1 </dev/null &
+    # shellcheck disable=SC2034 # read by who sources this
     started=$!
 }
 
 # port_open NAMESPACE ADDRESS PORT: something listens there.
 port_open() {
     inside "$1" ss -Hltn "src $2:$3" | grep -q .
+}
+
+# has_ended PROCESS: of this shell; it may not have been waited for yet.
+has_ended() {
+    ! kill -0 "$1" || [[ $(awk '/^State:/ { print $2 }' "/proc/$1/status") == Z ]]
 }
 
 # queue_is_empty NAMESPACE PORT: no connection waits for accept().
@@ -306,11 +313,11 @@ watcher_is_ready() {
     [[ -e $work/ready ]] || ! kill -0 "$watcher"
 }
 
-# live_end [SECONDS]: ends it as Ctrl-C does, so that a summary follows. What was seen last is told
-# within SECONDS.
+# live_end: ends it as Ctrl-C does, so that a summary follows.
 live_end() {
     local pid=$watcher
-    sleep "${1-0.3}"
+    # What was seen last is on its way.
+    sleep 0.3
     watcher=
     kill -INT "$pid" 2>/dev/null || true
     wait "$pid" || fail "tcptrace ended with exit code $?"
