@@ -313,6 +313,15 @@ watcher_is_ready() {
     [[ -e $work/ready ]] || ! kill -0 "$watcher"
 }
 
+# until_shown TEXT: the live command has said so in JSON; on a terminal, its next look was.
+until_shown() {
+    if $checking; then
+        until_true "tcptrace shows $1" grep -q "$1" "$work/answer.json"
+    else
+        sleep 1.2
+    fi
+}
+
 # live_end: ends it as Ctrl-C does, so that a summary follows.
 live_end() {
     local pid=$watcher

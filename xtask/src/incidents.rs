@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 use crate::{build, run, setup};
 
 /// Seconds for one story; the slowest takes eight.
-const LIMIT: &str = "60";
+const LIMIT: &str = "120";
 /// Seconds for its cleaning up, when it was ended for being over its limit.
 const CLEANUP: &str = "10";
 /// What a story ends with when something it needs is missing.
