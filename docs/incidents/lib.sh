@@ -75,7 +75,11 @@ cleanup() {
     set +e
     if [[ -n $watcher ]]; then
         kill -INT "$watcher" 2>/dev/null
-        wait "$watcher" 2>/dev/null
+        for _ in {1..50}; do
+            kill -0 "$watcher" 2>/dev/null || break
+            sleep 0.05
+        done
+        kill -KILL "$watcher" 2>/dev/null
     fi
     if ((code != 0 && code != 77)); then
         tail -n 20 "$work"/*.log >&2 2>/dev/null
