@@ -4,6 +4,7 @@
 set -euo pipefail
 # shellcheck source=docs/incidents/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need pgrep procps
 find_server nginx nginx
 
 web=web-$$ users=users-$$

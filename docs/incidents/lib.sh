@@ -39,6 +39,8 @@ need() {
 
 [[ $EUID -eq 0 ]] || fail "network namespaces need root: run it through sudo"
 need ip iproute2
+need ss iproute2
+need awk mawk
 need python3 python3
 command -v "$tcptrace" >/dev/null || fail "$tcptrace not found: set TCPTRACE to the binary"
 # The interpreter itself: a wrapper would give the programs below its own name.

@@ -24,8 +24,10 @@ pub(super) const LIVE: &Programs = &[
 /// What the incident stories use beside their servers.
 pub(super) const INCIDENTS: &Programs = &[
     ("ip", "iproute2"),
+    ("ss", "iproute2"),
     ("nft", "nftables"),
     ("python3", "python3"),
+    ("pgrep", "procps"),
 ];
 
 /// What the matrix of virtual machines uses.
