@@ -11,6 +11,7 @@
 
 mod apt;
 mod build;
+mod incidents;
 mod kernels;
 mod lint;
 mod process;

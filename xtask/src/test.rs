@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::workspace::{EBPF_CRATE, Rustc, Workspace};
-use crate::{build, process, run, setup, vm};
+use crate::{build, incidents, process, run, setup, vm};
 
 /// The test target that needs privileges.
 const LIVE_TARGET: &str = "root_live";
@@ -36,6 +36,8 @@ enum What {
     Live,
     /// Ground truth on other kernels, each in a VM
     Vm,
+    /// The stories of docs/incidents with real servers, as root
+    Incidents,
     /// Unit, then live
     All,
 }
@@ -43,6 +45,9 @@ enum What {
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.what == What::Vm {
         return vm::matrix::main(workspace, &args.matrix, &args.filter);
+    }
+    if args.what == What::Incidents {
+        return incidents::main(workspace, &args.filter);
     }
     setup::ensure(workspace)?;
     let test_args: Vec<&str> = args

@@ -103,6 +103,32 @@ impl PrivateApt {
             })
             .with_context(|| format!("apt-get download {wanted} left no package"))
     }
+
+    /// The files of a package and of all that it needs and this machine lacks; they go with this
+    /// apt. Nothing is installed.
+    pub(crate) fn download_with_dependencies(&self, name: &str) -> Result<Vec<PathBuf>> {
+        // What an earlier call left there is not this package's.
+        process::output_text(self.command("apt-get").arg("clean"))?;
+        let mut install = self.command("apt-get");
+        install.args(["-qq", "-y", "--download-only", "--no-install-recommends"]);
+        // The lock is of the system's packages, which stay as they are.
+        install.args(["-o", "Debug::NoLocking=1", "install", name]);
+        process::output_text(&mut install)
+            .map_err(|error| anyhow::anyhow!("{}", first_complaint(&format!("{error:#}"))))?;
+        let archives = self.directory.join("cache/archives");
+        let entries = fs::read_dir(&archives)
+            .with_context(|| format!("cannot read {}", archives.display()))?;
+        Ok(entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+            .collect())
+    }
+}
+
+/// Unpacks a package's files into a directory; its scripts are not run.
+pub(crate) fn unpack(package: &Path, into: &Path) -> Result<()> {
+    let mut extract = Command::new("dpkg-deb");
+    process::run(extract.arg("--extract").arg(package).arg(into))
 }
 
 impl Drop for PrivateApt {

@@ -108,7 +108,12 @@ pub(crate) struct Mirror {
 }
 
 impl Mirror {
-    /// The source in deb822 style for one suite, package index only.
+    /// The source in deb822 style with the suites it is configured for.
+    pub(crate) fn own_entry(&self) -> String {
+        self.entry(&self.suites.join(" "))
+    }
+
+    /// The source in deb822 style for one suite or several, package index only.
     pub(crate) fn entry(&self, suite: &str) -> String {
         let mut text = format!(
             "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: {}\nTargets: Packages\n",

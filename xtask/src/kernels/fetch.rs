@@ -5,15 +5,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::choose::{self, Candidate, Wanted};
 use super::{BTF, IMAGE, MODULES, NEWEST, PACKAGE, image};
-use crate::apt::PrivateApt;
 use crate::apt::sources::{self, DEBIAN, Distribution};
-use crate::process;
+use crate::apt::{PrivateApt, unpack};
 
 /// Where a kernel's parts are when its main package only depends on them.
 const PARTS: [&str; 2] = ["linux-binary-", "linux-modules-"];
@@ -118,15 +116,6 @@ fn install(apt: &PrivateApt, home: &Path, candidate: &Candidate) -> Result<()> {
     remove(&directory)?;
     rename(&complete, &directory)?;
     remove(&unpacked)
-}
-
-fn unpack(package: &Path, into: &Path) -> Result<()> {
-    process::run(
-        Command::new("dpkg-deb")
-            .arg("--extract")
-            .arg(package)
-            .arg(into),
-    )
 }
 
 /// Packages have the image in /boot, or beside the modules and copy it there when installed.

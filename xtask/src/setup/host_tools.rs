@@ -1,7 +1,7 @@
 //! The programs that tests use: checked, and on Debian and Ubuntu as root installed.
 //!
-//! This is the one place that changes the system, it says so, and only `setup --live`, `setup --vm`
-//! and the live tests come here.
+//! This is the one place that changes the system, it says so, and only `setup --live`, `--vm`,
+//! `--servers` and the tests that need them come here.
 
 use std::process::{Command, Stdio};
 
@@ -19,6 +19,15 @@ pub(super) const LIVE: &Programs = &[
     ("ss", "iproute2"),
     ("nft", "nftables"),
     ("tmux", "tmux"),
+];
+
+/// What the incident stories use beside their servers.
+pub(super) const INCIDENTS: &Programs = &[
+    ("ip", "iproute2"),
+    ("ss", "iproute2"),
+    ("nft", "nftables"),
+    ("python3", "python3"),
+    ("pgrep", "procps"),
 ];
 
 /// What the matrix of virtual machines uses.

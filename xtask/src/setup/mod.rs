@@ -10,6 +10,7 @@ mod core_sources;
 mod host_tools;
 mod ready;
 mod rust_src;
+pub(crate) mod servers;
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -27,6 +28,9 @@ pub(crate) struct Args {
     /// Also see to what `test vm` uses (QEMU)
     #[arg(long)]
     vm: bool,
+    /// Also see to the servers of the incident stories (into target/servers, none is started)
+    #[arg(long)]
+    servers: bool,
 }
 
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -38,6 +42,9 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     if args.vm {
         host_tools::ensure(host_tools::VM, "the virtual machines")?;
+    }
+    if args.servers {
+        ensure_servers(workspace)?;
     }
     Ok(())
 }
@@ -87,6 +94,12 @@ fn ensure_locked(tools: &Path, rustc: &Rustc) -> Result<Outcome> {
 /// Sees to the programs that the live tests use; see [`host_tools`].
 pub(crate) fn ensure_host_tools() -> Result<()> {
     host_tools::ensure(host_tools::LIVE, "the live tests")
+}
+
+/// Sees to the servers of the incident stories and the programs these use; see [`servers`].
+pub(crate) fn ensure_servers(workspace: &Workspace) -> Result<()> {
+    host_tools::ensure(host_tools::INCIDENTS, "the incident stories")?;
+    servers::ensure(workspace)
 }
 
 /// Where the sources of `core` are when they are not the toolchain's own: for the environment of a

@@ -4,14 +4,12 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::core_sources;
-use crate::apt::PrivateApt;
 use crate::apt::sources::{self, Distribution, Mirror};
-use crate::process;
+use crate::apt::{self, PrivateApt};
 
 /// Fetches and unpacks; returns the package's name and version.
 pub(super) fn fetch(tools: &Path, release: &str) -> Result<String> {
@@ -109,12 +107,7 @@ fn unpack(package: &Path, tools: &Path, release: &str, version: &str) -> Result<
         }
     }
     fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
-    process::run(
-        Command::new("dpkg-deb")
-            .arg("--extract")
-            .arg(package)
-            .arg(&unpacked),
-    )?;
+    apt::unpack(package, &unpacked)?;
     let sources = unpacked.join("usr/src");
     let library = fs::read_dir(&sources)
         .with_context(|| format!("cannot read {}", sources.display()))?
