@@ -24,7 +24,7 @@ use crate::sock::{Access, Direct, Probe, SockRef};
 /// TIME_WAIT is watched for its own sake, and to know who is behind a RST it sends.
 #[inline(always)]
 pub(super) fn is_watched() -> bool {
-    wants(kind::TIME_WAIT) || wants(kind::RST_SENT)
+    wants(kind::TIME_WAIT) || wants(kind::RST_SENT) || wants(kind::PAWS_DROP)
 }
 
 /// The minisock around a timer.

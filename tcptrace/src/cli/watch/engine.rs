@@ -21,8 +21,8 @@ pub(in crate::cli) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -
     let mut config = kernel.config;
     config.kinds = plan.kinds.bits();
     let filter = &scope.filter;
-    if plan.kinds.contains(Kind::RstSent) {
-        // Who left a TIME_WAIT must be known when it answers by a RST, shown or not.
+    if plan.kinds.contains(Kind::RstSent) || plan.kinds.contains(Kind::PawsDrop) {
+        // Who left a TIME_WAIT must be known when it resets or rejects a segment, shown or not.
         config.kinds |= KindSet::EMPTY.with(Kind::TimeWait).bits();
     }
     if !scope.follows() && fill(&mut config.pids, filter.pids.iter().copied()) {

@@ -315,6 +315,11 @@ pub static SIGNALS: &[Signal] = &[
         candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
     },
     Signal {
+        kind: Kind::PawsDrop,
+        part: "whose TIME_WAIT rejected",
+        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
+    },
+    Signal {
         kind: Kind::RstSent,
         part: "whose TIME_WAIT answered",
         candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),

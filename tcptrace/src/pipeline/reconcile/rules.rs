@@ -163,9 +163,10 @@ pub(super) const RULES: &[Rule] = &[
         |incident| match &incident.what {
             What::Retransmit {
                 segments,
+                error,
                 gave_up: false,
                 ..
-            } => u64::from(segments.unwrap_or(1)),
+            } if !is_not_tried(*error) => u64::from(segments.unwrap_or(1)),
             _ => 0,
         },
     ),
@@ -175,8 +176,9 @@ pub(super) const RULES: &[Rule] = &[
             What::Retransmit {
                 kind: RetransmitType::Syn | RetransmitType::SynAck,
                 gave_up: false,
+                error,
                 ..
-            }
+            } if !is_not_tried(*error)
         ))
     }),
     exact("TcpExt.TW", &[Kind::TimeWait], |incident| {
@@ -231,6 +233,14 @@ fn refused(incident: &Incident) -> (u64, u64) {
         } => (0, *count),
         _ => (0, 0),
     }
+}
+
+/// EAGAIN, ENOMEM, EBUSY, EINVAL, EHOSTUNREACH: `__tcp_retransmit_skb` tells these (from 6.16 on),
+/// but ends before it counts.
+const NOT_TRIED: [i32; 5] = [-11, -12, -16, -22, -113];
+
+fn is_not_tried(error: Option<i32>) -> bool {
+    error.is_some_and(|error| NOT_TRIED.contains(&error))
 }
 
 fn time_waits(incident: &Incident, wanted: TimeWaitPhase) -> u64 {

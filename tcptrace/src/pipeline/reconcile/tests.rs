@@ -196,6 +196,22 @@ fn retransmissions_count_segments_and_syns_count_twice() {
 }
 
 #[test]
+fn a_retransmission_that_was_not_tried_counts_nowhere() {
+    let failed = |error| What::Retransmit {
+        kind: RetransmitType::Rto,
+        attempt: None,
+        bytes: 1,
+        sequence: None,
+        segments: Some(1),
+        error: Some(error),
+        gave_up: false,
+    };
+    let (busy, no_buffers) = (-16, -105);
+    assert_eq!(counted(failed(busy)), []);
+    assert_eq!(counted(failed(no_buffers)), [("Tcp.RetransSegs", 1)]);
+}
+
+#[test]
 fn refusals_count_by_outcome() {
     let syn = |outcome| What::SynDrop {
         outcome: Some(outcome),

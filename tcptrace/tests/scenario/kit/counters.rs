@@ -26,6 +26,11 @@ impl Counters {
         Self(values)
     }
 
+    /// The value of `GROUP.NAME`; `None` where this kernel has no such counter.
+    pub(crate) fn find(&self, full: &str) -> Option<i64> {
+        self.0.get(full).copied()
+    }
+
     /// The value of `TcpExt.NAME` (or `GROUP.NAME` when it has a dot).
     pub(crate) fn value(&self, name: &str) -> i64 {
         let full = if name.contains('.') {

@@ -10,6 +10,7 @@ pub(crate) mod expect;
 pub(crate) mod filter;
 pub(crate) mod pair;
 pub(crate) mod pid_namespace;
+pub(crate) mod reconcile;
 pub(crate) mod runner;
 pub(crate) mod shared;
 pub(crate) mod sys;

@@ -339,6 +339,9 @@ fn run_one(scenario: Scenario, binary: Option<&Path>) -> Report {
         let world = World::new(binary);
         let run = std::panic::AssertUnwindSafe(|| (scenario.run)(&world));
         let panicked = std::panic::catch_unwind(run).is_err();
+        if !panicked {
+            world.reconcile();
+        }
         let mut report = world.into_report();
         if panicked {
             report.problems.push(PANIC.take());

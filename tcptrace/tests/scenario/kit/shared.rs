@@ -65,7 +65,8 @@ impl Shared {
         self.pid.cast_signed()
     }
 
-    fn with<T>(&self, netns: u64, from: usize, look: impl FnOnce(&[Value]) -> T) -> T {
+    /// What was printed about a namespace from a place on.
+    pub(crate) fn with<T>(&self, netns: u64, from: usize, look: impl FnOnce(&[Value]) -> T) -> T {
         let all = self.by_netns.lock().expect("no panic");
         let events = all.get(&netns).map_or(&[][..], Vec::as_slice);
         look(events.get(from..).unwrap_or_default())

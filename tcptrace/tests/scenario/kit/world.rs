@@ -14,7 +14,7 @@ use super::command::Actor;
 use super::counters::Counters;
 use super::shared::Shared;
 use super::tracer::{Format, Tracer};
-use super::{sys_ops, tracer};
+use super::{reconcile, sys_ops, tracer};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -25,6 +25,8 @@ pub(crate) type Problems = Rc<RefCell<Vec<String>>>;
 pub(crate) struct World {
     /// The inode of the namespace, `netns` in every event.
     pub(crate) netns: u64,
+    /// How much the run's tracer had told of another namespace of that number.
+    told_before: usize,
     binary: Option<PathBuf>,
     host_netns: Rc<std::fs::File>,
     problems: Problems,
@@ -76,8 +78,10 @@ impl World {
         sys_ops::unshare(libc::CLONE_NEWNET).expect("a network namespace of our own");
         sys_ops::loopback_up().expect("loopback up");
         keep_namespace();
+        let netns = netns_inode();
         Self {
-            netns: netns_inode(),
+            netns,
+            told_before: Shared::current().map_or(0, |shared| shared.printed(netns)),
             binary,
             host_netns: Rc::new(host_netns),
             problems: Problems::default(),
@@ -208,6 +212,14 @@ impl World {
             self.unseen.replace(why.clone());
         }
         why.is_none()
+    }
+
+    /// Claims that what the run's tracer told about this namespace is what the kernel counted.
+    pub(crate) fn reconcile(&self) {
+        if let Some(shared) = Shared::current() {
+            let wrong = reconcile::differences(&shared, self.netns, self.told_before);
+            self.problems.borrow_mut().extend(wrong);
+        }
     }
 
     /// Starts a tracer for this namespace, with every kind shown, and waits until it is attached.
