@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::flow::TcpState;
 use super::incident::{LimitedBy, Queue};
 use super::snapshot::{Accepts, Settings, SpaceCounters};
+use super::summary::Reconciled;
 use super::{Endpoint, Family, Owner, named};
 
 /// A finished table: the rows of one moment and what holds for all of them.
@@ -20,6 +21,8 @@ pub struct Page<R> {
     pub unseen: Vec<String>,
     /// How long hooks have been watching, ms; `None` without hooks.
     pub watched_ms: Option<u64>,
+    /// What hooks counted against the kernel's counters so far.
+    pub reconciliation: Vec<Reconciled>,
 }
 
 /// One namespace with what was counted since watching began.

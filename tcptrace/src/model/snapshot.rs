@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::flow::TcpState;
+use super::summary::Reconciled;
 use super::{Endpoint, Family, Flow, Process};
 
 /// The sockets of every network namespace that could be reached.
@@ -15,6 +16,9 @@ pub struct Snapshot {
     pub spaces: Vec<Space>,
     /// Why something is missing, one sentence each; empty when nothing is.
     pub unseen: Vec<String>,
+    /// What hooks counted against the kernel's counters so far; empty without hooks, or when a
+    /// filter leaves out what the kernel counts.
+    pub reconciliation: Vec<Reconciled>,
 }
 
 /// One network namespace.

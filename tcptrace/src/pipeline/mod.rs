@@ -24,6 +24,7 @@ use crate::decode::{decode, kind_of};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
 use crate::model::loss::{Loss, LossPlace};
+use crate::model::summary::Reconciled;
 use crate::model::{Host, Incident, Kind, KindSet};
 use crate::sink::Sink;
 use crate::source::followed::Followed;
@@ -33,6 +34,7 @@ use counted::Counted;
 use ledger::Ledger;
 use namespaces::Namespaces;
 use rate::RateLimit;
+use reconcile::lasting::Lasting;
 
 /// Records taken from the ring before anything else is looked at.
 const BATCH: usize = 4096;
@@ -84,6 +86,7 @@ pub struct Pipeline<S> {
     settings: Settings,
     followed: Option<Followed>,
     namespaces: Namespaces,
+    lasting: Lasting,
     counted: Counted,
     counted_at: Instant,
     ledger: Ledger,
@@ -114,6 +117,7 @@ impl<S: Sink> Pipeline<S> {
             settings,
             followed,
             namespaces,
+            lasting: Lasting::default(),
             sink,
             is_pipe_closed: false,
         }
@@ -185,6 +189,23 @@ impl<S: Sink> Pipeline<S> {
         };
         self.live.set_sleeping(false);
         Ok(is_stopped)
+    }
+
+    /// Our counts against the kernel's counters while the run goes on. A difference is called one
+    /// when it has lasted from one call to the next.
+    ///
+    /// # Errors
+    /// When the output fails other than by a closed pipe.
+    pub fn reconcile(&mut self) -> anyhow::Result<Vec<Reconciled>> {
+        // What the counters will show must have been taken from the ring.
+        self.namespaces.look();
+        while self.read()? > 0 {}
+        Ok(self.lasting.settle(reconcile::rows(
+            &self.namespaces,
+            &self.ledger,
+            self.settings.filter.kinds,
+            self.settings.is_partial,
+        )))
     }
 
     /// Ends the run: drains, reconciles, tells the summary. The programs should be detached

@@ -48,6 +48,13 @@ impl Namespaces {
         self.unread = self.unread.max(unread);
     }
 
+    /// Reads them while the run goes on.
+    pub(super) fn look(&mut self) {
+        let (counters, unread) = self.read();
+        self.after = counters;
+        self.unread = unread;
+    }
+
     pub(super) fn start_ns(&self) -> u64 {
         self.start_ns
     }

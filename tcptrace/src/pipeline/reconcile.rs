@@ -1,5 +1,6 @@
 //! Our counts against the kernel's own counters, over the same interval and namespaces.
 
+pub(super) mod lasting;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,7 @@ fn page<R>(snapshot: &Snapshot, folds: &Folds, rows: Vec<R>) -> Page<R> {
             .map(|space| space_row(space, folds))
             .collect(),
         unseen: snapshot.unseen.clone(),
+        reconciliation: snapshot.reconciliation.clone(),
         watched_ms: folds
             .watching_since_ns()
             .map(|since| snapshot.boot_ns.saturating_sub(since) / 1_000_000),

@@ -87,6 +87,7 @@ fn snapshot(boot_ns: u64, sockets: Vec<Socket>) -> Snapshot {
             ..Space::default()
         }],
         unseen: Vec::new(),
+        reconciliation: Vec::new(),
     }
 }
 

@@ -338,16 +338,6 @@ fn summary() -> Value {
         &[],
     );
     let tally = ["seen", "shown", "filtered", "rate_limited", "lost"].map(|name| (name, count()));
-    let reconciled = object(
-        &[
-            ("counter", json!({ "type": "string" })),
-            ("kernel", count()),
-            ("ours", count()),
-            ("verdict", one_of(names!(Verdict))),
-            ("note", text_or_null()),
-        ],
-        &[],
-    );
     let mut properties = head("summary");
     properties.extend([
         ("duration_ms", count()),
@@ -361,10 +351,22 @@ fn summary() -> Value {
                 "always seen = shown + filtered + rate_limited + lost",
             ),
         ),
-        (
-            "reconciliation",
-            json!({ "type": "array", "items": reconciled }),
-        ),
+        ("reconciliation", reconciliation()),
     ]);
     object(&properties, &[])
+}
+
+/// Our counts against the kernel's.
+fn reconciliation() -> Value {
+    let reconciled = object(
+        &[
+            ("counter", json!({ "type": "string" })),
+            ("kernel", count()),
+            ("ours", count()),
+            ("verdict", one_of(names!(Verdict))),
+            ("note", text_or_null()),
+        ],
+        &[],
+    );
+    json!({ "type": "array", "items": reconciled })
 }

@@ -17,6 +17,7 @@ use super::color::{END, Severity};
 use super::sanitize;
 use super::stamp::{Stamp, TimeStyle};
 use crate::model::rows::SpaceRow;
+use crate::model::summary::{Reconciled, Verdict};
 use crate::model::{Clock, Owner};
 use std::time::Duration;
 
@@ -222,6 +223,29 @@ fn unseen(out: &mut Vec<u8>, sentences: &[String], style: &TableStyle) {
             Some(Severity::Degraded),
             style,
         );
+    }
+}
+
+/// Our counts against the kernel's: how many counters agree, and each that does not.
+fn reconciled(out: &mut Vec<u8>, rows: &[Reconciled], style: &TableStyle) {
+    if rows.is_empty() {
+        return;
+    }
+    let exact = rows.iter().filter(|row| row.verdict == Verdict::Exact);
+    let text = format!(
+        "reconciled: {} of {} agree with what hooks told",
+        exact.count(),
+        plural(rows.len() as u64, "kernel counter")
+    );
+    words(out, &text, None, style);
+    for row in rows.iter().filter(|row| row.verdict != Verdict::Exact) {
+        let note = row.note.as_deref().unwrap_or("no reason is known");
+        let severity = (row.verdict == Verdict::Differs).then_some(Severity::Degraded);
+        let text = format!(
+            "  {}: kernel {}, told {}: {note}",
+            row.counter, row.kernel, row.ours
+        );
+        words(out, &text, severity, style);
     }
 }
 

@@ -149,6 +149,7 @@ impl<Q: Question> Canvas<'_, Q> {
         let mut snapshot = gather::take(&self.question.look(), &self.filter.netns)?;
         if let Some(hooks) = hooks {
             hooks.complete(&mut snapshot);
+            snapshot.reconciliation = hooks.pipeline.reconcile()?;
         }
         let mut heard = self.heard.borrow_mut();
         heard.folds.look(&snapshot);

@@ -274,8 +274,12 @@ impl Object<'_> {
         }
         self.number("],\"owners_left_out\":", Some(summary.owners_left_out));
         self.tally(&summary.loss);
+        self.reconciliation(&summary.reconciliation);
+    }
+
+    pub(super) fn reconciliation(&mut self, rows: &[Reconciled]) {
         self.raw(",\"reconciliation\":[");
-        for (at, row) in summary.reconciliation.iter().enumerate() {
+        for (at, row) in rows.iter().enumerate() {
             self.raw(if at == 0 { "" } else { "," });
             self.reconciled(row);
         }

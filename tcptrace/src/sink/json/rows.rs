@@ -64,6 +64,7 @@ impl<W: Write> JsonSink<W> {
             object.string(if at == 0 { "" } else { "," }, Some(sentence));
         }
         object.raw("]");
+        object.reconciliation(&page.reconciliation);
         self.end()
     }
 }

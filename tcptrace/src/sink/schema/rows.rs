@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     count, count_or_null, head, object, one_of, one_of_or_null, or_null, queue_length_and_limit,
-    said,
+    reconciliation, said,
 };
 use crate::model::Family;
 use crate::model::flow::TcpState;
@@ -311,6 +311,14 @@ fn snapshot() -> Value {
             said(
                 json!({ "type": "array", "items": { "type": "string" } }),
                 "why something is missing, in sentences",
+            ),
+        ),
+        (
+            "reconciliation",
+            said(
+                reconciliation(),
+                "what hooks counted against the kernel's counters since watching began; empty without \
+                 hooks, or with filters",
             ),
         ),
     ]);

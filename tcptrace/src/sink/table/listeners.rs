@@ -1,7 +1,7 @@
 //! The table of `listeners`.
 
 use super::{Align, Column, Grid, TableStyle, or_unknown, owner_cells, plural, space_note, unseen};
-use super::{finish, words};
+use super::{finish, reconciled, words};
 use crate::model::incident::LimitedBy;
 use crate::model::rows::{ListenerRow, Page, SpaceRow};
 use crate::model::snapshot::Micros;
@@ -47,6 +47,7 @@ pub fn listeners(out: &mut Vec<u8>, page: &Page<ListenerRow>, style: &TableStyle
             words(out, &settings(space), None, style);
         }
     }
+    reconciled(out, &page.reconciliation, style);
     unseen(out, &page.unseen, style);
 }
 

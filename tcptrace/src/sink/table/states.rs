@@ -1,7 +1,7 @@
 //! The table of `states`.
 
 use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
-use super::{or_unknown, words};
+use super::{or_unknown, reconciled, words};
 use crate::model::flow::TcpState;
 use crate::model::rows::{Anomaly, Held, Page, StateRow};
 use crate::sink::color::Severity;
@@ -59,6 +59,7 @@ pub fn states(out: &mut Vec<u8>, page: &Page<StateRow>, style: &TableStyle) {
         or_unknown(limit),
     );
     words(out, &line, None, style);
+    reconciled(out, &page.reconciliation, style);
     unseen(out, &page.unseen, style);
 }
 

@@ -1,7 +1,7 @@
 //! The table of `timewait`.
 
 use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
-use super::{or_unknown, words};
+use super::{or_unknown, reconciled, words};
 use crate::model::rows::{LeftBy, Page, SpaceRow, TimeWaitRow};
 use crate::sink::color::Severity;
 
@@ -81,6 +81,7 @@ pub fn timewait(
                    local port, ? is not known; --watch learns those left from now on";
         words(out, why, None, style);
     }
+    reconciled(out, &page.reconciliation, style);
     unseen(out, &page.unseen, style);
 }
 
