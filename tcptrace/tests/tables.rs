@@ -37,7 +37,10 @@ fn wide_tables_cut_nothing() {
         ..STYLE
     });
     assert!(wide.contains("gunicorn-worker +12"), "{wide}");
-    assert!(wide.contains("cookie 55 wait 12ms/2.1s group of 4 skew 3.7"), "{wide}");
+    assert!(
+        wide.contains("cookie 55 wait 12ms/2.1s group of 4 skew 3.7"),
+        "{wide}"
+    );
     assert!(!wide.contains('…'), "{wide}");
 }
 

@@ -107,8 +107,8 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
     if meaning == meaning::MAYBE_REFUSED && length <= limit {
         return;
     }
-    syn::forget_ack_drop(&sk);
-    if !wants(kind::ACCEPT_DROP) {
+    let was_refused = syn::forget_ack_drop(&sk);
+    if !wants(kind::ACCEPT_DROP) || (meaning == meaning::MAYBE_REFUSED && !was_refused) {
         return;
     }
     let mut head = head(

@@ -267,14 +267,19 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
     });
 }
 
-/// A third ACK was refused: it raised the same counters, which must not be taken for a SYN's.
+/// A third ACK was refused: it raised the same counters, which must not be taken for a SYN's. False
+/// when they say that it was not: the kernel counted no refusal since the last reading.
 #[inline(always)]
-pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) {
+pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) -> bool {
     let netns = sk.netns();
+    let mut was_refused = true;
     if let (Some(net), Some(last)) = (sk.net(), SYN_COUNTERS.get_ptr_mut(netns))
         && let Some(now) = counters(net as u64 as *const u8)
     {
         // SAFETY: this CPU's slot of a map value.
+        let before = unsafe { *last };
+        was_refused = before.read != now.read || before.listen_overflows != now.listen_overflows;
+        // SAFETY: as above.
         unsafe { *last = now };
     }
     let key = ListenerKey {
@@ -284,4 +289,5 @@ pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) {
     if let Some(group) = LISTENERS.get_ptr_mut(key) {
         stepped(group);
     }
+    was_refused
 }

@@ -134,21 +134,42 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
 /// known, the way the socket ended tells.
 #[inline(always)]
 fn could_not_be_made(sk: &SockRef<Direct>) -> bool {
-    let number = config!(mib_time_wait_overflows);
-    let net = sk
-        .net()
-        .map_or(core::ptr::null(), |net| net as u64 as *const u8);
-    let (Some(mib), true) = (Mib::tcp_ext(net), number != NO_REASON) else {
-        return died_without_one(sk);
+    match overflows(sk.net().map_or(0, |net| net as u64)) {
+        overflow::CAME => true,
+        overflow::NONE => false,
+        _ => died_without_one(sk),
+    }
+}
+
+/// What the counter of TIME_WAITs that could not be made says since it was last read.
+mod overflow {
+    pub(super) const NONE: u32 = 0;
+    pub(super) const CAME: u32 = 1;
+    pub(super) const UNKNOWN: u32 = 2;
+}
+
+/// One of [`overflow`], for a namespace and this CPU. A function of its own: the stack of the
+/// programs that call it is nearly full.
+#[inline(never)]
+fn overflows(net: u64) -> u32 {
+    let (net, number) = (net as *const u8, config!(mib_time_wait_overflows));
+    let Some(mib) = Mib::tcp_ext(net) else {
+        return overflow::UNKNOWN;
     };
-    let overflows = mib.value(number);
+    if number == NO_REASON {
+        return overflow::UNKNOWN;
+    }
+    let count = mib.value(number);
     let identity = mib.identity(net);
     // SAFETY: copied at once.
     let before = unsafe { TIME_WAIT_OVERFLOWS.get(identity) }.copied();
-    let _ = TIME_WAIT_OVERFLOWS.insert(identity, overflows, 0);
+    let _ = TIME_WAIT_OVERFLOWS.insert(identity, count, 0);
     match before {
-        Some(before) if before <= overflows => before != overflows,
-        _ => overflows != 0 && died_without_one(sk),
+        Some(before) if before == count => overflow::NONE,
+        Some(before) if before < count => overflow::CAME,
+        // None since the namespace began.
+        _ if count == 0 => overflow::NONE,
+        _ => overflow::UNKNOWN,
     }
 }
 
