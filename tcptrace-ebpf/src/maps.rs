@@ -50,10 +50,10 @@ pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(
 pub(crate) static SYN_COUNTERS: PerCpuHashMap<u32, SynCounters> =
     PerCpuHashMap::with_max_entries(1024, 0);
 
-/// The counter of TIME_WAITs that could not be made as last seen, by `Mib::identity`: one for each
-/// CPU and namespace.
+/// The counter of TIME_WAITs that could not be made as last seen on this CPU, by network namespace.
 #[map]
-pub(crate) static TIME_WAIT_OVERFLOWS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
+pub(crate) static TIME_WAIT_OVERFLOWS: PerCpuHashMap<u32, OverflowsSeen> =
+    PerCpuHashMap::with_max_entries(1024, 0);
 
 /// Tasks inside accept(), and the listener they ask. Size is set by the loader.
 #[map]
@@ -176,6 +176,15 @@ pub(crate) struct SynCounters {
     /// Where they were read, which tells namespaces apart that bore one number one after the
     /// other; 0 until this CPU has read them once.
     pub(crate) read: u64,
+}
+
+/// A counter of one namespace on one CPU.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct OverflowsSeen {
+    /// `Mib::identity`; 0 until this CPU has read it once.
+    pub(crate) identity: u64,
+    pub(crate) count: u64,
 }
 
 /// What one hook leaves for the next one on the same CPU.

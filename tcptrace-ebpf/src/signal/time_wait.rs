@@ -16,7 +16,7 @@ use super::mib::Mib;
 use super::minisock;
 use crate::emit::{emit, head, now};
 use crate::filter::wants;
-use crate::maps::{TIME_WAIT_OVERFLOWS, TwSeen, served, sock_bits};
+use crate::maps::{OverflowsSeen, TIME_WAIT_OVERFLOWS, TwSeen, served, sock_bits};
 use crate::offsets::{config, offset};
 use crate::owner;
 use crate::sock::{Access, Direct, Probe, SockRef};
@@ -102,6 +102,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
     if is_same {
         tw.timer = 0;
         let (substate, timeout_jiffies) = (tw.head.state, tw.timeout_jiffies);
+        learn_overflows(sk);
         emit(
             kind::TIME_WAIT,
             hook::TIMER_START,
@@ -134,10 +135,21 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
 /// known, the way the socket ended tells.
 #[inline(always)]
 fn could_not_be_made(sk: &SockRef<Direct>) -> bool {
-    match overflows(sk.net().map_or(0, |net| net as u64)) {
+    match overflows(sk.net().map_or(0, |net| net as u64), sk.netns()) {
         overflow::CAME => true,
         overflow::NONE => false,
         _ => died_without_one(sk),
+    }
+}
+
+/// A minisock was made: time to learn what the counter is in this namespace, once on each CPU.
+#[inline(always)]
+fn learn_overflows(sk: &SockRef<Direct>) {
+    let netns = sk.netns();
+    let seen = TIME_WAIT_OVERFLOWS.get_ptr(netns);
+    // SAFETY: this CPU's slot of a map value; the other CPUs' slots begin zeroed.
+    if seen.is_none_or(|seen| unsafe { (*seen).identity } == 0) {
+        overflows(sk.net().map_or(0, |net| net as u64), netns);
     }
 }
 
@@ -151,7 +163,7 @@ mod overflow {
 /// One of [`overflow`], for a namespace and this CPU. A function of its own: the stack of the
 /// programs that call it is nearly full.
 #[inline(never)]
-fn overflows(net: u64) -> u32 {
+fn overflows(net: u64, netns: u32) -> u32 {
     let (net, number) = (net as *const u8, config!(mib_time_wait_overflows));
     let Some(mib) = Mib::tcp_ext(net) else {
         return overflow::UNKNOWN;
@@ -159,17 +171,22 @@ fn overflows(net: u64) -> u32 {
     if number == NO_REASON {
         return overflow::UNKNOWN;
     }
-    let count = mib.value(number);
-    let identity = mib.identity(net);
-    // SAFETY: copied at once.
-    let before = unsafe { TIME_WAIT_OVERFLOWS.get(identity) }.copied();
-    let _ = TIME_WAIT_OVERFLOWS.insert(identity, count, 0);
-    match before {
-        Some(before) if before == count => overflow::NONE,
-        Some(before) if before < count => overflow::CAME,
-        // None since the namespace began.
-        _ if count == 0 => overflow::NONE,
-        _ => overflow::UNKNOWN,
+    let now = OverflowsSeen {
+        identity: mib.identity(net),
+        count: mib.value(number),
+    };
+    let Some(seen) = TIME_WAIT_OVERFLOWS.get_ptr_mut(netns) else {
+        let _ = TIME_WAIT_OVERFLOWS.insert(netns, now, 0);
+        return overflow::UNKNOWN;
+    };
+    // SAFETY: this CPU's slot of a map value.
+    let before = unsafe { seen.replace(now) };
+    if before.identity != now.identity {
+        overflow::UNKNOWN
+    } else if before.count == now.count {
+        overflow::NONE
+    } else {
+        overflow::CAME
     }
 }
 

@@ -192,28 +192,33 @@ impl<S: Sink> Pipeline<S> {
     }
 
     /// Our counts against the kernel's counters while the run goes on. A difference is called one
-    /// when it has lasted from one call to the next.
+    /// when it has lasted from one call to the next. `skipped` as for [`Self::finish`].
     ///
     /// # Errors
     /// When the output fails other than by a closed pipe.
-    pub fn reconcile(&mut self) -> anyhow::Result<Vec<Reconciled>> {
+    pub fn reconcile(&mut self, skipped: u64) -> anyhow::Result<Vec<Reconciled>> {
         // What the counters will show must have been taken from the ring.
         self.namespaces.look();
         while self.read()? > 0 {}
-        Ok(self.lasting.settle(reconcile::rows(
-            &self.namespaces,
-            &self.ledger,
-            self.settings.filter.kinds,
-            self.settings.is_partial,
-        )))
+        let rows = self.compared(skipped);
+        Ok(self.lasting.settle(rows))
+    }
+
+    fn compared(&self, skipped: u64) -> Vec<Reconciled> {
+        let settings = &self.settings;
+        if settings.is_partial {
+            return Vec::new();
+        }
+        let kinds = settings.filter.kinds;
+        reconcile::rows(&self.namespaces, &self.ledger, kinds, skipped)
     }
 
     /// Ends the run: drains, reconciles, tells the summary. The programs should be detached
-    /// right after, or before.
+    /// right after, or before. `skipped` runs of them did not take place.
     ///
     /// # Errors
     /// When the output fails other than by a closed pipe.
-    pub fn finish(mut self) -> anyhow::Result<Ended> {
+    pub fn finish(mut self, skipped: u64) -> anyhow::Result<Ended> {
         self.namespaces.end();
         self.ledger.end(self.namespaces.end_ns());
         while self.read()? > 0 {}
@@ -227,12 +232,7 @@ impl<S: Sink> Pipeline<S> {
             self.show(&incident)?;
         }
         self.look_around()?;
-        let rows = reconcile::rows(
-            &self.namespaces,
-            &self.ledger,
-            self.settings.filter.kinds,
-            self.settings.is_partial,
-        );
+        let rows = self.compared(skipped);
         let summary = self.ledger.summary(rows);
         if !self.is_pipe_closed {
             let told = self.sink.summary(&summary);

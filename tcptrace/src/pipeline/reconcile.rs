@@ -69,14 +69,14 @@ impl Window {
     }
 }
 
-/// The table of the summary. Empty when a filter leaves out what the kernel counts.
+/// The table of the summary. `skipped` runs of the programs did not take place.
 pub(super) fn rows(
     namespaces: &Namespaces,
     ledger: &Ledger,
     kinds: KindSet,
-    is_partial: bool,
+    skipped: u64,
 ) -> Vec<Reconciled> {
-    if is_partial || !namespaces.is_known() {
+    if !namespaces.is_known() {
         return Vec::new();
     }
     let has_gone = ledger
@@ -96,6 +96,7 @@ pub(super) fn rows(
             ours: 0,
             counted: 0,
             lost,
+            skipped,
             has_gone,
             unread: namespaces.unread,
         };
@@ -136,6 +137,8 @@ struct Sums {
     ours: u64,
     counted: u64,
     lost: u64,
+    /// Runs of the programs that the kernel skipped.
+    skipped: u64,
     /// A namespace ended with its counters.
     has_gone: bool,
     /// Namespaces whose counters could not be read.
@@ -158,6 +161,8 @@ impl Sums {
                 self.lost,
                 kinds.join(" or ")
             )
+        } else if self.kernel > self.ours && self.kernel - self.ours <= self.skipped {
+            format!("the kernel skipped {} runs of the hooks", self.skipped)
         } else if let Some(gap) = rule.gaps.iter().find(|gap| side == gap.kernel_is) {
             gap.why.to_owned()
         } else if self.has_gone && self.ours > self.kernel {

@@ -127,14 +127,14 @@ fn waits_for_accept_are_measured_where_functions_can_be_hooked(world: &World) {
     let listener = server.listen("127.0.0.1:0", 9);
     crowd(&client, listener, 1);
     let work = || {
+        // Only this one's listen() is seen.
+        server.listen("127.0.0.2:0", 99);
         server.accept(listener);
         crowd(&client, listener, 3);
         std::thread::sleep(PAUSE);
         for _ in 0..3 {
             server.accept(listener);
         }
-        // Only this one's listen() is seen.
-        server.listen("127.0.0.2:0", 99);
     };
     let has_functions = Path::new("/sys/bus/event_source/devices/kprobe").exists();
     let wished = |row: &Value| {

@@ -70,12 +70,25 @@ pub(super) struct Hooks {
     /// Accepts are measured, or why they are not.
     measured: Result<(), String>,
     /// Detaches when dropped.
-    _attached: Attached,
+    attached: Attached,
 }
 
 impl Hooks {
-    /// Adds what hooks know of the listeners of a snapshot.
-    pub(super) fn complete(&mut self, snapshot: &mut Snapshot) {
+    /// Runs of the programs that the kernel skipped.
+    fn skipped(&self) -> u64 {
+        let skipped = self.attached.skipped();
+        skipped.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Drains, and tells the summary.
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        let skipped = self.skipped();
+        self.pipeline.finish(skipped)?;
+        Ok(())
+    }
+
+    /// Adds to a snapshot what hooks know of its listeners, and how our counts compare.
+    pub(super) fn complete(&mut self, snapshot: &mut Snapshot) -> anyhow::Result<()> {
         let mut listening = HashSet::new();
         let sockets = snapshot.spaces.iter_mut().flat_map(|s| &mut s.sockets);
         for socket in sockets.filter(|socket| socket.state == TcpState::Listen) {
@@ -91,6 +104,9 @@ impl Hooks {
             snapshot.unseen.push(sentence);
         }
         self.listens.keep(|inode| listening.contains(&inode));
+        let skipped = self.skipped();
+        snapshot.reconciliation = self.pipeline.reconcile(skipped)?;
+        Ok(())
     }
 }
 
@@ -138,7 +154,7 @@ pub(super) fn attach(
             pipeline,
             listens,
             measured,
-            _attached: attached,
+            attached,
         })
     };
     try_it().map_err(|error| format!("{error:#}"))

@@ -117,7 +117,7 @@ async fn watch<Q: Question>(
     canvas.leave()?;
     stopper.arm_second();
     if let Some(hooks) = hooks {
-        hooks.pipeline.finish()?;
+        hooks.finish()?;
     }
     Ok(Exit::Done)
 }
@@ -148,8 +148,7 @@ impl<Q: Question> Canvas<'_, Q> {
         self.follow_children()?;
         let mut snapshot = gather::take(&self.question.look(), &self.filter.netns)?;
         if let Some(hooks) = hooks {
-            hooks.complete(&mut snapshot);
-            snapshot.reconciliation = hooks.pipeline.reconcile()?;
+            hooks.complete(&mut snapshot)?;
         }
         let mut heard = self.heard.borrow_mut();
         heard.folds.look(&snapshot);

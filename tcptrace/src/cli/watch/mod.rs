@@ -102,7 +102,7 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
     // A second signal from here on ends the process at once.
     stopper.arm_second();
     let skipped = attached.skipped();
-    let ended = pipeline.finish()?;
+    let ended = pipeline.finish(skipped.iter().map(|(_, count)| count).sum())?;
     for (program, count) in skipped {
         let note = "the kernel skipped runs of a hook that an interrupt brought again; some may \
                     have been events";
