@@ -80,7 +80,8 @@ pub(crate) fn on_start(timer: *const u8) {
 
 /// The original socket goes to CLOSE (`head.state` is the state before). The substate of the
 /// minisock that took over, 0 without one.
-#[inline(always)]
+/// A function of its own: the stack of its caller is nearly full.
+#[inline(never)]
 pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
     if served(served::TIME_WAIT) {
         return minisock::made_for(head.sock);
@@ -99,57 +100,50 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
         && tw.head.flow.local_port == head.flow.local_port
         && tw.head.flow.remote_port == head.flow.remote_port
         && tw.head.flow.netns == head.flow.netns;
+    // The counter is read in any case: its value must be known before it has to tell.
+    let overflow = overflows(sk.net().map_or(0, |net| net as u64));
+    if !is_same && !could_not_be_made(sk, overflow) {
+        return 0;
+    }
+    let (substate, timeout_jiffies) = if is_same {
+        (tw.head.state, tw.timeout_jiffies)
+    } else {
+        (0, UNKNOWN_U64)
+    };
+    emit(
+        kind::TIME_WAIT,
+        if is_same {
+            hook::TIMER_START
+        } else {
+            hook::INET_SOCK_SET_STATE
+        },
+        head,
+        |record: &mut TimeWaitRecord| {
+            record.substate = substate;
+            record.timeout_jiffies = timeout_jiffies;
+            if is_same {
+                record.phase = phase::ENTER;
+            } else {
+                record.phase = phase::OVERFLOW;
+                record.head.evidence = evidence::INFERRED;
+            }
+        },
+    );
     if is_same {
         tw.timer = 0;
-        let (substate, timeout_jiffies) = (tw.head.state, tw.timeout_jiffies);
-        learn_overflows(sk);
-        emit(
-            kind::TIME_WAIT,
-            hook::TIMER_START,
-            head,
-            |record: &mut TimeWaitRecord| {
-                record.phase = phase::ENTER;
-                record.substate = substate;
-                record.timeout_jiffies = timeout_jiffies;
-            },
-        );
-        return substate;
     }
-    if could_not_be_made(sk) {
-        emit(
-            kind::TIME_WAIT,
-            hook::INET_SOCK_SET_STATE,
-            head,
-            |record: &mut TimeWaitRecord| {
-                record.phase = phase::OVERFLOW;
-                record.timeout_jiffies = UNKNOWN_U64;
-                record.head.evidence = evidence::INFERRED;
-            },
-        );
-    }
-    0
+    substate
 }
 
 /// Whether there was no minisock to be had. The kernel has counted that on this CPU just before
 /// (`tcp_time_wait`, 5.10 to 7.3). Where the counter cannot be read, or its value before is not
 /// known, the way the socket ended tells.
 #[inline(always)]
-fn could_not_be_made(sk: &SockRef<Direct>) -> bool {
-    match overflows(sk.net().map_or(0, |net| net as u64), sk.netns()) {
+fn could_not_be_made(sk: &SockRef<Direct>, overflow: u32) -> bool {
+    match overflow {
         overflow::CAME => true,
         overflow::NONE => false,
         _ => died_without_one(sk),
-    }
-}
-
-/// A minisock was made: time to learn what the counter is in this namespace, once on each CPU.
-#[inline(always)]
-fn learn_overflows(sk: &SockRef<Direct>) {
-    let netns = sk.netns();
-    let seen = TIME_WAIT_OVERFLOWS.get_ptr(netns);
-    // SAFETY: this CPU's slot of a map value; the other CPUs' slots begin zeroed.
-    if seen.is_none_or(|seen| unsafe { (*seen).identity } == 0) {
-        overflows(sk.net().map_or(0, |net| net as u64), netns);
     }
 }
 
@@ -160,17 +154,18 @@ mod overflow {
     pub(super) const UNKNOWN: u32 = 2;
 }
 
-/// One of [`overflow`], for a namespace and this CPU. A function of its own: the stack of the
-/// programs that call it is nearly full.
-#[inline(never)]
-fn overflows(net: u64, netns: u32) -> u32 {
+/// One of [`overflow`], for a namespace and this CPU.
+#[inline(always)]
+fn overflows(net: u64) -> u32 {
     let (net, number) = (net as *const u8, config!(mib_time_wait_overflows));
-    let Some(mib) = Mib::tcp_ext(net) else {
+    let (Some(mib), Some(inum_at)) = (Mib::tcp_ext(net), offset!(net_inum)) else {
         return overflow::UNKNOWN;
     };
     if number == NO_REASON {
         return overflow::UNKNOWN;
     }
+    // SAFETY: probing a field of the namespace.
+    let netns = unsafe { Probe::read::<u32>(net.add(inum_at)) };
     let now = OverflowsSeen {
         identity: mib.identity(net),
         count: mib.value(number),
