@@ -120,12 +120,12 @@ pub enum Command {
     Man,
 }
 
-const DOCTOR_HELP: &str = "\
+/// What `doctor --fail` takes for wrong, for the help and the manual.
+pub const DOCTOR_HELP: &str = "\
 Wrong, for --fail, is what goes on now and can be acted on:
   an accept queue is full; a listener's drop counter rises; a counter of refusals rises
-  (ListenOverflows, ListenDrops, TCPReqQFullDrop, TCPBacklogDrop, TCPAbortOnMemory,
-  TCPAbortFailed, TCPTimeWaitOverflow, RcvPruned, TCPRcvQDrop); tcp_max_tw_buckets,
-  tcp_max_orphans or the memory of tcp_mem is used up.
+  (ListenOverflows, ListenDrops, TCPReqQFullDrop, TCPAbortOnMemory, TCPAbortFailed,
+  TCPTimeWaitOverflow); tcp_max_tw_buckets, tcp_max_orphans or the memory of tcp_mem is used up.
 Rising means: between two looks, a second or so apart. What was counted earlier, resets by
 applications, changed settings and kinds that this kernel cannot show are told, but are not
 wrong. 5 comes before the codes 3 (a privilege is missing) and 1 (nothing can be seen).";

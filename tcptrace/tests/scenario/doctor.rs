@@ -341,7 +341,7 @@ fn setting_that_resets_clients_is_advised_against_with_its_evidence(world: &Worl
 }
 
 fn rejected_timestamps_are_told(world: &World) {
-    let pair = Pair::new(world, "dp");
+    let pair = Pair::connected(world, "dp");
     pair.client.write(pair.conn, 511);
     pair.server.order(&format!("read {} 511", pair.accepted.fd));
     pair.client
@@ -367,7 +367,7 @@ fn rejected_timestamps_are_told(world: &World) {
 }
 
 fn resets_by_linger_are_told_and_not_wrong(world: &World) {
-    let pair = Pair::new(world, "dl");
+    let pair = Pair::connected(world, "dl");
     pair.client.write(pair.conn, 511);
     let before = world.counters();
     pair.server_resets();

@@ -13,7 +13,7 @@ use crate::query::checkup::{Checkup, Space, WayIn};
 use crate::sink::color::Severity;
 
 /// Where effects begin.
-const EFFECT_AT: usize = 50;
+const EFFECT_AT: usize = 51;
 /// Where the words of a counter begin.
 const WORDS_AT: usize = 14;
 /// Where the sentences of advice begin.
@@ -125,7 +125,7 @@ fn table(page: &mut Page, rows: &[Row]) {
 }
 
 fn columns(name: &str, value: &str, default: &str) -> String {
-    format!("  {name:<28} {value:<11} {default:<6}")
+    format!("  {name:<28} {value:<11} {default:<7}")
 }
 
 /// Long lists are told by their effect.
@@ -199,7 +199,7 @@ fn counter(page: &mut Page, damage: &Damage, checkup: &Checkup) {
 }
 
 fn seconds(checkup: &Checkup) -> String {
-    format!("{:.1} s", checkup.looked_ms as f64 / 1000.0)
+    format!("{:.1}s", checkup.looked_ms as f64 / 1000.0)
 }
 
 fn listeners(page: &mut Page, checkup: &Checkup) {
@@ -316,3 +316,6 @@ fn judged(page: &mut Page, checkup: &Checkup, wrong: &[Wrong]) {
         page.line("  nothing is wrong: no queue is full, no limit is reached, nothing is refused");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::model::named;
 named! {
     /// What damage means for users.
     Weight {
-        /// Connections were refused or thrown away by this host's limits.
+        /// Connections were refused or thrown away by limits of this host or namespace.
         Refused = "refused",
         /// Connections ended badly, or worked worse.
         Degraded = "degraded",
@@ -112,9 +112,10 @@ const TELLING: &[Telling] = &[
         Nothing,
         "TCP Fast Open requests beyond the limit of their listener",
     ),
-    refused(
+    degraded(
         "TcpExt.TCPBacklogDrop",
         None,
+        Nothing,
         "segments dropped because too many came while a process was busy with that socket",
     ),
     degraded(
@@ -204,14 +205,16 @@ const TELLING: &[Telling] = &[
         Nothing,
         "times a receive buffer overflowed and was squeezed",
     ),
-    refused(
+    degraded(
         "TcpExt.RcvPruned",
         None,
+        Nothing,
         "segments dropped because a receive buffer could not be squeezed any more",
     ),
-    refused(
+    degraded(
         "TcpExt.TCPRcvQDrop",
         None,
+        Nothing,
         "segments dropped because there was no memory to receive them",
     ),
     degraded(
@@ -291,6 +294,13 @@ impl Damage {
     pub fn rose(&self) -> u64 {
         self.count.rose.unwrap_or(0)
     }
+}
+
+/// Every counter that is told, and its weight.
+pub fn names() -> impl Iterator<Item = (&'static str, Weight)> {
+    TELLING
+        .iter()
+        .map(|telling| (telling.counter, telling.weight))
 }
 
 /// Every counter of the namespace that tells of damage, those at 0 too.

@@ -288,6 +288,15 @@ fn what_applications_do_is_never_wrong() {
 }
 
 #[test]
+fn a_counter_is_wrong_when_it_rises_and_counts_refusals() {
+    for (name, weight) in damage::names() {
+        let checkup = checkup(counted(&[(name, 9, Some(1))]));
+        let is_wrong = !verdict::wrong(&checkup).is_empty();
+        assert_eq!(is_wrong, weight == damage::Weight::Refused, "{name}");
+    }
+}
+
+#[test]
 fn resets_are_advised_about_when_they_are_many() {
     let with = |resets, opens| {
         let checkup = checkup(counted(&[
