@@ -53,7 +53,7 @@ fn host(checkup: &Checkup) -> Value {
         "settings": settings::of_the_host(host).iter().map(setting).collect::<Value>(),
         "orphans": host.orphans,
         "tcp_memory_pages": host.memory_pages,
-        "page_bytes": Some(host.page_bytes).filter(|bytes| *bytes > 0),
+        "page_bytes": host.page_bytes,
     })
 }
 

@@ -3,7 +3,7 @@
 //! Reads only. What cannot be read is said in [`Checkup::unseen`]: without privileges that is every
 //! namespace but the own one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ impl First {
             counters: HashMap::new(),
             drops: HashMap::new(),
         };
-        for found in &namespaces(watched)?.0 {
+        for found in &namespaces(watched)? {
             if let Ok(counters) = Counters::read(found) {
                 first.counters.insert(found.inode, counters);
             }
@@ -100,14 +100,14 @@ impl First {
             unseen: page.unseen,
             ..Checkup::default()
         };
-        checkup.host.page_bytes = sysctl::page_bytes().unwrap_or_default();
+        checkup.host.page_bytes = sysctl::page_bytes();
         // Looked for here too when other namespaces were asked for.
         let (of_host, _) = parted(&texts().0);
         if of_host != Values::default() {
             checkup.host.settings = of_host;
             checkup.host.way_in = Some(WayIn::Own);
         }
-        for found in &namespaces(&self.watched)?.0 {
+        for found in &namespaces(&self.watched)? {
             let Ok(inode) = u32::try_from(found.inode) else {
                 continue;
             };
@@ -158,7 +158,11 @@ impl First {
                 None
             }
         };
-        let levels = Sockstat::read(found).unwrap_or_default();
+        let levels = Sockstat::read(found).unwrap_or_else(|error| {
+            let why = format!("the numbers of sockets of netns {netns}: {error}");
+            checkup.unseen.push(why);
+            Sockstat::default()
+        });
         let host: &mut Host = &mut checkup.host;
         host.orphans = host.orphans.or(levels.orphans);
         host.memory_pages = host.memory_pages.or(levels.memory_pages);
@@ -173,7 +177,7 @@ impl First {
         });
     }
 
-    fn counts(&self, inode: u64, now: &Counters) -> std::collections::BTreeMap<String, Count> {
+    fn counts(&self, inode: u64, now: &Counters) -> BTreeMap<String, Count> {
         let risen = self.counters.get(&inode).map(|before| delta(before, now));
         let counts = now.iter().map(|(name, total)| {
             let rose = risen.as_ref().and_then(|risen| risen.value(name));
@@ -184,18 +188,18 @@ impl First {
     }
 }
 
-fn namespaces(watched: &[u32]) -> anyhow::Result<(Vec<Netns>, u32)> {
-    let scan = netns::scan().context("cannot look for network namespaces in /proc")?;
+fn namespaces(watched: &[u32]) -> anyhow::Result<Vec<Netns>> {
+    let why = "cannot look for network namespaces in /proc";
     if watched.is_empty() {
-        return Ok((scan.found, scan.unreadable_processes));
+        return Ok(netns::scan().context(why)?.found);
     }
     let mut found = Vec::new();
     for inode in watched {
-        found.extend(netns::find(u64::from(*inode)).context("cannot look into /proc")?);
+        found.extend(netns::find(u64::from(*inode)).context(why)?);
     }
     found.sort_by_key(|netns| netns.inode);
     found.dedup_by_key(|netns| netns.inode);
-    Ok((found, 0))
+    Ok(found)
 }
 
 type Texts = (Vec<(&'static str, String)>, Vec<(&'static str, io::Error)>);

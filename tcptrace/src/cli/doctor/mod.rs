@@ -54,6 +54,9 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     }
     Ok(if args.fail && report.is_wrong() {
         Exit::FailOn
+    } else if args.fail && matches!(report.checkup, Some(Err(_))) {
+        // Not knowing must not pass for being fine.
+        Exit::Failure
     } else if lack.is_some() {
         Exit::Privilege
     } else {

@@ -202,7 +202,8 @@ fn inside(ranges: &[RangeInclusive<u64>], within: RangeInclusive<u64>) -> u64 {
 
 fn memory(values: &Values, host: &Host) -> Option<String> {
     let [_, pressure, most] = values.numbers("net.ipv4.tcp_mem")?;
-    let mib = |pages: u64| pages.saturating_mul(host.page_bytes) >> 20;
+    let bytes = host.page_bytes?;
+    let mib = |pages: u64| pages.saturating_mul(bytes) >> 20;
     let limits = format!(
         "saves memory from {} MiB on and refuses more at {} MiB",
         mib(pressure),

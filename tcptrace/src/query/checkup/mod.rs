@@ -111,7 +111,7 @@ pub struct Host {
     /// Pages that TCP uses now.
     pub memory_pages: Option<u64>,
     /// Bytes of a page.
-    pub page_bytes: u64,
+    pub page_bytes: Option<u64>,
 }
 
 /// Two looks at this machine.

@@ -167,7 +167,7 @@ fn odd_values_have_no_effect_and_do_not_panic() {
         let host = Host {
             settings: values(&texts),
             memory_pages: Some(u64::MAX),
-            page_bytes: u64::MAX,
+            page_bytes: Some(u64::MAX),
             ..Host::default()
         };
         let rows = settings::of_the_host(&host);
@@ -343,7 +343,7 @@ fn limits_that_are_used_up_are_wrong() {
         way_in: Some(WayIn::Own),
         orphans: Some(10),
         memory_pages: Some(3),
-        page_bytes: 4096,
+        page_bytes: Some(4096),
     };
     let kinds: Vec<_> = verdict::wrong(&checkup).iter().map(|w| w.kind).collect();
     assert_eq!(
