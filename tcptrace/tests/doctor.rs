@@ -336,6 +336,14 @@ fn a_kernel_is_judged_by_its_file_without_privileges_and_nothing_is_tried() {
         "counters",
         "older_sockets",
         "children",
+        "looked_ms",
+        "host",
+        "settings",
+        "namespaces",
+        "listeners",
+        "advice",
+        "wrong",
+        "unseen",
     ] {
         assert_eq!(report[absent], Value::Null, "{absent}");
     }
@@ -357,6 +365,64 @@ fn a_kernel_is_judged_by_its_file_without_privileges_and_nothing_is_tried() {
         page.contains("NOT TRIED") && !page.contains("PRIVILEGES"),
         "{page}"
     );
+}
+
+#[test]
+fn what_contradicts_itself_or_does_not_exist_is_a_usage_error() {
+    for words in [&["--fail"][..], &["--netns", "1"]] {
+        assert_eq!(judged("7.3.4", words).status.code(), Some(2), "{words:?}");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_tcptrace"))
+        .args(["doctor", "--netns", "no-such-namespace"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(message.contains("no-such-namespace"), "{message}");
+    assert_eq!(text(&output.stdout), "");
+}
+
+#[test]
+fn the_own_namespace_is_told_to_nobody_too() {
+    if !is_root("the_own_namespace_is_told_to_nobody_too") {
+        return;
+    }
+    let binary = Binary::new("nobody-page");
+    let page = text(&binary.doctor_with(&NOBODY).stdout);
+    assert_presentable(&page);
+    for part in [
+        "SETTINGS OF NETNS ",
+        "COUNTED IN NETNS ",
+        "NOT SEEN",
+        "NOW, ",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(page.contains("core.somaxconn"), "{page}");
+    assert!(page.contains("CAP_SYS_PTRACE to tell"), "{page}");
+}
+
+#[test]
+fn settings_in_the_page_are_those_of_the_object() {
+    let words = ["doctor", "--netns", &std::process::id().to_string()];
+    let run = |more: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_tcptrace");
+        let output = Command::new(program).args(words).args(more).output();
+        output.unwrap()
+    };
+    let report = object(&run(&["--json"]));
+    let groups = report["settings"].as_array().unwrap();
+    assert_eq!(groups.len(), 1, "one namespace was asked for");
+    let page = text(&run(&["--color", "never"]).stdout);
+    assert_presentable(&page);
+    for row in groups[0]["values"].as_array().unwrap() {
+        let name = row["name"].as_str().unwrap().trim_start_matches("net.");
+        let begin = format!("  {name} ");
+        let line = page.lines().find(|line| line.starts_with(&begin));
+        let line = line.unwrap_or_else(|| panic!("{name} is missing: {page}"));
+        let value = row["value"].as_str().unwrap_or("-");
+        assert!(value.len() > 11 || line.contains(value), "{line}");
+    }
 }
 
 #[test]

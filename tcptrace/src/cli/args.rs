@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 use super::filter_args::FilterArgs;
 use super::snapshot::args::{ListenersArgs, SnapshotArgs};
-use super::values::{self, named_values};
+use super::values::{self, NetnsSpec, named_values};
 use crate::model::{Kind, Tier};
 use crate::sink::TimeStyle;
 use crate::sink::color::ColorChoice;
@@ -52,7 +52,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "tcptrace states --comm java",
         "leaked and stuck sockets of one service",
     ),
-    ("tcptrace doctor", "what can be seen on this machine"),
+    (
+        "tcptrace doctor",
+        "what can be seen here, what is wrong, what to do",
+    ),
 ];
 
 fn examples() -> String {
@@ -102,7 +105,7 @@ pub enum Command {
     States(Box<SnapshotArgs>),
     /// Show who left the TIME_WAIT sockets there are, and how many local ports they take
     Timewait(Box<SnapshotArgs>),
-    /// Say what can be seen on this machine, and what its counters show already; changes nothing
+    /// Say what can be seen on this machine, what is wrong with its TCP, and what to do; changes nothing
     Doctor(DoctorArgs),
     /// Say what an incident means, how to confirm it and how to fix it
     Explain(ExplainArgs),
@@ -117,15 +120,36 @@ pub enum Command {
     Man,
 }
 
+/// What `doctor --fail` takes for wrong, for the help and the manual.
+pub const DOCTOR_HELP: &str = "\
+Wrong, for --fail, is what goes on now and can be acted on:
+  an accept queue is full; a listener's drop counter rises; a counter of refusals rises
+  (ListenOverflows, ListenDrops, TCPReqQFullDrop, TCPAbortOnMemory, TCPAbortFailed,
+  TCPTimeWaitOverflow); tcp_max_tw_buckets, tcp_max_orphans or the memory of tcp_mem is used up.
+Rising means: between two looks, a second or so apart. What was counted earlier, resets by
+applications, changed settings and kinds that this kernel cannot show are told, but are not
+wrong. 5 comes before the codes 3 (a privilege is missing) and 1 (nothing can be seen).";
+
 /// Options of `doctor`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = DOCTOR_HELP)]
 pub struct DoctorArgs {
     /// Write the report as one JSON object (see `tcptrace schema`)
     #[arg(long)]
     pub json: bool,
     /// Instead of this machine, judge the kernel whose BTF is in this file; nothing is tried
-    #[arg(long = "btf", value_name = "FILE")]
+    #[arg(long = "btf", value_name = "FILE", conflicts_with_all = ["fail", "netns"])]
     pub types: Option<PathBuf>,
+    /// Return 5 when something is wrong with TCP now (see below)
+    #[arg(long)]
+    pub fail: bool,
+    /// Look at this network namespace only: of a process, one of `ip netns`, or by inode number
+    #[arg(long, value_name = "PID|NAME|inode:N", value_delimiter = ',')]
+    pub netns: Vec<NetnsSpec>,
+    /// Colour by meaning: red wrong now, yellow refused before or changed
+    #[arg(long, value_name = "WHEN", default_value = "auto",
+        value_parser = named_values!(ColorChoice))]
+    pub color: ColorChoice,
 }
 
 /// Options of `explain`.

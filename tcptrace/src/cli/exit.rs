@@ -61,7 +61,10 @@ pub const TABLE: &[(&str, &str)] = &[
         "4",
         "this kernel cannot show a kind that was asked for by name",
     ),
-    ("5", "a --fail-on kind was seen"),
+    (
+        "5",
+        "a --fail-on kind was seen; doctor --fail: TCP is in trouble now",
+    ),
     ("6", "events were lost under --strict"),
     ("130", "a second Ctrl-C"),
     (

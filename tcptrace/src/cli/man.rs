@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-use super::args::{Cli, EXAMPLES};
+use super::args::{Cli, DOCTOR_HELP, EXAMPLES};
 use super::exit::{self, Exit};
 use crate::interpret::advice;
 use crate::sink::text::LEGEND;
@@ -57,6 +57,7 @@ fn page() -> io::Result<Vec<u8>> {
     let with_options = [
         ("watch", ".SH OPTIONS OF WATCH"),
         ("listeners", ".SH OPTIONS OF LISTENERS, STATES AND TIMEWAIT"),
+        ("doctor", ".SH OPTIONS OF DOCTOR"),
     ]
     .map(|(name, title)| {
         let command = whole.find_subcommand(name).cloned().unwrap_or_default();
@@ -92,6 +93,8 @@ fn page() -> io::Result<Vec<u8>> {
         let options = String::from_utf8_lossy(&options).replacen(".SH OPTIONS", title, 1);
         out.write_all(options.as_bytes())?;
     }
+    let wrong: Vec<&str> = DOCTOR_HELP.split_ascii_whitespace().collect();
+    paragraph(&mut out, &wrong.join(" "))?;
     fields(&mut out)?;
     section(&mut out, "OVERHEAD")?;
     for text in OVERHEAD {
@@ -173,6 +176,7 @@ mod tests {
             "EXAMPLES",
             "SUBCOMMANDS",
             "OPTIONS OF WATCH",
+            "OPTIONS OF DOCTOR",
             "FIELDS",
             "OVERHEAD",
             "EXIT STATUS",

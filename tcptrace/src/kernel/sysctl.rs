@@ -5,6 +5,7 @@
 //! number is None, never a default: reading does not fail.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -88,6 +89,24 @@ impl Sysctls {
     }
 }
 
+/// The text of one setting, by its full name (`net.ipv4.tcp_mem`), for the network namespace of the
+/// calling thread. None where this kernel or namespace does not have it.
+pub fn text(name: &str) -> io::Result<Option<String>> {
+    let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Bytes of a page, in which the kernel counts the memory of TCP; None when it does not tell.
+pub fn page_bytes() -> Option<u64> {
+    // SAFETY: sysconf takes a number and returns one; it touches no memory of ours.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).ok().filter(|bytes| *bytes > 0)
+}
+
 /// The one number a file holds. None when it holds anything else.
 pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
@@ -115,6 +134,17 @@ mod tests {
             .ip_local_port_range
             .expect("every kernel has a port range");
         assert!(first <= last);
+    }
+
+    #[test]
+    fn one_setting_is_read_by_its_name() {
+        let text = text("net.core.somaxconn").expect("readable");
+        assert!(text.is_some_and(|text| number::<u32>(&text).is_some()));
+        assert_eq!(
+            super::text("net.ipv4.no_such_setting").expect("absent"),
+            None
+        );
+        assert!(page_bytes().is_some_and(u64::is_power_of_two));
     }
 
     #[test]

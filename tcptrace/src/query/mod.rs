@@ -5,6 +5,7 @@
 //! snapshot does not tell stays `None`; it never fails.
 
 pub mod advise;
+pub mod checkup;
 pub mod folds;
 pub mod listeners;
 pub mod states;

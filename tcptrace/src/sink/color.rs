@@ -75,7 +75,8 @@ impl Severity {
         }
     }
 
-    pub(super) const fn start(self) -> &'static str {
+    /// Begins its colour on a terminal.
+    pub const fn start(self) -> &'static str {
         match self {
             Self::Bad => "\x1b[31m",
             Self::Degraded => "\x1b[33m",
@@ -85,7 +86,7 @@ impl Severity {
 }
 
 /// Ends what [`Severity::start`] began.
-pub(super) const END: &str = "\x1b[0m";
+pub const END: &str = "\x1b[0m";
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! JSON Schema of the NDJSON output and of the doctor's report, built from the model's own lists of names so that it cannot
 //! drift from them. Fields may be added in later versions, hence no `additionalProperties: false`.
 
+mod checkup;
 mod doctor;
 mod rows;
 

@@ -5,6 +5,7 @@ pub(crate) mod kit;
 mod accept_queue;
 mod addresses;
 mod crowd;
+mod doctor;
 mod filters;
 mod judging;
 mod linger;
@@ -50,6 +51,8 @@ pub(crate) fn families() -> Vec<Family> {
         queries,
         #[own]
         queries_live,
+        #[own]
+        doctor,
         #[own]
         text,
         #[own]

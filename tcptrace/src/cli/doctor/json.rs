@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tcptrace_common::config::{ARG_DROP_REASON, ARG_RESET_REASON};
 use tcptrace_common::offsets::KernelOffsets;
 
-use super::counters::Telling;
+use super::json_state;
 use super::machine::absent_fields;
 use super::report::{Report, Signals};
 use crate::kernel::Kernel;
@@ -22,9 +22,8 @@ pub(super) fn object(report: &Report) -> Value {
         Signals::Expected(expected) => (Some(expected), false, None),
         Signals::Unknown(why) => (None, false, Some(why)),
     };
-    let counters = report.counters.as_ref();
     let outcomes = attached.map(|attached| &attached.outcomes);
-    json!({
+    let mut object = json!({
         "v": VERSION,
         "kind": "doctor",
         "privileges": report.privileges.as_ref().map(privileges),
@@ -37,9 +36,11 @@ pub(super) fn object(report: &Report) -> Value {
         "programs": attached.filter(|_| is_tried).map(|attached| &attached.attached),
         "older_sockets": attached.filter(|_| is_tried).map(older_sockets),
         "children": attached.filter(|_| is_tried).map(children),
-        "counters": counters.and_then(|counted| counted.as_deref().ok()).map(counted),
-        "counters_error": counters.and_then(|counted| counted.as_ref().err()),
-    })
+    });
+    if let Value::Object(fields) = &mut object {
+        json_state::add(fields, report.checkup.as_ref());
+    }
+    object
 }
 
 fn privileges(privileges: &Privileges) -> Value {
@@ -128,15 +129,4 @@ fn children(attached: &AttachReport) -> Value {
     let refused = attached.forks_refused.as_ref();
     let hook = refused.is_none().then(|| format!("tp_btf/{FORKS}"));
     json!({ "hook": hook, "refused": refused })
-}
-
-fn counted(counted: &[Telling]) -> Value {
-    let one = |telling: &Telling| {
-        json!({
-            "counter": telling.counter,
-            "value": telling.value,
-            "explain": telling.topic,
-        })
-    };
-    counted.iter().map(one).collect()
 }

@@ -1,18 +1,22 @@
-//! `tcptrace doctor`: what can be seen on this machine, by what, and what stands in the way.
+//! `tcptrace doctor`: what can be seen on this machine, by what, and what stands in the way; what is
+//! wrong with TCP on it, and what to do about that.
 //!
-//! Attaches every program for a moment, as `watch` would, and tells what became of it. Reads only:
-//! nothing of the machine is changed and nothing stays attached. Without the privileges to attach
-//! it tells all the rest and returns 3; when the kernel refuses everything it returns 1. For a
-//! kernel given by a file it tells what would be tried.
+//! Attaches every program for a moment, as `watch` would, and tells what became of it. Before and
+//! after that it looks at settings, counters and listeners. Reads only: nothing of the machine is
+//! changed and nothing stays attached. Without the privileges to attach it tells all the rest and
+//! returns 3; when the kernel refuses everything it returns 1; with `--fail`, 5 comes before both. For
+//! a kernel given by a file it tells what would be tried.
 
-mod counters;
 mod json;
+mod json_state;
+mod look;
 mod machine;
 pub(super) mod page;
 mod report;
 mod signals;
+mod state;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use super::args::DoctorArgs;
 use super::exit::Exit;
@@ -27,23 +31,40 @@ use report::Report;
 pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     if let Some(path) = &args.types {
         let report = Report::of_file(path)?;
-        super::print(rendered(&report, args.json).as_bytes())?;
-        return Ok(exit(&report));
+        super::print(rendered(&report, args).as_bytes())?;
+        return Ok(able(&report));
     }
+    let watched = match look::resolve(&args.netns) {
+        Ok(watched) => watched,
+        Err(why) => {
+            // Nobody is left to be told when stderr is closed.
+            drop(writeln!(io::stderr(), "tcptrace: {}", clean(&why)));
+            return Ok(Exit::Usage);
+        }
+    };
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
-    let report = Report::of_this_machine(privileges, lack.is_none());
-    super::print(rendered(&report, args.json).as_bytes())?;
+    let report = Report::of_this_machine(privileges, lack.is_none(), &watched);
+    super::print(rendered(&report, args).as_bytes())?;
     let refusal = report.refusal.as_ref().map(|why| cleaned(why));
-    if let Some(message) = lack.or(refusal) {
+    let lack = lack.or(refusal);
+    if let Some(message) = &lack {
         // Nobody is left to be told when stderr is closed.
         drop(writeln!(io::stderr(), "tcptrace: {message}"));
-        return Ok(Exit::Privilege);
     }
-    Ok(exit(&report))
+    Ok(if args.fail && report.is_wrong() {
+        Exit::FailOn
+    } else if args.fail && matches!(report.checkup, Some(Err(_))) {
+        // Not knowing must not pass for being fine.
+        Exit::Failure
+    } else if lack.is_some() {
+        Exit::Privilege
+    } else {
+        able(&report)
+    })
 }
 
-fn exit(report: &Report) -> Exit {
+fn able(report: &Report) -> Exit {
     if report.is_able() {
         Exit::Done
     } else {
@@ -51,20 +72,29 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
-fn rendered(report: &Report, is_json: bool) -> String {
-    if is_json {
+fn rendered(report: &Report, args: &DoctorArgs) -> String {
+    if args.json {
         return format!("{}\n", json::object(report));
     }
-    let mut page = Page::default();
+    let mut page = Page::new(is_colored(args));
     if let Some(privileges) = &report.privileges {
         machine::privileges(&mut page, privileges);
     }
     machine::kernel(&mut page, &report.kernel);
     signals::all(&mut page, &report.signals);
-    if let Some(counted) = &report.counters {
-        counters::table(&mut page, counted);
+    if let Some(checkup) = &report.checkup {
+        state::all(&mut page, checkup);
     }
     page.text().to_owned()
+}
+
+fn is_colored(args: &DoctorArgs) -> bool {
+    // A value that is no text is set all the same.
+    let variable = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let (no_color, term) = (variable("NO_COLOR"), variable("TERM"));
+    let is_terminal = io::stdout().is_terminal();
+    args.color
+        .colors(is_terminal, no_color.as_deref(), term.as_deref())
 }
 
 /// What to say when privileges are missing, for every command that needs them.

@@ -2,6 +2,7 @@
 //!
 //! Whatever goes through here is harmless for a terminal: errors quote the kernel and /proc.
 
+use crate::sink::color::{END, Severity};
 use crate::sink::sanitize::is_hostile;
 
 const COLUMNS: usize = 100;
@@ -12,9 +13,18 @@ const TEXT_AT: usize = 22;
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Page {
     text: String,
+    is_colored: bool,
 }
 
 impl Page {
+    /// An empty one.
+    pub(in crate::cli) fn new(is_colored: bool) -> Self {
+        Self {
+            text: String::new(),
+            is_colored,
+        }
+    }
+
     /// Begins a part.
     pub(in crate::cli) fn heading(&mut self, title: &str) {
         if !self.text.is_empty() {
@@ -30,7 +40,18 @@ impl Page {
 
     /// Text that begins at column `at`, behind `label`, and is wrapped there.
     pub(in crate::cli) fn hang(&mut self, label: &str, at: usize, text: &str) {
-        let mut begin = format!("{label:<at$}");
+        self.hang_in(None, label, at, text);
+    }
+
+    /// The same, every line of it in the colour of `severity`.
+    pub(in crate::cli) fn hang_in(
+        &mut self,
+        severity: Option<Severity>,
+        label: &str,
+        at: usize,
+        text: &str,
+    ) {
+        let mut begin = format!("{:<at$}", clean(label));
         if begin.chars().count() > at {
             begin.push(' ');
         }
@@ -41,13 +62,25 @@ impl Page {
                 begin = " ".repeat(at);
             }
             begin.push_str(part);
-            self.line(&begin);
+            self.line_in(severity, &begin);
         }
     }
 
     /// One line as it is.
     pub(in crate::cli) fn line(&mut self, text: &str) {
-        self.text.push_str(text.trim_end());
+        self.line_in(None, text);
+    }
+
+    fn line_in(&mut self, severity: Option<Severity>, text: &str) {
+        let text = text.trim_end();
+        match severity.filter(|_| self.is_colored && !text.is_empty()) {
+            Some(severity) => {
+                self.text.push_str(severity.start());
+                self.text.push_str(text);
+                self.text.push_str(END);
+            }
+            None => self.text.push_str(text),
+        }
         self.text.push('\n');
     }
 
@@ -126,6 +159,20 @@ mod tests {
         let mut page = Page::default();
         page.row("label", "");
         assert_eq!(page.text(), "  label\n");
+    }
+
+    #[test]
+    fn colour_begins_and_ends_on_each_line_and_only_where_it_is_wanted() {
+        for (is_colored, begins) in [(true, "\u{1b}[31m"), (false, "")] {
+            let mut page = Page::new(is_colored);
+            page.hang_in(Some(Severity::Bad), "label", 8, &"word ".repeat(30));
+            assert_eq!(page.text().lines().count(), 2);
+            for line in page.text().lines() {
+                assert!(line.starts_with(begins), "{line:?}");
+                assert_eq!(line.contains('\u{1b}'), is_colored, "{line:?}");
+                assert_eq!(line.ends_with(END), is_colored, "{line:?}");
+            }
+        }
     }
 
     proptest! {

@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::chain;
-use super::counters::{self, Telling};
+use super::look::First;
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Sizes, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
 use crate::model::KindSet;
+use crate::query::checkup::{Checkup, verdict};
 
 /// Maps as small as they may be: what the programs say in that moment is of no interest.
 const SIZES: Sizes = Sizes {
@@ -27,8 +28,8 @@ pub(super) struct Report {
     pub(super) signals: Signals,
     /// Why everything was refused in spite of the capabilities, where privileges are the reason.
     pub(super) refusal: Option<String>,
-    /// Damage counted so far, or why it is not known; `None` = the kernel does not run here.
-    pub(super) counters: Option<Result<Vec<Telling>, String>>,
+    /// How TCP does here, or why that is not known; `None` = the kernel does not run here.
+    pub(super) checkup: Option<Result<Checkup, String>>,
 }
 
 /// What is known of the signals.
@@ -42,8 +43,15 @@ pub(super) enum Signals {
 }
 
 impl Report {
-    /// Of this machine. Without the privileges to attach it tells all the rest.
-    pub(super) fn of_this_machine(privileges: Privileges, may_attach: bool) -> Self {
+    /// Of this machine. Without the privileges to attach it tells all the rest. `watched` empty: of
+    /// every network namespace.
+    pub(super) fn of_this_machine(
+        privileges: Privileges,
+        may_attach: bool,
+        watched: &[u32],
+    ) -> Self {
+        // Attaching takes the time between the two looks.
+        let first = First::take(watched);
         let kernel = Kernel::probe().map_err(|error| chain(&anyhow::Error::from(error)));
         let mut refusal = None;
         let signals = match &kernel {
@@ -65,7 +73,7 @@ impl Report {
             kernel,
             signals,
             refusal,
-            counters: Some(counters::own()),
+            checkup: Some(first.and_then(First::again).map_err(|error| chain(&error))),
         }
     }
 
@@ -77,8 +85,14 @@ impl Report {
             signals: Signals::Expected(AttachReport::expected(&kernel)),
             kernel: Ok(kernel),
             refusal: None,
-            counters: None,
+            checkup: None,
         })
+    }
+
+    /// Whether something is wrong now with TCP on this machine.
+    pub(super) fn is_wrong(&self) -> bool {
+        let checkup = self.checkup.as_ref().and_then(|known| known.as_ref().ok());
+        checkup.is_some_and(|checkup| !verdict::wrong(checkup).is_empty())
     }
 
     /// Whether at least one kind can be seen.

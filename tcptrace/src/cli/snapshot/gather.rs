@@ -40,7 +40,7 @@ struct Inside {
 }
 
 /// The snapshot; `watched` empty: of every namespace.
-pub(super) fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
+pub(in crate::cli) fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
     let (namespaces, unreadable) = namespaces(watched)?;
     let mut snapshot = Snapshot {
         boot_ns: engine::clock().start_boot_ns,

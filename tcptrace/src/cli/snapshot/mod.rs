@@ -22,7 +22,7 @@ use crate::query::folds::Folds;
 use crate::sink::{JsonSink, Sink, TableStyle, TimeStyle};
 
 use args::SnapshotArgs;
-pub(super) use gather::Look;
+pub(super) use gather::{Look, take};
 use screen::Screen;
 
 /// The ring of a watch unless told otherwise.
@@ -65,7 +65,7 @@ pub(super) fn run(question: &impl Question, args: &SnapshotArgs) -> anyhow::Resu
     if let Some(interval) = args.watch {
         return live::run(question, args, interval, plan, scope);
     }
-    let snapshot = gather::take(&question.look(), &scope.filter.netns)?;
+    let snapshot = take(&question.look(), &scope.filter.netns)?;
     let view = View {
         snapshot: &snapshot,
         folds: &Folds::default(),

@@ -3,18 +3,19 @@
 use serde_json::{Value, json};
 
 use super::super::json::VERSION;
+use super::checkup;
 use super::{count, count_or_null, object, one_of, one_of_or_null, or_null, said, text_or_null};
 use crate::model::{Evidence, Kind, Tier};
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 
-fn boolean() -> Value {
+pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })
 }
 
-fn list(items: &Value) -> Value {
+pub(super) fn list(items: &Value) -> Value {
     json!({ "type": "array", "items": items })
 }
 
@@ -22,40 +23,31 @@ fn list(items: &Value) -> Value {
 pub(super) fn doctor() -> Value {
     let rows = list(&signal(true));
     let untried = "why nothing is known of the signals; signals is empty then";
-    object(
-        &[
-            ("v", json!({ "const": VERSION })),
-            ("kind", json!({ "const": "doctor" })),
-            ("privileges", said(or_null(privileges()), "null with --btf")),
-            ("kernel", or_null(kernel())),
-            ("kernel_error", text_or_null()),
-            (
-                "tried",
-                said(boolean(), "programs were attached; false: judged by types"),
-            ),
-            ("untried", said(text_or_null(), untried)),
-            ("signals", said(rows, "every part of every kind")),
-            (
-                "accept",
-                said(or_null(signal(false)), "how accept() tells the new owner"),
-            ),
-            (
-                "programs",
-                said(or_null(list(&text())), "those attached for the report"),
-            ),
-            ("older_sockets", or_null(older_sockets())),
-            ("children", or_null(children())),
-            (
-                "counters",
-                said(
-                    or_null(list(&counter())),
-                    "those that tell of trouble and have moved, in the own network namespace",
-                ),
-            ),
-            ("counters_error", text_or_null()),
-        ],
-        &[],
-    )
+    let seen = [
+        ("v", json!({ "const": VERSION })),
+        ("kind", json!({ "const": "doctor" })),
+        ("privileges", said(or_null(privileges()), "null with --btf")),
+        ("kernel", or_null(kernel())),
+        ("kernel_error", text_or_null()),
+        (
+            "tried",
+            said(boolean(), "programs were attached; false: judged by types"),
+        ),
+        ("untried", said(text_or_null(), untried)),
+        ("signals", said(rows, "every part of every kind")),
+        (
+            "accept",
+            said(or_null(signal(false)), "how accept() tells the new owner"),
+        ),
+        (
+            "programs",
+            said(or_null(list(&text())), "those attached for the report"),
+        ),
+        ("older_sockets", or_null(older_sockets())),
+        ("children", or_null(children())),
+    ];
+    let all: Vec<_> = seen.into_iter().chain(checkup::fields()).collect();
+    object(&all, &[])
 }
 
 fn privileges() -> Value {
@@ -146,17 +138,6 @@ fn older_sockets() -> Value {
 fn children() -> Value {
     object(
         &[("hook", text_or_null()), ("refused", text_or_null())],
-        &[],
-    )
-}
-
-fn counter() -> Value {
-    object(
-        &[
-            ("counter", text()),
-            ("value", count()),
-            ("explain", said(text(), "for tcptrace explain")),
-        ],
         &[],
     )
 }

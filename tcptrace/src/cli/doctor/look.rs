@@ -1,0 +1,246 @@
+//! Two looks at the network namespaces, a moment apart: what they hold now, and what rose meanwhile.
+//!
+//! Reads only. What cannot be read is said in [`Checkup::unseen`]: without privileges that is every
+//! namespace but the own one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::cli::snapshot::{self, Look};
+use crate::cli::values::NetnsSpec;
+use crate::interpret::filter::Filter;
+use crate::kernel::sysctl;
+use crate::model::KindSet;
+use crate::model::rows::ListenerRow;
+use crate::query::checkup::{Checkup, Count, Host, Space, Values, WayIn, settings};
+use crate::query::folds::Folds;
+use crate::query::listeners;
+use crate::source::mib::{Counters, Sockstat, delta};
+use crate::source::netns::{self, EnterError, Netns, Reach};
+use crate::source::sock_diag::{self, States};
+
+/// Between two looks at least: a client that was refused tries again after a second.
+const APART: Duration = Duration::from_millis(1100);
+
+/// What `--netns` names, as inode numbers. Err is a usage error, in one sentence.
+pub(super) fn resolve(specs: &[NetnsSpec]) -> Result<Vec<u32>, String> {
+    let mut inodes = Vec::new();
+    for spec in specs {
+        let failed = |why: String| format!("--netns {spec}: {why}");
+        let inode = netns::resolve(&spec.to_string()).map_err(|error| failed(error.to_string()))?;
+        let known = u32::try_from(inode)
+            .ok()
+            .filter(|inode| matches!(netns::find(u64::from(*inode)), Ok(Some(_))));
+        let why = "no process lives in such a network namespace and no name stands for it; \
+                   lsns -t net lists them";
+        inodes.push(known.ok_or_else(|| failed(why.to_owned()))?);
+    }
+    Ok(inodes)
+}
+
+/// The first look; [`First::again`] is the second.
+pub(super) struct First {
+    at: Instant,
+    watched: Vec<u32>,
+    counters: HashMap<u64, Counters>,
+    /// Drop counters by namespace and cookie.
+    drops: HashMap<(u64, u64), u32>,
+}
+
+impl First {
+    /// Looks; `watched` empty: everywhere. What fails here fails again, and is told then.
+    pub(super) fn take(watched: &[u32]) -> anyhow::Result<Self> {
+        let mut first = Self {
+            at: Instant::now(),
+            watched: watched.to_vec(),
+            counters: HashMap::new(),
+            drops: HashMap::new(),
+        };
+        for found in &namespaces(watched)? {
+            if let Ok(counters) = Counters::read(found) {
+                first.counters.insert(found.inode, counters);
+            }
+            let Ok(Ok((rows, _))) = netns::with(found, sock_diag::listeners) else {
+                continue;
+            };
+            let drops = rows.iter().filter_map(|row| {
+                let drops = row.sk_drops?;
+                Some(((found.inode, row.cookie), drops))
+            });
+            first.drops.extend(drops);
+        }
+        Ok(first)
+    }
+
+    /// Looks again, not before some time has passed.
+    pub(super) fn again(self) -> anyhow::Result<Checkup> {
+        std::thread::sleep(APART.saturating_sub(self.at.elapsed()));
+        let look = Look {
+            states: States::LISTEN,
+            has_times: false,
+            has_half_open: true,
+            owners_of_listeners: true,
+        };
+        let snapshot = snapshot::take(&look, &self.watched)?;
+        let page = listeners::rows(
+            &snapshot,
+            &Folds::default(),
+            &Filter::of_kinds(KindSet::EMPTY),
+        );
+        let mut rows: HashMap<u32, Vec<ListenerRow>> = HashMap::new();
+        for mut row in page.rows {
+            row.drops_risen = self.risen(&row);
+            rows.entry(row.netns).or_default().push(row);
+        }
+        let mut checkup = Checkup {
+            looked_ms: u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            unseen: page.unseen,
+            ..Checkup::default()
+        };
+        checkup.host.page_bytes = sysctl::page_bytes();
+        // Looked for here too when other namespaces were asked for.
+        let (of_host, _) = parted(&texts().0);
+        if of_host != Values::default() {
+            checkup.host.settings = of_host;
+            checkup.host.way_in = Some(WayIn::Own);
+        }
+        for found in &namespaces(&self.watched)? {
+            let Ok(inode) = u32::try_from(found.inode) else {
+                continue;
+            };
+            let listeners = rows.remove(&inode).unwrap_or_default();
+            self.space(found, inode, listeners, &mut checkup);
+        }
+        if checkup.host.way_in.is_none() {
+            checkup.unseen.push(
+                "the limits of the whole host (tcp_mem, tcp_max_orphans): only its first network \
+                 namespace shows them"
+                    .to_owned(),
+            );
+        }
+        Ok(checkup)
+    }
+
+    fn risen(&self, row: &ListenerRow) -> Option<u64> {
+        let before = self.drops.get(&(u64::from(row.netns), row.cookie))?;
+        Some(u64::from(row.drops?.wrapping_sub(*before)))
+    }
+
+    fn space(&self, found: &Netns, netns: u32, listeners: Vec<ListenerRow>, checkup: &mut Checkup) {
+        let (texts, unreadable) = match netns::with(found, texts) {
+            Ok(read) => read,
+            // Its last process ended meanwhile: then there is nothing to see.
+            Err(EnterError::Gone { .. }) => return,
+            Err(error) => {
+                let why = format!("the settings of netns {netns}: {error}");
+                checkup.unseen.push(why);
+                return;
+            }
+        };
+        for (name, error) in unreadable {
+            let why = format!("{name} of netns {netns}: {error}");
+            checkup.unseen.push(why);
+        }
+        let way_in = way_in(&found.reach);
+        let (of_host, settings) = parted(&texts);
+        if checkup.host.way_in.is_none() && of_host != Values::default() {
+            checkup.host.settings = of_host;
+            checkup.host.way_in = Some(way_in.clone());
+        }
+        let counters = match Counters::read(found) {
+            Ok(counters) => Some(counters),
+            Err(error) => {
+                let why = format!("the counters of netns {netns}: {error}");
+                checkup.unseen.push(why);
+                None
+            }
+        };
+        let levels = Sockstat::read(found).unwrap_or_else(|error| {
+            let why = format!("the numbers of sockets of netns {netns}: {error}");
+            checkup.unseen.push(why);
+            Sockstat::default()
+        });
+        let host: &mut Host = &mut checkup.host;
+        host.orphans = host.orphans.or(levels.orphans);
+        host.memory_pages = host.memory_pages.or(levels.memory_pages);
+        checkup.spaces.push(Space {
+            netns,
+            way_in,
+            processes: found.processes,
+            settings,
+            counters: counters.map(|now| self.counts(found.inode, &now)),
+            time_wait: levels.time_wait,
+            listeners,
+        });
+    }
+
+    fn counts(&self, inode: u64, now: &Counters) -> BTreeMap<String, Count> {
+        let risen = self.counters.get(&inode).map(|before| delta(before, now));
+        let counts = now.iter().map(|(name, total)| {
+            let rose = risen.as_ref().and_then(|risen| risen.value(name));
+            let rose = rose.and_then(|rose| u64::try_from(rose).ok());
+            (name.to_owned(), Count { total, rose })
+        });
+        counts.collect()
+    }
+}
+
+fn namespaces(watched: &[u32]) -> anyhow::Result<Vec<Netns>> {
+    let why = "cannot look for network namespaces in /proc";
+    if watched.is_empty() {
+        return Ok(netns::scan().context(why)?.found);
+    }
+    let mut found = Vec::new();
+    for inode in watched {
+        found.extend(netns::find(u64::from(*inode)).context(why)?);
+    }
+    found.sort_by_key(|netns| netns.inode);
+    found.dedup_by_key(|netns| netns.inode);
+    Ok(found)
+}
+
+type Texts = (Vec<(&'static str, String)>, Vec<(&'static str, io::Error)>);
+
+/// Every setting, and those that may not be read.
+fn texts() -> Texts {
+    let (mut texts, mut unreadable) = (Vec::new(), Vec::new());
+    for name in settings::names() {
+        match sysctl::text(name) {
+            Ok(Some(text)) => texts.push((name, text)),
+            Ok(None) => {}
+            Err(error) => unreadable.push((name, error)),
+        }
+    }
+    (texts, unreadable)
+}
+
+/// Settings of the whole host, and those of the namespace. The size of the table, by which defaults
+/// are judged, is with both and without its sign, by which it would differ where nothing does.
+fn parted(texts: &[(&'static str, String)]) -> (Values, Values) {
+    let (mut of_host, mut of_space) = (Values::default(), Values::default());
+    for (name, text) in texts {
+        let text = text.trim_start_matches('-');
+        if settings::is_of_host(name) {
+            of_host.insert(name, text);
+        } else {
+            of_space.insert(name, text);
+        }
+    }
+    if of_host != Values::default()
+        && let Some((name, size)) = texts.iter().find(|(name, _)| *name == settings::TABLE_SIZE)
+    {
+        of_host.insert(name, size.trim_start_matches('-'));
+    }
+    (of_host, of_space)
+}
+
+fn way_in(reach: &Reach) -> WayIn {
+    match reach {
+        Reach::Own => WayIn::Own,
+        Reach::Pid(pid) => WayIn::Pid(*pid),
+        Reach::Named(path) => WayIn::Named(path.to_string_lossy().into_owned()),
+    }
+}

@@ -1,0 +1,321 @@
+//! What is wrong with TCP here, for people: settings with their effect, damage that was counted,
+//! listeners that are full, advice, and the verdict last, where a terminal shows it.
+
+use std::cmp::Reverse;
+
+use super::page::Page;
+use crate::model::rows::ListenerRow;
+use crate::query::checkup::advice::{self, Advice};
+use crate::query::checkup::damage::{self, Damage, Weight};
+use crate::query::checkup::settings::{self, Alike, DefaultValue, Row};
+use crate::query::checkup::verdict::{self, Wrong};
+use crate::query::checkup::{Checkup, Space, WayIn};
+use crate::sink::color::Severity;
+
+/// Where effects begin.
+const EFFECT_AT: usize = 51;
+/// Where the words of a counter begin.
+const WORDS_AT: usize = 14;
+/// Where the sentences of advice begin.
+const ADVICE_AT: usize = 13;
+/// Namespaces whose counters are printed; --json has all.
+const SPACES: usize = 6;
+/// Groups of namespaces whose settings are printed, and namespaces named of each.
+const GROUPS: usize = 4;
+const NAMED: usize = 3;
+/// A smaller part of all tells nothing.
+const LEAST_PERCENT: f64 = 0.1;
+/// Listeners and pieces of advice printed.
+const LISTENERS: usize = 20;
+
+/// All of it.
+pub(super) fn all(page: &mut Page, checkup: &Result<Checkup, String>) {
+    let checkup = match checkup {
+        Ok(checkup) => checkup,
+        Err(error) => {
+            page.heading("TCP ON THIS HOST");
+            page.row("not known", error);
+            return;
+        }
+    };
+    settings(page, checkup);
+    counters(page, checkup);
+    listeners(page, checkup);
+    advised(page, &advice::all(checkup));
+    unseen(page, &checkup.unseen);
+    judged(page, checkup, &verdict::wrong(checkup));
+}
+
+fn settings(page: &mut Page, checkup: &Checkup) {
+    let groups = settings::alike(checkup);
+    for group in groups.iter().take(GROUPS) {
+        page.heading(&format!("SETTINGS OF {}", members(group)));
+        table(page, &group.rows);
+    }
+    if let Some(left) = groups.len().checked_sub(GROUPS + 1) {
+        let more = format!(
+            "{} more groups of namespaces have settings of their own: --json lists them",
+            left + 1
+        );
+        page.hang("", 2, &more);
+    }
+    let host = settings::of_the_host(&checkup.host);
+    if checkup.host.way_in.is_some() {
+        page.heading("SETTINGS OF THE WHOLE HOST");
+        table(page, &host);
+    }
+}
+
+fn members(group: &Alike<'_>) -> String {
+    let names: Vec<String> = group
+        .spaces
+        .iter()
+        .take(NAMED)
+        .map(|space| name(space))
+        .collect();
+    let names = names.join(", ");
+    match group.spaces.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{names} AND {more} MORE, ALL ALIKE"),
+        _ => names,
+    }
+}
+
+fn name(space: &Space) -> String {
+    let processes = match space.processes {
+        1 => "1 process".to_owned(),
+        count => format!("{count} processes"),
+    };
+    match &space.way_in {
+        WayIn::Own => format!("NETNS {} (own, {processes})", space.netns),
+        WayIn::Pid(pid) => format!("NETNS {} (pid {pid}, {processes})", space.netns),
+        WayIn::Named(path) => format!("NETNS {} ({path})", space.netns),
+    }
+}
+
+fn table(page: &mut Page, rows: &[Row]) {
+    page.hang(&columns("", "VALUE", "DEFAULT"), EFFECT_AT, "EFFECT HERE");
+    let mut about = None;
+    for row in rows {
+        if about.is_some_and(|group| group != row.group) {
+            page.line("");
+        }
+        about = Some(row.group);
+        let value = row.value.as_deref().map_or("-", |value| value);
+        let value = if value.is_empty() { "none" } else { value };
+        let default = match &row.default {
+            _ if row.is_default() == Some(true) => "same",
+            DefaultValue::Known(default) if default.is_empty() => "none",
+            DefaultValue::Known(default) => default,
+            DefaultValue::FromMemory => "memory",
+        };
+        let effect = match (&row.value, &row.effect) {
+            (None, _) => "this kernel or namespace does not have it",
+            (Some(_), Some(effect)) => effect,
+            (Some(_), None) => "not understood",
+        };
+        let name = row.name.trim_start_matches("net.");
+        let changed = (row.is_default() == Some(false)).then_some(Severity::Degraded);
+        page.hang_in(
+            changed,
+            &columns(name, &cut(value), default),
+            EFFECT_AT,
+            effect,
+        );
+    }
+}
+
+fn columns(name: &str, value: &str, default: &str) -> String {
+    format!("  {name:<28} {value:<11} {default:<7}")
+}
+
+/// Long lists are told by their effect.
+fn cut(value: &str) -> String {
+    if value.chars().count() <= 11 {
+        return value.to_owned();
+    }
+    let kept: String = value.chars().take(10).collect();
+    format!("{kept}…")
+}
+
+fn counters(page: &mut Page, checkup: &Checkup) {
+    let mut spaces: Vec<(&Space, Vec<Damage>)> = checkup
+        .spaces
+        .iter()
+        .map(|space| (space, damage::moved(space)))
+        .filter(|(space, moved)| space.is_own() || !moved.is_empty())
+        .collect();
+    let refused = |moved: &[Damage]| {
+        let refusals = moved.iter().filter(|one| one.weight == Weight::Refused);
+        refusals.map(|one| (one.rose(), one.count.total)).max()
+    };
+    spaces.sort_by_key(|(space, moved)| (!space.is_own(), Reverse(refused(moved)), space.netns));
+    for (space, moved) in spaces.iter().take(SPACES) {
+        page.heading(&format!("COUNTED IN {}, SINCE IT BEGAN", name(space)));
+        match &space.counters {
+            None => page.line("  not known: see below"),
+            Some(_) if moved.is_empty() => {
+                page.line("  none of the counters that tell of trouble has moved");
+            }
+            Some(_) => moved.iter().for_each(|one| counter(page, one, checkup)),
+        }
+    }
+    if let Some(left) = spaces.len().checked_sub(SPACES + 1) {
+        let more = format!(
+            "{} more namespaces have counters that moved: --json lists them",
+            left + 1
+        );
+        page.hang("", 2, &more);
+    }
+}
+
+fn counter(page: &mut Page, damage: &Damage, checkup: &Checkup) {
+    let share = match (damage.percent(), damage.share) {
+        (Some(percent), Some(share)) if percent >= LEAST_PERCENT => {
+            format!("; {percent:.1} per 100 {} ({})", share.of, share.total)
+        }
+        _ => String::new(),
+    };
+    let rising = match damage.rose() {
+        0 => String::new(),
+        rose => format!("; RISING: +{rose} in {}", seconds(checkup)),
+    };
+    let explain = damage
+        .topic
+        .map_or_else(String::new, |topic| format!(": tcptrace explain {topic}"));
+    let severity = match (damage.rose(), damage.weight) {
+        (0, Weight::Degraded) => None,
+        (0, Weight::Refused) | (_, Weight::Degraded) => Some(Severity::Degraded),
+        (_, Weight::Refused) => Some(Severity::Bad),
+    };
+    page.hang_in(
+        severity,
+        &format!("  {:>10}  ", damage.count.total),
+        WORDS_AT,
+        &format!(
+            "{}{share}{rising} ({}{explain})",
+            damage.says, damage.counter
+        ),
+    );
+}
+
+fn seconds(checkup: &Checkup) -> String {
+    format!("{:.1}s", checkup.looked_ms as f64 / 1000.0)
+}
+
+fn listeners(page: &mut Page, checkup: &Checkup) {
+    let mut rows: Vec<(&Space, &ListenerRow)> = checkup
+        .spaces
+        .iter()
+        .flat_map(|space| advice::hurt(space).map(move |row| (space, row)))
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let worst = |row: &ListenerRow| (row.is_full(), row.drops_risen, row.drops);
+    rows.sort_by_key(|(_, row)| Reverse(worst(row)));
+    page.heading("LISTENERS THAT ARE FULL, OR HAVE DROPPED");
+    for (space, row) in rows.iter().take(LISTENERS) {
+        let (mark, severity) = match (row.is_full(), row.drops_risen.unwrap_or(0)) {
+            (true, _) => ("FULL", Some(Severity::Bad)),
+            (false, 1..) => ("DROPS", Some(Severity::Bad)),
+            (false, 0) => ("dropped", Some(Severity::Degraded)),
+        };
+        page.hang_in(
+            severity,
+            &format!("  {mark}"),
+            ADVICE_AT,
+            &listener(space, row),
+        );
+    }
+    if let Some(left) = rows.len().checked_sub(LISTENERS + 1) {
+        page.hang(
+            "",
+            ADVICE_AT,
+            &format!("and {} more: tcptrace listeners", left + 1),
+        );
+    }
+}
+
+fn listener(space: &Space, row: &ListenerRow) -> String {
+    let binds = row.limited_by.map_or_else(String::new, |binds| {
+        format!(", which comes from {}", binds.name())
+    });
+    let drops = match (row.drops, row.drops_risen) {
+        (None, _) => "drops are not told".to_owned(),
+        (Some(drops), Some(rose)) if rose > 0 => format!("drops {drops}, rising: +{rose}"),
+        (Some(drops), _) => format!("drops {drops} since it began"),
+    };
+    let place = if space.is_own() {
+        String::new()
+    } else {
+        format!(" in netns {}", space.netns)
+    };
+    let queue = row.accept_queue;
+    format!(
+        "{}{place}: {} wait for accept(), limit {}{binds}; {drops}",
+        advice::whose(row),
+        queue.length,
+        queue.limit
+    )
+}
+
+fn advised(page: &mut Page, pieces: &[Advice]) {
+    if pieces.is_empty() {
+        return;
+    }
+    page.heading("ADVICE");
+    for (place, piece) in pieces.iter().take(LISTENERS).enumerate() {
+        if place > 0 {
+            page.line("");
+        }
+        page.hang("  evidence", ADVICE_AT, &piece.evidence);
+        page.hang("  first", ADVICE_AT, &piece.first);
+        if let Some(command) = &piece.command {
+            page.hang("  then", ADVICE_AT, command);
+        }
+        let label = if piece.command.is_some() {
+            "  risk"
+        } else {
+            "  note"
+        };
+        page.hang(label, ADVICE_AT, &piece.risk);
+    }
+    if let Some(left) = pieces.len().checked_sub(LISTENERS + 1) {
+        let more = format!("{} more pieces of advice: --json lists them", left + 1);
+        page.hang("", 2, &more);
+    }
+}
+
+fn unseen(page: &mut Page, unseen: &[String]) {
+    if unseen.is_empty() {
+        return;
+    }
+    page.heading("NOT SEEN");
+    for why in unseen {
+        page.hang("", 2, why);
+    }
+}
+
+fn judged(page: &mut Page, checkup: &Checkup, wrong: &[Wrong]) {
+    page.heading(&format!("NOW, LOOKED AT FOR {}", seconds(checkup)));
+    for one in wrong.iter().take(LISTENERS) {
+        let place = one
+            .netns
+            .map_or_else(String::new, |netns| format!(" (netns {netns})"));
+        let says = format!("{}{place}", one.says);
+        page.hang_in(Some(Severity::Bad), "  WRONG", ADVICE_AT, &says);
+    }
+    if let Some(left) = wrong.len().checked_sub(LISTENERS + 1) {
+        page.hang(
+            "",
+            ADVICE_AT,
+            &format!("and {} more: --json lists them", left + 1),
+        );
+    }
+    if wrong.is_empty() {
+        page.line("  nothing is wrong: no queue is full, no limit is reached, nothing is refused");
+    }
+}
+
+#[cfg(test)]
+mod tests;

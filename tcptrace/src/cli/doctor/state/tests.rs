@@ -1,0 +1,141 @@
+//! The page stays short and harmless, and what it leaves out is said.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::*;
+use crate::cli::args::DOCTOR_HELP;
+use crate::model::incident::Queue;
+use crate::model::{Basis, Endpoint, Family, Owner, Process};
+use crate::query::checkup::{Count, Host, Values};
+
+fn full_listener(netns: u32, comm: &str) -> ListenerRow {
+    ListenerRow {
+        netns,
+        family: Family::Inet,
+        local: Endpoint {
+            addr: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 80,
+        },
+        v6only: None,
+        cookie: 1,
+        owner: Some(Owner {
+            process: Arc::new(Process {
+                pid: 42,
+                start_ticks: None,
+                comm: comm.to_owned(),
+                exe: None,
+                uid: None,
+                cgroup: None,
+                container: None,
+            }),
+            basis: Basis::Snapshot,
+            shared_by: None,
+            tid: None,
+        }),
+        pids: vec![42, 43],
+        accept_queue: Queue {
+            length: 6,
+            limit: 5,
+        },
+        limited_by: None,
+        backlog: None,
+        backlog_is_seen: false,
+        syn_queue: Queue {
+            length: 0,
+            limit: 5,
+        },
+        drops: Some(3),
+        drops_risen: Some(1),
+        drops_per_second: None,
+        refusals: None,
+        accepts: None,
+        last_accept_ms: None,
+        group: None,
+    }
+}
+
+/// So many namespaces, each with settings, counters and a full listener of its own.
+fn host(spaces: u32, comm: &str) -> Result<Checkup, String> {
+    let space = |netns: u32| {
+        let mut settings = Values::default();
+        settings.insert("net.core.somaxconn", &netns.to_string());
+        let count = Count {
+            total: 7,
+            rose: Some(0),
+        };
+        Space {
+            netns,
+            way_in: WayIn::Pid(netns),
+            processes: 2,
+            settings,
+            counters: Some(BTreeMap::from([("TcpExt.ListenDrops".to_owned(), count)])),
+            time_wait: None,
+            listeners: vec![full_listener(netns, comm)],
+        }
+    };
+    Ok(Checkup {
+        looked_ms: 1100,
+        host: Host::default(),
+        spaces: (1..=spaces).map(space).collect(),
+        unseen: vec!["why \u{1b}[2J".to_owned()],
+    })
+}
+
+fn told(checkup: &Result<Checkup, String>) -> String {
+    let mut page = Page::default();
+    all(&mut page, checkup);
+    page.text().to_owned()
+}
+
+#[test]
+fn two_hundred_namespaces_are_no_two_hundred_pages_and_the_rest_is_counted() {
+    let text = told(&host(200, "payments"));
+    assert!(text.lines().count() < 400, "{}", text.lines().count());
+    for rest in [
+        "196 more groups of namespaces",
+        "194 more namespaces have counters",
+        "and 180 more: tcptrace listeners",
+        "180 more pieces of advice",
+    ] {
+        assert!(text.contains(rest), "{rest}: {text}");
+    }
+    // A full queue and rising drops in each.
+    assert!(text.contains("and 380 more: --json"), "{text}");
+}
+
+#[test]
+fn what_fits_is_not_counted_as_left_out() {
+    let text = told(&host(4, "payments"));
+    assert!(!text.contains(" more"), "{text}");
+    assert!(
+        text.contains("payments (42 +1) at 127.0.0.1:80 in netns 4"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_hostile_name_reaches_no_terminal_and_no_line_is_too_long() {
+    let text = told(&host(3, &"\u{1b}]0;x\u{7}\u{202e}".repeat(9)));
+    assert!(text.lines().all(|line| line.chars().count() <= 100));
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
+    assert!(text.contains("why ?[2J"));
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_said() {
+    let text = told(&Err("no /proc".to_owned()));
+    assert!(text.contains("not known") && text.contains("no /proc"));
+}
+
+#[test]
+fn the_help_names_every_counter_that_makes_it_fail() {
+    for (name, weight) in damage::names() {
+        let name = name.rsplit('.').next().unwrap();
+        let is_named = DOCTOR_HELP
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|word| word == name);
+        assert_eq!(is_named, weight == Weight::Refused, "{name}");
+    }
+}
