@@ -33,6 +33,8 @@ pub(super) fn object(report: &Report) -> Value {
         "untried": untried,
         "signals": outcomes.into_iter().flatten().map(signal).collect::<Vec<_>>(),
         "accept": attached.and_then(|attached| attached.accept.as_ref()).map(hook),
+        "backlogs": attached.and_then(|attached| attached.backlogs.as_ref()).map(hook),
+        "accept_waits": attached.and_then(|attached| attached.waits.as_ref()).map(hook),
         "programs": attached.filter(|_| is_tried).map(|attached| &attached.attached),
         "older_sockets": attached.filter(|_| is_tried).map(older_sockets),
         "children": attached.filter(|_| is_tried).map(children),

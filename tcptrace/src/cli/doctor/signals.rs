@@ -1,5 +1,8 @@
-//! Per kind and part: the hook that serves it, how sure it is, what it is blind to, and every
-//! refusal in the kernel's own words.
+//! Per kind and part: the hook that serves it, how sure it is, what it is blind to, and refusals in
+//! the kernel's own words. Where a part is seen all the same, a refusal of a kind of hook for a reason
+//! that was told before is not told again.
+
+use std::collections::HashSet;
 
 use super::page::Page;
 use super::report::Signals;
@@ -29,31 +32,73 @@ pub(super) fn all(page: &mut Page, signals: &Signals) {
         }
     };
     line(page, "KIND", "PART", "EVIDENCE", "HOOK");
+    let mut told = Told::default();
     for kind in Kind::ALL {
         for (place, outcome) in report.of(*kind).enumerate() {
             let name = if place == 0 { kind.name() } else { "" };
-            one(page, name, outcome);
+            one(page, name, outcome, &mut told);
         }
     }
     page.line("");
-    if let Some(outcome) = &report.accept {
-        accept(page, outcome);
+    for (label, outcome, served, unserved) in aids(report) {
+        let text = match outcome.chosen {
+            Some(_) => format!("{served} by {}", outcome.hook),
+            None => unserved.to_owned(),
+        };
+        page.hang(label, REMARK_AT, &text);
+        told.refusals(page, outcome);
     }
     if matches!(signals, Signals::Tried(_)) {
         attached(page, report);
     }
 }
 
-/// How it is learnt that a connection was accepted.
-fn accept(page: &mut Page, outcome: &Outcome) {
-    let text = match outcome.chosen {
-        Some(_) => format!("owners after accept() by {}", outcome.hook),
-        None => "owners after accept() are not learnt at once".to_owned(),
-    };
-    page.hang("  accept()", REMARK_AT, &text);
-    for refusal in &outcome.refusals {
-        page.hang("    refused", REMARK_AT, refusal);
+/// What is no kind of its own: label, what became of it, with a hook, without one.
+type Aid<'a> = (&'static str, &'a Outcome, &'static str, &'static str);
+
+fn aids(report: &AttachReport) -> impl Iterator<Item = Aid<'_>> {
+    let accept = report.accept.as_ref().map(|outcome| {
+        let unserved = "owners after accept() are not learnt at once";
+        ("  accept()", outcome, "owners after accept()", unserved)
+    });
+    let backlogs = report.backlogs.as_ref().map(|outcome| {
+        let unserved = "backlogs are inferred from the limits of queues";
+        ("  listen()", outcome, "backlogs of listeners", unserved)
+    });
+    let waits = report.waits.as_ref().map(|outcome| {
+        let served = "how long connections wait for accept()";
+        let unserved = "how long connections wait for accept() is not measured";
+        ("  waits", outcome, served, unserved)
+    });
+    [accept, backlogs, waits].into_iter().flatten()
+}
+
+/// Kinds of hooks and reasons of refusals that were told.
+#[derive(Default)]
+struct Told(HashSet<(String, String)>);
+
+impl Told {
+    /// Those of a part that is seen all the same: only what is new.
+    fn refusals(&mut self, page: &mut Page, outcome: &Outcome) {
+        for refusal in &outcome.refusals {
+            let is_new = self.0.insert(reason(refusal));
+            if is_new || outcome.chosen.is_none() {
+                page.hang("    refused", REMARK_AT, refusal);
+            }
+        }
     }
+}
+
+/// The kind of hook, entry and exit alike, and why it was refused, whichever function it was.
+fn reason(refusal: &str) -> (String, String) {
+    let (label, why) = refusal.split_once(": ").unwrap_or(("", refusal));
+    let kind = match label.split('/').next().unwrap_or(label) {
+        "fentry" | "fexit" => "fentry",
+        "kprobe" | "kretprobe" => "kprobe",
+        _ => label,
+    };
+    let why = why.split_once("is refused: ").map_or(why, |(_, why)| why);
+    (kind.to_owned(), why.to_owned())
 }
 
 fn attached(page: &mut Page, report: &AttachReport) {
@@ -83,7 +128,7 @@ fn attached(page: &mut Page, report: &AttachReport) {
     );
 }
 
-fn one(page: &mut Page, kind: &str, outcome: &Outcome) {
+fn one(page: &mut Page, kind: &str, outcome: &Outcome, told: &mut Told) {
     let part = outcome.signal.part;
     match outcome.chosen {
         None => line(page, kind, part, "impossible", "-"),
@@ -94,9 +139,7 @@ fn one(page: &mut Page, kind: &str, outcome: &Outcome) {
             }
         }
     }
-    for refusal in &outcome.refusals {
-        page.hang("    refused", REMARK_AT, refusal);
-    }
+    told.refusals(page, outcome);
 }
 
 fn line(page: &mut Page, kind: &str, part: &str, evidence: &str, hook: &str) {

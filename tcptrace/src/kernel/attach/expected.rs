@@ -4,7 +4,7 @@
 
 use super::{AttachReport, Outcome};
 use crate::kernel::Kernel;
-use crate::kernel::tiers::{ACCEPT, OWNERS, SIGNALS, Signal};
+use crate::kernel::tiers::{ACCEPT, LISTENED, OWNERS, SIGNALS, Signal, WAITS};
 
 impl AttachReport {
     /// The first candidate of every signal that nothing in the kernel's types speaks against.
@@ -12,6 +12,8 @@ impl AttachReport {
         Self {
             outcomes: SIGNALS.iter().map(|s| outcome(s, kernel)).collect(),
             accept: Some(outcome(&ACCEPT, kernel)),
+            backlogs: Some(outcome(&LISTENED, kernel)),
+            waits: Some(outcome(&WAITS, kernel)),
             ..Self::default()
         }
     }

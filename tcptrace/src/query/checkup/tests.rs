@@ -253,13 +253,42 @@ fn a_full_queue_is_wrong_and_advice_follows_the_limit_that_binds() {
         Some("nsenter -t 9 -n sysctl -w net.core.somaxconn=1024")
     );
     assert!(advice.evidence.contains("payments (42) at 127.0.0.1:80"));
-    for binds in [Some(LimitedBy::Backlog), None] {
-        let advice = &advice::all(&full(binds))[0];
-        assert_eq!(advice.command, None, "{binds:?}");
-    }
+    let backlog = &advice::all(&full(Some(LimitedBy::Backlog)))[0];
+    assert_eq!(backlog.command, None);
+    // Lowered since listen(): a restart alone would make it worse.
+    let lowered = &advice::all(&full(None))[0];
+    assert_eq!(lowered.command, advice.command);
+    assert!(lowered.risk.contains("was lowered"));
     // A queue of N holds N + 1.
     let at_limit = with_listener(listener(128, 128, None), WayIn::Own);
     assert_eq!(verdict::wrong(&at_limit), []);
+}
+
+#[test]
+fn a_full_syn_queue_is_wrong_without_cookies_only() {
+    let full = |cookies| {
+        let mut row = listener(0, 128, None);
+        row.syn_queue.length = 129;
+        let mut checkup = with_listener(row, WayIn::Own);
+        checkup.spaces[0].settings = values(&[("net.ipv4.tcp_syncookies", cookies)]);
+        checkup
+    };
+    let wrong: Vec<_> = verdict::wrong(&full("0")).iter().map(|w| w.kind).collect();
+    assert_eq!(wrong, [Kind::SynQueueFull]);
+    assert_eq!(verdict::wrong(&full("1")), []);
+}
+
+#[test]
+fn a_limit_of_nothing_is_not_reached_by_nothing() {
+    let mut checkup = with_listener(listener(0, 128, None), WayIn::Own);
+    checkup.host.orphans = Some(0);
+    checkup.host.settings = values(&[("net.ipv4.tcp_max_orphans", "0")]);
+    let space = &mut checkup.spaces[0];
+    space.time_wait = Some(0);
+    space.settings = values(&[("net.ipv4.tcp_max_tw_buckets", "0")]);
+    assert_eq!(verdict::wrong(&checkup), []);
+    checkup.spaces[0].time_wait = Some(1);
+    assert_eq!(verdict::wrong(&checkup).len(), 1);
 }
 
 #[test]

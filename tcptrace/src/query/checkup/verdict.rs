@@ -13,6 +13,8 @@ named! {
     Kind {
         /// An accept queue is full.
         QueueFull = "queue_full",
+        /// A SYN queue is full, and SYN cookies are off.
+        SynQueueFull = "syn_queue_full",
         /// The drop counter of a listener rose.
         ListenerDrops = "listener_drops",
         /// A counter of refusals rose.
@@ -48,6 +50,8 @@ pub fn wrong(checkup: &Checkup) -> Vec<Wrong> {
     let mut reached = |kind, used: Option<u64>, most: Option<u64>, what: &str| {
         if let (Some(used), Some(most)) = (used, most)
             && used >= most
+            // With a limit of 0 nothing is wrong until somebody wants one.
+            && used > 0
         {
             found.push(Wrong {
                 kind,
@@ -76,6 +80,7 @@ fn of_space(space: &Space, found: &mut Vec<Wrong>) {
             says,
         });
     };
+    let has_cookies = space.settings.number("net.ipv4.tcp_syncookies") != Some(0);
     for row in &space.listeners {
         if row.is_full() {
             let queue = row.accept_queue;
@@ -84,6 +89,14 @@ fn of_space(space: &Space, found: &mut Vec<Wrong>) {
                 row.local, queue.length, queue.limit
             );
             add(Kind::QueueFull, says);
+        }
+        if row.is_syn_full() && !has_cookies {
+            let queue = row.syn_queue;
+            let says = format!(
+                "the SYN queue of {} is full, {} half open, limit {}, and tcp_syncookies=0",
+                row.local, queue.length, queue.limit
+            );
+            add(Kind::SynQueueFull, says);
         }
         if let Some(rose) = row.drops_risen.filter(|rose| *rose > 0) {
             let says = format!("the listener {} drops: +{rose} while looking", row.local);
@@ -99,6 +112,7 @@ fn of_space(space: &Space, found: &mut Vec<Wrong>) {
     let most = space.settings.number("net.ipv4.tcp_max_tw_buckets");
     if let (Some(entries), Some(most)) = (space.time_wait, most)
         && entries >= most
+        && entries > 0
     {
         let says = format!("{entries} TIME_WAIT entries, tcp_max_tw_buckets is {most}");
         add(Kind::TimeWaitLimit, says);

@@ -40,6 +40,17 @@ pub(super) fn doctor() -> Value {
             said(or_null(signal(false)), "how accept() tells the new owner"),
         ),
         (
+            "backlogs",
+            said(or_null(signal(false)), "how listen() tells its backlog"),
+        ),
+        (
+            "accept_waits",
+            said(
+                or_null(signal(false)),
+                "how the wait for accept() is measured",
+            ),
+        ),
+        (
             "programs",
             said(or_null(list(&text())), "those attached for the report"),
         ),

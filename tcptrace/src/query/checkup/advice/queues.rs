@@ -60,9 +60,13 @@ pub(super) fn accept_queue(space: &Space) -> Option<Advice> {
             ),
         ),
         None => (
-            None,
-            "Which limit binds is not known: net.core.somaxconn was changed since listen(). \
-             Restart the program first."
+            Some(command(
+                &space.way_in,
+                "net.core.somaxconn",
+                &wanted.to_string(),
+            )),
+            "net.core.somaxconn was lowered since listen(): a restart before it is raised again \
+             would make the queue shorter."
                 .to_owned(),
         ),
     };
