@@ -157,8 +157,9 @@ mod tests {
         let cell = |kernel: &str, tier: &str, unseen: Value| {
             json!({ "kernel": kernel, "package": "p 1", "tier": tier,
                 "measured": [["rst_sent", "tp_btf/x", "seen", 3]],
-                "verdicts": [{ "verdict": "passed", "unseen": null },
-                    { "verdict": "unseen", "unseen": unseen }] })
+                "verdicts": [{ "verdict": "passed", "unseen": null, "notes": ["came late"] },
+                    { "verdict": "passed", "unseen": null, "notes": ["second try; the first: x"] },
+                    { "verdict": "unseen", "unseen": unseen, "notes": [] }] })
         };
         let cells = [
             cell("5.10", "fentry", json!("off: a (b): c")),
@@ -166,7 +167,7 @@ mod tests {
             cell("6.1", "kprobe", json!("off: d (e): f")),
         ];
         let page = render(&cells);
-        assert!(page.contains("| 5.10 | p 1 | fentry | 1 | 1 |"));
+        assert!(page.contains("| 5.10 | p 1 | fentry | 2 | 1 | 1 |"));
         assert!(page.contains("| off: a (b): c | 5.10 (fentry, kprobe) |"));
         assert!(page.contains("| off: d (e): f | 6.1 (kprobe) |"));
         assert!(page.contains("### `rst_sent`"));
