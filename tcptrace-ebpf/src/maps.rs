@@ -180,7 +180,7 @@ pub(crate) struct SynCounters {
 
 /// A counter of one namespace on one CPU.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct OverflowsSeen {
     /// `Mib::identity`; 0 until this CPU has read it once.
     pub(crate) identity: u64,

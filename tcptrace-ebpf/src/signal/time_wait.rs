@@ -170,18 +170,23 @@ fn overflows(net: u64) -> u32 {
         identity: mib.identity(net),
         count: mib.value(number),
     };
-    let Some(seen) = TIME_WAIT_OVERFLOWS.get_ptr_mut(netns) else {
-        let _ = TIME_WAIT_OVERFLOWS.insert(netns, now, 0);
-        return overflow::UNKNOWN;
+    let mut before = OverflowsSeen {
+        identity: 0,
+        count: 0,
     };
-    // SAFETY: this CPU's slot of a map value.
-    let before = unsafe { seen.replace(now) };
-    if before.identity != now.identity {
-        overflow::UNKNOWN
-    } else if before.count == now.count {
+    match TIME_WAIT_OVERFLOWS.get_ptr_mut(netns) {
+        // SAFETY: this CPU's slot of a map value.
+        Some(seen) => before = unsafe { seen.replace(now) },
+        None => {
+            let _ = TIME_WAIT_OVERFLOWS.insert(netns, now, 0);
+        }
+    }
+    if now.count == 0 || before == now {
         overflow::NONE
-    } else {
+    } else if before.identity == now.identity {
         overflow::CAME
+    } else {
+        overflow::UNKNOWN
     }
 }
 

@@ -16,7 +16,7 @@ use crate::kernel::caps::Privileges;
 use crate::model::flow::TcpState;
 use crate::model::loss::Loss;
 use crate::model::snapshot::Snapshot;
-use crate::model::summary::Summary;
+use crate::model::summary::{Reconciled, Summary};
 use crate::model::{Incident, Kind};
 use crate::pipeline::Pipeline;
 use crate::query::folds::Folds;
@@ -87,8 +87,8 @@ impl Hooks {
         Ok(())
     }
 
-    /// Adds to a snapshot what hooks know of its listeners, and how our counts compare.
-    pub(super) fn complete(&mut self, snapshot: &mut Snapshot) -> anyhow::Result<()> {
+    /// Adds to a snapshot what hooks know of its listeners.
+    pub(super) fn complete(&mut self, snapshot: &mut Snapshot) {
         let mut listening = HashSet::new();
         let sockets = snapshot.spaces.iter_mut().flat_map(|s| &mut s.sockets);
         for socket in sockets.filter(|socket| socket.state == TcpState::Listen) {
@@ -104,9 +104,13 @@ impl Hooks {
             snapshot.unseen.push(sentence);
         }
         self.listens.keep(|inode| listening.contains(&inode));
+    }
+
+    /// How our counts compare with the kernel's so far. Takes what waits in the ring: a snapshot
+    /// taken after it knows of all that was told.
+    pub(super) fn reconcile(&mut self) -> anyhow::Result<Vec<Reconciled>> {
         let skipped = self.skipped();
-        snapshot.reconciliation = self.pipeline.reconcile(skipped)?;
-        Ok(())
+        self.pipeline.reconcile(skipped)
     }
 }
 

@@ -144,11 +144,16 @@ async fn rest(
 }
 
 impl<Q: Question> Canvas<'_, Q> {
-    fn draw(&mut self, hooks: Option<&mut Hooks>) -> anyhow::Result<()> {
+    fn draw(&mut self, mut hooks: Option<&mut Hooks>) -> anyhow::Result<()> {
         self.follow_children()?;
+        let reconciliation = match &mut hooks {
+            Some(hooks) => hooks.reconcile()?,
+            None => Vec::new(),
+        };
         let mut snapshot = gather::take(&self.question.look(), &self.filter.netns)?;
+        snapshot.reconciliation = reconciliation;
         if let Some(hooks) = hooks {
-            hooks.complete(&mut snapshot)?;
+            hooks.complete(&mut snapshot);
         }
         let mut heard = self.heard.borrow_mut();
         heard.folds.look(&snapshot);
