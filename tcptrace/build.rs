@@ -13,6 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use object::build::elf::{Builder, SectionData};
+use object::elf::SHT_STRTAB;
+
 const CRATE: &str = "tcptrace-ebpf";
 const SET_UP: &str = "run `cargo xtask setup` once";
 
@@ -102,14 +105,43 @@ fn build() -> Result<(), String> {
     }
     let built = target_dir.join(target).join("release").join(CRATE);
     let object = out_dir.join("tcptrace.o");
-    fs::copy(&built, &object).map_err(|error| {
-        format!(
-            "cannot copy {} to {}: {error}",
-            built.display(),
-            object.display()
-        )
-    })?;
-    Ok(())
+    let bytes =
+        fs::read(&built).map_err(|error| format!("cannot read {}: {error}", built.display()))?;
+    let slim = without_debug_information(&bytes)
+        .map_err(|error| format!("cannot strip {}: {error}", built.display()))?;
+    fs::write(&object, slim).map_err(|error| format!("cannot write {}: {error}", object.display()))
+}
+
+/// The object without what BTF was made from, which is three quarters of it and of no use to the
+/// loader.
+fn without_debug_information(object: &[u8]) -> object::build::Result<Vec<u8>> {
+    let mut builder = Builder::read(object)?;
+    let is_debug = |name: &[u8]| {
+        let name = name.strip_prefix(b".rel").unwrap_or(name);
+        name.starts_with(b".debug_")
+    };
+    let mut gone = Vec::new();
+    for section in &mut builder.sections {
+        if is_debug(&section.name) {
+            section.delete = true;
+            gone.push(section.id());
+        }
+    }
+    for symbol in &mut builder.symbols {
+        symbol.delete |= symbol
+            .section
+            .is_some_and(|section| gone.contains(&section));
+    }
+    builder.delete_orphans();
+    // LLVM keeps the names of sections with those of symbols; the writer wants them apart.
+    let names = builder.sections.add();
+    names.name = b".shstrtab"[..].into();
+    names.sh_type = SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = SectionData::SectionString;
+    let mut slim = Vec::new();
+    builder.write(&mut slim)?;
+    Ok(slim)
 }
 
 fn inner_cargo(
