@@ -76,6 +76,11 @@ pub fn timewait(
             self::space(out, space, settings, style);
         }
     }
+    if page.rows.iter().any(|row| row.time_wait > 0) {
+        let why = "TIME_WAIT stays with the end that closes first, so these were closed first here; to \
+                   leave it to the other end, let that close first";
+        words(out, why, None, style);
+    }
     if page.rows.iter().any(|row| row.left_by != LeftBy::Learnt) {
         let why = "the kernel forgets who left a TIME_WAIT: ~ is the process that listens on its \
                    local port, ? is not known; --watch learns those left from now on";
