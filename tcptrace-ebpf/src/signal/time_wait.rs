@@ -1,10 +1,10 @@
 //! TIME_WAIT: no tracepoint ever says the state, the minisock's timer does.
 //!
 //! Enter: `timer_start` with `tw_timer_handler`, then, on the same CPU and in the same softirq,
-//! the change of the original socket to CLOSE. Overflow: that change without a timer. End:
-//! `timer_expire_entry`; an early `timer_cancel` is reuse when the current task is connecting to
-//! the same remote end, or when a SYN of the same tuple follows on this CPU; a restart of the
-//! same timer is neither.
+//! the change of the original socket to CLOSE. Overflow: that change without a timer, when the
+//! kernel has counted one on this CPU. End: `timer_expire_entry`; an early `timer_cancel` is reuse
+//! when the current task is connecting to the same remote end, or when a SYN of the same tuple
+//! follows on this CPU; a restart of the same timer is neither.
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use tcptrace_common::config::{NO_REASON, served};

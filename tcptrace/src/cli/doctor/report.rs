@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use tcptrace_common::config::MEASURE_ACCEPTS;
 
 use super::chain;
 use super::look::First;
@@ -111,6 +112,7 @@ fn attach(kernel: &Kernel) -> anyhow::Result<AttachReport> {
     let mut config = kernel.config;
     // What is left out by the configuration is pruned, and would not be tried.
     config.kinds = KindSet::ALL.bits();
+    config.features |= MEASURE_ACCEPTS;
     let wanted = Wanted {
         measures_accepts: true,
         kinds: KindSet::ALL,

@@ -10,7 +10,7 @@ pub mod damage;
 mod effects;
 pub mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod times;
 pub mod verdict;
 

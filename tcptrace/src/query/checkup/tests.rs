@@ -48,7 +48,8 @@ fn checkup(space: Space) -> Checkup {
     }
 }
 
-fn listener(length: u32, limit: u32, limited_by: Option<LimitedBy>) -> ListenerRow {
+/// A listener with a queue of that length.
+pub(crate) fn listener(length: u32, limit: u32, limited_by: Option<LimitedBy>) -> ListenerRow {
     ListenerRow {
         netns: 7,
         family: Family::Inet,

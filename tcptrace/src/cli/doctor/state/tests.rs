@@ -1,59 +1,25 @@
 //! The page stays short and harmless, and what it leaves out is said.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::*;
 use crate::cli::args::DOCTOR_HELP;
-use crate::model::incident::Queue;
-use crate::model::{Basis, Endpoint, Family, Owner, Process};
+use crate::query::checkup::tests::listener;
 use crate::query::checkup::{Count, Host, Values};
 
 fn full_listener(netns: u32, comm: &str) -> ListenerRow {
-    ListenerRow {
+    let mut row = ListenerRow {
         netns,
-        family: Family::Inet,
-        local: Endpoint {
-            addr: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            port: 80,
-        },
-        v6only: None,
-        cookie: 1,
-        owner: Some(Owner {
-            process: Arc::new(Process {
-                pid: 42,
-                start_ticks: None,
-                comm: comm.to_owned(),
-                exe: None,
-                uid: None,
-                cgroup: None,
-                container: None,
-            }),
-            basis: Basis::Snapshot,
-            shared_by: None,
-            tid: None,
-        }),
         pids: vec![42, 43],
-        accept_queue: Queue {
-            length: 6,
-            limit: 5,
-        },
-        limited_by: None,
-        backlog: None,
-        backlog_is_seen: false,
-        syn_queue: Queue {
-            length: 0,
-            limit: 5,
-        },
         drops: Some(3),
         drops_risen: Some(1),
-        drops_per_second: None,
-        refusals: None,
-        accepts: None,
-        last_accept_ms: None,
-        group: None,
+        ..listener(6, 5, None)
+    };
+    if let Some(owner) = &mut row.owner {
+        Arc::make_mut(&mut owner.process).comm = comm.to_owned();
     }
+    row
 }
 
 /// So many namespaces, each with settings, counters and a full listener of its own.
