@@ -5,14 +5,12 @@
 
 mod attacher;
 mod expected;
+mod held;
 mod loader;
 mod programs;
 
-use std::os::fd::{AsFd, AsRawFd};
-
 use anyhow::{Context, anyhow};
 use aya::maps::Array;
-use aya::programs::Program;
 use aya::{Btf, Ebpf, Endianness};
 use tcptrace_common::config::Config;
 use tcptrace_common::names;
@@ -23,6 +21,9 @@ use super::tiers::{
 };
 use crate::model::{self, Kind, KindSet};
 use attacher::Attacher;
+use held::Held;
+
+pub use held::Maps;
 
 /// The eBPF object, aligned for the ELF reader.
 pub(super) static OBJECT: &[u8] =
@@ -121,26 +122,18 @@ impl AttachReport {
 /// The programs at work.
 #[derive(Debug)]
 pub struct Attached {
-    /// Holds programs, links and maps.
-    pub object: Ebpf,
+    /// What the programs write to, for their readers to take.
+    pub maps: Maps,
     /// What serves which signal.
     pub report: AttachReport,
+    held: Held,
 }
 
 impl Attached {
     /// Programs of which the kernel skipped runs, because an interrupt brought the same hook while
     /// they ran, and how many. Kernels before 5.12 do not say.
     pub fn skipped(&self) -> Vec<(String, u64)> {
-        let skips = |(name, program): (&str, &Program)| {
-            let fd = program.fd().ok()?.as_fd().as_raw_fd();
-            let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let line = facts
-                .lines()
-                .find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            let count = line.trim().parse().ok().filter(|count| *count > 0)?;
-            Some((name.to_owned(), count))
-        };
-        self.object.programs().filter_map(skips).collect()
+        self.held.skipped()
     }
 }
 
@@ -222,11 +215,13 @@ pub fn attach_all(
         report.outcomes.push(attacher.by_the_rest(open));
     }
     attacher.serve()?;
-    report.attached = attacher.attached();
+    let links = attacher.into_links();
+    report.attached = links.keys().cloned().collect();
     report.snapshot_refused = programs::walk_files(&mut object, &types)
         .err()
         .map(|error| format!("{error:#}"));
-    Ok(Attached { object, report })
+    let (held, maps) = Held::take(object, links)?;
+    Ok(Attached { maps, report, held })
 }
 
 /// Tells the tracepoints what function hooks tell already.
