@@ -153,7 +153,9 @@ impl Load {
     /// Lets it run.
     pub(super) fn go(&mut self) -> Result<()> {
         let stdin = self.stdin.as_mut().context("the load was told to end")?;
-        stdin.write_all(b"go\n").context("cannot tell the load to go")
+        stdin
+            .write_all(b"go\n")
+            .context("cannot tell the load to go")
     }
 
     /// What it did; waits until it has.
@@ -189,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_result_needs_its_rate() {
-        let line = r#"{"mode":"normal","operations":10,"rate_per_s":5.5,"p50_us":1.5,"p99_us":null}"#;
+        let line =
+            r#"{"mode":"normal","operations":10,"rate_per_s":5.5,"p50_us":1.5,"p99_us":null}"#;
         let result = LoadResult::parse(line).unwrap();
         assert_eq!((result.operations, result.p50_us), (10, Some(1.5)));
         assert_eq!(result.p99_us, None);

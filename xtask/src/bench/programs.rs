@@ -1,19 +1,17 @@
 //! What the kernel's programs cost by the kernel's own account: runs and ns of each.
 //!
 //! The account is off by default, for it costs each run of each program of the host two looks at
-//! the clock; [`Account`] turns it on and, however the benchmark ends, back.
+//! the clock; it is kept as long as there is an [`Account`].
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result};
 
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-/// `BPF_PROG_GET_FD_BY_ID`, `BPF_OBJ_GET_INFO_BY_FD`.
+/// `BPF_PROG_GET_FD_BY_ID`, `BPF_OBJ_GET_INFO_BY_FD`, `BPF_ENABLE_STATS`.
 const FD_BY_ID: libc::c_long = 13;
 const INFO_BY_FD: libc::c_long = 15;
+const ENABLE_STATS: libc::c_long = 32;
 
 /// Where `struct bpf_prog_info` has them, in words of 8 bytes.
 const NAME_AT: usize = 8;
@@ -21,26 +19,23 @@ const RUN_TIME_AT: usize = 24;
 const RUN_COUNT_AT: usize = 25;
 const INFO_WORDS: usize = 32;
 
-/// The kernel's account of its programs, turned on as long as this lives.
+/// The kernel's account of its programs, kept as long as this lives: however this process ends, the
+/// kernel closes it then.
 pub(super) struct Account {
-    before: String,
+    _held: OwnedFd,
 }
 
 impl Account {
-    /// Err without the right to.
+    /// Err without the right to, and before Linux 5.8.
     pub(super) fn open() -> Result<Self> {
-        let before =
-            fs::read_to_string(SWITCH).with_context(|| format!("cannot read {SWITCH}"))?;
-        fs::write(SWITCH, "1").with_context(|| format!("cannot write {SWITCH}"))?;
-        Ok(Self { before })
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        if let Err(error) = fs::write(SWITCH, self.before.trim()) {
-            eprintln!("cannot set {SWITCH} back to {}: {error}", self.before.trim());
-        }
+        // BPF_STATS_RUN_TIME
+        let mut kind = 0_u32;
+        let size = u32::try_from(size_of_val(&kind))?;
+        let fd = bpf(ENABLE_STATS, (&raw mut kind).cast(), size)
+            .context("the kernel keeps no account of its programs for us")?;
+        // SAFETY: the kernel has just made it for us.
+        let held = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { _held: held })
     }
 }
 
@@ -131,7 +126,9 @@ mod tests {
 
     #[test]
     fn only_what_was_added_counts() {
-        let added = cost(1, 900, 9).since(&[cost(2, 1, 1), cost(1, 400, 4)]).unwrap();
+        let added = cost(1, 900, 9)
+            .since(&[cost(2, 1, 1), cost(1, 400, 4)])
+            .unwrap();
         assert_eq!((added.run_time_ns, added.runs), (500, 5));
         assert!((added.ns_a_run() - 100.0).abs() < 1e-9);
         assert_eq!(cost(3, 70, 7).since(&[]).unwrap().runs, 7);
