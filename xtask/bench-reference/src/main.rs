@@ -18,14 +18,15 @@ use tcptrace_common::names;
 
 /// As tcptrace's by default.
 const RING_BYTES: u32 = 4 << 20;
-/// Between two looks at the ring: as tcptrace while records flow.
-const TICK: Duration = Duration::from_millis(2);
+/// Between two looks at the ring, which then is far from full.
+const TICK: Duration = Duration::from_millis(5);
 
 fn main() -> Result<()> {
     let object = std::env::args_os()
         .nth(1)
         .context("usage: bench-reference OBJECT")?;
-    let bytes = std::fs::read(&object).with_context(|| format!("cannot read {}", object.display()))?;
+    let bytes =
+        std::fs::read(&object).with_context(|| format!("cannot read {}", object.display()))?;
     let kernel = Kernel::probe().context("the kernel does not tell its types")?;
     let types = Btf::from_sys_fs().context("cannot read the kernel's types")?;
     let mut loaded = EbpfLoader::new()

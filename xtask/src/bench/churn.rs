@@ -195,11 +195,11 @@ pub(super) fn values(
         .collect()
 }
 
-/// Of all events that were to be told.
+/// Of all events that were to be told; of none, none is lost.
 fn lost_percent(observed: &Observed) -> Option<f64> {
     let lost = observed.lost? as f64;
     let all = lost + observed.lines as f64;
-    (all > 0.0).then(|| lost / all * 100.0)
+    Some(lost / all.max(1.0) * 100.0)
 }
 
 /// None of so few lines that the time to end would be measured.

@@ -17,12 +17,12 @@ use anyhow::{Context as _, Result, bail};
 use super::loss::{self, LossTold};
 use super::programs::{self, Cost};
 use super::{proc, tracefs};
+use crate::process;
 
 /// How long one may take to start, to become still, and to end.
 const LIMIT: Duration = Duration::from_secs(30);
-const STEP: Duration = Duration::from_millis(5);
 /// One that used less than this in [`STILL`] does nothing any more.
-const STILL_CPU_NS: u64 = 1_000_000;
+const STILL_CPU_NS: u64 = 3_000_000;
 const STILL: Duration = Duration::from_millis(120);
 /// Before this no peer is attached.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -68,7 +68,7 @@ pub(super) enum Output {
 pub(super) struct Observed {
     /// From its start until it traced. None when it does not tell.
     pub(super) ready_ms: Option<f64>,
-    /// User and system time since the load was let go.
+    /// User and system time from when the load was let go until all was written.
     pub(super) cpu_s: Option<f64>,
     pub(super) rss_kib: Option<u64>,
     pub(super) peak_rss_kib: Option<u64>,
@@ -260,6 +260,7 @@ impl Running {
 
     /// Ends it by SIGINT; what it took. `stdout` must have been taken when it is a pipe.
     pub(super) fn stop(mut self) -> Result<Observed> {
+        let cpu_ns = proc::cpu_ns(self.pid);
         let costs = self.costs();
         let programs = costs
             .iter()
@@ -269,7 +270,7 @@ impl Running {
         let peak_rss_kib = proc::status_kib(self.pid, "VmHWM");
         self.signal(libc::SIGINT);
         drop(self.stdin.take());
-        let total_ns = self.reap()?;
+        self.reap()?;
         let lost = loss::read(self.spec.loss, &self.directory)?;
         let output = self.directory.join(if self.spec.has_own_output {
             loss::OWN
@@ -283,9 +284,9 @@ impl Running {
         };
         Ok(Observed {
             ready_ms: self.ready_ms,
-            cpu_s: self
-                .cpu_at_go_ns
-                .map(|at_go| total_ns.saturating_sub(at_go) as f64 / 1e9),
+            cpu_s: cpu_ns
+                .zip(self.cpu_at_go_ns)
+                .map(|(now, at_go)| now.saturating_sub(at_go) as f64 / 1e9),
             rss_kib,
             peak_rss_kib,
             lines: lines.saturating_sub(self.spec.other_lines),
@@ -303,43 +304,18 @@ impl Running {
         unsafe { libc::kill(pid, signal) };
     }
 
-    /// Waits for its end; user and system time of its whole life, ns.
-    fn reap(&mut self) -> Result<u64> {
-        let begin = Instant::now();
-        loop {
-            if let Some(usage) = wait4(self.pid)? {
-                self.is_reaped = true;
-                return Ok(usage);
-            }
-            if begin.elapsed() > LIMIT {
-                bail!(
-                    "{} does not end on SIGINT{}",
-                    self.spec.name,
-                    self.complaint()
-                );
-            }
-            thread::sleep(STEP);
+    /// Waits for its end.
+    fn reap(&mut self) -> Result<()> {
+        if process::wait_limited(&mut self.child, LIMIT).is_none() {
+            bail!(
+                "{} does not end on SIGINT{}",
+                self.spec.name,
+                self.complaint()
+            );
         }
+        self.is_reaped = true;
+        Ok(())
     }
-}
-
-/// User and system time of a child that has ended, ns; None while it lives.
-fn wait4(pid: u32) -> Result<Option<u64>> {
-    let pid = libc::pid_t::try_from(pid).context("a pid is positive")?;
-    // SAFETY: all zero is a valid rusage.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    let mut status = 0;
-    // SAFETY: both pointers are to our own memory.
-    let answer = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
-    match answer {
-        0 => Ok(None),
-        -1 => Err(std::io::Error::last_os_error()).context("cannot wait for a tracer"),
-        _ => Ok(Some(ns(usage.ru_utime) + ns(usage.ru_stime))),
-    }
-}
-
-fn ns(time: libc::timeval) -> u64 {
-    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_usec.unsigned_abs() * 1000
 }
 
 impl Drop for Running {
