@@ -5,6 +5,10 @@
 //! this much costs at least. A full ring loses records; nobody counts them.
 #![no_std]
 #![no_main]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "the macro hands over the context by value"
+)]
 
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::generated::{

@@ -158,6 +158,11 @@ impl Load {
             .context("cannot tell the load to go")
     }
 
+    /// Ends it in the midst of what it does.
+    pub(super) fn kill(mut self) -> Result<()> {
+        self.child.kill().context("cannot end the load")
+    }
+
     /// What it did; waits until it has.
     pub(super) fn result(&mut self) -> Result<LoadResult> {
         LoadResult::parse(&self.line()?)

@@ -39,7 +39,7 @@ struct Stamp {
 pub(super) fn run(bench: &Bench, name: &str) -> Option<Result<Vec<Measure>>> {
     Some(match name {
         "delay" => delays(bench, name, STEADY, bench.seconds.max(2.0)),
-        "delay-single" => delays(bench, name, SINGLE, bench.seconds.max(3.0)),
+        "delay-single" => delays(bench, name, SINGLE, bench.seconds.max(2.0)),
         "start" => starts(bench, name),
         "many" => many(bench, name),
         _ => return None,
@@ -115,17 +115,13 @@ fn ms(from_ns: u64, to_ns: u64) -> f64 {
 
 fn starts(bench: &Bench, name: &str) -> Result<Vec<Measure>> {
     let mut measures = Vec::new();
-    let load = LoadSpec::new("linger0", "one", 3.0).paced(BUSY);
     let ours = watch(bench);
-    let peers = bench
-        .peers
-        .states
-        .iter()
-        .filter(|peer| !peer.has_own_output);
+    let peers = bench.peers.states.iter();
+    let peers = peers.filter(|peer| !peer.has_own_output);
     for tracer in [&ours].into_iter().chain(peers).chain(&bench.peers.resets) {
         let (mut first, mut ready) = (Vec::new(), Vec::new());
         for _ in 0..bench.rounds {
-            let start = one_start(bench, &load, tracer)
+            let start = one_start(bench, None, tracer)
                 .with_context(|| format!("cell {name}, {}", tracer.name))?;
             first.push(start.first_ms);
             ready.extend(start.observed.ready_ms);
@@ -145,14 +141,14 @@ fn starts(bench: &Bench, name: &str) -> Result<Vec<Measure>> {
 
 /// How tcptrace starts, and how large it is, beside 100,000 connections that do nothing.
 fn many(bench: &Bench, name: &str) -> Result<Vec<Measure>> {
-    let mut load = LoadSpec::new("linger0", "one", 4.0).paced(BUSY);
-    load.idle = MANY;
+    let mut held = LoadSpec::new("hold", "one", 0.0);
+    held.idle = MANY;
     let (mut first, mut ready, mut rss, mut peak) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // To make so many takes long.
     for _ in 0..bench.rounds.div_ceil(2) {
         let start =
-            one_start(bench, &load, &watch(bench)).with_context(|| format!("cell {name}"))?;
+            one_start(bench, Some(&held), &watch(bench)).with_context(|| format!("cell {name}"))?;
         first.push(start.first_ms / 1e3);
         ready.extend(start.observed.ready_ms.map(|ms| ms / 1e3));
         rss.extend(megabytes(start.observed.rss_kib));
@@ -173,11 +169,16 @@ struct Start {
     observed: Observed,
 }
 
-fn one_start(bench: &Bench, load: &LoadSpec, tracer: &TracerSpec) -> Result<Start> {
+/// `held` is there besides, from before the start until after the end.
+fn one_start(bench: &Bench, held: Option<&LoadSpec>, tracer: &TracerSpec) -> Result<Start> {
     let quiet = Sockets::now();
-    let mut load = Load::start(&bench.place.load, load)?;
-    load.go()?;
-    // Its warm-up; from then on there is an incident at any time.
+    let held = held
+        .map(|held| Load::start(&bench.place.load, held))
+        .transpose()?;
+    let busy = LoadSpec::new("linger0", "one", FIRST_LINE.as_secs_f64() + 10.0).paced(BUSY);
+    let mut busy = Load::start(&bench.place.load, &busy)?;
+    busy.go()?;
+    // From its warm-up on there is an incident at any time.
     thread::sleep(Duration::from_millis(300));
     let mut tracer = Running::start(tracer, &bench.place.directory(0)?, Output::Pipe)?;
     let (stamps, reader) = stamps(tracer.stdout.take().context("no pipe")?);
@@ -186,9 +187,10 @@ fn one_start(bench: &Bench, load: &LoadSpec, tracer: &TracerSpec) -> Result<Star
         .context("no event was told")?;
     let first_ms = ms(tracer.started_ns, first.arrived_ns);
     tracer.wait_ready()?;
-    load.result()?;
+    busy.kill()?;
+    tracer.settle()?;
     let observed = stop_piped(tracer)?;
-    drop((load, stamps));
+    drop((held, stamps));
     let _ended = reader.join();
     become_quiet(quiet);
     Ok(Start { first_ms, observed })
