@@ -6,6 +6,8 @@ use tcptrace_common::kind;
 use tcptrace_common::waits::Waits;
 use tcptrace_common::wire::{Head, KindCounters, OwnerRecord};
 
+use crate::emit::Builder;
+
 /// `BPF_F_MMAPABLE`: the reader writes the word of [`READER`] without a system call.
 const MMAPABLE: u32 = 1 << 10;
 /// Listeners of one port that are told apart; a larger SO_REUSEPORT group is known by these.
@@ -18,6 +20,10 @@ pub(crate) static RING: RingBuf = RingBuf::with_byte_size(4096, 0);
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<KindCounters> =
     PerCpuArray::with_max_entries(kind::COUNT as u32, 0);
+
+/// Where programs build the common part of a record, by [`crate::emit::Builder`].
+#[map]
+pub(crate) static HEADS: PerCpuArray<Head> = PerCpuArray::with_max_entries(Builder::COUNT, 0);
 
 #[map]
 pub(crate) static READER: Array<u32> = Array::with_max_entries(1, MMAPABLE);
@@ -96,19 +102,22 @@ pub(crate) struct SockEntry {
     pub(crate) since_ns: u64,
     /// `pid_tgid` of the task that lingers in its close, 0 = none.
     pub(crate) lingering: u64,
+    /// Its cookie; 0 until somebody needed it.
+    pub(crate) cookie: u64,
     /// tgid of the owner in the initial PID namespace.
     pub(crate) tgid: u32,
+    /// Inode of its network namespace; 0 until somebody needed it.
+    pub(crate) netns: u32,
     /// The state before CLOSE, once closed.
     pub(crate) state_before_close: u8,
     /// Bits of [`sock_bits`].
     pub(crate) bits: u8,
-    pub(crate) pad: [u8; 2],
+    pub(crate) pad: [u8; 6],
 }
 
 /// No owner.
 pub(crate) const NOBODY: OwnerRecord = OwnerRecord {
     start_ns: 0,
-    cgroup_id: 0,
     comm: [0; 16],
     pid: 0,
     tid: 0,
@@ -125,10 +134,12 @@ impl SockEntry {
         born_ns: 0,
         since_ns: 0,
         lingering: 0,
+        cookie: 0,
         tgid: 0,
+        netns: 0,
         state_before_close: 0,
         bits: 0,
-        pad: [0; 2],
+        pad: [0; 6],
     };
 }
 

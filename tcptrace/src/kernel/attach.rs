@@ -5,6 +5,7 @@
 
 mod attacher;
 mod expected;
+mod loader;
 mod programs;
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -12,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use anyhow::{Context, anyhow};
 use aya::maps::Array;
 use aya::programs::Program;
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Btf, Ebpf, Endianness};
 use tcptrace_common::config::Config;
 use tcptrace_common::names;
 
@@ -169,21 +170,15 @@ pub fn attach_all(
     wanted: Wanted,
     sizes: Sizes,
 ) -> anyhow::Result<Attached> {
-    // The loader reads the kernel's types for itself when it is made, and keeps them to itself:
-    // the reading for the programs runs beside it.
-    let reading = std::thread::spawn(Btf::from_sys_fs);
-    let mut loader = EbpfLoader::new();
-    let types = reading
-        .join()
-        .map_err(|_| anyhow!("reading the kernel's BTF ended early"))?
-        .context("cannot read the kernel's BTF")?;
+    let types = Btf::parse(&kernel.attach_places.blob(), Endianness::default())
+        .context("cannot pass on the kernel's BTF")?;
     let room = if wanted.measures_accepts {
         ACCEPTS
     } else {
         (1, 1)
     };
-    let mut object = loader
-        .btf(Some(&types))
+    let mut object = loader::loader()
+        .btf(None)
         .override_global(names::OFFSETS, &kernel.offsets, true)
         .override_global(names::CONFIG, &config, true)
         .map_max_entries(names::RING, sizes.ring)

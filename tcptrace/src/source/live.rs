@@ -82,7 +82,6 @@ impl Live {
         for (index, sum) in sums.iter_mut().enumerate() {
             let per_cpu = self.counters.get(&u32::try_from(index)?, 0)?;
             for counters in per_cpu.iter() {
-                sum.attempted += counters.attempted;
                 sum.filtered += counters.filtered;
                 sum.lost += counters.lost;
             }
