@@ -12,9 +12,8 @@
 
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task_btf,
-    bpf_get_current_uid_gid, bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_probe_read_kernel,
-    bpf_skc_to_tcp_sock,
+    bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_get_current_uid_gid,
+    bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skc_to_tcp_sock,
 };
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::RingBuf;
@@ -85,29 +84,17 @@ fn reference_state(ctx: BtfTracePointContext) {
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
-/// # Safety
-/// `sk` must be a typed pointer to a socket.
 #[inline(always)]
-unsafe fn common(head: &mut Head, sk: *const u8, old: u8) {
+fn common(head: &mut Head, sk: *const u8, old: u8) {
     head.kind = kind::STATE;
     head.hook = hook::INET_SOCK_SET_STATE;
     head.len = size_of::<StateRecord>() as u16;
     head.version = VERSION;
     head.state = old;
     head.sock = sk as u64;
-    // SAFETY: helpers without preconditions; the pointer is as promised.
-    unsafe {
-        head.time_ns = bpf_ktime_get_boot_ns();
-        let socket = load::<u64>(sk, offset!(sk_socket));
-        if socket != 0 {
-            // The inode lies around `struct socket`, hence beyond what the verifier allows.
-            bpf_probe_read_kernel(
-                (&raw mut head.inode).cast(),
-                size_of::<u64>() as u32,
-                (socket as *const u8).add(offset!(socket_ino)).cast(),
-            );
-        }
-    }
+    // No inode: tcptrace reads it only where the current task is not the owner.
+    // SAFETY: no arguments, no preconditions.
+    head.time_ns = unsafe { bpf_ktime_get_boot_ns() };
 }
 
 /// # Safety
@@ -153,7 +140,6 @@ unsafe fn owner(owner: &mut OwnerRecord) {
         owner.pid = (ids >> 32) as u32;
         owner.tid = ids as u32;
         owner.uid = bpf_get_current_uid_gid() as u32;
-        owner.cgroup_id = bpf_get_current_cgroup_id();
         owner.basis = basis::TASK;
         let task: *const u8 = bpf_get_current_task_btf().cast_const().cast();
         let leader = load::<*const u8>(task, offset!(task_group_leader));
