@@ -228,8 +228,13 @@ pub(crate) struct Scratch {
     pub(crate) syn: Head,
     /// What became of it.
     pub(crate) fate: u32,
-    /// What the drop at hand means.
+    /// What the drop at hand means, and its reason.
     pub(crate) drop_meaning: u32,
+    pub(crate) drop_reason: u32,
+    /// The change of state at hand.
+    pub(crate) old_state: u32,
+    pub(crate) new_state: u32,
+    pub(crate) pad: u32,
     /// The handshake packet a listener works on.
     pub(crate) handshake: Window,
     /// The packet that may be answered by a RST without a full socket.
@@ -256,6 +261,8 @@ pub(crate) struct Scratch {
     /// Two addresses of our own that must become plain numbers.
     pub(crate) map_address: u64,
     pub(crate) slot_address: u64,
+    /// What is added to a per-CPU pointer on this CPU; 0 = not learnt yet.
+    pub(crate) cpu_shift: u64,
 }
 
 /// What is held at the entry of a function and compared at its exit. Softirqs neither migrate nor
@@ -273,6 +280,19 @@ pub(crate) struct Window {
     pub(crate) embryonic_resets: u64,
     pub(crate) paws_rejects: u64,
     pub(crate) out_resets: u64,
+}
+
+/// The same number, by way of memory that only one program writes: the verifier then forgets what
+/// each path has compared it with, where it would else follow all of them apart through all the
+/// rest of the program.
+#[inline(always)]
+pub(crate) fn forgotten(slot: &mut u32, number: u32) -> u32 {
+    let slot = &raw mut *slot;
+    // SAFETY: just made from a reference. Volatile, or the compiler would know the number too.
+    unsafe {
+        slot.write_volatile(number);
+        slot.read_volatile()
+    }
 }
 
 /// A TIME_WAIT minisock that is about to make room.

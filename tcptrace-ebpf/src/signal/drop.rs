@@ -9,7 +9,7 @@ use super::packet::Packet;
 use super::{answer, listen, paws, syn, time_wait};
 use crate::emit::{Builder, begin, emit, now, room};
 use crate::filter::wants;
-use crate::maps::served;
+use crate::maps::{forgotten, served};
 use crate::offsets::{config, has};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
@@ -36,13 +36,8 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
-    let slot = &raw mut scratch.drop_meaning;
-    // By way of memory: as a constant on each path it would multiply the verifier's paths.
-    // SAFETY: this CPU's own slot.
-    let meaning = unsafe {
-        slot.write_volatile(meaning);
-        slot.read_volatile()
-    };
+    let meaning = forgotten(&mut scratch.drop_meaning, meaning);
+    let reason = forgotten(&mut scratch.drop_reason, reason);
     if meaning == meaning::PAWS {
         rejected(skb, reason, sk);
         return;

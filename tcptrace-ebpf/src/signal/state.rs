@@ -6,7 +6,7 @@ use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
 use super::{close, linger, listen, time_wait};
 use crate::emit::{Builder, begin, emit, now, room};
 use crate::filter::wants;
-use crate::maps::{SOCKS, SockEntry, sock_bits};
+use crate::maps::{SOCKS, SockEntry, forgotten, sock_bits};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
 
@@ -37,13 +37,18 @@ pub(crate) fn on_set_state(sk: *const u8, old: u8, new: u8) {
         Some(entry) => turn(entry, old, new, head.time_ns),
         None => UNKNOWN_U64,
     };
-    if new == tcp_state::CLOSE
-        && let Some(scratch) = owner::scratch()
-    {
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let old = forgotten(&mut scratch.old_state, u32::from(old)) as u8;
+    let new = forgotten(&mut scratch.new_state, u32::from(new)) as u8;
+    if new == tcp_state::CLOSE {
         scratch.closed = head.sock;
         scratch.closed_from = u64::from(old);
     }
     linger::on_change(&sk, old, new, entry.as_deref_mut(), head);
+    let old = forgotten(&mut scratch.old_state, u32::from(old)) as u8;
+    let new = forgotten(&mut scratch.new_state, u32::from(new)) as u8;
     if is_told(old, new) {
         sk.identify(entry.as_deref_mut(), head);
         owner::find_with(&sk, entry, head);
