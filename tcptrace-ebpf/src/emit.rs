@@ -112,10 +112,8 @@ pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: im
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     // A reader that sleeps has said so before it looked at the ring a last time: either it has
     // seen this record then, or its word is seen here. An empty record carries the wake-up.
-    if take_sleeping()
-        && let Some(wake) = RING.reserve::<u64>(0)
-    {
-        wake.discard(u64::from(BPF_RB_FORCE_WAKEUP));
+    if is_sleeping() {
+        wake();
     }
 }
 
@@ -137,19 +135,24 @@ fn count(kind: u16, is_filtered: bool) {
     }
 }
 
-/// Whether the reader has said that it sleeps; takes the word back, so that it is woken once. A
-/// wake-up costs as much as 200 records, hence never one per event.
+/// Whether the reader has said that it sleeps.
 #[inline(always)]
-fn take_sleeping() -> bool {
-    let Some(sleeping) = READER.get_ptr_mut(0) else {
-        return false;
-    };
+fn is_sleeping() -> bool {
     // SAFETY: a map value; the reader writes the same word through its mapping.
-    unsafe {
-        if sleeping.read_volatile() == 0 {
-            return false;
-        }
-        sleeping.write_volatile(0);
+    READER
+        .get_ptr(0)
+        .is_some_and(|sleeping| unsafe { sleeping.read_volatile() } != 0)
+}
+
+/// Takes the word back, so that the reader is woken once: a wake-up costs as much as 200 records,
+/// hence never one per event. A function of its own, since it is rare.
+#[inline(never)]
+fn wake() {
+    if let Some(sleeping) = READER.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { sleeping.write_volatile(0) };
     }
-    true
+    if let Some(wake) = RING.reserve::<u64>(0) {
+        wake.discard(u64::from(BPF_RB_FORCE_WAKEUP));
+    }
 }
