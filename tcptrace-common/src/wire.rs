@@ -6,7 +6,7 @@
 use crate::flow::FlowRecord;
 
 /// Layout version; raised with every change of this module.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// "Not known" for 32-bit numbers.
 pub const UNKNOWN_U32: u32 = u32::MAX;
 /// "Not known" for 64-bit numbers.
@@ -18,8 +18,6 @@ pub const UNKNOWN_U64: u64 = u64::MAX;
 pub struct OwnerRecord {
     /// Start of the process on the boot clock, ns; with the pid it is the identity.
     pub start_ns: u64,
-    /// cgroup v2 id of the process.
-    pub cgroup_id: u64,
     /// Name of the thread-group leader.
     pub comm: [u8; 16],
     /// Process (tgid) in our PID namespace; 0 = unknown.
@@ -56,7 +54,8 @@ pub struct Head {
     pub time_ns: u64,
     /// Address of the socket: tells sockets apart within one run, 0 = none.
     pub sock: u64,
-    /// Inode of the socket's file; 0 = not accepted yet, closed, or none.
+    /// Inode of the socket's file, where the owner is to be looked up by it; 0 = not accepted yet,
+    /// closed, or not needed.
     pub inode: u64,
     /// The connection.
     pub flow: FlowRecord,
@@ -359,20 +358,18 @@ pub struct CloseRecord {
     pub pad: [u8; 3],
 }
 
-/// Counters of one kind on one CPU. `attempted` = `filtered` + `lost` + what is on the ring.
+/// Counters of one kind on one CPU. What is neither is on the ring.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KindCounters {
-    /// Facts heard.
-    pub attempted: u64,
     /// Left out by a filter in the kernel.
     pub filtered: u64,
     /// Refused by a full ring.
     pub lost: u64,
 }
 
-const HEAD: usize = 32 + 56 + 48;
-const _: () = assert!(size_of::<OwnerRecord>() == 48);
+const HEAD: usize = 32 + 56 + 40;
+const _: () = assert!(size_of::<OwnerRecord>() == 40);
 const _: () = assert!(size_of::<Head>() == HEAD);
 const _: () = assert!(size_of::<StateRecord>() == HEAD + 16);
 const _: () = assert!(size_of::<ResetRecord>() == HEAD + 48);

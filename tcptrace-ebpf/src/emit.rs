@@ -5,11 +5,38 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use tcptrace_common::flow::FlowRecord;
-use tcptrace_common::wire::{Head, KindCounters, OwnerRecord, VERSION};
+use tcptrace_common::wire::{Head, OwnerRecord, VERSION};
 
 use crate::filter;
-use crate::maps::{COUNTERS, READER, RING};
+use crate::maps::{COUNTERS, HEADS, READER, RING};
 use crate::sock::{Probe, SockRef};
+
+/// Programs that build the common part of a record in a place of their own.
+#[derive(Clone, Copy)]
+pub(crate) enum Builder {
+    SetState,
+    SendReset,
+    ReceiveReset,
+    Retransmit,
+    RetransmitSynAck,
+    KfreeSkb,
+    TimerExpire,
+    TimerCancel,
+    WaitClose,
+}
+
+impl Builder {
+    pub(crate) const COUNT: u32 = Self::WaitClose as u32 + 1;
+}
+
+/// Where a program builds the common part: not on its stack, which holds 512 bytes, and whose
+/// contents multiply the verifier's paths. The kernel never lets a program interrupt itself.
+#[inline(always)]
+pub(crate) fn room(builder: Builder) -> Option<&'static mut Head> {
+    let room = HEADS.get_ptr_mut(builder as u32)?;
+    // SAFETY: this CPU's own slot, used by one program only, which is not entered twice.
+    Some(unsafe { &mut *room })
+}
 
 /// Boot clock, ns.
 #[inline(always)]
@@ -30,43 +57,51 @@ pub(crate) fn head(time_ns: u64, state: u8, flow: FlowRecord, owner: OwnerRecord
     }
 }
 
-/// Fills the common part from a socket: what it is, not whose. In place, since the stack is small.
+/// Begins a common part in place: the time, the state, nothing else known.
 #[inline(always)]
-pub(crate) fn identify(sk: &SockRef<Probe>, known: &mut Head) {
+pub(crate) fn begin(known: &mut Head, time_ns: u64, state: u8) {
     *known = head(
-        now(),
-        sk.state().unwrap_or(0),
+        time_ns,
+        state,
         FlowRecord::default(),
         OwnerRecord::default(),
     );
-    known.flow = sk.flow(sk.kept_cookie().unwrap_or(0));
+}
+
+/// Fills the common part from a socket: what it is, not whose.
+#[inline(always)]
+pub(crate) fn identify(sk: &SockRef<Probe>, known: &mut Head) {
+    begin(known, now(), sk.state().unwrap_or(0));
+    known.flow.cookie = sk.kept_cookie().unwrap_or(0);
+    known.flow.netns = sk.netns();
+    sk.ends_into(&mut known.flow);
     known.sock = sk.address();
     known.inode = sk.inode();
 }
 
 /// Puts a record on the ring unless a filter leaves it out or the ring is full; both are counted.
-/// The record is built in the ring itself: the stack of a program holds 512 bytes.
+/// The record is built in the ring itself.
 ///
 /// `T` must begin with a [`Head`] and be valid when zeroed (all records of `wire` are).
 #[inline(always)]
 pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: impl FnOnce(&mut T)) {
-    let Some(counters) = COUNTERS.get_ptr_mut(u32::from(kind)) else {
-        return;
-    };
-    count(counters, |counters| &raw mut counters.attempted);
     if !filter::passes(&head.flow, &head.owner) {
-        count(counters, |counters| &raw mut counters.filtered);
+        count(kind, true);
         return;
     }
     let Some(mut entry) = RING.reserve::<T>(0) else {
-        count(counters, |counters| &raw mut counters.lost);
+        count(kind, false);
         return;
     };
     let record = entry.as_mut_ptr();
-    // SAFETY: the reserved memory holds a T, which is made of integers and begins with a Head.
+    // SAFETY: the reserved memory holds a T, which is made of integers and begins with a Head;
+    // what lies behind the Head is zeroed.
     unsafe {
-        record.write_bytes(0, 1);
         let common = record.cast::<Head>();
+        common
+            .add(1)
+            .cast::<u64>()
+            .write_bytes(0, const { (size_of::<T>() - size_of::<Head>()) / 8 });
         *common = *head;
         (*common).kind = kind;
         (*common).hook = hook;
@@ -74,39 +109,50 @@ pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: im
         (*common).version = VERSION;
         fill(&mut *record);
     }
-    if take_sleeping() {
-        entry.submit(u64::from(BPF_RB_FORCE_WAKEUP));
-        return;
-    }
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
-    // The reader may have gone to sleep between the two: an empty record carries the wake-up.
-    if take_sleeping()
-        && let Some(wake) = RING.reserve::<u64>(0)
-    {
+    // A reader that sleeps has said so before it looked at the ring a last time: either it has
+    // seen this record then, or its word is seen here. An empty record carries the wake-up.
+    if is_sleeping() {
+        wake();
+    }
+}
+
+/// Counts a record that did not get there. A function of its own, since it is rare. Atomic,
+/// because a softirq may run another program between load and store.
+#[inline(never)]
+fn count(kind: u16, is_filtered: bool) {
+    let Some(counters) = COUNTERS.get_ptr_mut(u32::from(kind)) else {
+        return;
+    };
+    // SAFETY: this CPU's own slot of a map value, aligned to 8 bytes.
+    unsafe {
+        let field = if is_filtered {
+            &raw mut (*counters).filtered
+        } else {
+            &raw mut (*counters).lost
+        };
+        atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(field, 1);
+    }
+}
+
+/// Whether the reader has said that it sleeps.
+#[inline(always)]
+fn is_sleeping() -> bool {
+    // SAFETY: a map value; the reader writes the same word through its mapping.
+    READER
+        .get_ptr(0)
+        .is_some_and(|sleeping| unsafe { sleeping.read_volatile() } != 0)
+}
+
+/// Takes the word back, so that the reader is woken once: a wake-up costs as much as 200 records,
+/// hence never one per event. A function of its own, since it is rare.
+#[inline(never)]
+fn wake() {
+    if let Some(sleeping) = READER.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { sleeping.write_volatile(0) };
+    }
+    if let Some(wake) = RING.reserve::<u64>(0) {
         wake.discard(u64::from(BPF_RB_FORCE_WAKEUP));
     }
-}
-
-/// Adds one. Atomic, because a softirq may run another program between load and store.
-#[inline(always)]
-fn count(counters: *mut KindCounters, field: impl Fn(&mut KindCounters) -> *mut u64) {
-    // SAFETY: this CPU's own slot of a map value, aligned to 8 bytes.
-    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(field(&mut *counters), 1) };
-}
-
-/// Whether the reader has said that it sleeps; takes the word back, so that it is woken once. A
-/// wake-up costs as much as 200 records, hence never one per event.
-#[inline(always)]
-fn take_sleeping() -> bool {
-    let Some(sleeping) = READER.get_ptr_mut(0) else {
-        return false;
-    };
-    // SAFETY: a map value; the reader writes the same word through its mapping.
-    unsafe {
-        if sleeping.read_volatile() == 0 {
-            return false;
-        }
-        sleeping.write_volatile(0);
-    }
-    true
 }

@@ -29,6 +29,13 @@ pub(crate) fn wants(kind: u16) -> bool {
 /// Whether a fact may pass.
 #[inline(always)]
 pub(crate) fn passes(flow: &FlowRecord, owner: &OwnerRecord) -> bool {
+    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID) || matches(flow, owner)
+}
+
+/// A function of its own: most runs have no filter, and its code would be in every program several
+/// times, for the verifier to read and remove.
+#[inline(never)]
+fn matches(flow: &FlowRecord, owner: &OwnerRecord) -> bool {
     if has(FILTER_NETNS) && flow.netns != 0 && !listed!(netns, flow.netns) {
         return false;
     }

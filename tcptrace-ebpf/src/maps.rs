@@ -6,6 +6,8 @@ use tcptrace_common::kind;
 use tcptrace_common::waits::Waits;
 use tcptrace_common::wire::{Head, KindCounters, OwnerRecord};
 
+use crate::emit::Builder;
+
 /// `BPF_F_MMAPABLE`: the reader writes the word of [`READER`] without a system call.
 const MMAPABLE: u32 = 1 << 10;
 /// Listeners of one port that are told apart; a larger SO_REUSEPORT group is known by these.
@@ -18,6 +20,10 @@ pub(crate) static RING: RingBuf = RingBuf::with_byte_size(4096, 0);
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<KindCounters> =
     PerCpuArray::with_max_entries(kind::COUNT as u32, 0);
+
+/// Where programs build the common part of a record, by [`crate::emit::Builder`].
+#[map]
+pub(crate) static HEADS: PerCpuArray<Head> = PerCpuArray::with_max_entries(Builder::COUNT, 0);
 
 #[map]
 pub(crate) static READER: Array<u32> = Array::with_max_entries(1, MMAPABLE);
@@ -96,19 +102,22 @@ pub(crate) struct SockEntry {
     pub(crate) since_ns: u64,
     /// `pid_tgid` of the task that lingers in its close, 0 = none.
     pub(crate) lingering: u64,
+    /// Its cookie; 0 until somebody needed it.
+    pub(crate) cookie: u64,
     /// tgid of the owner in the initial PID namespace.
     pub(crate) tgid: u32,
+    /// Inode of its network namespace; 0 until somebody needed it.
+    pub(crate) netns: u32,
     /// The state before CLOSE, once closed.
     pub(crate) state_before_close: u8,
     /// Bits of [`sock_bits`].
     pub(crate) bits: u8,
-    pub(crate) pad: [u8; 2],
+    pub(crate) pad: [u8; 6],
 }
 
 /// No owner.
 pub(crate) const NOBODY: OwnerRecord = OwnerRecord {
     start_ns: 0,
-    cgroup_id: 0,
     comm: [0; 16],
     pid: 0,
     tid: 0,
@@ -125,10 +134,12 @@ impl SockEntry {
         born_ns: 0,
         since_ns: 0,
         lingering: 0,
+        cookie: 0,
         tgid: 0,
+        netns: 0,
         state_before_close: 0,
         bits: 0,
-        pad: [0; 2],
+        pad: [0; 6],
     };
 }
 
@@ -217,8 +228,13 @@ pub(crate) struct Scratch {
     pub(crate) syn: Head,
     /// What became of it.
     pub(crate) fate: u32,
-    /// What the drop at hand means.
+    /// What the drop at hand means, and its reason.
     pub(crate) drop_meaning: u32,
+    pub(crate) drop_reason: u32,
+    /// The change of state at hand.
+    pub(crate) old_state: u32,
+    pub(crate) new_state: u32,
+    pub(crate) pad: u32,
     /// The handshake packet a listener works on.
     pub(crate) handshake: Window,
     /// The packet that may be answered by a RST without a full socket.
@@ -245,6 +261,8 @@ pub(crate) struct Scratch {
     /// Two addresses of our own that must become plain numbers.
     pub(crate) map_address: u64,
     pub(crate) slot_address: u64,
+    /// What is added to a per-CPU pointer on this CPU; 0 = not learnt yet.
+    pub(crate) cpu_shift: u64,
 }
 
 /// What is held at the entry of a function and compared at its exit. Softirqs neither migrate nor
@@ -262,6 +280,19 @@ pub(crate) struct Window {
     pub(crate) embryonic_resets: u64,
     pub(crate) paws_rejects: u64,
     pub(crate) out_resets: u64,
+}
+
+/// The same number, by way of memory that only one program writes: the verifier then forgets what
+/// each path has compared it with, where it would else follow all of them apart through all the
+/// rest of the program.
+#[inline(always)]
+pub(crate) fn forgotten(slot: &mut u32, number: u32) -> u32 {
+    let slot = &raw mut *slot;
+    // SAFETY: just made from a reference. Volatile, or the compiler would know the number too.
+    unsafe {
+        slot.write_volatile(number);
+        slot.read_volatile()
+    }
 }
 
 /// A TIME_WAIT minisock that is about to make room.

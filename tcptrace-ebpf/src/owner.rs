@@ -1,11 +1,11 @@
 //! Owners: captured only where the current task IS the owner, remembered per socket.
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task,
-    bpf_get_current_task_btf, bpf_get_current_uid_gid,
+    bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_task_btf,
+    bpf_get_current_uid_gid,
 };
 use tcptrace_common::config::{HELPER_TASK_BTF, NESTED_PIDNS};
-use tcptrace_common::kind::basis;
+use tcptrace_common::kind::{basis, tcp_state};
 use tcptrace_common::wire::{Head, OwnerRecord};
 
 use crate::maps::{LISTENERS, ListenerKey, SCRATCH, SOCKS, Scratch, SockEntry, sock_bits};
@@ -76,25 +76,19 @@ pub(crate) fn current(basis: u8, owner: &mut OwnerRecord) {
     };
     owner.pid = (ids >> 32) as u32;
     owner.tid = ids as u32;
-    // SAFETY: helpers without arguments; both task helpers return the running task, which cannot
-    // go away meanwhile.
+    // SAFETY: helpers without arguments; the running task cannot go away meanwhile.
     unsafe {
         owner.uid = bpf_get_current_uid_gid() as u32;
-        owner.cgroup_id = bpf_get_current_cgroup_id();
-        if has(HELPER_TASK_BTF) {
-            leader_facts::<Direct>(bpf_get_current_task_btf().cast_const().cast(), owner);
-        } else {
-            leader_facts::<Probe>(bpf_get_current_task() as *const u8, owner);
-        }
+        leader_facts(bpf_get_current_task() as *const u8, owner);
     }
 }
 
 /// Fills start, name and (in a nested namespace) the numbers from a task.
 ///
 /// # Safety
-/// `task` must be a live task that `A` can read.
+/// `task` must be a live task.
 #[inline(always)]
-pub(crate) unsafe fn leader_facts<A: Access>(task: *const u8, owner: &mut OwnerRecord) {
+pub(crate) unsafe fn leader_facts(task: *const u8, owner: &mut OwnerRecord) {
     let (Some(leader_at), Some(start_at), Some(comm_at)) = (
         offset!(task_group_leader),
         offset!(task_start_boottime),
@@ -105,11 +99,9 @@ pub(crate) unsafe fn leader_facts<A: Access>(task: *const u8, owner: &mut OwnerR
     // SAFETY: the offsets are the running kernel's for `task_struct`; the leader of a live task
     // is not freed before it.
     unsafe {
-        let leader = A::read::<*const u8>(task.add(leader_at));
-        if leader.is_null() {
-            return;
-        }
-        owner.start_ns = A::read::<u64>(leader.add(start_at));
+        // By probing, as `SockRef::net`.
+        let leader = Probe::read::<*const u8>(task.add(leader_at));
+        owner.start_ns = Probe::read::<u64>(leader.add(start_at));
         let comm = Probe::read::<[u64; 2]>(leader.add(comm_at));
         store(&mut owner.comm, comm[0], comm[1]);
         if has(NESTED_PIDNS) {
@@ -128,8 +120,7 @@ pub(crate) fn process_number(task: *const u8) -> u32 {
     // SAFETY: offsets of `task_struct`; the leader of a live task is not freed before it.
     unsafe {
         if has(NESTED_PIDNS) {
-            let leader = Direct::read::<*const u8>(task.add(leader_at));
-            number_in_our_namespace(leader)
+            number_in_our_namespace(Probe::read::<*const u8>(task.add(leader_at)))
         } else {
             Direct::read::<u32>(task.add(tgid_at))
         }
@@ -205,14 +196,12 @@ pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEnt
 
 /// Remembers a socket born in a system call of its owner.
 #[inline(always)]
-pub(crate) fn born_by_task(sock: u64, now: u64) {
-    let Some(entry) = born(sock, 0, now) else {
-        return;
-    };
+pub(crate) fn born_by_task(sock: u64, now: u64) -> Option<&'static mut SockEntry> {
+    let entry = born(sock, 0, now)?;
     if task_is_user() {
-        current(basis::SOCKET, &mut entry.owner);
-        entry.tgid = (pid_tgid() >> 32) as u32;
+        used_by_task(entry);
     }
+    Some(entry)
 }
 
 /// Whether the current task speaks for this socket: it holds the socket's lock in a system call,
@@ -226,18 +215,50 @@ pub(crate) fn task_owns<A: Access>(sk: &SockRef<A>) -> bool {
 /// the current task owns the socket.
 #[inline(always)]
 pub(crate) fn find<A: Access>(sk: &SockRef<A>, head: &mut Head) {
-    if task_owns(sk) {
-        current(basis::TASK, &mut head.owner);
-        remember(head.sock, &head.owner);
-    } else {
-        known(head);
+    find_with(sk, entry(head.sock), head);
+}
+
+/// As [`find`], for a socket whose entry was looked up already.
+#[inline(always)]
+pub(crate) fn find_with<A: Access>(
+    sk: &SockRef<A>,
+    entry: Option<&mut SockEntry>,
+    head: &mut Head,
+) {
+    if !task_owns(sk) {
+        known_with(entry, head);
+        note_file(sk, head);
+        return;
+    }
+    match entry {
+        Some(entry) => {
+            used_by_task(entry);
+            head.owner = entry.owner;
+            head.owner.basis = basis::TASK;
+        }
+        None => current(basis::TASK, &mut head.owner),
+    }
+}
+
+/// The file, for the user side to look up whose it is: where nobody is known who used the socket
+/// himself, and of listeners, which are shared more often than not.
+#[inline(always)]
+pub(crate) fn note_file<A: Access>(sk: &SockRef<A>, head: &mut Head) {
+    let basis = head.owner.basis;
+    if basis == basis::NONE || basis == basis::LISTENER || head.state == tcp_state::LISTEN {
+        head.inode = sk.inode();
     }
 }
 
 /// The remembered owner of `head.sock`; of its listener when nobody accepted it yet.
 #[inline(always)]
 pub(crate) fn known(head: &mut Head) {
-    if let Some(entry) = entry(head.sock) {
+    known_with(entry(head.sock), head);
+}
+
+#[inline(always)]
+pub(crate) fn known_with(entry: Option<&mut SockEntry>, head: &mut Head) {
+    if let Some(entry) = entry {
         if entry.owner.basis != basis::NONE {
             head.owner = entry.owner;
         } else if entry.bits & sock_bits::CHILD != 0 {
@@ -271,10 +292,40 @@ pub(crate) fn of_listener(head: &mut Head) {
 
 /// Remembers the current task as the owner of a socket from now on.
 #[inline(always)]
-pub(crate) fn remember(sock: u64, owner: &OwnerRecord) {
-    let Some(entry) = entry(sock) else { return };
-    entry.owner = *owner;
-    entry.owner.basis = basis::SOCKET;
-    entry.tgid = (pid_tgid() >> 32) as u32;
+pub(crate) fn remember(sock: u64) {
+    if let Some(entry) = entry(sock) {
+        used_by_task(entry);
+    }
+}
+
+/// The current task uses the socket: it is its owner from now on. Of the owner we know already only
+/// what may have changed is read again.
+#[inline(always)]
+pub(crate) fn used_by_task(entry: &mut SockEntry) {
+    let ids = pid_tgid();
+    let is_known = entry.tgid == (ids >> 32) as u32 && entry.owner.basis == basis::SOCKET;
+    if is_known && !has(NESTED_PIDNS) {
+        entry.owner.tid = ids as u32;
+        refresh(&mut entry.owner);
+        return;
+    }
+    current(basis::SOCKET, &mut entry.owner);
+    entry.tgid = (ids >> 32) as u32;
     entry.bits &= !sock_bits::CHILD;
+}
+
+/// User and name of the current task's process: `setuid` and `exec` change them.
+#[inline(always)]
+fn refresh(owner: &mut OwnerRecord) {
+    let (Some(leader_at), Some(comm_at)) = (offset!(task_group_leader), offset!(task_comm)) else {
+        return;
+    };
+    // SAFETY: helpers without arguments; the offsets are those of `task_struct`; probing.
+    unsafe {
+        owner.uid = bpf_get_current_uid_gid() as u32;
+        let task = bpf_get_current_task() as *const u8;
+        let leader = Probe::read::<*const u8>(task.add(leader_at));
+        let comm = Probe::read::<[u64; 2]>(leader.add(comm_at));
+        store(&mut owner.comm, comm[0], comm[1]);
+    }
 }

@@ -13,7 +13,9 @@ use aya_ebpf::helpers::generated::{
 use tcptrace_common::config::HELPER_SOCKET_COOKIE;
 use tcptrace_common::flow::{AF_INET, AF_INET6, FlowRecord};
 use tcptrace_common::kind::tcp_state;
+use tcptrace_common::wire::Head;
 
+use crate::maps::SockEntry;
 use crate::offsets::{has, offset};
 
 /// `IPPROTO_TCP`.
@@ -143,6 +145,30 @@ impl SockRef<Direct> {
     }
 }
 
+impl SockRef<Direct> {
+    /// Fills which socket and which connection it is. Cookie and namespace never change: they are
+    /// asked for once in the life of a socket that is remembered.
+    #[inline(always)]
+    pub(crate) fn identify(&self, entry: Option<&mut SockEntry>, head: &mut Head) {
+        head.sock = self.address();
+        match entry {
+            Some(entry) => {
+                if entry.netns == 0 {
+                    entry.netns = self.netns();
+                    entry.cookie = self.cookie();
+                }
+                head.flow.netns = entry.netns;
+                head.flow.cookie = entry.cookie;
+            }
+            None => {
+                head.flow.netns = self.netns();
+                head.flow.cookie = self.cookie();
+            }
+        }
+        self.ends_into(&mut head.flow);
+    }
+}
+
 impl SockRef<Probe> {
     /// A full socket at a remembered address: may have gone, so every read may yield zero.
     #[inline(always)]
@@ -194,7 +220,6 @@ impl<A: Access> SockRef<A> {
     getter!(accept_queue_length: u32 = sk + sk_ack_backlog);
     getter!(accept_queue_limit: u32 = sk + sk_max_ack_backlog);
     getter!(linger_jiffies: u64 = sk + sk_lingertime);
-    getter!(socket: u64 = sk + sk_socket);
     getter!(lock_owned: u32 = sk + sk_lock_owned);
     getter!(
         /// Big endian; stays when `skc_num` is given back at CLOSE.
@@ -250,12 +275,21 @@ impl<A: Access> SockRef<A> {
         }
     }
 
-    /// Address of its `struct net`.
+    /// Address of its `struct net`. By probing: for each typed load of a pointer the verifier
+    /// searches all types of the kernel three times, which took a fifth of a start.
     #[inline(always)]
     pub(crate) fn net(&self) -> Option<*const u8> {
         let offset = offset!(skc_net)?;
-        // SAFETY: the offset of a pointer to `struct net`; typed for the verifier in turn.
-        Some(unsafe { A::read::<*const u8>(self.sk.add(offset)) })
+        // SAFETY: probing; a fault reads as zero.
+        Some(unsafe { Probe::read::<*const u8>(self.sk.add(offset)) })
+    }
+
+    /// Address of its `struct socket`, 0 once it has none. By probing, as [`Self::net`].
+    #[inline(always)]
+    pub(crate) fn socket(&self) -> Option<u64> {
+        let offset = offset!(sk_socket)?;
+        // SAFETY: as above.
+        Some(unsafe { Probe::read::<u64>(self.sk.add(offset)) })
     }
 
     /// Inode number of its network namespace; 0 = not known.
@@ -264,11 +298,8 @@ impl<A: Access> SockRef<A> {
         let (Some(net), Some(offset)) = (self.net(), offset!(net_inum)) else {
             return 0;
         };
-        if net.is_null() {
-            return 0;
-        }
-        // SAFETY: `net` is not null and the offset is `net.ns.inum`'s.
-        unsafe { A::read::<u32>(net.add(offset)) }
+        // SAFETY: probing; a fault reads as zero.
+        unsafe { Probe::read::<u32>(net.add(offset)) }
     }
 
     /// `net.core.somaxconn` of its namespace.
@@ -276,7 +307,7 @@ impl<A: Access> SockRef<A> {
     pub(crate) fn somaxconn(&self) -> Option<u32> {
         let (net, offset) = (self.net()?, offset!(net_somaxconn)?);
         // SAFETY: probing; a fault reads as zero.
-        Some(unsafe { Probe::read::<u32>((net as u64 as *const u8).add(offset)) })
+        Some(unsafe { Probe::read::<u32>(net.add(offset)) })
     }
 
     /// Inode number of its file, 0 = none.
@@ -294,14 +325,20 @@ impl<A: Access> SockRef<A> {
             netns: self.netns(),
             ..FlowRecord::default()
         };
+        self.ends_into(&mut flow);
+        flow
+    }
+
+    /// Both ends, into a flow that is blank but for its cookie and namespace.
+    #[inline(always)]
+    pub(crate) fn ends_into(&self, flow: &mut FlowRecord) {
         flow.local_port = if self.is_full() {
             u16::from_be(self.inet_sport_be().unwrap_or(0))
         } else {
             self.num().unwrap_or(0)
         };
         flow.remote_port = u16::from_be(self.dport_be().unwrap_or(0));
-        self.addresses(&mut flow);
-        flow
+        self.addresses(flow);
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! Everything around the build: `cargo xtask setup | build | run | test | vm | kernels | lint`.
+//! Everything around the build: `cargo xtask setup | build | run | test | bench | vm | kernels | lint`.
 //!
 //! Each subcommand is a short script over cargo, rustc and the system's package manager. Tools go
 //! to `target/tools` of the workspace and nowhere else; the toolchain and the package manager's own
@@ -10,6 +10,7 @@
 )]
 
 mod apt;
+mod bench;
 mod build;
 mod incidents;
 mod kernels;
@@ -44,6 +45,8 @@ enum Task {
     Run(run::Args),
     /// Set up when needed, then run the unit tests and the live tests on this kernel
     Test(test::Args),
+    /// Measure speed, end to end and beside other tracers (docs/performance.md)
+    Bench(bench::Args),
     /// Boot a kernel in QEMU and run something in it
     Vm(vm::Args),
     /// Fetch, list or judge the kernels of the VM matrix (target/kernels)
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Build(args) => build::main(&workspace, &args),
         Task::Run(args) => run::main(&workspace, &args),
         Task::Test(args) => test::main(&workspace, &args),
+        Task::Bench(args) => bench::main(&workspace, &args),
         Task::Kernels(args) => kernels::main(&workspace, &args),
         Task::Vm(args) => vm::main(&workspace, &args),
         Task::Lint(args) => lint::main(&workspace, &args),

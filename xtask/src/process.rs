@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -88,6 +88,19 @@ pub(crate) fn run_limited(command: &mut Command, limit: Duration) -> Result<()> 
             );
         }
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How `child` ended; None when it has not after `limit`.
+pub(crate) fn wait_limited(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if start.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
+            // An error means that there is no such child.
+            _ => return None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::workspace::{EBPF_CRATE, Rustc, Workspace};
+use crate::workspace::{EBPF_CRATES, Rustc, Workspace};
 use crate::{build, incidents, process, run, setup, vm};
 
 /// The test target that needs privileges.
@@ -72,28 +72,18 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
 fn unit(workspace: &Workspace, targets: &[String], test_args: &[&str]) -> Result<()> {
     println!("unit tests");
     let mut command = workspace.cargo();
-    command.args([
-        "test",
-        "--workspace",
-        "--exclude",
-        EBPF_CRATE,
-        "--lib",
-        "--bins",
-    ]);
+    let excluded = EBPF_CRATES.iter().flat_map(|name| ["--exclude", *name]);
+    command
+        .args(["test", "--workspace", "--lib", "--bins"])
+        .args(excluded.clone());
     for target in targets.iter().filter(|target| *target != LIVE_TARGET) {
         command.args(["--test", target]);
     }
     process::run(command.arg("--").args(test_args))?;
     let mut doc = workspace.cargo();
-    doc.args([
-        "test",
-        "--workspace",
-        "--exclude",
-        EBPF_CRATE,
-        "--doc",
-        "--quiet",
-        "--",
-    ]);
+    doc.args(["test", "--workspace", "--doc", "--quiet"])
+        .args(excluded)
+        .arg("--");
     process::run(doc.args(test_args))
 }
 

@@ -10,8 +10,11 @@ use serde_json::Value;
 
 use crate::process;
 
-/// The crate that is built for the kernel and never for the host.
-pub(crate) const EBPF_CRATE: &str = "tcptrace-ebpf";
+/// The crates that are built for the kernel and never for the host.
+pub(crate) const EBPF_CRATES: [&str; 2] = ["tcptrace-ebpf", BENCH_EBPF_CRATE];
+
+/// The one that the benchmark compares with.
+pub(crate) const BENCH_EBPF_CRATE: &str = "tcptrace-bench-ebpf";
 
 /// The checkout this xtask belongs to.
 pub(crate) struct Workspace {

@@ -7,9 +7,7 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use tcptrace_common::config::MEASURE_ACCEPTS;
 use tcptrace_common::flow::{AF_INET, AF_INET6};
-use tcptrace_common::kind::basis;
 use tcptrace_common::waits::{BUCKETS, Waits, bucket_of};
-use tcptrace_common::wire::OwnerRecord;
 
 use crate::emit::now;
 use crate::maps::{ACCEPTING, WAITS, sock_bits};
@@ -49,9 +47,7 @@ pub(crate) fn on_graft(sock: u64) {
     if has(MEASURE_ACCEPTS) {
         waited(born_ns);
     }
-    let mut owner = OwnerRecord::default();
-    owner::current(basis::TASK, &mut owner);
-    owner::remember(sock, &owner);
+    owner::remember(sock);
 }
 
 /// A connection leaves the accept queue it has been in since `born_ns` (0 = not known): the child

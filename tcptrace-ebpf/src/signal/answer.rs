@@ -86,7 +86,7 @@ pub(crate) fn on_end(hook: u8) {
         bits |= reset::HAS_SOCK | reset::MINISOCK;
     }
     emit(kind::RST_SENT, hook, known, |record: &mut ResetRecord| {
-        super::reset::begin(record, NO_REASON, bits);
+        super::reset::blank(record, NO_REASON, bits);
         record.state_now = known.state;
     });
 }
@@ -110,6 +110,6 @@ pub(super) fn on_no_socket(skb: *const u8) {
         kind::RST_SENT,
         hook::KFREE_SKB,
         &known,
-        |record: &mut ResetRecord| super::reset::begin(record, NO_REASON, reset::REPLY),
+        |record: &mut ResetRecord| super::reset::blank(record, NO_REASON, reset::REPLY),
     );
 }

@@ -2,17 +2,14 @@
 //! segments rejected for their timestamp.
 
 use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, served};
-use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{
-    OwnerRecord, QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step,
-};
+use tcptrace_common::wire::{QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
 
 use super::packet::Packet;
 use super::{answer, listen, paws, syn, time_wait};
-use crate::emit::{emit, head, now};
+use crate::emit::{Builder, begin, emit, now, room};
 use crate::filter::wants;
-use crate::maps::served;
+use crate::maps::{forgotten, served};
 use crate::offsets::{config, has};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
@@ -39,13 +36,8 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
-    let slot = &raw mut scratch.drop_meaning;
-    // By way of memory: as a constant on each path it would multiply the verifier's paths.
-    // SAFETY: this CPU's own slot.
-    let meaning = unsafe {
-        slot.write_volatile(meaning);
-        slot.read_volatile()
-    };
+    let meaning = forgotten(&mut scratch.drop_meaning, meaning);
+    let reason = forgotten(&mut scratch.drop_reason, reason);
     if meaning == meaning::PAWS {
         rejected(skb, reason, sk);
         return;
@@ -75,22 +67,24 @@ fn rejected(skb: *const u8, reason: u32, sk: *const u8) {
     if !wants(kind::PAWS_DROP) || served(served::PAWS) {
         return;
     }
-    let mut head = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
+    let Some(head) = room(Builder::KfreeSkb) else {
+        return;
+    };
+    begin(head, now(), 0);
     let sk = SockRef::or_null(sk);
     if !sk.is_null() {
-        head.flow = sk.flow(sk.cookie());
-        head.sock = sk.address();
         head.state = sk.state().unwrap_or(0);
-        if sk.is_full() {
-            head.inode = sk.inode();
-        }
+        sk.identify(None, head);
         // Decided in softirq, or in the owner's backlog: what is remembered tells.
-        owner::known(&mut head);
+        owner::known(head);
+        if sk.is_full() {
+            owner::note_file(&sk, head);
+        }
     } else if let Some(packet) = Packet::of(skb) {
         head.flow.netns = packet.netns();
         packet.ends_into(&mut head.flow);
     }
-    paws::report(&head, reason, check::BY_REASON, hook::KFREE_SKB);
+    paws::report(head, reason, check::BY_REASON, hook::KFREE_SKB);
 }
 
 /// A third ACK that found the accept queue full.
@@ -111,15 +105,13 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
     if !wants(kind::ACCEPT_DROP) || (meaning == meaning::MAYBE_REFUSED && !was_refused) {
         return;
     }
-    let mut head = head(
-        now(),
-        tcp_state::LISTEN,
-        sk.flow(sk.cookie()),
-        OwnerRecord::default(),
-    );
-    head.sock = sk.address();
-    head.inode = sk.inode();
-    owner::known(&mut head);
+    let Some(head) = room(Builder::KfreeSkb) else {
+        return;
+    };
+    begin(head, now(), tcp_state::LISTEN);
+    sk.identify(None, head);
+    owner::known(head);
+    owner::note_file(&sk, head);
     // The remote end is the client's.
     if let Some(packet) = Packet::of(skb) {
         packet.ends_into(&mut head.flow);
@@ -132,7 +124,7 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
     emit(
         kind::ACCEPT_DROP,
         hook::KFREE_SKB,
-        &head,
+        head,
         |record: &mut QueueDropRecord| {
             record.length = length;
             record.limit = limit;

@@ -8,11 +8,11 @@
 
 use tcptrace_common::config::served;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
-use tcptrace_common::wire::{Head, LingerRecord, OwnerRecord, UNKNOWN_U32, linger_end};
+use tcptrace_common::wire::{Head, LingerRecord, UNKNOWN_U32, linger_end};
 
-use crate::emit::{emit, head, now};
+use crate::emit::{Builder, emit, identify, room};
 use crate::filter::wants;
-use crate::maps::{LINGERING, LingerEntry, served};
+use crate::maps::{LINGERING, LingerEntry, SockEntry, served};
 use crate::offsets::{config, offset};
 use crate::owner;
 use crate::sock::{Access, Direct, Probe, SockRef};
@@ -31,22 +31,26 @@ fn waits_in(state: u8) -> bool {
 
 /// A change of state.
 #[inline(always)]
-pub(crate) fn on_change(sk: &SockRef<Direct>, old: u8, new: u8, head: &Head) {
+pub(crate) fn on_change(
+    sk: &SockRef<Direct>,
+    old: u8,
+    new: u8,
+    entry: Option<&mut SockEntry>,
+    head: &mut Head,
+) {
     if !wants(kind::LINGER_CLOSE) {
         return;
     }
+    let Some(entry) = entry else { return };
     if waits_in(new) {
-        if sk.is_owned() && sk.shutdown() == Some(SHUTDOWN_BOTH) {
-            begin(sk, old, head.time_ns);
+        if sk.is_owned() && sk.shutdown() == Some(SHUTDOWN_BOTH) && sk.linger_is_on() {
+            begin(sk, old, entry, head.time_ns);
         }
         return;
     }
     if !waits_in(old) {
         return;
     }
-    let Some(entry) = owner::entry(sk.address()) else {
-        return;
-    };
     let task = entry.lingering;
     if task == 0 {
         return;
@@ -74,13 +78,15 @@ pub(crate) fn on_change(sk: &SockRef<Direct>, old: u8, new: u8, head: &Head) {
     } else {
         remaining(sk, old)
     };
+    sk.identify(Some(&mut *entry), head);
+    owner::find_with(sk, Some(entry), head);
     report(&wait, end, remaining, hook::INET_SOCK_SET_STATE, head);
 }
 
 #[inline(always)]
-fn begin(sk: &SockRef<Direct>, old: u8, time: u64) {
+fn begin(sk: &SockRef<Direct>, old: u8, entry: &mut SockEntry, time: u64) {
     let linger_jiffies = sk.linger_jiffies().unwrap_or(0);
-    if !sk.linger_is_on() || linger_jiffies == 0 || owner::task_is_exiting() {
+    if linger_jiffies == 0 || owner::task_is_exiting() {
         return;
     }
     // The FIN is not queued yet when the state changes; when close() finds an earlier shutdown's
@@ -98,9 +104,7 @@ fn begin(sk: &SockRef<Direct>, old: u8, time: u64) {
         slept: 0,
         pad: 0,
     };
-    if LINGERING.insert(task, wait, 0).is_ok()
-        && let Some(entry) = owner::entry(sk.address())
-    {
+    if LINGERING.insert(task, wait, 0).is_ok() {
         entry.lingering = task;
     }
 }
@@ -132,7 +136,8 @@ pub(crate) fn on_timeout(timer: *const u8) {
         let tgid = Probe::read::<u32>(task.add(tgid_at));
         u64::from(tgid) << 32 | u64::from(pid)
     };
-    finish(task, linger_end::TIMED_OUT, hook::TIMER_EXPIRE_ENTRY);
+    let hook = hook::TIMER_EXPIRE_ENTRY;
+    finish(task, linger_end::TIMED_OUT, hook, Builder::TimerExpire);
 }
 
 /// `timer_cancel` of a `process_timeout` timer: the current task was woken early. It will wait on
@@ -141,7 +146,8 @@ pub(crate) fn on_timeout(timer: *const u8) {
 pub(crate) fn on_wake() {
     let task = owner::pid_tgid();
     if LINGERING.get_ptr(task).is_some() && signal_is_pending() {
-        finish(task, linger_end::INTERRUPTED, hook::TIMER_CANCEL);
+        let hook = hook::TIMER_CANCEL;
+        finish(task, linger_end::INTERRUPTED, hook, Builder::TimerCancel);
     }
 }
 
@@ -165,11 +171,12 @@ pub(crate) fn on_wait_end(tier: u8) {
     } else {
         linger_end::TIMED_OUT
     };
-    finish(task, end, hook::SK_STREAM_WAIT_CLOSE + tier);
+    let hook = hook::SK_STREAM_WAIT_CLOSE + tier;
+    finish(task, end, hook, Builder::WaitClose);
 }
 
 #[inline(always)]
-fn finish(task: u64, end: u8, hook: u8) {
+fn finish(task: u64, end: u8, hook: u8, builder: Builder) {
     let Some(wait) = LINGERING.get_ptr(task) else {
         return;
     };
@@ -185,15 +192,14 @@ fn finish(task: u64, end: u8, hook: u8) {
     if let Some(entry) = owner::entry(wait.sock) {
         entry.lingering = 0;
     }
-    let flow = sk.flow(sk.kept_cookie().unwrap_or(0));
-    let mut head = head(now(), state, flow, OwnerRecord::default());
-    head.sock = wait.sock;
-    owner::known(&mut head);
+    let Some(head) = room(builder) else { return };
+    identify(&sk, head);
+    owner::known(head);
     if head.owner.basis != basis::NONE {
         // The call that blocks is the owner's own.
         head.owner.basis = basis::TASK;
     }
-    report(&wait, end, remaining(&sk, state), hook, &head);
+    report(&wait, end, remaining(&sk, state), hook, head);
 }
 
 /// What is not acknowledged.

@@ -102,8 +102,14 @@ impl Window {
 /// is known both ways. (`__per_cpu_offset` is no symbol without CONFIG_KALLSYMS_ALL.)
 #[inline(always)]
 fn cpu_shift() -> Option<u64> {
-    let pptrs_at = offset!(bpf_array_pptrs)?;
     let slot = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: our own slot. The same for as long as the map lives; 0 = not learnt yet (the slots of
+    // CPUs are never where the per-CPU pointer itself points).
+    let known = unsafe { (*slot).cpu_shift };
+    if known != 0 {
+        return Some(known);
+    }
+    let pptrs_at = offset!(bpf_array_pptrs)?;
     // SAFETY: our own slot. The map's address becomes a plain number by way of memory, since the
     // verifier allows no arithmetic on map pointers; the map outlives the program.
     unsafe {
@@ -115,6 +121,8 @@ fn cpu_shift() -> Option<u64> {
         }
         (&raw mut (*slot).slot_address).write_volatile(slot as u64);
         let address = (&raw const (*slot).slot_address).read_volatile();
-        Some(address.wrapping_sub(pointer))
+        let shift = address.wrapping_sub(pointer);
+        (*slot).cpu_shift = shift;
+        Some(shift)
     }
 }

@@ -49,7 +49,8 @@ impl<A: Access> Packet<A> {
         let (protocol, head) = unsafe {
             (
                 u16::from_be(A::read::<u16>(skb.add(protocol_at))),
-                A::read::<u64>(skb.add(head_at)) as *const u8,
+                // By probing, as `SockRef::net`.
+                Probe::read::<u64>(skb.add(head_at)) as *const u8,
             )
         };
         match protocol {
@@ -167,14 +168,19 @@ impl<A: Access> Packet<A> {
     /// Inode number of its network namespace; 0 = not known.
     #[inline(always)]
     pub(crate) fn netns(&self) -> u32 {
-        let Some(inum) = offset!(net_inum) else {
-            return 0;
-        };
-        let net = self.net();
-        if net.is_null() {
-            return 0;
-        }
-        // SAFETY: probing.
-        unsafe { Probe::read::<u32>(net.add(inum)) }
+        netns_of(self.net())
     }
+}
+
+/// Inode number of a network namespace; 0 = not known.
+#[inline(always)]
+pub(crate) fn netns_of(net: *const u8) -> u32 {
+    let Some(inum) = offset!(net_inum) else {
+        return 0;
+    };
+    if net.is_null() {
+        return 0;
+    }
+    // SAFETY: probing.
+    unsafe { Probe::read::<u32>(net.add(inum)) }
 }

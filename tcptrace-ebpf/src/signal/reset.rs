@@ -1,15 +1,12 @@
 //! RSTs sent and received.
 
-use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
-use tcptrace_common::wire::{
-    Head, OwnerRecord, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset,
-};
+use tcptrace_common::wire::{Head, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset};
 
 use super::packet::Packet;
-use crate::emit::{emit, head, now};
+use crate::emit::{Builder, begin, emit, now, room};
 use crate::filter::wants;
-use crate::maps::sock_bits;
+use crate::maps::{SockEntry, sock_bits};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
 
@@ -23,21 +20,25 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
     if !wants(kind::RST_SENT) {
         return;
     }
-    let mut head = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
+    let Some(head) = room(Builder::SendReset) else {
+        return;
+    };
+    begin(head, now(), 0);
     let mut bits = if skb.is_null() { 0 } else { reset::REPLY };
     let sk = SockRef::or_null(sk);
     if !sk.is_null() {
-        bits |= identify(&sk, skb, bits, &mut head);
+        bits |= identify(&sk, skb, bits, head);
     } else if let Some(packet) = Packet::of(skb) {
         // Nothing owns a packet that finds no socket: the ends are the packet's.
-        head.flow = packet.received_flow();
+        head.flow.netns = packet.netns();
+        packet.ends_into(&mut head.flow);
     }
     emit(
         kind::RST_SENT,
         hook::TCP_SEND_RESET,
-        &head,
+        head,
         |record: &mut ResetRecord| {
-            begin(record, reason, bits);
+            blank(record, reason, bits);
             if !sk.is_null() {
                 describe(&sk, head.state, record);
             }
@@ -47,7 +48,7 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
 
 /// A record that knows nothing of the socket yet.
 #[inline(always)]
-pub(super) fn begin(record: &mut ResetRecord, reason: u32, bits: u8) {
+pub(super) fn blank(record: &mut ResetRecord, reason: u32, bits: u8) {
     record.reason = reason;
     record.unsent_bytes = UNKNOWN_U32;
     record.unacked_bytes = UNKNOWN_U32;
@@ -62,22 +63,24 @@ pub(super) fn begin(record: &mut ResetRecord, reason: u32, bits: u8) {
 fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Head) -> u8 {
     let state_now = sk.state().unwrap_or(0);
     head.state = state_now;
-    head.sock = sk.address();
-    head.flow = sk.flow(sk.cookie());
     if !sk.is_full() {
+        sk.identify(None, head);
         return reset::HAS_SOCK | reset::MINISOCK;
     }
-    head.inode = sk.inode();
+    let mut entry = owner::entry(sk.address());
+    sk.identify(entry.as_deref_mut(), head);
     if state_now == tcp_state::LISTEN {
         // A listener that answers a packet: the remote end is the packet's.
-        owner::known(head);
+        owner::known_with(entry, head);
+        owner::note_file(sk, head);
         if let Some(packet) = Packet::of(skb) {
             packet.ends_into(&mut head.flow);
         }
         return reset::HAS_SOCK;
     }
-    head.state = state_before(sk, state_now);
-    reset::HAS_SOCK | find_owner(sk, bits & reset::REPLY == 0, state_now, head)
+    head.state = state_before(sk, entry.as_deref_mut(), state_now);
+    let is_active = bits & reset::REPLY == 0;
+    reset::HAS_SOCK | find_owner(sk, entry, is_active, state_now, head)
 }
 
 /// The facts by which the cause is told.
@@ -120,11 +123,11 @@ fn describe(sk: &SockRef<Direct>, state_before: u8, record: &mut ResetRecord) {
 /// What is remembered of the socket comes first: the scratch may still name an earlier socket of
 /// the same address.
 #[inline(always)]
-fn state_before(sk: &SockRef<Direct>, now: u8) -> u8 {
+fn state_before(sk: &SockRef<Direct>, entry: Option<&mut SockEntry>, now: u8) -> u8 {
     if now != tcp_state::CLOSE {
         return now;
     }
-    if let Some(entry) = owner::entry(sk.address())
+    if let Some(entry) = entry
         && entry.state_before_close != 0
     {
         return entry.state_before_close;
@@ -144,7 +147,13 @@ fn state_before(sk: &SockRef<Direct>, now: u8) -> u8 {
 /// Who is behind a reset. `ss -K` resets in the killer's task while the state still stands: that
 /// task is not the owner. A child of a closing listener belongs to the listener.
 #[inline(always)]
-fn find_owner(sk: &SockRef<Direct>, is_active: bool, state_now: u8, head: &mut Head) -> u8 {
+fn find_owner(
+    sk: &SockRef<Direct>,
+    entry: Option<&mut SockEntry>,
+    is_active: bool,
+    state_now: u8,
+    head: &mut Head,
+) -> u8 {
     let is_closed = state_now == tcp_state::CLOSE;
     if is_active
         && is_closed
@@ -161,9 +170,10 @@ fn find_owner(sk: &SockRef<Direct>, is_active: bool, state_now: u8, head: &mut H
         }
     }
     if is_active && !is_closed {
-        owner::known(head);
+        owner::known_with(entry, head);
+        owner::note_file(sk, head);
     } else {
-        owner::find(sk, head);
+        owner::find_with(sk, entry, head);
     }
     0
 }
@@ -174,22 +184,24 @@ pub(crate) fn on_receive_reset(sk: *const u8) {
     let Some(sk) = SockRef::trusted(sk) else {
         return;
     };
-    if let Some(entry) = owner::entry(sk.address()) {
+    let mut entry = owner::entry(sk.address());
+    if let Some(entry) = entry.as_deref_mut() {
         entry.bits |= sock_bits::RST_RECEIVED;
     }
     if !wants(kind::RST_RECEIVED) || !sk.is_tcp() {
         return;
     }
-    let state = sk.state().unwrap_or(0);
-    let mut head = head(now(), state, sk.flow(sk.cookie()), OwnerRecord::default());
-    head.sock = sk.address();
-    head.inode = sk.inode();
-    owner::find(&sk, &mut head);
+    let Some(head) = room(Builder::ReceiveReset) else {
+        return;
+    };
+    begin(head, now(), sk.state().unwrap_or(0));
+    sk.identify(entry.as_deref_mut(), head);
+    owner::find_with(&sk, entry, head);
     let dead = u8::from(sk.is_dead());
     emit(
         kind::RST_RECEIVED,
         hook::TCP_RECEIVE_RESET,
-        &head,
+        head,
         |record: &mut ResetReceivedRecord| record.dead = dead,
     );
 }

@@ -1,9 +1,9 @@
 //! Segments and SYN-ACKs sent again.
 
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{OwnerRecord, RetransmitRecord, UNKNOWN_U32, retransmit};
+use tcptrace_common::wire::{RetransmitRecord, UNKNOWN_U32, retransmit};
 
-use crate::emit::{emit, head, now};
+use crate::emit::{Builder, begin, emit, now, room};
 use crate::filter::wants;
 use crate::offsets::offset;
 use crate::owner;
@@ -25,15 +25,17 @@ pub(crate) fn on_retransmit(sk: *const u8, skb: *const u8, err: i32) {
     if !sk.is_full() {
         return;
     }
-    let state = sk.state().unwrap_or(0);
-    let mut head = head(now(), state, sk.flow(sk.cookie()), OwnerRecord::default());
-    head.sock = sk.address();
-    head.inode = sk.inode();
-    owner::find(&sk, &mut head);
+    let Some(head) = room(Builder::Retransmit) else {
+        return;
+    };
+    begin(head, now(), sk.state().unwrap_or(0));
+    let mut entry = owner::entry(sk.address());
+    sk.identify(entry.as_deref_mut(), head);
+    owner::find_with(&sk, entry, head);
     emit(
         kind::RETRANSMIT,
         hook::TCP_RETRANSMIT_SKB,
-        &head,
+        head,
         |record: &mut RetransmitRecord| {
             record.attempt = sk.retransmits().map_or(UNKNOWN_U32, u32::from);
             record.error = err;
@@ -77,15 +79,18 @@ pub(crate) fn on_retransmit_synack(listener: *const u8, req: *const u8) {
     let Some(listener) = SockRef::trusted(listener) else {
         return;
     };
-    let flow = SockRef::<Probe>::minisock(req as u64).flow(0);
-    let mut head = head(now(), tcp_state::NEW_SYN_RECV, flow, OwnerRecord::default());
+    let Some(head) = room(Builder::RetransmitSynAck) else {
+        return;
+    };
+    begin(head, now(), tcp_state::NEW_SYN_RECV);
+    head.flow = SockRef::<Probe>::minisock(req as u64).flow(0);
     head.sock = listener.address();
-    head.inode = listener.inode();
-    owner::known(&mut head);
+    owner::known(head);
+    owner::note_file(&listener, head);
     emit(
         kind::RETRANSMIT,
         hook::TCP_RETRANSMIT_SYNACK,
-        &head,
+        head,
         |record: &mut RetransmitRecord| describe_synack(req, record),
     );
 }

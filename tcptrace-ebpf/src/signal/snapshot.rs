@@ -77,7 +77,7 @@ fn describe(task: *const u8, entry: &mut SockEntry) {
         entry.tgid = owner.pid;
         owner.uid = euid(task);
         owner.holders = 1;
-        owner::leader_facts::<Direct>(task, owner);
+        owner::leader_facts(task, owner);
         owner.basis = basis::SNAPSHOT;
     }
 }

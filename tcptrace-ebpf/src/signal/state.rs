@@ -1,16 +1,17 @@
 //! State transitions: births and deaths of sockets, and everything that follows from them.
 
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
-use tcptrace_common::wire::{OwnerRecord, StateRecord, UNKNOWN_U64};
+use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
 
 use super::{close, linger, listen, time_wait};
-use crate::emit::{emit, head, now};
+use crate::emit::{Builder, begin, emit, now, room};
 use crate::filter::wants;
-use crate::maps::{SOCKS, sock_bits};
+use crate::maps::{SOCKS, SockEntry, forgotten, sock_bits};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
 
-/// `inet_sock_set_state(sk, old, new)`.
+/// `inet_sock_set_state(sk, old, new)`. Who and where is found out only where something is told:
+/// most changes of a connection tell nothing unless states are wanted.
 #[inline(always)]
 pub(crate) fn on_set_state(sk: *const u8, old: u8, new: u8) {
     let Some(sk) = SockRef::trusted(sk) else {
@@ -19,35 +20,73 @@ pub(crate) fn on_set_state(sk: *const u8, old: u8, new: u8) {
     if !sk.is_tcp() {
         return;
     }
-    let time = now();
-    // kernel: the SYN_RECV of a child comes while its state still reads LISTEN (5.10 to 7.3).
-    let is_child_birth = old == tcp_state::LISTEN && new == tcp_state::SYN_RECV;
-    if is_child_birth {
-        owner::born(sk.address(), sock_bits::CHILD, time);
-    } else if new == tcp_state::SYN_SENT || new == tcp_state::LISTEN {
-        owner::born_by_task(sk.address(), time);
-    }
-    let in_old = turn(&sk, old, new, time);
-    let mut head = head(time, old, sk.flow(sk.cookie()), OwnerRecord::default());
+    let Some(head) = room(Builder::SetState) else {
+        return;
+    };
+    begin(head, now(), old);
     head.sock = sk.address();
-    head.inode = sk.inode();
-    owner::find(&sk, &mut head);
+    // kernel: the SYN_RECV of a child comes while its state still reads LISTEN (5.10 to 7.3).
+    let mut entry = if old == tcp_state::LISTEN && new == tcp_state::SYN_RECV {
+        owner::born(head.sock, sock_bits::CHILD, head.time_ns)
+    } else if new == tcp_state::SYN_SENT || new == tcp_state::LISTEN {
+        owner::born_by_task(head.sock, head.time_ns)
+    } else {
+        owner::entry(head.sock)
+    };
+    let in_old = match entry.as_deref_mut() {
+        Some(entry) => turn(entry, old, new, head.time_ns),
+        None => UNKNOWN_U64,
+    };
+    let Some(scratch) = owner::scratch() else {
+        return;
+    };
+    let old = forgotten(&mut scratch.old_state, u32::from(old)) as u8;
+    let new = forgotten(&mut scratch.new_state, u32::from(new)) as u8;
+    if new == tcp_state::CLOSE {
+        scratch.closed = head.sock;
+        scratch.closed_from = u64::from(old);
+    }
+    linger::on_change(&sk, old, new, entry.as_deref_mut(), head);
+    let old = forgotten(&mut scratch.old_state, u32::from(old)) as u8;
+    let new = forgotten(&mut scratch.new_state, u32::from(new)) as u8;
+    if is_told(old, new) {
+        sk.identify(entry.as_deref_mut(), head);
+        owner::find_with(&sk, entry, head);
+        tell(&sk, old, new, in_old, head);
+    } else if let Some(entry) = entry
+        && owner::task_owns(&sk)
+    {
+        owner::used_by_task(entry);
+    }
+}
+
+/// Whether this change tells something, or leaves something behind, that needs to know whose it is.
+#[inline(always)]
+fn is_told(old: u8, new: u8) -> bool {
+    wants(kind::STATE)
+        || old == tcp_state::LISTEN && new == tcp_state::CLOSE
+        || new == tcp_state::LISTEN
+        || new == tcp_state::SYN_SENT && wants(kind::TIME_WAIT)
+        || new == tcp_state::CLOSE && (wants(kind::CLOSE) || time_wait::may_follow(old))
+}
+
+#[inline(always)]
+fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
     match new {
-        tcp_state::LISTEN => listen::on_listen(&sk, &head.flow),
-        tcp_state::SYN_SENT => time_wait::on_connect(&head),
-        tcp_state::CLOSE if old == tcp_state::LISTEN => listen::on_unlisten(&head),
+        tcp_state::LISTEN => listen::on_listen(sk, &head.flow),
+        tcp_state::SYN_SENT => time_wait::on_connect(head),
+        tcp_state::CLOSE if old == tcp_state::LISTEN => listen::on_unlisten(head),
         _ => {}
     }
-    linger::on_change(&sk, old, new, &head);
     if new == tcp_state::CLOSE && old != tcp_state::LISTEN {
-        let time_wait = time_wait::on_close(&sk, &head);
-        close::on_close(&sk, &head, time_wait);
+        let time_wait = time_wait::on_close(sk, head);
+        close::on_close(sk, head, time_wait);
     }
     if wants(kind::STATE) && old != new {
         emit(
             kind::STATE,
             hook::INET_SOCK_SET_STATE,
-            &head,
+            head,
             |record: &mut StateRecord| {
                 record.in_old_ns = in_old;
                 record.old = old;
@@ -59,16 +98,7 @@ pub(crate) fn on_set_state(sk: *const u8, old: u8, new: u8) {
 
 /// Notes the change in what is remembered of the socket; the time spent in the old state.
 #[inline(always)]
-fn turn(sk: &SockRef<Direct>, old: u8, new: u8, time: u64) -> u64 {
-    if new == tcp_state::CLOSE
-        && let Some(scratch) = owner::scratch()
-    {
-        scratch.closed = sk.address();
-        scratch.closed_from = u64::from(old);
-    }
-    let Some(entry) = owner::entry(sk.address()) else {
-        return UNKNOWN_U64;
-    };
+fn turn(entry: &mut SockEntry, old: u8, new: u8, time: u64) -> u64 {
     let since = entry.since_ns;
     if new == tcp_state::CLOSE {
         entry.state_before_close = old;
@@ -117,8 +147,6 @@ pub(crate) fn on_read(sk: *const u8) {
         }
     }
     if owner::task_is_user() {
-        let mut owner = OwnerRecord::default();
-        owner::current(basis::TASK, &mut owner);
-        owner::remember(sk.address(), &owner);
+        owner::remember(sk.address());
     }
 }

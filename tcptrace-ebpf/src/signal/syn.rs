@@ -6,19 +6,17 @@
 //! be read, or were not seen yet, the listener's drop counter tells instead.
 
 use tcptrace_common::config::served;
-use tcptrace_common::flow::{AF_INET6, FlowRecord};
+use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{
-    Head, OwnerRecord, QueueDropRecord, UNKNOWN_U32, evidence, outcome, step,
-};
+use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, evidence, outcome, step};
 
 use super::mib::Mib;
-use super::packet::Packet;
+use super::packet::{Packet, netns_of};
 use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
 use crate::maps::{
-    GROUP, LISTENERS, ListenerGroup, ListenerKey, SYN_COUNTERS, SynCounters, served,
+    GROUP, LISTENERS, ListenerGroup, ListenerKey, SYN_COUNTERS, SynCounters, forgotten, served,
 };
 use crate::offsets::offset;
 use crate::owner;
@@ -63,38 +61,34 @@ pub(super) mod fate {
     pub(super) const UNKNOWN: u32 = 4;
 }
 
+/// A SYN has been worked on. Most were taken and took nobody's place: nothing more is asked then.
 #[inline(always)]
 fn on_syn(packet: &Packet<Direct>) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
-    // Built in the scratch, not on the stack, whose 512 bytes the rest of this program needs.
+    let net = packet.net();
+    let netns = netns_of(net);
+    let fate = forgotten(&mut scratch.fate, fate_by_counters(net, netns));
+    let is_refused = fate != fate::TAKEN && !served(served::SYN);
+    let may_reuse = wants(kind::TIME_WAIT) && scratch.cancelled.timer != 0;
+    if !is_refused && !may_reuse {
+        return;
+    }
     let head = &mut scratch.syn;
-    *head = emit::head(
-        now(),
-        tcp_state::LISTEN,
-        FlowRecord::default(),
-        OwnerRecord::default(),
-    );
-    head.flow.netns = packet.netns();
+    emit::begin(head, now(), tcp_state::LISTEN);
+    head.flow.netns = netns;
     packet.ends_into(&mut head.flow);
-    // By way of memory: as a constant on each path it would multiply the verifier's paths.
-    let fate = &raw mut scratch.fate;
-    // SAFETY: this CPU's own slot.
-    let fate = unsafe {
-        fate.write_volatile(fate_by_counters(packet, head.flow.netns));
-        fate.read_volatile()
-    };
-    if wants(kind::TIME_WAIT) {
+    if may_reuse {
         time_wait::on_syn(&head.flow, &mut scratch.cancelled);
     }
-    if fate == fate::TAKEN || served(served::SYN) {
+    if !is_refused {
         return;
     }
     // Refused by a listener we do not know: still told, without an owner.
     let (mut fate, mut sock, mut count) = (fate, 0, 1);
     let key = ListenerKey {
-        netns: head.flow.netns,
+        netns,
         port: u32::from(head.flow.local_port),
     };
     if let Some(group) = LISTENERS.get_ptr_mut(key) {
@@ -114,8 +108,8 @@ fn on_syn(packet: &Packet<Direct>) {
 
 /// Reads the refusal counters of this CPU and namespace and compares them with the last reading.
 #[inline(always)]
-fn fate_by_counters(packet: &Packet<Direct>, netns: u32) -> u32 {
-    let Some(now) = counters(packet.net()) else {
+fn fate_by_counters(net: *const u8, netns: u32) -> u32 {
+    let Some(now) = counters(net) else {
         return fate::UNKNOWN;
     };
     let Some(last) = SYN_COUNTERS.get_ptr_mut(netns) else {

@@ -27,6 +27,12 @@ pub(super) fn is_watched() -> bool {
     wants(kind::TIME_WAIT) || wants(kind::RST_SENT) || wants(kind::PAWS_DROP)
 }
 
+/// Whether a minisock takes over from a socket that closes in this state.
+#[inline(always)]
+pub(super) fn may_follow(old: u8) -> bool {
+    is_watched() && (old == tcp_state::FIN_WAIT2 || old == tcp_state::CLOSING)
+}
+
 /// The minisock around a timer.
 #[inline(always)]
 fn seen(timer: *const u8) -> Option<TwSeen> {
@@ -86,10 +92,10 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
     if served(served::TIME_WAIT) {
         return minisock::made_for(head.sock);
     }
-    if !is_watched() || config!(tw_timer_handler) == 0 {
+    if config!(tw_timer_handler) == 0 {
         return 0;
     }
-    if head.state != tcp_state::FIN_WAIT2 && head.state != tcp_state::CLOSING {
+    if !may_follow(head.state) {
         return 0;
     }
     let Some(scratch) = owner::scratch() else {

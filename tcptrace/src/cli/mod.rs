@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod filter_args;
+mod lean;
 pub mod listeners;
 pub mod man;
 pub mod output;

@@ -37,7 +37,6 @@ fn head(kind: u16) -> Head {
         },
         owner: OwnerRecord {
             start_ns: 47_119_999_999,
-            cgroup_id: 0x4142_4344,
             comm: *b"nginx: worker\0xx",
             pid: 0x0051_5253,
             tid: 0x0061_6263,

@@ -5,14 +5,13 @@
 
 mod attacher;
 mod expected;
+mod held;
+mod loader;
 mod programs;
-
-use std::os::fd::{AsFd, AsRawFd};
 
 use anyhow::{Context, anyhow};
 use aya::maps::Array;
-use aya::programs::Program;
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Btf, Ebpf, Endianness};
 use tcptrace_common::config::Config;
 use tcptrace_common::names;
 
@@ -22,6 +21,9 @@ use super::tiers::{
 };
 use crate::model::{self, Kind, KindSet};
 use attacher::Attacher;
+use held::Held;
+
+pub use held::Maps;
 
 /// The eBPF object, aligned for the ELF reader.
 pub(super) static OBJECT: &[u8] =
@@ -120,26 +122,18 @@ impl AttachReport {
 /// The programs at work.
 #[derive(Debug)]
 pub struct Attached {
-    /// Holds programs, links and maps.
-    pub object: Ebpf,
+    /// What the programs write to, for their readers to take.
+    pub maps: Maps,
     /// What serves which signal.
     pub report: AttachReport,
+    held: Held,
 }
 
 impl Attached {
     /// Programs of which the kernel skipped runs, because an interrupt brought the same hook while
     /// they ran, and how many. Kernels before 5.12 do not say.
     pub fn skipped(&self) -> Vec<(String, u64)> {
-        let skips = |(name, program): (&str, &Program)| {
-            let fd = program.fd().ok()?.as_fd().as_raw_fd();
-            let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let line = facts
-                .lines()
-                .find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            let count = line.trim().parse().ok().filter(|count| *count > 0)?;
-            Some((name.to_owned(), count))
-        };
-        self.object.programs().filter_map(skips).collect()
+        self.held.skipped()
     }
 }
 
@@ -169,21 +163,15 @@ pub fn attach_all(
     wanted: Wanted,
     sizes: Sizes,
 ) -> anyhow::Result<Attached> {
-    // The loader reads the kernel's types for itself when it is made, and keeps them to itself:
-    // the reading for the programs runs beside it.
-    let reading = std::thread::spawn(Btf::from_sys_fs);
-    let mut loader = EbpfLoader::new();
-    let types = reading
-        .join()
-        .map_err(|_| anyhow!("reading the kernel's BTF ended early"))?
-        .context("cannot read the kernel's BTF")?;
+    let types = Btf::parse(&kernel.attach_places.blob(), Endianness::default())
+        .context("cannot pass on the kernel's BTF")?;
     let room = if wanted.measures_accepts {
         ACCEPTS
     } else {
         (1, 1)
     };
-    let mut object = loader
-        .btf(Some(&types))
+    let mut object = loader::loader()
+        .btf(None)
         .override_global(names::OFFSETS, &kernel.offsets, true)
         .override_global(names::CONFIG, &config, true)
         .map_max_entries(names::RING, sizes.ring)
@@ -227,11 +215,13 @@ pub fn attach_all(
         report.outcomes.push(attacher.by_the_rest(open));
     }
     attacher.serve()?;
-    report.attached = attacher.attached();
+    let links = attacher.into_links();
+    report.attached = links.keys().cloned().collect();
     report.snapshot_refused = programs::walk_files(&mut object, &types)
         .err()
         .map(|error| format!("{error:#}"));
-    Ok(Attached { object, report })
+    let (held, maps) = Held::take(object, links)?;
+    Ok(Attached { maps, report, held })
 }
 
 /// Tells the tracepoints what function hooks tell already.

@@ -14,6 +14,7 @@ mod extract;
 pub(crate) mod fixture;
 mod index;
 mod members;
+mod places;
 mod questions;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use questions::Notes;
 
 pub use c_form::{Param, Prototype};
 pub use members::Field;
+pub use places::Places;
 pub use questions::Question;
 
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";

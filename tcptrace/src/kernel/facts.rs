@@ -14,7 +14,7 @@ use tcptrace_common::config::{
     HELPER_SOCKET_COOKIE, HELPER_TASK_BTF, NO_REASON,
 };
 
-use super::btf::Btf;
+use super::btf::{Btf, Places};
 use super::enums::ReasonNames;
 use super::{Kernel, offsets, tiers};
 
@@ -32,6 +32,7 @@ impl Kernel {
         Self {
             release,
             offsets: offsets::resolve(types),
+            attach_places: places_of(types),
             functions: functions_of(types),
             tracepoints: tracepoints_of(types),
             has_drop_socket: config.features & ARG_DROP_SOCK != 0,
@@ -74,6 +75,12 @@ fn function(types: &Btf, name: &str) -> Result<Option<u64>, String> {
         Some(_) => Ok(None),
         None => Err(format!("this kernel's BTF has no function {name}")),
     }
+}
+
+fn places_of(kernel: &Btf) -> Places {
+    let typedefs = tiers::tracepoints().map(|name| format!("btf_trace_{name}"));
+    let functions = tiers::FUNCTIONS.iter().copied().chain([tiers::WALK]);
+    Places::find(kernel, typedefs, functions)
 }
 
 fn functions_of(kernel: &Btf) -> BTreeSet<&'static str> {

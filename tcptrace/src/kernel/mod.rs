@@ -22,7 +22,7 @@ use tcptrace_common::config::{ARG_RESET_REASON, Config, NESTED_PIDNS};
 use tcptrace_common::offsets::KernelOffsets;
 
 use crate::model::Host;
-use btf::{Btf, BtfError};
+use btf::{Btf, BtfError, Places};
 use enums::ReasonNames;
 
 /// Inode of the initial PID namespace (`PROC_PID_INIT_INO`, the same on every kernel).
@@ -44,6 +44,8 @@ pub struct Kernel {
     pub process_timeout: Result<Option<u64>, String>,
     /// `kfree_skb` tells the socket.
     pub has_drop_socket: bool,
+    /// Where its types have the names by which programs are attached.
+    attach_places: Places,
     /// Which of [`tiers::FUNCTIONS`] it has.
     functions: BTreeSet<&'static str>,
     /// Which of [`tiers::tracepoints`] it has.

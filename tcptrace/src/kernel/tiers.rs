@@ -14,7 +14,7 @@ use std::fmt;
 use super::Kernel;
 use crate::model::{self, Evidence, Kind};
 
-pub use functions::FUNCTIONS;
+pub use functions::{FUNCTIONS, WALK};
 pub use signals::{ACCEPT, LISTENED, SIGNALS, WAITS};
 
 /// Kinds of hooks.

@@ -4,11 +4,10 @@
 //! A process joins at its fork or never: who was found to be a stranger once need not be asked for
 //! again, which would cost a system call for each incident of theirs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Context;
-use aya::Ebpf;
-use aya::maps::{HashMap, MapData};
+use aya::maps::{HashMap, Map, MapData};
 use foldhash::fast::RandomState;
 use tcptrace_common::names;
 
@@ -32,13 +31,13 @@ impl std::fmt::Debug for Followed {
 }
 
 impl Followed {
-    /// Takes the map out of a loaded object and puts the first processes in.
+    /// Takes its map and puts the first processes in.
     ///
     /// # Errors
     /// When the map is missing or full.
-    pub fn open(object: &mut Ebpf, roots: &HashSet<u32>) -> anyhow::Result<Self> {
-        let map = object
-            .take_map(names::FOLLOWED)
+    pub fn open(maps: &mut BTreeMap<String, Map>, roots: &HashSet<u32>) -> anyhow::Result<Self> {
+        let map = maps
+            .remove(names::FOLLOWED)
             .context("no map of followed processes")?;
         let mut map = HashMap::<_, u32, u8>::try_from(map)?;
         for pid in roots {

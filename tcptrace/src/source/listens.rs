@@ -1,9 +1,10 @@
 //! What the programs remember of listeners, by the inode of their file: the backlog they were given,
 //! and how long connections waited for accept(). Reads maps, knows no socket.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
-use aya::Ebpf;
-use aya::maps::{HashMap, MapData};
+use aya::maps::{HashMap, Map, MapData};
 use tcptrace_common::names;
 use tcptrace_common::waits::{self, upper_us};
 
@@ -17,16 +18,12 @@ pub struct Listens {
 }
 
 impl Listens {
-    /// Takes the maps out of a loaded object; the programs go on writing to them.
+    /// Takes its maps; the programs go on writing to them.
     ///
     /// # Errors
     /// When a map is missing.
-    pub fn open(object: &mut Ebpf) -> anyhow::Result<Self> {
-        let mut take = |name: &str| {
-            object
-                .take_map(name)
-                .with_context(|| format!("no map {name}"))
-        };
+    pub fn open(maps: &mut BTreeMap<String, Map>) -> anyhow::Result<Self> {
+        let mut take = |name: &str| maps.remove(name).with_context(|| format!("no map {name}"));
         Ok(Self {
             backlogs: HashMap::try_from(take(names::BACKLOGS)?)?,
             waits: HashMap::try_from(take(names::WAITS)?)?,

@@ -3,60 +3,53 @@
 //! The programs never wake the reader per event. The reader says when it sleeps by a word in
 //! shared memory; the next record then wakes it once. While records flow it reads by the tick.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context;
-use aya::Ebpf;
-use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Map, MapData, PerCpuArray};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use tcptrace_common::kind;
 use tcptrace_common::names;
 use tcptrace_common::wire::KindCounters;
 
+use super::ring::Ring;
+
 /// The ring and its counters.
 #[allow(missing_debug_implementations, reason = "aya's maps have none")]
 pub struct Live {
-    ring: RingBuf<MapData>,
+    ring: Ring,
     counters: PerCpuArray<MapData, KindCounters>,
     sleeping: SharedWord,
 }
 
 impl Live {
-    /// Takes the maps out of a loaded object; the programs go on writing to them.
+    /// Takes its maps; the programs go on writing to them.
     ///
     /// # Errors
     /// When a map is missing or cannot be mapped.
-    pub fn open(object: &mut Ebpf) -> anyhow::Result<Self> {
-        let mut take = |name: &str| {
-            object
-                .take_map(name)
-                .with_context(|| format!("no map {name}"))
-        };
+    pub fn open(maps: &mut BTreeMap<String, Map>) -> anyhow::Result<Self> {
+        let mut take = |name: &str| maps.remove(name).with_context(|| format!("no map {name}"));
         let Map::Array(reader) = take(names::READER)? else {
             anyhow::bail!("map {} is not an array", names::READER);
         };
+        let Map::RingBuf(ring) = take(names::RING)? else {
+            anyhow::bail!("map {} is not a ring buffer", names::RING);
+        };
         Ok(Self {
-            ring: RingBuf::try_from(take(names::RING)?)?,
+            ring: Ring::open(ring).context("cannot map the ring")?,
             counters: PerCpuArray::try_from(take(names::COUNTERS)?)?,
             sleeping: SharedWord::map(&reader).context("cannot map the reader's word")?,
         })
     }
 
     /// Hands every waiting record to `take`, at most `limit` of them; how many it were.
-    pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
-        let mut count = 0;
-        while count < limit {
-            let Some(record) = self.ring.next() else {
-                break;
-            };
-            take(&record);
-            count += 1;
-        }
-        count
+    pub fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize {
+        self.ring.drain(limit, take)
     }
 
     /// Says whether the reader is about to sleep. After saying so it must look once more.
@@ -69,8 +62,7 @@ impl Live {
     /// # Errors
     /// When no descriptor is left.
     pub fn wake(&self) -> io::Result<OwnedFd> {
-        // SAFETY: the ring's own descriptor, open as long as `self`; only duplicated here.
-        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }.try_clone_to_owned()
+        self.ring.fd().try_clone_to_owned()
     }
 
     /// The counters of all CPUs, by kind number.
@@ -82,7 +74,6 @@ impl Live {
         for (index, sum) in sums.iter_mut().enumerate() {
             let per_cpu = self.counters.get(&u32::try_from(index)?, 0)?;
             for counters in per_cpu.iter() {
-                sum.attempted += counters.attempted;
                 sum.filtered += counters.filtered;
                 sum.lost += counters.lost;
             }

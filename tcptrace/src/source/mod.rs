@@ -4,4 +4,5 @@ pub mod listens;
 pub mod live;
 pub mod mib;
 pub mod netns;
+mod ring;
 pub mod sock_diag;

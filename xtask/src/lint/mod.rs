@@ -12,7 +12,7 @@ mod words;
 use anyhow::{Result, bail};
 use clap::ValueEnum as _;
 
-use crate::workspace::{EBPF_CRATE, Workspace};
+use crate::workspace::{EBPF_CRATES, Workspace};
 use crate::{process, setup};
 
 #[derive(clap::Args)]
@@ -65,22 +65,16 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
 fn clippy(workspace: &Workspace) -> Result<()> {
     setup::ensure(workspace)?;
     let mut host = workspace.cargo();
-    host.args([
-        "clippy",
-        "--workspace",
-        "--exclude",
-        EBPF_CRATE,
-        "--all-targets",
-    ]);
+    host.args(["clippy", "--workspace", "--all-targets"]);
+    for name in EBPF_CRATES {
+        host.args(["--exclude", name]);
+    }
     process::run(host.args(["--", "-D", "warnings"]))?;
     let mut ebpf = workspace.cargo();
-    ebpf.args([
-        "clippy",
-        "--package",
-        EBPF_CRATE,
-        "--target",
-        "bpfel-unknown-none",
-    ]);
+    ebpf.args(["clippy", "--target", "bpfel-unknown-none"]);
+    for name in EBPF_CRATES {
+        ebpf.args(["--package", name]);
+    }
     ebpf.args(["-Z", "build-std=core", "--", "-D", "warnings"]);
     // The stable compiler accepts -Z for this one command; as in tcptrace/build.rs.
     ebpf.env("RUSTC_BOOTSTRAP", "1");

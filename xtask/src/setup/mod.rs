@@ -8,6 +8,7 @@
 mod bpf_linker;
 mod core_sources;
 mod host_tools;
+pub(crate) mod peers;
 mod ready;
 mod rust_src;
 pub(crate) mod servers;
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// Also see to the servers of the incident stories (into target/servers, none is started)
     #[arg(long)]
     servers: bool,
+    /// Also see to the tracers that `bench` compares with (into target/peers)
+    #[arg(long)]
+    peers: bool,
 }
 
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -45,6 +49,9 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     if args.servers {
         ensure_servers(workspace)?;
+    }
+    if args.peers {
+        peers::ensure(workspace)?;
     }
     Ok(())
 }

@@ -45,10 +45,11 @@ pub(super) fn ensure(workspace: &Workspace) -> Result<()> {
         println!("servers: {} found", names.join(", "));
         return Ok(());
     }
-    let apt = updated_apt(&home)?;
+    let apt = updated_apt(&home, "servers")?;
     let mut failures = Vec::new();
     for (program, package) in missing {
-        match fetch(&apt, package, &home, program) {
+        let has_it = |root: &Path| has_program(root, program);
+        match fetch(&apt, package, &home, program, has_it) {
             Ok(packages) => {
                 println!("servers: {packages} packages unpacked in target/servers/{program}");
             }
@@ -78,8 +79,9 @@ fn has_program(root: &Path, program: &str) -> bool {
         .any(|directory| root.join(directory).join(program).is_file())
 }
 
-/// An apt of our own that knows the sources of this machine's release.
-fn updated_apt(home: &Path) -> Result<PrivateApt> {
+/// An apt of our own, in a directory of `home`, that knows the sources of this machine's release.
+/// `what` it is for is said.
+pub(super) fn updated_apt(home: &Path, what: &str) -> Result<PrivateApt> {
     let distribution = Distribution::of_this_machine()?;
     let etc_apt = Path::new("/etc/apt");
     let mut mirrors = sources::configured(etc_apt, &distribution)?;
@@ -94,14 +96,21 @@ fn updated_apt(home: &Path) -> Result<PrivateApt> {
             distribution.codename
         );
     }
-    println!("servers: asking the sources under /etc/apt");
+    println!("{what}: asking the sources under /etc/apt");
     let apt = PrivateApt::create(home.join("apt"))?;
     apt.update(&entries)?;
     Ok(apt)
 }
 
-/// How many packages it took. The server's directory appears complete or not at all.
-fn fetch(apt: &PrivateApt, package: &str, home: &Path, program: &str) -> Result<usize> {
+/// How many packages it took. The directory `name` of `home` appears complete or not at all, and
+/// only with what was wanted in it.
+pub(super) fn fetch(
+    apt: &PrivateApt,
+    package: &str,
+    home: &Path,
+    name: &str,
+    has_it: impl Fn(&Path) -> bool,
+) -> Result<usize> {
     let files = apt.download_with_dependencies(package)?;
     let unpacking = home.join("unpacking");
     if unpacking.exists() {
@@ -113,10 +122,10 @@ fn fetch(apt: &PrivateApt, package: &str, home: &Path, program: &str) -> Result<
     for file in &files {
         apt::unpack(file, &unpacking)?;
     }
-    if !has_program(&unpacking, program) {
+    if !has_it(&unpacking) {
         bail!("the package {package} has no such program");
     }
-    fs::rename(&unpacking, home.join(program))
+    fs::rename(&unpacking, home.join(name))
         .with_context(|| format!("cannot move {}", unpacking.display()))?;
     Ok(files.len())
 }

@@ -149,7 +149,7 @@ pub(super) fn attach(
                 .then(|| output::sinks(&output, engine::clock())),
         };
         let pipeline = connect(plan, scope, &kernel, &mut attached, sink)?;
-        let listens = Listens::open(&mut attached.object)?;
+        let listens = Listens::open(&mut attached.maps)?;
         let measured = match &attached.report.waits {
             Some(outcome) if outcome.chosen.is_none() => Err(outcome.reason().to_owned()),
             _ => Ok(()),

@@ -11,6 +11,7 @@ use anyhow::Context;
 
 use super::doctor;
 use super::exit::Exit;
+use super::lean;
 use super::output;
 use super::plan::WatchPlan;
 use crate::attribute::Attributor;
@@ -121,10 +122,7 @@ pub(super) fn connect<S: Sink>(
     sink: S,
 ) -> anyhow::Result<Pipeline<S>> {
     let followed = if scope.follows() {
-        Some(Followed::open(
-            &mut attached.object,
-            &scope.followed_roots(),
-        )?)
+        Some(Followed::open(&mut attached.maps, &scope.followed_roots())?)
     } else {
         None
     };
@@ -139,7 +137,7 @@ pub(super) fn connect<S: Sink>(
             ));
         }
     }
-    let live = Live::open(&mut attached.object)?;
+    let live = Live::open(&mut attached.maps)?;
     let settings = Settings {
         is_partial: scope.is_partial,
         filter: scope.filter,
@@ -150,6 +148,7 @@ pub(super) fn connect<S: Sink>(
         counted: attached.report.counted(),
     };
     let host = kernel.host();
+    lean::give_back();
     Ok(Pipeline::new(
         live, attributor, host, settings, followed, sink,
     ))

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use aya::{Btf, Ebpf};
 
+use super::held::Link;
 use super::programs::{self, Loaded};
 use super::{OTHER_TIER, Outcome, serve};
 use crate::kernel::Kernel;
@@ -26,6 +27,7 @@ pub(super) struct Attacher<'a> {
     /// Programs that were loaded, or refused, ahead of time.
     loaded: Loaded,
     tried: BTreeMap<String, Result<(), String>>,
+    links: BTreeMap<String, Link>,
     /// The first refusal of a function tier that holds for all its programs.
     closed: BTreeMap<&'static str, String>,
     served: u32,
@@ -45,6 +47,7 @@ impl<'a> Attacher<'a> {
             forced,
             loaded: Loaded::new(),
             tried: BTreeMap::new(),
+            links: BTreeMap::new(),
             closed: BTreeMap::new(),
             served: 0,
         }
@@ -147,6 +150,7 @@ impl<'a> Attacher<'a> {
     fn take_back(&mut self, names: &[String]) {
         for name in names {
             self.tried.remove(name);
+            self.links.remove(name);
             if let Some(program) = self.object.program_mut(name) {
                 // It was loaded a moment ago; what cannot be unloaded goes with this process.
                 drop(programs::unload(program));
@@ -183,7 +187,8 @@ impl<'a> Attacher<'a> {
             Some(answer) => answer?,
             None => programs::load(found, program.target, self.types)?,
         }
-        programs::attach(found, program.target)?;
+        let link = programs::attach(found, program.target)?;
+        self.links.insert(program.name.clone(), link);
         Ok(())
     }
 
@@ -198,12 +203,9 @@ impl<'a> Attacher<'a> {
         serve(self.object, self.served)
     }
 
-    pub(super) fn attached(&self) -> Vec<String> {
-        self.tried
-            .iter()
-            .filter(|(_, answer)| answer.is_ok())
-            .map(|(name, _)| name.clone())
-            .collect()
+    /// What is attached, by the names of the programs.
+    pub(super) fn into_links(self) -> BTreeMap<String, Link> {
+        self.links
     }
 }
 

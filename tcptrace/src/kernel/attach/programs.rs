@@ -10,6 +10,8 @@ use aya::programs::{BtfTracePoint, Iter, Program, ProgramError};
 use aya::{Btf, Ebpf};
 use rustix::io::Errno;
 
+use super::held::Link;
+
 /// Programs that take the verifier longest.
 const LONG: &[&str] = &[
     "consume_skb",
@@ -42,27 +44,29 @@ pub(super) fn load(program: &mut Program, target: &str, types: &Btf) -> anyhow::
 }
 
 /// Attaches a loaded program by a link of its own.
-pub(super) fn attach(program: &mut Program, target: &str) -> anyhow::Result<()> {
-    // The links stay with their programs.
-    match program {
+pub(super) fn attach(program: &mut Program, target: &str) -> anyhow::Result<Link> {
+    Ok(match program {
         Program::BtfTracePoint(program) => {
-            program.attach()?;
+            let id = program.attach()?;
+            Link::Tracepoint(program.take_link(id)?)
         }
         Program::FEntry(program) => {
-            program.attach()?;
+            let id = program.attach()?;
+            Link::Entry(program.take_link(id)?)
         }
         Program::FExit(program) => {
-            program.attach()?;
+            let id = program.attach()?;
+            Link::Exit(program.take_link(id)?)
         }
         Program::KProbe(program) => {
-            program.attach(target, 0)?;
+            let id = program.attach(target, 0)?;
+            Link::Breakpoint(program.take_link(id)?)
         }
         _ => bail!("a kind of program that is not used for hooks"),
-    }
-    Ok(())
+    })
 }
 
-/// Detaches a program and lets the kernel forget it.
+/// Lets the kernel forget a program that is not attached any more.
 pub(super) fn unload(program: &mut Program) -> Result<(), ProgramError> {
     match program {
         Program::BtfTracePoint(program) => program.unload(),

@@ -129,6 +129,9 @@ pub(super) const VALIDATION: Family = Family {
     served: served::PAWS,
 };
 
+/// The function that stands for the walk of all open files in the kernel's types.
+pub const WALK: &str = "bpf_iter_task_file";
+
 /// Every function that may be hooked: looked for in the kernel's types once.
 pub const FUNCTIONS: &[&str] = &[
     "__inet_twsk_schedule",

@@ -1,0 +1,88 @@
+//! What is left of the object once everything is attached: links, programs and maps, by their
+//! descriptors. The object itself with its instructions would be 2 MB of memory for nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use anyhow::Context;
+use aya::Ebpf;
+use aya::maps::Map;
+use aya::programs::fentry::FEntryLink;
+use aya::programs::fexit::FExitLink;
+use aya::programs::kprobe::KProbeLink;
+use aya::programs::tp_btf::BtfTracePointLink;
+
+/// A program's place in the kernel; it is detached when this is dropped.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held, never read")]
+pub(super) enum Link {
+    Tracepoint(BtfTracePointLink),
+    Entry(FEntryLink),
+    Exit(FExitLink),
+    Breakpoint(KProbeLink),
+}
+
+/// The maps of the object, by name, for those who read them.
+pub type Maps = BTreeMap<String, Map>;
+
+/// Programs at work.
+pub(super) struct Held {
+    programs: Vec<(String, OwnedFd)>,
+    _links: Vec<Link>,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.programs.iter().map(|(name, _)| name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+impl Held {
+    /// Takes what must stay out of the object.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub(super) fn take(
+        mut object: Ebpf,
+        links: BTreeMap<String, Link>,
+    ) -> anyhow::Result<(Self, Maps)> {
+        let names: Vec<String> = object.maps().map(|(name, _)| name.to_owned()).collect();
+        let maps = names
+            .into_iter()
+            .filter_map(|name| {
+                let map = object.take_map(&name)?;
+                Some((name, map))
+            })
+            .collect();
+        let mut programs = Vec::new();
+        for name in links.keys() {
+            let program = object
+                .program(name)
+                .context("an attached program is gone")?;
+            let fd = program.fd()?.as_fd().try_clone_to_owned()?;
+            programs.push((name.clone(), fd));
+        }
+        let held = Self {
+            programs,
+            _links: links.into_values().collect(),
+        };
+        Ok((held, maps))
+    }
+
+    /// Programs of which the kernel skipped runs, because an interrupt brought the same hook while
+    /// they ran, and how many. Kernels before 5.12 do not say.
+    pub(super) fn skipped(&self) -> Vec<(String, u64)> {
+        let skips = |(name, fd): &(String, OwnedFd)| {
+            let fd = fd.as_raw_fd();
+            let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = facts
+                .lines()
+                .find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            let count = line.trim().parse().ok().filter(|count| *count > 0)?;
+            Some((name.clone(), count))
+        };
+        self.programs.iter().filter_map(skips).collect()
+    }
+}
