@@ -56,33 +56,38 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// See [`DecodeError`].
+#[inline]
 pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let head: Head = copy(bytes)?;
     if head.version != wire::VERSION {
         return Err(DecodeError::Version(head.version));
     }
-    let signal = signal(head.kind, bytes)?;
+    // What may fail comes before what is large: an event is then put together in its place.
+    let hook = hook::NAMES
+        .get(usize::from(head.hook))
+        .copied()
+        .ok_or_else(|| value("hook", head.hook))?;
+    let evidence = match head.evidence {
+        wire::evidence::SEEN => Evidence::Seen,
+        wire::evidence::INFERRED => Evidence::Inferred,
+        other => return Err(value("evidence", other)),
+    };
+    let family = family(head.flow.family)?;
+    let basis = basis(head.owner.basis)?;
     Ok(Event {
+        signal: signal(head.kind, bytes)?,
         boot_ns: head.time_ns,
         sock: non_zero(head.sock),
         inode: non_zero(head.inode),
-        flow: flow(&head.flow)?,
+        flow: flow(&head.flow, family),
         state: TcpState::from_number(head.state),
         owner: None,
-        hook: hook::NAMES
-            .get(usize::from(head.hook))
-            .copied()
-            .ok_or(DecodeError::Value {
-                field: "hook",
-                value: u64::from(head.hook),
-            })?,
-        evidence: match head.evidence {
-            wire::evidence::SEEN => Evidence::Seen,
-            wire::evidence::INFERRED => Evidence::Inferred,
-            other => return Err(value("evidence", other)),
-        },
-        heard: heard(&head.owner)?,
-        signal,
+        hook,
+        evidence,
+        // A process outside our PID namespace has no number here.
+        heard: basis
+            .filter(|_| head.owner.pid != 0)
+            .map(|basis| heard(&head.owner, basis)),
     })
 }
 
@@ -91,6 +96,7 @@ pub fn kind_of(bytes: &[u8]) -> Option<u16> {
     Some(u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]))
 }
 
+#[inline(always)]
 fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
     Ok(match kind {
         kind::STATE => state(&copy(bytes)?)?,
@@ -124,7 +130,9 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
     })
 }
 
-/// Copies a record out of the ring, which aligns to 8 bytes only by convention.
+/// Copies a record out of the ring, which aligns to 8 bytes only by convention. Inlined, only the
+/// fields that are asked for are copied.
+#[inline(always)]
 fn copy<T: Copy>(bytes: &[u8]) -> Result<T, DecodeError> {
     if bytes.len() < size_of::<T>() {
         return Err(DecodeError::Short {
@@ -144,20 +152,20 @@ fn copy<T: Copy>(bytes: &[u8]) -> Result<T, DecodeError> {
 /// Ticks of /proc/PID/stat: `USER_HZ` is 100 on every architecture tcptrace runs on.
 const TICK_NS: u64 = 10_000_000;
 
-fn heard(record: &OwnerRecord) -> Result<Option<Heard>, DecodeError> {
-    let basis = match record.basis {
-        kind::basis::NONE => return Ok(None),
-        kind::basis::TASK => Basis::Task,
-        kind::basis::SOCKET => Basis::Socket,
-        kind::basis::LISTENER => Basis::Listener,
-        kind::basis::SNAPSHOT => Basis::Snapshot,
+fn basis(number: u8) -> Result<Option<Basis>, DecodeError> {
+    Ok(match number {
+        kind::basis::NONE => None,
+        kind::basis::TASK => Some(Basis::Task),
+        kind::basis::SOCKET => Some(Basis::Socket),
+        kind::basis::LISTENER => Some(Basis::Listener),
+        kind::basis::SNAPSHOT => Some(Basis::Snapshot),
         other => return Err(value("basis", other)),
-    };
-    // A process outside our PID namespace has no number here.
-    if record.pid == 0 {
-        return Ok(None);
-    }
-    Ok(Some(Heard {
+    })
+}
+
+#[inline(always)]
+fn heard(record: &OwnerRecord, basis: Basis) -> Heard {
+    Heard {
         pid: record.pid,
         tid: record.tid,
         start_ticks: record.start_ns / TICK_NS,
@@ -165,37 +173,40 @@ fn heard(record: &OwnerRecord) -> Result<Option<Heard>, DecodeError> {
         uid: known_u32(record.uid),
         basis,
         holders: (record.holders != 0).then_some(u32::from(record.holders)),
-    }))
+    }
 }
 
-fn flow(record: &FlowRecord) -> Result<Flow, DecodeError> {
-    let family = match record.family {
-        AF_INET => Family::Inet,
-        AF_INET6 => Family::Inet6,
-        other => {
-            return Err(DecodeError::Value {
-                field: "family",
-                value: u64::from(other),
-            });
-        }
-    };
+fn family(number: u16) -> Result<Family, DecodeError> {
+    match number {
+        AF_INET => Ok(Family::Inet),
+        AF_INET6 => Ok(Family::Inet6),
+        other => Err(DecodeError::Value {
+            field: "family",
+            value: u64::from(other),
+        }),
+    }
+}
+
+#[inline(always)]
+fn flow(record: &FlowRecord, family: Family) -> Flow {
     let end = |addr: &[u8; 16], port: u16| {
         (port != 0).then(|| Endpoint {
             addr: address(family, addr),
             port,
         })
     };
-    Ok(Flow {
+    Flow {
         family,
         local: end(&record.local_addr, record.local_port),
         unbound: (record.local_port == 0).then(|| address(family, &record.local_addr)),
         remote: end(&record.remote_addr, record.remote_port),
         netns: (record.netns != 0).then_some(record.netns),
         cookie: non_zero(record.cookie),
-    })
+    }
 }
 
 /// v4-mapped becomes IPv4: one flow has one spelling.
+#[inline(always)]
 fn address(family: Family, bytes: &[u8; 16]) -> IpAddr {
     match family {
         Family::Inet => {
@@ -209,6 +220,7 @@ fn address(family: Family, bytes: &[u8; 16]) -> IpAddr {
     }
 }
 
+#[inline(always)]
 fn state(record: &StateRecord) -> Result<Signal, DecodeError> {
     let number = |n: u8| TcpState::from_number(n).ok_or_else(|| value("state", n));
     Ok(Signal::State(StateChange {
@@ -218,6 +230,7 @@ fn state(record: &StateRecord) -> Result<Signal, DecodeError> {
     }))
 }
 
+#[inline(always)]
 fn reset(record: &ResetRecord) -> Reset {
     use wire::reset as bit;
     let has = |bit: u8| record.bits & bit != 0;
@@ -306,6 +319,7 @@ fn retransmit(record: &RetransmitRecord) -> Retransmit {
     }
 }
 
+#[inline(always)]
 fn time_wait(record: &TimeWaitRecord) -> Result<TimeWait, DecodeError> {
     let (phase, is_cancelled) = match record.phase {
         wire::phase::ENTER => (TimeWaitPhase::Enter, false),
@@ -324,6 +338,7 @@ fn time_wait(record: &TimeWaitRecord) -> Result<TimeWait, DecodeError> {
     })
 }
 
+#[inline(always)]
 fn close(record: &CloseRecord) -> CloseFacts {
     use wire::close as bit;
     CloseFacts {

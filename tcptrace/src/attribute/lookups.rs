@@ -5,30 +5,30 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use super::holders::{self, Query};
+use super::users::Users;
 use crate::model::owner::Heard;
 
 /// Look-ups per second among processes that are likely; each takes some 50 us.
 const LIKELY_PER_SECOND: u32 = 200;
 /// Walks through all of /proc per second; each takes a millisecond for 500 processes.
 const WALKS_PER_SECOND: u32 = 4;
-/// Processes remembered per local port.
-const USERS: usize = 16;
 /// Answers are kept so long, boot clock.
-const SECOND_NS: u64 = 1_000_000_000;
+pub(super) const SECOND_NS: u64 = 1_000_000_000;
 /// Beyond this the tables begin anew.
 const MOST: usize = 16_384;
 
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
-    /// Processes that were seen using connections of a local port: workers of a server.
-    users: HashMap<u16, Vec<u32>>,
+    users: Users,
     /// Holder by inode, of what was found before.
-    found: HashMap<u64, u32>,
+    found: HashMap<u64, u32, RandomState>,
     /// How many hold a listener.
-    counts: HashMap<u64, Option<u32>>,
+    counts: HashMap<u64, Option<u32>, RandomState>,
     /// From the walk at start, when the kernel side could not do it.
-    by_cookie: HashMap<u64, u32>,
+    by_cookie: HashMap<u64, u32, RandomState>,
     second: u64,
     likely: u32,
     walks: u32,
@@ -55,17 +55,9 @@ impl Lookups {
     }
 
     /// Remembers who uses a port.
+    #[inline]
     pub(super) fn note_user(&mut self, port: u16, heard: &Heard) {
-        let users = self.users.entry(port).or_default();
-        if users.last() != Some(&heard.pid) && !users.contains(&heard.pid) {
-            if users.len() == USERS {
-                users.remove(0);
-            }
-            users.push(heard.pid);
-        }
-        if self.users.len() > MOST {
-            self.users.clear();
-        }
+        self.users.note(port, heard.pid);
     }
 
     /// Who holds the socket with that inode: the listener's process and the port's known users
@@ -83,11 +75,7 @@ impl Lookups {
         self.turn(now_ns);
         let wanted = HashSet::from([inode]);
         let mut likely: Vec<u32> = heard.map(|heard| heard.pid).into_iter().collect();
-        likely.extend(
-            port.and_then(|port| self.users.get(&port))
-                .into_iter()
-                .flatten(),
-        );
+        likely.extend(port.map_or(&[][..], |port| self.users.of(port)));
         let mut pid = None;
         if self.likely < LIKELY_PER_SECOND && !likely.is_empty() {
             self.likely += 1;

@@ -14,6 +14,7 @@ mod lookups;
 mod minisocks;
 pub mod proc;
 mod processes;
+mod users;
 
 use crate::model::event::TimeWait;
 use crate::model::flow::TcpState;
@@ -84,7 +85,7 @@ impl Attributor {
             (_, Some(cookie)) => self.lookups.by_cookie(cookie),
             _ => None,
         }?;
-        self.processes.found(pid)
+        self.processes.found(pid, event.boot_ns)
     }
 
     /// Who left it. What was heard at a reuse is the owner of the new connection.

@@ -6,6 +6,9 @@ pub(super) mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
+use super::lookups::SECOND_NS;
 use super::{comm_text, proc};
 use crate::model::owner::Heard;
 use crate::model::{Basis, Owner, Process};
@@ -15,7 +18,10 @@ const MOST: usize = 65_536;
 
 #[derive(Debug, Default)]
 pub(super) struct Processes {
-    known: HashMap<(u32, u64), Known>,
+    known: HashMap<(u32, u64), Known, RandomState>,
+    /// What a process number stood for in this second of the boot clock.
+    found: HashMap<u32, Option<Arc<Process>>, RandomState>,
+    second: u64,
 }
 
 #[derive(Debug)]
@@ -37,19 +43,36 @@ impl Processes {
         }
     }
 
-    /// A process found in /proc by one of its files.
-    pub(super) fn found(&mut self, pid: u32) -> Option<Owner> {
-        let facts = proc::read(pid).ok()??;
-        let key = (pid, facts.start_ticks);
-        let process = match self.known.get(&key) {
-            Some(known) => Arc::clone(&known.process),
-            None => self.keep(key, [0; 16], from_facts(facts)),
-        };
+    /// A process found in /proc by one of its files. Read once a second: each event of its sockets
+    /// may ask.
+    pub(super) fn found(&mut self, pid: u32, now_ns: u64) -> Option<Owner> {
+        let second = now_ns / SECOND_NS;
+        if second != self.second {
+            self.second = second;
+            self.found.clear();
+        }
+        let process = match self.found.get(&pid) {
+            Some(process) => process.clone(),
+            None => {
+                let process = self.read(pid);
+                self.found.insert(pid, process.clone());
+                process
+            }
+        }?;
         Some(Owner {
             process,
             basis: Basis::Snapshot,
             shared_by: None,
             tid: None,
+        })
+    }
+
+    fn read(&mut self, pid: u32) -> Option<Arc<Process>> {
+        let facts = proc::read(pid).ok()??;
+        let key = (pid, facts.start_ticks);
+        Some(match self.known.get(&key) {
+            Some(known) => Arc::clone(&known.process),
+            None => self.keep(key, [0; 16], from_facts(facts)),
         })
     }
 

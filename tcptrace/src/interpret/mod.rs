@@ -43,6 +43,7 @@ impl Interpreter {
     }
 
     /// What the event means, into `found`: at most one incident, now or later.
+    #[inline]
     pub fn on(&mut self, event: Event, found: &mut impl FnMut(Incident)) {
         self.release(Some(event.boot_ns), found);
         let sock = event.sock;
@@ -88,6 +89,11 @@ impl Interpreter {
         }
     }
 
+    /// Whether anything is held back, to be let go by [`Self::tick`].
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Lets go of what was held back long enough at `now_ns`.
     pub fn tick(&mut self, now_ns: u64, found: &mut impl FnMut(Incident)) {
         self.release(Some(now_ns), found);
@@ -98,6 +104,7 @@ impl Interpreter {
         self.release(None, found);
     }
 
+    #[inline]
     fn release(&mut self, now_ns: Option<u64>, found: &mut impl FnMut(Incident)) {
         if self.held.is_empty() {
             return;

@@ -90,6 +90,11 @@ impl Counted {
         counted
     }
 
+    /// Whether anything is counted at all.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.kinds.is_some()
+    }
+
     /// What was refused since and not seen. `seen` says how many of a counter's events hooks have
     /// told in a namespace.
     pub(super) fn poll(

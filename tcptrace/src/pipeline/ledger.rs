@@ -5,6 +5,8 @@ pub(super) mod tests;
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::reconcile::{Counts, Window};
 use crate::model::loss::{LossPlace, Tally};
 use crate::model::summary::{OwnerCount, Reconciled, Summary};
@@ -36,11 +38,11 @@ pub(super) struct Ledger {
     lost_in_ring: [u64; KINDS],
     lost_undecoded: u64,
     lost_in_sink: u64,
-    owners: HashMap<OwnerKey, OwnerRow>,
+    owners: HashMap<OwnerKey, OwnerRow, RandomState>,
     start_ns: u64,
     end_ns: u64,
     /// For the reconciliation, by namespace.
-    pub(super) counts: HashMap<u32, Counts>,
+    pub(super) counts: HashMap<u32, Counts, RandomState>,
     window: Window,
 }
 
@@ -56,10 +58,10 @@ impl Ledger {
             lost_in_ring: [0; KINDS],
             lost_undecoded: 0,
             lost_in_sink: 0,
-            owners: HashMap::new(),
+            owners: HashMap::default(),
             start_ns,
             end_ns: start_ns,
-            counts: HashMap::new(),
+            counts: HashMap::default(),
             window: Window::begin(start_ns, has_counters),
         }
     }

@@ -1,18 +1,20 @@
 //! From the ring to the sinks: one loop, no queues of our own.
 //!
 //! The ring is the only buffer: when we are slow, the kernel side counts what it could not put
-//! there. While records flow the loop reads by the tick, else it sleeps until the next record.
+//! there. While records flow the loop reads by the tick, else it sleeps until the next record. A
+//! record is decoded, attributed, interpreted and shown before the next is looked at; what is
+//! written goes out once a reading.
 //! Shutdown: stop reading new facts, drain what is there, release what interpretation held back,
 //! reconcile, then tell the summary.
 
 mod counted;
 mod ledger;
 mod namespaces;
+mod outlet;
+mod pace;
 mod rate;
 mod reconcile;
 
-use std::io;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -23,9 +25,9 @@ use crate::attribute::Attributor;
 use crate::decode::{decode, kind_of};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
-use crate::model::loss::{Loss, LossPlace};
+use crate::model::loss::LossPlace;
 use crate::model::summary::Reconciled;
-use crate::model::{Host, Incident, Kind, KindSet};
+use crate::model::{Host, Kind, KindSet};
 use crate::sink::Sink;
 use crate::source::followed::Followed;
 use crate::source::live::Live;
@@ -33,15 +35,21 @@ use crate::source::live::Live;
 use counted::Counted;
 use ledger::Ledger;
 use namespaces::Namespaces;
+use outlet::Outlet;
+use pace::{Pace, Pause};
 use rate::RateLimit;
 use reconcile::lasting::Lasting;
 
 /// Records taken from the ring before anything else is looked at.
 const BATCH: usize = 4096;
-/// How long to wait for more while records flow.
-const TICK: Duration = Duration::from_millis(1);
-/// How often losses are looked for and held incidents released.
+/// How often losses are looked for while records flow.
 const ROUND: Duration = Duration::from_millis(200);
+/// How long a sleep lasts when nothing wakes us, and when incidents are held back.
+const IDLE: Duration = Duration::from_secs(1);
+const HOLDING: Duration = Duration::from_millis(10);
+
+/// How long the ring is emptied at most where it never runs dry: many times what it holds.
+const DRAINING: Duration = Duration::from_secs(1);
 
 /// How often counters are read for what hooks do not see.
 const COUNTING: Duration = Duration::from_secs(1);
@@ -83,16 +91,14 @@ pub struct Pipeline<S> {
     live: Live,
     attributor: Attributor,
     interpreter: Interpreter,
-    settings: Settings,
-    followed: Option<Followed>,
+    after: Option<Duration>,
+    fail_on: KindSet,
+    is_partial: bool,
     namespaces: Namespaces,
     lasting: Lasting,
     counted: Counted,
     counted_at: Instant,
-    ledger: Ledger,
-    rate: Option<RateLimit>,
-    sink: S,
-    is_pipe_closed: bool,
+    outlet: Outlet<S>,
 }
 
 impl<S: Sink> Pipeline<S> {
@@ -107,19 +113,26 @@ impl<S: Sink> Pipeline<S> {
     ) -> Self {
         let namespaces = Namespaces::begin(&settings.filter.netns);
         Self {
-            ledger: Ledger::new(namespaces.start_ns(), namespaces.is_known()),
-            rate: settings.rate_limit.map(RateLimit::new),
             counted: Counted::begin(settings.counted, &settings.filter.netns),
             counted_at: Instant::now(),
             interpreter: Interpreter::new(host),
             live,
             attributor,
-            settings,
-            followed,
-            namespaces,
+            after: settings.after,
+            fail_on: settings.fail_on,
+            is_partial: settings.is_partial,
             lasting: Lasting::default(),
-            sink,
-            is_pipe_closed: false,
+            outlet: Outlet {
+                ledger: Ledger::new(namespaces.start_ns(), namespaces.is_known()),
+                rate: settings.rate_limit.map(RateLimit::new),
+                filter: settings.filter,
+                count: settings.count,
+                followed,
+                sink,
+                is_pipe_closed: false,
+                failure: None,
+            },
+            namespaces,
         }
     }
 
@@ -134,16 +147,29 @@ impl<S: Sink> Pipeline<S> {
             unsafe { AsyncFd::register_with_interest(self.live.wake()?, Interest::READABLE) }
                 .context("cannot wait for the ring")?;
         let begin = Instant::now();
-        let mut round = begin;
+        let (mut round, mut before) = (begin, begin);
+        let mut pace = Pace::default();
+        // Records read on the way to sleep, and any since losses were looked for.
+        let (mut early, mut has_read) = (0, true);
         tokio::pin!(stop);
         while !self.is_over(begin) {
-            let taken = self.read()?;
-            if round.elapsed() >= ROUND {
-                round = Instant::now();
-                self.look_around()?;
+            let taken = self.read() + std::mem::take(&mut early);
+            let now = Instant::now();
+            let since = now.duration_since(before);
+            before = now;
+            has_read |= taken > 0;
+            self.release();
+            if now.duration_since(round) >= ROUND {
+                round = now;
+                self.count_unseen(now);
+                // Nothing is lost where nothing comes.
+                if std::mem::take(&mut has_read) {
+                    self.look_for_losses()?;
+                }
             }
-            self.flush()?;
-            if taken == BATCH && !self.is_over(begin) {
+            self.outlet.flush()?;
+            let pause = pace.next(taken, since);
+            if taken >= BATCH && !self.is_over(begin) {
                 // Signals are noticed even when the ring never runs dry.
                 if is_ready(&mut stop).await {
                     break;
@@ -151,44 +177,33 @@ impl<S: Sink> Pipeline<S> {
                 continue;
             }
             let rest = self.rest(begin);
-            let is_stopped = if taken > 0 {
-                tokio::select! {
+            let is_stopped = match pause {
+                Pause::Tick(tick) => tokio::select! {
                     () = &mut stop => true,
-                    () = tokio::time::sleep(TICK.min(rest)) => false,
+                    () = tokio::time::sleep(tick.min(rest)) => false,
+                },
+                Pause::Sleep => {
+                    self.live.set_sleeping(true);
+                    // What came before that word was set woke nobody.
+                    early = self.read();
+                    let is_stopped = early == 0
+                        && tokio::select! {
+                            () = &mut stop => true,
+                            ready = ring.readable() => {
+                                ready.context("cannot wait for the ring")?.clear_ready();
+                                false
+                            }
+                            () = tokio::time::sleep(self.idle().min(rest)) => false,
+                        };
+                    self.live.set_sleeping(false);
+                    is_stopped
                 }
-            } else {
-                self.sleep(&ring, &mut stop, rest).await?
             };
             if is_stopped {
                 break;
             }
         }
         Ok(())
-    }
-
-    /// Sleeps until a record comes, `stop` is done, or a round is over; whether it was `stop`.
-    async fn sleep(
-        &mut self,
-        ring: &AsyncFd<OwnedFd>,
-        stop: &mut (impl Future<Output = ()> + Unpin),
-        rest: Duration,
-    ) -> anyhow::Result<bool> {
-        self.live.set_sleeping(true);
-        // What came before that word was set woke nobody.
-        if self.read()? > 0 {
-            self.live.set_sleeping(false);
-            return Ok(false);
-        }
-        let is_stopped = tokio::select! {
-            () = stop => true,
-            ready = ring.readable() => {
-                ready.context("cannot wait for the ring")?.clear_ready();
-                false
-            }
-            () = tokio::time::sleep(ROUND.min(rest)) => false,
-        };
-        self.live.set_sleeping(false);
-        Ok(is_stopped)
     }
 
     /// Our counts against the kernel's counters while the run goes on. A difference is called one
@@ -199,18 +214,17 @@ impl<S: Sink> Pipeline<S> {
     pub fn reconcile(&mut self, skipped: u64) -> anyhow::Result<Vec<Reconciled>> {
         // What the counters will show must have been taken from the ring.
         self.namespaces.look();
-        while self.read()? > 0 {}
+        self.drain();
         let rows = self.compared(skipped);
         Ok(self.lasting.settle(rows))
     }
 
     fn compared(&self, skipped: u64) -> Vec<Reconciled> {
-        let settings = &self.settings;
-        if settings.is_partial {
+        if self.is_partial {
             return Vec::new();
         }
-        let kinds = settings.filter.kinds;
-        reconcile::rows(&self.namespaces, &self.ledger, kinds, skipped)
+        let Outlet { ledger, filter, .. } = &self.outlet;
+        reconcile::rows(&self.namespaces, ledger, filter.kinds, skipped)
     }
 
     /// Ends the run: drains, reconciles, tells the summary. The programs should be detached
@@ -220,188 +234,115 @@ impl<S: Sink> Pipeline<S> {
     /// When the output fails other than by a closed pipe.
     pub fn finish(mut self, skipped: u64) -> anyhow::Result<Ended> {
         self.namespaces.end();
-        self.ledger.end(self.namespaces.end_ns());
-        while self.read()? > 0 {}
-        let (ledger, mut released) = (&mut self.ledger, Vec::new());
+        self.outlet.ledger.end(self.namespaces.end_ns());
+        self.drain();
+        let outlet = &mut self.outlet;
         self.interpreter
-            .finish(&mut |incident| released.push(incident));
-        for incident in &released {
-            ledger.note(incident);
-        }
-        for incident in released {
-            self.show(&incident)?;
-        }
-        self.look_around()?;
+            .finish(&mut |incident| outlet.take(&incident));
+        self.count_unseen(Instant::now());
+        self.look_for_losses()?;
         let rows = self.compared(skipped);
-        let summary = self.ledger.summary(rows);
-        if !self.is_pipe_closed {
-            let told = self.sink.summary(&summary);
-            self.check(told)?;
-            self.flush()?;
-        }
+        let summary = self.outlet.ledger.summary(rows);
+        self.outlet.summary(&summary);
+        self.outlet.flush()?;
         Ok(Ended {
             has_failed: self
-                .settings
                 .fail_on
                 .iter()
-                .any(|kind| self.ledger.shown(kind) > 0),
+                .any(|kind| self.outlet.ledger.shown(kind) > 0),
             has_lost: summary.loss.lost > 0,
-            is_pipe_closed: self.is_pipe_closed,
+            is_pipe_closed: self.outlet.is_pipe_closed,
         })
     }
 
     fn is_over(&self, begin: Instant) -> bool {
-        self.is_pipe_closed
-            || self
-                .settings
-                .after
-                .is_some_and(|after| begin.elapsed() >= after)
-            || self
-                .settings
-                .count
-                .is_some_and(|count| self.ledger.shown_in_all() >= count)
+        self.outlet.is_pipe_closed
+            || self.after.is_some_and(|after| begin.elapsed() >= after)
+            || self.outlet.has_enough()
     }
 
     fn rest(&self, begin: Instant) -> Duration {
         let left = |after: Duration| after.saturating_sub(begin.elapsed());
-        self.settings.after.map_or(ROUND, left)
+        self.after.map_or(IDLE, left)
+    }
+
+    fn idle(&self) -> Duration {
+        if self.interpreter.is_holding() {
+            HOLDING
+        } else if self.counted.is_wanted() {
+            ROUND
+        } else {
+            IDLE
+        }
+    }
+
+    /// Takes everything from the ring.
+    fn drain(&mut self) {
+        let begin = Instant::now();
+        while self.read() == BATCH && begin.elapsed() < DRAINING {}
     }
 
     /// Takes a batch from the ring and shows what it means; how many records it were.
-    fn read(&mut self) -> anyhow::Result<usize> {
-        let mut incidents = Vec::new();
+    fn read(&mut self) -> usize {
         let Self {
             live,
             attributor,
             interpreter,
-            ledger,
+            outlet,
             ..
         } = self;
-        let taken = live.drain(BATCH, |bytes| {
+        live.drain(BATCH, |bytes| {
             let Ok(mut event) = decode(bytes) else {
                 let kind = kind_of(bytes).and_then(|n| Kind::from_index(usize::from(n)));
-                ledger.lose(LossPlace::Channel, kind, 1);
+                outlet.ledger.lose(LossPlace::Channel, kind, 1);
                 return;
             };
             attributor.attribute(&mut event);
-            interpreter.on(event, &mut |incident| {
-                ledger.note(&incident);
-                incidents.push(incident);
-            });
-        });
-        for incident in incidents {
-            if !self.is_pipe_closed {
-                self.show(&incident)?;
-            }
-        }
-        Ok(taken)
+            interpreter.on(event, &mut |incident| outlet.take(&incident));
+        })
     }
 
-    fn show(&mut self, incident: &Incident) -> anyhow::Result<()> {
-        let kind = incident.kind();
-        let is_enough = self
-            .settings
-            .count
-            .is_some_and(|count| self.ledger.shown_in_all() >= count);
-        if !self.accepts(incident) || is_enough {
-            self.ledger.filtered();
-            return Ok(());
-        }
-        if self
-            .rate
-            .as_mut()
-            .is_some_and(|rate| !rate.allows(Instant::now()))
-        {
-            self.ledger.rate_limited();
-            return Ok(());
-        }
-        match self.sink.incident(incident) {
-            Ok(()) => self.ledger.show(incident),
-            Err(error) => {
-                self.ledger.lose(LossPlace::Sink, Some(kind), 1);
-                self.check(Err(error))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn accepts(&mut self, incident: &Incident) -> bool {
-        if let (Some(followed), Some(owner)) = (&mut self.followed, &incident.owner) {
-            let pid = owner.process.pid;
-            if !self.settings.filter.pids.contains(&pid) && followed.contains(pid) {
-                self.settings.filter.pids.insert(pid);
-            }
-        }
-        self.settings.filter.accepts(incident)
-    }
-
-    /// Losses, and what interpretation held back.
-    fn look_around(&mut self) -> anyhow::Result<()> {
-        let now_ns = namespaces::boot_ns();
-        let mut released = Vec::new();
-        self.interpreter
-            .tick(now_ns, &mut |incident| released.push(incident));
-        for incident in released {
-            self.ledger.note(&incident);
-            self.show(&incident)?;
-        }
-        if self.counted_at.elapsed() >= COUNTING {
-            self.counted_at = Instant::now();
-            self.count(now_ns)?;
-        }
-        for (index, counters) in self.live.counters()?.iter().enumerate() {
-            let Some(kind) = Kind::from_index(index) else {
-                continue;
-            };
-            let lost = self.ledger.kernel(kind, counters.filtered, counters.lost);
-            if lost > 0 && !self.is_pipe_closed {
-                let loss = Loss {
-                    place: LossPlace::Ring,
-                    of_kind: Some(kind),
-                    count: lost,
-                };
-                let told = self.sink.loss(&loss, now_ns);
-                self.check(told)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What hooks did not see, from the kernel's counters.
-    fn count(&mut self, now_ns: u64) -> anyhow::Result<()> {
-        let ledger = &self.ledger;
-        let mut found = Vec::new();
-        for mut event in self
-            .counted
-            .poll(now_ns, |netns, counter| ledger.seen(netns, counter))
-        {
-            self.attributor.attribute(&mut event);
+    /// Shows what interpretation held back long enough.
+    fn release(&mut self) {
+        if self.interpreter.is_holding() {
+            let outlet = &mut self.outlet;
+            let now_ns = namespaces::boot_ns();
             self.interpreter
-                .on(event, &mut |incident| found.push(incident));
+                .tick(now_ns, &mut |incident| outlet.take(&incident));
         }
-        for incident in found {
-            self.ledger.note(&incident);
-            self.show(&incident)?;
+    }
+
+    /// What the kernel side could not put on the ring, or left out.
+    fn look_for_losses(&mut self) -> anyhow::Result<()> {
+        let now_ns = namespaces::boot_ns();
+        for (index, counters) in self.live.counters()?.iter().enumerate() {
+            if let Some(kind) = Kind::from_index(index) {
+                let (filtered, lost) = (counters.filtered, counters.lost);
+                self.outlet.kernel(kind, filtered, lost, now_ns);
+            }
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
-        if self.is_pipe_closed {
-            return Ok(());
+    /// What hooks did not see, from the kernel's counters, now and then.
+    fn count_unseen(&mut self, now: Instant) {
+        if now.duration_since(self.counted_at) < COUNTING {
+            return;
         }
-        let flushed = self.sink.flush();
-        self.check(flushed)
-    }
-
-    /// A closed pipe ends the run quietly; other failures are errors.
-    fn check(&mut self, written: io::Result<()>) -> anyhow::Result<()> {
-        match written {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.is_pipe_closed = true;
-                Ok(())
-            }
-            other => other.context("cannot write the output"),
+        self.counted_at = now;
+        let now_ns = namespaces::boot_ns();
+        let Self {
+            counted,
+            attributor,
+            interpreter,
+            outlet,
+            ..
+        } = self;
+        let ledger = &outlet.ledger;
+        let found = counted.poll(now_ns, |netns, counter| ledger.seen(netns, counter));
+        for mut event in found {
+            attributor.attribute(&mut event);
+            interpreter.on(event, &mut |incident| outlet.take(&incident));
         }
     }
 }

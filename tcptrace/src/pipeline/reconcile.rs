@@ -8,7 +8,7 @@ mod tests;
 use super::ledger::Ledger;
 use super::namespaces::Namespaces;
 use crate::model::summary::{Reconciled, Verdict};
-use crate::model::{Evidence, Incident, KindSet};
+use crate::model::{Evidence, Incident, Kind, KindSet};
 use rules::{RULES, Rule};
 
 /// Around the instants at which the counters were read, an event may fall on either side.
@@ -29,13 +29,30 @@ impl Counts {
         } else {
             &mut self.seen
         };
-        for (sum, rule) in sums.iter_mut().zip(RULES) {
-            if rule.kinds.contains(&incident.kind()) {
-                *sum += (rule.adds)(incident);
-            }
+        let mut places = FED[incident.kind().index()];
+        while places != 0 {
+            let place = places.trailing_zeros() as usize;
+            sums[place] += (RULES[place].adds)(incident);
+            places &= places - 1;
         }
     }
 }
+
+/// The rules each kind feeds, one bit per place: looked up once an incident.
+const FED: [u32; Kind::ALL.len()] = {
+    let mut fed = [0; Kind::ALL.len()];
+    let mut place = 0;
+    while place < RULES.len() {
+        let kinds = RULES[place].kinds;
+        let mut at = 0;
+        while at < kinds.len() {
+            fed[kinds[at].index()] |= 1 << place;
+            at += 1;
+        }
+        place += 1;
+    }
+    fed
+};
 
 impl Counts {
     /// What hooks have told of a counter's events.

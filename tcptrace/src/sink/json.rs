@@ -4,11 +4,13 @@
 //! would cost more than everything else here.
 
 mod fields;
+mod known;
 mod rows;
 
 use std::io::{self, Write};
 
 use super::Sink;
+use super::flows::Flows;
 use super::out::Out;
 use super::put;
 use super::stamp::Rfc3339;
@@ -17,14 +19,19 @@ use crate::model::loss::Loss;
 use crate::model::summary::Summary;
 use crate::model::{Clock, Incident};
 use fields::Object;
+use known::Known;
 
 /// Version of the event format.
 pub const VERSION: u8 = 1;
+const BEGIN: &str = "{\"v\":1,\"ts\":\"";
+const _: () = assert!(VERSION == 1, "as BEGIN says");
 
 /// Writes objects.
 pub struct JsonSink<W> {
     out: Out<W>,
     time: Rfc3339,
+    known: Known,
+    flows: Flows,
 }
 
 impl<W: Write> JsonSink<W> {
@@ -33,22 +40,27 @@ impl<W: Write> JsonSink<W> {
         Self {
             out: Out::new(writer),
             time: Rfc3339::new(clock),
+            known: Known::default(),
+            flows: Flows::default(),
         }
     }
 
     /// `{"v":1,"ts":...,"mono_ns":...,"kind":...`
+    #[inline(always)]
     fn begin(&mut self, kind: &str, boot_ns: u64) -> Object<'_> {
         let buffer = &mut self.out.buffer;
-        buffer.extend_from_slice(b"{\"v\":");
-        put::number(buffer, VERSION);
-        buffer.extend_from_slice(b",\"ts\":\"");
+        buffer.extend_from_slice(BEGIN.as_bytes());
         self.time.append(buffer, boot_ns);
         buffer.extend_from_slice(b"\",\"mono_ns\":");
         put::number(buffer, boot_ns);
         buffer.extend_from_slice(b",\"kind\":\"");
-        buffer.extend_from_slice(kind.as_bytes());
+        put::text(buffer, kind);
         buffer.push(b'"');
-        Object { out: buffer }
+        Object {
+            out: buffer,
+            known: &mut self.known,
+            flows: &mut self.flows,
+        }
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -60,15 +72,7 @@ impl<W: Write> JsonSink<W> {
 impl<W: Write> Sink for JsonSink<W> {
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
         let mut object = self.begin(incident.kind().name(), incident.boot_ns);
-        let flow = &incident.flow;
-        object.number(",\"netns\":", flow.netns);
-        object.number(",\"cookie\":", flow.cookie);
-        object.name(",\"family\":", Some(flow.family.name()));
-        match flow.unbound {
-            Some(addr) => object.unbound(",\"local\":", addr),
-            None => object.endpoint(",\"local\":", flow.local),
-        }
-        object.endpoint(",\"remote\":", flow.remote);
+        object.flow(&incident.flow);
         object.name(",\"state\":", incident.state.map(TcpState::name));
         object.owner(",\"owner\":", incident.owner.as_ref());
         object.name(",\"hook\":", Some(incident.hook));

@@ -5,6 +5,7 @@
 //! an `Err`, a closed pipe too (`BrokenPipe`); what was buffered is then gone.
 
 pub mod color;
+mod flows;
 pub mod json;
 mod out;
 mod put;

@@ -8,101 +8,182 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::Endpoint;
 
-pub(super) fn number(out: &mut Vec<u8>, value: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+/// A number that can be written.
+pub(super) trait Number: Copy {
+    /// Whether it is below zero, and how far from it.
+    fn parts(self) -> (bool, u64);
+}
+
+macro_rules! unsigned {
+    ($($number:ty)*) => {
+        $(impl Number for $number {
+            #[inline(always)]
+            fn parts(self) -> (bool, u64) {
+                (false, u64::from(self))
+            }
+        })*
+    };
+}
+unsigned!(u8 u16 u32 u64);
+
+macro_rules! signed {
+    ($($number:ty)*) => {
+        $(impl Number for $number {
+            #[inline(always)]
+            fn parts(self) -> (bool, u64) {
+                (self < 0, u64::from(self.unsigned_abs()))
+            }
+        })*
+    };
+}
+signed!(i32 i64);
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut at = 0;
+    while at < 100 {
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+        at += 1;
+    }
+    pairs
+};
+
+/// Digits of the largest number.
+const DIGITS: usize = 20;
+
+/// Fills the place from its end; what does not fit is cut off in front.
+#[inline(always)]
+fn fill(place: &mut [u8], mut value: u64) {
+    let mut pairs = place.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if let [first] = pairs.into_remainder() {
+        *first = b'0' + (value % 10) as u8;
+    }
+}
+
+/// Appends the first and the last `N` bytes, which overlap in the middle.
+#[inline(always)]
+fn halves<const N: usize, const TWICE: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else {
+        return;
+    };
+    let start = out.len();
+    out.extend_from_slice(&[0; TWICE]);
+    let end = start + bytes.len();
+    out[start..start + N].copy_from_slice(first);
+    out[end - N..end].copy_from_slice(last);
+    out.truncate(end);
+}
+
+/// Appends text of our own. By size classes, since a call of `memmove` costs more than most of it.
+#[inline(always)]
+pub(super) fn text(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    match bytes.len() {
+        0..4 => bytes.iter().for_each(|byte| out.push(*byte)),
+        4..8 => halves::<4, 8>(out, bytes),
+        8..16 => halves::<8, 16>(out, bytes),
+        16..=32 => halves::<16, 32>(out, bytes),
+        _ => out.extend_from_slice(bytes),
+    }
+}
+
+/// Appends text of about the length of a column or two.
+#[inline(always)]
+pub(super) fn line(out: &mut Vec<u8>, text: &[u8]) {
+    match text.len() {
+        16..=32 => halves::<16, 32>(out, text),
+        33..=64 => halves::<32, 64>(out, text),
+        _ => out.extend_from_slice(text),
+    }
+}
+
+#[inline]
+pub(super) fn number(out: &mut Vec<u8>, value: impl Number) {
+    let (is_negative, value) = value.parts();
+    if is_negative {
+        out.push(b'-');
+    }
+    let (start, width) = (out.len(), digits(value));
+    out.extend_from_slice(&[b'0'; DIGITS]);
+    out.truncate(start + width);
+    fill(&mut out[start..], value);
+}
+
+/// How many it has.
+#[inline(always)]
+pub(super) fn digits(value: u64) -> usize {
+    value.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
 /// Aligned to the right.
 pub(super) fn number_right(out: &mut Vec<u8>, value: u32, width: usize) {
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(value);
-    spaces(out, width.saturating_sub(digits.len()));
-    out.extend_from_slice(digits.as_bytes());
+    spaces(out, width.saturating_sub(digits(value.into())));
+    number(out, value);
 }
 
 /// Exactly `width` digits, leading zeros; digits beyond are cut off in front.
-pub(super) fn zeros(out: &mut Vec<u8>, mut value: u64, width: usize) {
-    let start = out.len();
-    out.resize(start + width, b'0');
-    for digit in out[start..].iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
+#[inline(always)]
+pub(super) fn zeros<const WIDTH: usize>(out: &mut Vec<u8>, value: u64) {
+    let mut text = [b'0'; WIDTH];
+    fill(&mut text, value);
+    out.extend_from_slice(&text);
 }
 
-/// Wider than any column.
-const SPACES: &[u8; 64] = &[b' '; 64];
+/// As wide as most gaps: a copy of known length instead of a call.
+const SPACES: &[u8; 32] = &[b' '; 32];
 
 pub(super) fn spaces(out: &mut Vec<u8>, count: usize) {
-    match SPACES.get(..count) {
-        Some(spaces) => out.extend_from_slice(spaces),
-        None => out.resize(out.len() + count, b' '),
+    let end = out.len() + count;
+    if count <= SPACES.len() {
+        out.extend_from_slice(SPACES);
+        out.truncate(end);
+    } else {
+        out.resize(end, b' ');
     }
 }
 
-/// Text put together on the stack, to be appended at once. Holds an IPv4 address with its port.
-struct Short {
-    bytes: [u8; 24],
-    len: usize,
-}
-
-impl Short {
-    const fn new() -> Self {
-        Self {
-            bytes: [0; 24],
-            len: 0,
+/// `0.` to `255.`, each with its length.
+const OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([b'.'; 4], 0); 256];
+    let mut value = 0;
+    while value < 256 {
+        let (hundreds, tens, ones) = (value / 100, value / 10 % 10, value % 10);
+        let (text, len) = &mut octets[value];
+        if hundreds > 0 {
+            text[*len as usize] = b'0' + hundreds as u8;
+            *len += 1;
         }
+        if hundreds > 0 || tens > 0 {
+            text[*len as usize] = b'0' + tens as u8;
+            *len += 1;
+        }
+        text[*len as usize] = b'0' + ones as u8;
+        *len += 2;
+        value += 1;
     }
+    octets
+};
 
-    #[inline(always)]
-    fn push(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.len) {
-            *place = byte;
-            self.len += 1;
-        }
+#[inline(always)]
+fn ipv4(out: &mut Vec<u8>, addr: Ipv4Addr) {
+    for octet in addr.octets() {
+        let (text, len) = OCTETS[usize::from(octet)];
+        let start = out.len();
+        out.extend_from_slice(&text);
+        out.truncate(start + usize::from(len));
     }
-
-    #[inline(always)]
-    fn number(&mut self, value: u16) {
-        if value >= 10_000 {
-            self.push(b'0' + (value / 10_000) as u8);
-        }
-        if value >= 1000 {
-            self.push(b'0' + (value / 1000 % 10) as u8);
-        }
-        if value >= 100 {
-            self.push(b'0' + (value / 100 % 10) as u8);
-        }
-        if value >= 10 {
-            self.push(b'0' + (value / 10 % 10) as u8);
-        }
-        self.push(b'0' + (value % 10) as u8);
-    }
-
-    #[inline(always)]
-    fn ipv4(&mut self, addr: Ipv4Addr) {
-        let [a, b, c, d] = addr.octets();
-        self.number(a.into());
-        self.push(b'.');
-        self.number(b.into());
-        self.push(b'.');
-        self.number(c.into());
-        self.push(b'.');
-        self.number(d.into());
-    }
-
-    fn append_to(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.bytes.get(..self.len).unwrap_or_default());
-    }
+    // The last dot.
+    out.pop();
 }
 
 pub(super) fn address(out: &mut Vec<u8>, addr: IpAddr) {
     match addr {
-        IpAddr::V4(addr) => {
-            let mut text = Short::new();
-            text.ipv4(addr);
-            text.append_to(out);
-        }
+        IpAddr::V4(addr) => ipv4(out, addr),
         // Writing to a Vec cannot fail.
         IpAddr::V6(addr) => drop(write!(out, "{addr}")),
     }
@@ -110,17 +191,15 @@ pub(super) fn address(out: &mut Vec<u8>, addr: IpAddr) {
 
 /// `1.2.3.4:80` or `[::1]:80`.
 pub(super) fn endpoint(out: &mut Vec<u8>, end: Endpoint) {
-    let mut text = Short::new();
     match end.addr {
-        IpAddr::V4(addr) => text.ipv4(addr),
+        IpAddr::V4(addr) => ipv4(out, addr),
         IpAddr::V6(addr) => {
             // Writing to a Vec cannot fail.
             drop(write!(out, "[{addr}]"));
         }
     }
-    text.push(b':');
-    text.number(end.port);
-    text.append_to(out);
+    out.push(b':');
+    number(out, end.port);
 }
 
 /// `900ms`, `2003ms`, `60s`, `12.5s`: milliseconds up to ten seconds unless they are whole seconds.
@@ -171,11 +250,33 @@ mod tests {
 
     #[test]
     fn zeros_keeps_its_width() {
-        assert_eq!(put(|out| zeros(out, 42, 9)), "000000042");
-        assert_eq!(put(|out| zeros(out, 1_234, 3)), "234");
+        assert_eq!(put(|out| zeros::<9>(out, 42)), "000000042");
+        assert_eq!(put(|out| zeros::<3>(out, 1_234)), "234");
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_numbers_are_written() {
+        assert_eq!(put(|out| number(out, u64::MAX)), u64::MAX.to_string());
+        assert_eq!(put(|out| number(out, i32::MIN)), i32::MIN.to_string());
+        assert_eq!(put(|out| number(out, 0_u8)), "0");
+        assert_eq!(put(|out| number_right(out, 77, 5)), "   77");
+        assert_eq!(
+            put(|out| number_right(out, u32::MAX, 5)),
+            u32::MAX.to_string()
+        );
     }
 
     proptest! {
+        #[test]
+        fn numbers_and_text_are_appended_whole(before in ".{0,40}", bits in 0_u32..64, value: u64) {
+            let value = value >> bits;
+            let written = put(|out| {
+                text(out, &before);
+                number(out, value);
+            });
+            prop_assert_eq!(written, format!("{before}{value}"));
+        }
+
         #[test]
         fn an_endpoint_reads_as_its_display(addr: IpAddr, port: u16) {
             let end = Endpoint { addr, port };

@@ -3,6 +3,8 @@
 //! A process may call itself anything: an escape sequence would run in the reader's terminal, and
 //! characters that turn the writing direction or have no width would forge a line.
 
+use super::put;
+
 /// Whether the character must not reach a terminal as it is: controls (C0, DEL, C1), line and
 /// paragraph separators, and format characters without a width or that turn the direction.
 pub fn is_hostile(c: char) -> bool {
@@ -22,7 +24,7 @@ pub(super) fn append(out: &mut Vec<u8>, text: &str, width: usize) -> usize {
         is_plain & (b' '..=b'~').contains(&byte)
     });
     if is_plain && text.len() <= width {
-        out.extend_from_slice(text.as_bytes());
+        put::text(out, text);
         return text.len();
     }
     let is_cut = text.chars().nth(width).is_some();

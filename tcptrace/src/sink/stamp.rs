@@ -39,11 +39,15 @@ impl TimeStyle {
     }
 }
 
+/// Longest text of a second: `2026-01-02T03:04:05`.
+const SECOND_BYTES: usize = 24;
+
 /// The last second printed, in one zone and one form.
 struct Second {
     zone: TimeZone,
     number: Option<i64>,
-    text: Vec<u8>,
+    text: [u8; SECOND_BYTES],
+    len: usize,
 }
 
 impl Second {
@@ -51,36 +55,50 @@ impl Second {
         Self {
             zone,
             number: None,
-            text: Vec::with_capacity(24),
+            text: [0; SECOND_BYTES],
+            len: 0,
         }
     }
 
+    #[inline(always)]
     fn append(&mut self, out: &mut Vec<u8>, number: i64, form: fn(&mut Vec<u8>, DateTime)) {
         if self.number != Some(number) {
-            // A clock outside the calendar (before -9999) can only be broken; it prints as 1970.
-            let moment = Timestamp::from_second(number).unwrap_or(Timestamp::UNIX_EPOCH);
-            self.text.clear();
-            form(&mut self.text, self.zone.to_datetime(moment));
-            self.number = Some(number);
+            self.turn(number, form);
         }
+        // A copy of known length instead of a call.
+        let end = out.len() + self.len;
         out.extend_from_slice(&self.text);
+        out.truncate(end);
+    }
+
+    #[cold]
+    fn turn(&mut self, number: i64, form: fn(&mut Vec<u8>, DateTime)) {
+        // A clock outside the calendar (before -9999) can only be broken; it prints as 1970.
+        let moment = Timestamp::from_second(number).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut text = Vec::with_capacity(SECOND_BYTES);
+        form(&mut text, self.zone.to_datetime(moment));
+        self.len = text.len().min(SECOND_BYTES);
+        for (place, byte) in self.text.iter_mut().zip(text) {
+            *place = byte;
+        }
+        self.number = Some(number);
     }
 }
 
 fn put_time(out: &mut Vec<u8>, at: DateTime) {
-    put::zeros(out, u64::from(at.hour().unsigned_abs()), 2);
+    put::zeros::<2>(out, u64::from(at.hour().unsigned_abs()));
     out.push(b':');
-    put::zeros(out, u64::from(at.minute().unsigned_abs()), 2);
+    put::zeros::<2>(out, u64::from(at.minute().unsigned_abs()));
     out.push(b':');
-    put::zeros(out, u64::from(at.second().unsigned_abs()), 2);
+    put::zeros::<2>(out, u64::from(at.second().unsigned_abs()));
 }
 
 fn put_date_and_time(out: &mut Vec<u8>, at: DateTime) {
-    put::zeros(out, u64::from(at.year().unsigned_abs()), 4);
+    put::zeros::<4>(out, u64::from(at.year().unsigned_abs()));
     out.push(b'-');
-    put::zeros(out, u64::from(at.month().unsigned_abs()), 2);
+    put::zeros::<2>(out, u64::from(at.month().unsigned_abs()));
     out.push(b'-');
-    put::zeros(out, u64::from(at.day().unsigned_abs()), 2);
+    put::zeros::<2>(out, u64::from(at.day().unsigned_abs()));
     out.push(b'T');
     put_time(out, at);
 }
@@ -123,25 +141,25 @@ impl Stamp {
             TimeStyle::Local | TimeStyle::Utc => {
                 self.second.append(out, seconds, put_time);
                 out.push(b'.');
-                put::zeros(out, ns / 1_000_000, 3);
+                put::zeros::<3>(out, ns / 1_000_000);
             }
             TimeStyle::Relative => {
                 let since = boot_ns.abs_diff(self.clock.start_boot_ns);
                 let whole = since / 1_000_000_000;
                 let is_before = boot_ns < self.clock.start_boot_ns;
-                let digits = whole.checked_ilog10().map_or(1, |log| log as usize + 1);
-                put::spaces(out, 5usize.saturating_sub(digits + usize::from(is_before)));
+                let width = put::digits(whole) + usize::from(is_before);
+                put::spaces(out, 5usize.saturating_sub(width));
                 if is_before {
                     out.push(b'-');
                 }
                 put::number(out, whole);
                 out.push(b'.');
-                put::zeros(out, since % 1_000_000_000 / 1000, 6);
+                put::zeros::<6>(out, since % 1_000_000_000 / 1000);
             }
             TimeStyle::Epoch => {
                 put::number(out, seconds);
                 out.push(b'.');
-                put::zeros(out, ns / 1000, 6);
+                put::zeros::<6>(out, ns / 1000);
             }
             TimeStyle::None => {}
         }
@@ -168,7 +186,7 @@ impl Rfc3339 {
         let (seconds, ns) = wall(self.clock, boot_ns);
         self.second.append(out, seconds, put_date_and_time);
         out.push(b'.');
-        put::zeros(out, ns, 9);
+        put::zeros::<9>(out, ns);
         out.push(b'Z');
     }
 

@@ -5,18 +5,20 @@
 //! number. An IPv6 address is never cut, so its line may be longer.
 
 mod detail;
+mod owners;
 
 use std::io::{self, Write};
 
 use super::Sink;
 use super::color::{END, Severity};
+use super::flows::Flows;
 use super::out::Out;
 use super::put;
-use super::sanitize;
 use super::stamp::{Stamp, TimeStyle};
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
-use crate::model::{Basis, Clock, Evidence, Flow, Incident, Owner};
+use crate::model::{Clock, Evidence, Flow, Incident};
+use owners::{Owners, PID_WIDTH};
 
 /// What the marks in a line mean: for help, the manual and a banner.
 pub const LEGEND: &str = "\
@@ -33,10 +35,6 @@ pub const LEGEND: &str = "\
 pub const COLUMNS: usize = 100;
 
 const KIND_WIDTH: usize = 12;
-const PID_WIDTH: usize = 7;
-const COMM_WIDTH: usize = 12;
-const COMM_WIDTH_MAX: usize = 18;
-const COMM_WIDTH_WIDE: usize = 26;
 const FLOW_WIDTH: usize = 33;
 const FLOW_WIDTH_WIDE: usize = 45;
 /// What the details get at least before a process name has to yield.
@@ -76,8 +74,8 @@ pub struct TextSink<W> {
     out: Out<W>,
     stamp: Stamp,
     style: TextStyle,
-    flow: Vec<u8>,
-    detail: Vec<u8>,
+    owners: Owners,
+    flows: Flows,
 }
 
 impl<W: Write> TextSink<W> {
@@ -87,8 +85,8 @@ impl<W: Write> TextSink<W> {
             out: Out::new(writer),
             stamp: Stamp::new(clock, style.time),
             style,
-            flow: Vec::with_capacity(128),
-            detail: Vec::with_capacity(256),
+            owners: Owners::new(style.is_wide),
+            flows: Flows::default(),
         };
         if style.has_header {
             sink.put_header();
@@ -97,7 +95,7 @@ impl<W: Write> TextSink<W> {
     }
 
     fn put_header(&mut self) {
-        let (comm_width, flow_width) = (self.comm_width(), self.flow_width());
+        let (comm_width, flow_width) = (Owners::column(self.style.is_wide), self.flow_width());
         let mut cell = |text: &str, width: usize| {
             self.out.buffer.extend_from_slice(text.as_bytes());
             put::spaces(&mut self.out.buffer, width.saturating_sub(text.len()) + 1);
@@ -114,14 +112,6 @@ impl<W: Write> TextSink<W> {
         cell("COMM", comm_width);
         cell("LOCAL > REMOTE", flow_width);
         self.out.buffer.extend_from_slice(b"DETAIL\n");
-    }
-
-    const fn comm_width(&self) -> usize {
-        if self.style.is_wide {
-            COMM_WIDTH_WIDE
-        } else {
-            COMM_WIDTH
-        }
     }
 
     const fn flow_width(&self) -> usize {
@@ -152,49 +142,26 @@ impl<W: Write> TextSink<W> {
             buffer.extend_from_slice(name.as_bytes());
             buffer.extend_from_slice(END.as_bytes());
         } else {
-            buffer.extend_from_slice(name.as_bytes());
+            put::text(buffer, name);
         }
         put::spaces(buffer, KIND_WIDTH + 1 - name.len());
     }
 
-    /// Appends PID and COMM, each with a space; returns their width. `room`: for both.
-    fn put_owner(&mut self, owner: Option<&Owner>, room: usize) -> usize {
-        let comm_width = self.comm_width();
+    /// Appends the details, cut at a space to `room` characters.
+    fn put_detail(&mut self, incident: &Incident, room: usize) {
         let buffer = &mut self.out.buffer;
         let start = buffer.len();
-        let Some(owner) = owner else {
-            put::spaces(buffer, PID_WIDTH - 1);
-            buffer.extend_from_slice(b"? ?");
-            put::spaces(buffer, comm_width);
-            return PID_WIDTH + 1 + comm_width + 1;
-        };
-        put::number_right(buffer, owner.process.pid, PID_WIDTH);
-        buffer.push(b' ');
-        let pid_width = buffer.len() - start;
-        let longest = if self.style.is_wide {
-            usize::MAX
-        } else {
-            room.saturating_sub(pid_width + 1)
-                .clamp(COMM_WIDTH, COMM_WIDTH_MAX)
-        };
-        let width = put_comm(buffer, owner, longest);
-        let missing = comm_width.saturating_sub(width);
-        put::spaces(buffer, missing + 1);
-        pid_width + width + missing + 1
-    }
-
-    /// Appends the details, cut at a space to `room` characters.
-    fn put_detail(&mut self, room: usize) {
-        let buffer = &mut self.out.buffer;
-        if room == 0 {
-            return;
+        match incident.evidence {
+            Evidence::Seen => {}
+            Evidence::Inferred => buffer.push(b'~'),
+            Evidence::Counted => buffer.push(b'#'),
         }
-        match cut(&self.detail, room) {
-            Some(start) => {
-                buffer.extend_from_slice(start);
-                buffer.extend_from_slice("…".as_bytes());
-            }
-            None => buffer.extend_from_slice(&self.detail),
+        detail::put(buffer, incident, self.style.is_wide);
+        if room == 0 {
+            buffer.truncate(start);
+        } else if let Some(kept) = cut(&buffer[start..], room).map(<[u8]>::len) {
+            buffer.truncate(start + kept);
+            buffer.extend_from_slice("…".as_bytes());
         }
     }
 }
@@ -222,32 +189,6 @@ fn cut(text: &[u8], room: usize) -> Option<&[u8]> {
     Some(words.unwrap_or(fitting))
 }
 
-/// The name with its basis, or the number of holders, when there is something to say.
-fn put_comm(buffer: &mut Vec<u8>, owner: &Owner, longest: usize) -> usize {
-    let (whole, short) = match owner.basis {
-        Basis::Task | Basis::Socket => ("", ""),
-        Basis::Listener => ("(listener)", "(lsn)"),
-        Basis::Snapshot => ("(snapshot)", "(snap)"),
-    };
-    // The name is at least as long in bytes as in characters: a guess on the safe side.
-    let has_room = owner.process.comm.len().saturating_add(whole.len()) <= longest;
-    let suffix = if has_room { whole } else { short };
-    let mut holders = itoa::Buffer::new();
-    let holders = owner.shared_by.map(|count| holders.format(count));
-    // Beside a basis the holders are shown only where there is room for everything.
-    let holders = holders.filter(|_| suffix.is_empty() || longest == usize::MAX);
-    let holders_width = holders.map_or(0, |digits| digits.len() + "(x)".len());
-    let name_room = longest.saturating_sub(suffix.len() + holders_width);
-    let name_width = sanitize::append(buffer, &owner.process.comm, name_room);
-    buffer.extend_from_slice(suffix.as_bytes());
-    if let Some(digits) = holders {
-        buffer.extend_from_slice(b"(x");
-        buffer.extend_from_slice(digits.as_bytes());
-        buffer.push(b')');
-    }
-    name_width + suffix.len() + holders_width
-}
-
 fn put_flow(out: &mut Vec<u8>, flow: &Flow) {
     match (flow.local, flow.unbound) {
         (Some(end), _) => put::endpoint(out, end),
@@ -273,18 +214,9 @@ fn has_ipv6(flow: &Flow) -> bool {
 
 impl<W: Write> Sink for TextSink<W> {
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
-        self.flow.clear();
-        put_flow(&mut self.flow, &incident.flow);
-        let missing = self.flow_width().saturating_sub(self.flow.len());
-        let flow_width = self.flow.len() + missing + 1;
-
-        self.detail.clear();
-        match incident.evidence {
-            Evidence::Seen => {}
-            Evidence::Inferred => self.detail.push(b'~'),
-            Evidence::Counted => self.detail.push(b'#'),
-        }
-        detail::put(&mut self.detail, incident, self.style.is_wide);
+        let width = self.flows.text(&incident.flow, put_flow).len();
+        let missing = self.flow_width().saturating_sub(width);
+        let flow_width = width + missing + 1;
 
         let mut used = self.put_time(incident.boot_ns);
         self.put_kind(incident);
@@ -293,9 +225,12 @@ impl<W: Write> Sink for TextSink<W> {
             .style
             .columns
             .saturating_sub(used + flow_width + DETAIL_WISHED);
-        used += self.put_owner(incident.owner.as_ref(), owner_room);
-        self.out.buffer.extend_from_slice(&self.flow);
-        put::spaces(&mut self.out.buffer, missing + 1);
+        let buffer = &mut self.out.buffer;
+        used += self
+            .owners
+            .append(buffer, incident.owner.as_ref(), owner_room);
+        put::line(buffer, self.flows.text(&incident.flow, put_flow));
+        put::spaces(buffer, missing + 1);
         used += flow_width;
         let room = if self.style.is_wide {
             usize::MAX
@@ -307,7 +242,7 @@ impl<W: Write> Sink for TextSink<W> {
                 room
             }
         };
-        self.put_detail(room);
+        self.put_detail(incident, room);
         self.out.buffer.push(b'\n');
         self.out.line_done()
     }

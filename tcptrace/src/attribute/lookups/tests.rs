@@ -126,29 +126,6 @@ fn answer_of_this_second_costs_nothing_more() {
 }
 
 #[test]
-fn port_remembers_its_last_users_once_each() {
-    let mut lookups = Lookups::default();
-    let most = u32::try_from(USERS).unwrap();
-    for pid in 1..=most + 1 {
-        lookups.note_user(80, &heard_of(pid));
-        lookups.note_user(80, &heard_of(pid));
-        lookups.note_user(80, &heard_of(most));
-    }
-    let users = &lookups.users[&80];
-    assert_eq!(users.len(), USERS);
-    assert!(!users.contains(&1) && users.contains(&(most + 1)));
-}
-
-#[test]
-fn ports_remembered_are_bounded() {
-    let mut lookups = Lookups::default();
-    for port in 0..=u16::try_from(MOST).unwrap() {
-        lookups.note_user(port, &heard_of(1));
-    }
-    assert!(lookups.users.len() <= MOST);
-}
-
-#[test]
 fn walk_at_start_is_remembered_by_cookie() {
     let (_socket, inode) = listener();
     let mut lookups = Lookups::default();

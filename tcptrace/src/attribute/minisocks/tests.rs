@@ -108,7 +108,7 @@ fn oldest_gives_way_when_the_table_is_full() {
         minisocks.enter(&flow(1, port), Some(&owner(port, Basis::Task)));
     }
     assert_eq!(
-        (minisocks.owners.len(), minisocks.order.len()),
+        (minisocks.ipv4.index.len(), minisocks.ipv4.slots.len()),
         (MOST, MOST)
     );
     assert_eq!(pid(minisocks.find(&flow(1, 0))), None);
@@ -117,13 +117,88 @@ fn oldest_gives_way_when_the_table_is_full() {
 }
 
 #[test]
-fn ends_in_order_leave_nothing_behind() {
+fn ends_leave_nothing_behind_and_their_places_are_used_again() {
     let mut minisocks = Minisocks::default();
-    for port in 0..100 {
-        minisocks.enter(&flow(1, port), Some(&owner(port, Basis::Task)));
+    for round in 0..3 {
+        for port in 0..100 {
+            minisocks.enter(&flow(round, port), Some(&owner(port, Basis::Task)));
+        }
+        for port in 0..100 {
+            minisocks.leave(&flow(round, port * 37 % 100));
+        }
+        let table = &minisocks.ipv4;
+        assert_eq!((table.index.len(), table.slots.len()), (0, 100));
+        assert_eq!((table.oldest, table.newest), (NONE, NONE));
     }
-    for port in 0..100 {
-        minisocks.leave(&flow(1, port));
+}
+
+#[test]
+fn families_and_half_known_tuples_are_kept_apart() {
+    let ipv6 = |port| {
+        let mut flow = flow(1, port);
+        flow.remote = flow.remote.map(|end| Endpoint {
+            addr: IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ..end
+        });
+        flow
+    };
+    let without_remote = Flow {
+        remote: None,
+        ..flow(1, 1)
+    };
+    let mut minisocks = Minisocks::default();
+    for (pid, flow) in [(1, flow(1, 1)), (2, ipv6(1)), (3, without_remote)] {
+        minisocks.enter(&flow, Some(&owner(pid, Basis::Task)));
     }
-    assert_eq!((minisocks.owners.len(), minisocks.order.len()), (0, 0));
+    assert_eq!(pid(minisocks.find(&flow(1, 1))), Some(1));
+    assert_eq!(pid(minisocks.find(&ipv6(1))), Some(2));
+    assert_eq!(pid(minisocks.find(&without_remote)), Some(3));
+    assert_eq!(pid(minisocks.leave(&ipv6(1))), Some(2));
+    assert_eq!(pid(minisocks.find(&ipv6(1))), None);
+}
+
+#[test]
+fn everything_known_of_the_owner_is_kept() {
+    let mut minisocks = Minisocks::default();
+    let left = Owner {
+        shared_by: Some(3),
+        tid: Some(77),
+        ..owner(1, Basis::Listener)
+    };
+    minisocks.enter(&flow(1, 1), Some(&left));
+    assert_eq!(minisocks.find(&flow(1, 1)), Some(left.clone()));
+    assert_eq!(minisocks.leave(&flow(1, 1)), Some(left));
+}
+
+proptest::proptest! {
+    #[test]
+    fn the_chain_holds_exactly_who_is_there_by_age(turns: Vec<(bool, u8)>) {
+        let mut minisocks = Minisocks::default();
+        let mut expected: Vec<u32> = Vec::new();
+        for (enters, port) in turns {
+            let port = u32::from(port % 16);
+            expected.retain(|there| *there != port);
+            if enters {
+                expected.push(port);
+                minisocks.enter(&flow(1, port), Some(&owner(port, Basis::Task)));
+            } else {
+                minisocks.leave(&flow(1, port));
+            }
+        }
+        let table = &minisocks.ipv4;
+        let (mut forward, mut place) = (Vec::new(), table.oldest);
+        while let Some(slot) = table.slot(place) {
+            forward.push(u32::from(slot.key.remote_port));
+            place = slot.newer;
+        }
+        let (mut backward, mut place) = (Vec::new(), table.newest);
+        while let Some(slot) = table.slot(place) {
+            backward.push(u32::from(slot.key.remote_port));
+            place = slot.older;
+        }
+        backward.reverse();
+        proptest::prop_assert_eq!(&forward, &expected);
+        proptest::prop_assert_eq!(&backward, &expected);
+        proptest::prop_assert_eq!(table.index.len(), expected.len());
+    }
 }

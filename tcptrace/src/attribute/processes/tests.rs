@@ -174,11 +174,14 @@ fn one_holder_is_no_sharing() {
 fn process_found_by_its_files_is_a_snapshot() {
     let mut child = Running::sleep();
     let mut processes = Processes::default();
-    let owner = processes.found(child.0.id()).unwrap();
+    let pid = child.0.id();
+    let owner = processes.found(pid, 0).unwrap();
     assert_eq!(owner.process.comm, "sleep");
     assert_eq!((owner.basis, owner.tid), (Basis::Snapshot, None));
     child.end();
-    assert_eq!(processes.found(child.0.id()), None);
+    // Within a second the answer stands.
+    assert_eq!(processes.found(pid, SECOND_NS - 1), Some(owner));
+    assert_eq!(processes.found(pid, SECOND_NS), None);
 }
 
 #[test]

@@ -1,17 +1,37 @@
 //! Fields appended to an open object. The key, with comma, quotes and colon, is given whole: it is
 //! known when compiling, and inlined it is a copy of known length instead of a call.
 
-use std::net::IpAddr;
-
+use super::known::Known;
 use crate::model::incident::{Linger, Queue, TimeWaitPhase, What};
 use crate::model::loss::Tally;
 use crate::model::summary::{OwnerCount, Reconciled, Summary};
-use crate::model::{Endpoint, Kind, Owner};
+use crate::model::{Endpoint, Flow, Kind, Owner};
+use crate::sink::flows::Flows;
 use crate::sink::{put, sanitize};
 
 /// An object that has its opening brace.
 pub(super) struct Object<'a> {
     pub(super) out: &'a mut Vec<u8>,
+    pub(super) known: &'a mut Known,
+    pub(super) flows: &'a mut Flows,
+}
+
+#[inline(always)]
+pub(super) fn put_number(out: &mut Vec<u8>, key: &str, value: Option<impl put::Number>) {
+    out.extend_from_slice(key.as_bytes());
+    match value {
+        Some(value) => put::number(out, value),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+#[inline(always)]
+pub(super) fn put_text(out: &mut Vec<u8>, key: &str, value: Option<&str>) {
+    out.extend_from_slice(key.as_bytes());
+    match value {
+        Some(value) => put_string(out, value),
+        None => out.extend_from_slice(b"null"),
+    }
 }
 
 impl Object<'_> {
@@ -21,12 +41,8 @@ impl Object<'_> {
     }
 
     #[inline(always)]
-    pub(super) fn number(&mut self, key: &str, value: Option<impl itoa::Integer>) {
-        self.raw(key);
-        match value {
-            Some(value) => put::number(self.out, value),
-            None => self.raw("null"),
-        }
+    pub(super) fn number(&mut self, key: &str, value: Option<impl put::Number>) {
+        put_number(self.out, key, value);
     }
 
     /// A value of our own that needs no escaping.
@@ -36,7 +52,7 @@ impl Object<'_> {
         match value {
             Some(value) => {
                 self.out.push(b'"');
-                self.raw(value);
+                put::text(self.out, value);
                 self.out.push(b'"');
             }
             None => self.raw("null"),
@@ -45,33 +61,18 @@ impl Object<'_> {
 
     #[inline(always)]
     pub(super) fn string(&mut self, key: &str, value: Option<&str>) {
-        self.raw(key);
-        match value {
-            Some(value) => put_string(self.out, value),
-            None => self.raw("null"),
-        }
+        put_text(self.out, key, value);
     }
 
-    #[inline(always)]
     pub(super) fn endpoint(&mut self, key: &str, value: Option<Endpoint>) {
-        self.raw(key);
-        match value {
-            Some(end) => {
-                self.raw("{\"addr\":\"");
-                put::address(self.out, end.addr);
-                self.number("\",\"port\":", Some(end.port));
-                self.raw("}");
-            }
-            None => self.raw("null"),
-        }
+        put_endpoint(self.out, key, value);
     }
 
-    /// An end whose port is not chosen yet.
-    pub(super) fn unbound(&mut self, key: &str, addr: IpAddr) {
-        self.raw(key);
-        self.raw("{\"addr\":\"");
-        put::address(self.out, addr);
-        self.raw("\",\"port\":null}");
+    /// `,"netns":...,"remote":...`
+    #[inline]
+    pub(super) fn flow(&mut self, flow: &Flow) {
+        let Self { out, flows, .. } = self;
+        out.extend_from_slice(flows.text(flow, put_flow));
     }
 
     pub(super) fn owner(&mut self, key: &str, owner: Option<&Owner>) {
@@ -83,14 +84,8 @@ impl Object<'_> {
             );
             return;
         };
-        let process = &*owner.process;
-        self.number("{\"pid\":", Some(process.pid));
-        self.number(",\"start_ticks\":", process.start_ticks);
-        self.string(",\"comm\":", Some(&process.comm));
-        self.string(",\"exe\":", process.exe.as_deref());
-        self.number(",\"uid\":", process.uid);
-        self.string(",\"cgroup\":", process.cgroup.as_deref());
-        self.string(",\"container\":", process.container.as_deref());
+        let Self { out, known, .. } = self;
+        out.extend_from_slice(known.text(&owner.process));
         self.name(",\"basis\":", Some(owner.basis.name()));
         self.number(",\"shared_by\":", owner.shared_by);
         self.raw("}");
@@ -321,6 +316,35 @@ impl Object<'_> {
         self.string(",\"note\":", row.note.as_deref());
         self.raw("}");
     }
+}
+
+fn put_endpoint(out: &mut Vec<u8>, key: &str, value: Option<Endpoint>) {
+    out.extend_from_slice(key.as_bytes());
+    match value {
+        Some(end) => {
+            out.extend_from_slice(b"{\"addr\":\"");
+            put::address(out, end.addr);
+            put_number(out, "\",\"port\":", Some(end.port));
+            out.push(b'}');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn put_flow(out: &mut Vec<u8>, flow: &Flow) {
+    put_number(out, ",\"netns\":", flow.netns);
+    put_number(out, ",\"cookie\":", flow.cookie);
+    put_text(out, ",\"family\":", Some(flow.family.name()));
+    match flow.unbound {
+        // Its port is not chosen yet.
+        Some(addr) => {
+            out.extend_from_slice(b",\"local\":{\"addr\":\"");
+            put::address(out, addr);
+            out.extend_from_slice(b"\",\"port\":null}");
+        }
+        None => put_endpoint(out, ",\"local\":", flow.local),
+    }
+    put_endpoint(out, ",\"remote\":", flow.remote);
 }
 
 /// A string with quotes. Escapes what JSON demands and what could harm a terminal: the value stays

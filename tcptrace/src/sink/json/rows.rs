@@ -52,7 +52,7 @@ impl<W: Write> JsonSink<W> {
     fn snapshot<R>(&mut self, page: &Page<R>, of: &'static str) -> io::Result<()> {
         let mut object = self.begin("snapshot", page.boot_ns);
         object.name(",\"of\":", Some(of));
-        object.number(",\"rows\":", Some(page.rows.len()));
+        object.number(",\"rows\":", Some(page.rows.len() as u64));
         object.number(",\"watched_ms\":", page.watched_ms);
         object.raw(",\"namespaces\":[");
         for (at, space) in page.spaces.iter().enumerate() {

@@ -26,20 +26,20 @@ impl Words<'_> {
     }
 
     fn word(&mut self, text: &str) {
-        self.next().extend_from_slice(text.as_bytes());
+        put::text(self.next(), text);
     }
 
     fn labelled(&mut self, label: &str) -> &mut Vec<u8> {
         let out = self.next();
-        out.extend_from_slice(label.as_bytes());
+        put::text(out, label);
         out
     }
 
-    fn number(&mut self, label: &str, value: Option<impl itoa::Integer>, unit: &str) {
+    fn number(&mut self, label: &str, value: Option<impl put::Number>, unit: &str) {
         if let Some(value) = value {
             let out = self.labelled(label);
             put::number(out, value);
-            out.extend_from_slice(unit.as_bytes());
+            put::text(out, unit);
         }
     }
 
@@ -277,7 +277,7 @@ fn put_what(words: &mut Words<'_>, incident: &Incident, is_wide: bool) {
         } => {
             let out = words.labelled(short(*old, is_wide));
             out.push(b'>');
-            out.extend_from_slice(short(*new, is_wide).as_bytes());
+            put::text(out, short(*new, is_wide));
             if let Some(in_old_us) = in_old_us {
                 put::micros(words.labelled("after="), *in_old_us);
             }

@@ -1,0 +1,127 @@
+//! What becomes of incidents: shown, left out or lost, and the books of it.
+//!
+//! It stands apart from what makes them, so that each is shown the moment it is made: nothing is
+//! gathered in between. A failed write is kept until asked for: whoever hands incidents over, from
+//! within the ring, cannot stop there.
+
+use std::io;
+use std::time::Instant;
+
+use anyhow::Context;
+
+use super::ledger::Ledger;
+use super::rate::RateLimit;
+use crate::interpret::filter::Filter;
+use crate::model::loss::{Loss, LossPlace};
+use crate::model::summary::Summary;
+use crate::model::{Incident, Kind};
+use crate::sink::Sink;
+use crate::source::followed::Followed;
+
+pub(super) struct Outlet<S> {
+    pub(super) filter: Filter,
+    /// No more than so many are shown.
+    pub(super) count: Option<u64>,
+    pub(super) followed: Option<Followed>,
+    pub(super) rate: Option<RateLimit>,
+    pub(super) ledger: Ledger,
+    pub(super) sink: S,
+    pub(super) is_pipe_closed: bool,
+    /// The first failure that nobody has asked for yet.
+    pub(super) failure: Option<io::Error>,
+}
+
+impl<S: Sink> Outlet<S> {
+    /// An incident was made.
+    #[inline]
+    pub(super) fn take(&mut self, incident: &Incident) {
+        self.ledger.note(incident);
+        if self.is_pipe_closed || self.failure.is_some() {
+            return;
+        }
+        if !self.accepts(incident) || self.has_enough() {
+            self.ledger.filtered();
+            return;
+        }
+        if let Some(rate) = &mut self.rate
+            && !rate.allows(Instant::now())
+        {
+            self.ledger.rate_limited();
+            return;
+        }
+        match self.sink.incident(incident) {
+            Ok(()) => self.ledger.show(incident),
+            Err(error) => {
+                let kind = Some(incident.kind());
+                self.ledger.lose(LossPlace::Sink, kind, 1);
+                self.fail(error);
+            }
+        }
+    }
+
+    fn accepts(&mut self, incident: &Incident) -> bool {
+        if let (Some(followed), Some(owner)) = (&mut self.followed, &incident.owner) {
+            let process = &*owner.process;
+            if !self.filter.pids.contains(&process.pid)
+                && followed.contains(process.pid, process.start_ticks)
+            {
+                self.filter.pids.insert(process.pid);
+            }
+        }
+        self.filter.accepts(incident)
+    }
+
+    pub(super) fn has_enough(&self) -> bool {
+        self.count
+            .is_some_and(|count| self.ledger.shown_in_all() >= count)
+    }
+
+    /// The kernel side's counters of a kind as they stand; new losses are told.
+    pub(super) fn kernel(&mut self, kind: Kind, filtered: u64, lost: u64, now_ns: u64) {
+        let lost = self.ledger.kernel(kind, filtered, lost);
+        if lost > 0 && !self.is_pipe_closed {
+            let loss = Loss {
+                place: LossPlace::Ring,
+                of_kind: Some(kind),
+                count: lost,
+            };
+            let told = self.sink.loss(&loss, now_ns);
+            self.check(told);
+        }
+    }
+
+    pub(super) fn summary(&mut self, summary: &Summary) {
+        if !self.is_pipe_closed {
+            let told = self.sink.summary(summary);
+            self.check(told);
+        }
+    }
+
+    /// Writes out what is buffered. Err when that or anything before failed, other than by a
+    /// closed pipe.
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+        if !self.is_pipe_closed {
+            let flushed = self.sink.flush();
+            self.check(flushed);
+        }
+        self.failure
+            .take()
+            .map_or(Ok(()), Err)
+            .context("cannot write the output")
+    }
+
+    fn check(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.fail(error);
+        }
+    }
+
+    /// A closed pipe ends the run quietly; other failures are errors.
+    fn fail(&mut self, error: io::Error) {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            self.is_pipe_closed = true;
+        } else if self.failure.is_none() {
+            self.failure = Some(error);
+        }
+    }
+}
