@@ -204,6 +204,8 @@ pub(crate) struct OverflowsSeen {
 pub(crate) struct Scratch {
     /// The minisock whose timer was just started.
     pub(crate) tw: TwSeen,
+    /// One whose socket was about to close when an interrupt brought the next.
+    pub(crate) tw_interrupted: TwSeen,
     /// The minisock whose timer was just cancelled before its time.
     pub(crate) cancelled: TwSeen,
     /// The connect() in progress: task, and the remote end it goes to.

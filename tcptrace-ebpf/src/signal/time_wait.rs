@@ -79,6 +79,10 @@ pub(crate) fn on_start(timer: *const u8) {
         return;
     }
     report_cancelled(&mut scratch.cancelled);
+    // In a system call (the backlog of a socket) the closing may be interrupted.
+    if scratch.tw.timer != 0 {
+        scratch.tw_interrupted = scratch.tw;
+    }
     if let Some(seen) = seen(timer) {
         scratch.tw = seen;
     }
@@ -101,11 +105,12 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
     let Some(scratch) = owner::scratch() else {
         return 0;
     };
-    let tw = &mut scratch.tw;
-    let is_same = tw.timer != 0
-        && tw.head.flow.local_port == head.flow.local_port
-        && tw.head.flow.remote_port == head.flow.remote_port
-        && tw.head.flow.netns == head.flow.netns;
+    let tw = if is_of(&scratch.tw, head) {
+        &mut scratch.tw
+    } else {
+        &mut scratch.tw_interrupted
+    };
+    let is_same = is_of(tw, head);
     // The counter is read in any case: its value must be known before it has to tell.
     let overflow = overflows(sk.net().map_or(0, |net| net as u64));
     if !is_same && !could_not_be_made(sk, overflow) {
@@ -139,6 +144,15 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
         tw.timer = 0;
     }
     substate
+}
+
+/// Whether a minisock was made for this socket.
+#[inline(always)]
+fn is_of(tw: &TwSeen, head: &Head) -> bool {
+    tw.timer != 0
+        && tw.head.flow.local_port == head.flow.local_port
+        && tw.head.flow.remote_port == head.flow.remote_port
+        && tw.head.flow.netns == head.flow.netns
 }
 
 /// Whether there was no minisock to be had. The kernel has counted that on this CPU just before
