@@ -95,6 +95,11 @@ pub struct Config {
     pub pidns: u32,
     /// With [`FILTER_FAMILY`].
     pub family: u32,
+    /// With more bytes than this waiting in the ring, states and ends of connections are lost: what
+    /// is left is for incidents.
+    pub crowded_from: u32,
+    /// The same for TIME_WAITs, of which there may be one for each connection.
+    pub packed_from: u32,
     /// With [`FILTER_PID`]; unused places are 0.
     pub pids: [u32; LIST],
     /// With [`FILTER_NETNS`]; unused places are 0.
@@ -130,6 +135,8 @@ impl Config {
         mib_time_wait_overflows: NO_REASON,
         pidns: 0,
         family: 0,
+        crowded_from: u32::MAX,
+        packed_from: u32::MAX,
         pids: [0; LIST],
         netns: [0; LIST],
         any_ports: [0; LIST],
@@ -138,7 +145,7 @@ impl Config {
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 16 + 18 * 4 + 64 + 48);
+const _: () = assert!(size_of::<Config>() == 16 + 20 * 4 + 64 + 48);
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
 
 // SAFETY: plain integers, padding spelled out, any bit pattern is valid.

@@ -2,13 +2,15 @@
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
-use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use tcptrace_common::flow::FlowRecord;
+use tcptrace_common::kind;
 use tcptrace_common::wire::{Head, OwnerRecord, VERSION};
 
 use crate::filter;
 use crate::maps::{COUNTERS, HEADS, READER, RING};
+use crate::offsets::config;
 use crate::sock::{Probe, SockRef};
 
 /// Programs that build the common part of a record in a place of their own.
@@ -89,6 +91,10 @@ pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: im
         count(kind, true);
         return;
     }
+    if is_driven_out(kind) {
+        count(kind, false);
+        return;
+    }
     let Some(mut entry) = RING.reserve::<T>(0) else {
         count(kind, false);
         return;
@@ -115,6 +121,18 @@ pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: im
     if is_sleeping() {
         wake();
     }
+}
+
+/// Whether a record has to give way. Kinds that come with every connection may not drive rarer ones
+/// out of the ring when its reader falls behind.
+#[inline(always)]
+fn is_driven_out(kind: u16) -> bool {
+    let from = match kind {
+        kind::STATE | kind::CLOSE => config!(crowded_from),
+        kind::TIME_WAIT => config!(packed_from),
+        _ => return false,
+    };
+    RING.query(u64::from(BPF_RB_AVAIL_DATA)) > u64::from(from)
 }
 
 /// Counts a record that did not get there. A function of its own, since it is rare. Atomic,

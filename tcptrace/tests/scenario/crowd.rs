@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::kit::expect::field;
-use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios};
+use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios, sys_ops};
 
 const FLOOD: usize = 200_000;
 
@@ -13,6 +13,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         no_wrong_owner_in_a_thousand_connections,
         identity_of_loss_holds_in_a_flood,
         small_ring_loses_and_strict_says_so,
+        incidents_outlive_a_flood_of_states,
     ]
     .into_iter()
     .map(Scenario::alone)
@@ -208,4 +209,40 @@ fn small_ring_loses_and_strict_says_so(world: &World) {
         .filter_map(|event| field(event, "count").as_u64())
         .sum();
     world.claim_eq("lost objects tell the same number", told, lost);
+}
+
+/// A reader that stands still while its ring fills: the last eighth is left to what is rare.
+fn incidents_outlive_a_flood_of_states(world: &World) {
+    const RESETS: usize = 20;
+    let netns = format!("inode:{}", world.netns);
+    let kinds = ["--only", "state,close,time_wait,rst_sent"];
+    let sizes = ["--ring-size", "65536", "--netns", &netns];
+    let tracer = world
+        .watch_with(&[&kinds[..], &sizes[..]].concat())
+        .may_lose();
+    let Some(pid) = tracer.pid() else { return };
+    let many = Cast::new(world, "many", 20_009, 20_010);
+    let few = Cast::new(world, "few", 20_011, 20_012);
+    sys_ops::kill(pid, libc::SIGSTOP).expect("stop the tracer");
+    many.begin(500, "closes", "follows");
+    many.finish();
+    few.begin(RESETS, "follows", "resets");
+    few.finish();
+    sys_ops::kill(pid, libc::SIGCONT).expect("continue the tracer");
+    let events = tracer.stop();
+    let resets = Expect::new("rst_sent")
+        .cause("linger_zero")
+        .owner(&few.client);
+    events.exactly("every reset", RESETS, resets);
+    let mut lost = 0;
+    for event in events.matching_kind("lost") {
+        let kind = field(event, "of_kind").as_str().unwrap_or_default();
+        world.claim(
+            &format!("only what comes in masses is lost, not {kind}"),
+            matches!(kind, "state" | "close" | "time_wait"),
+        );
+        lost += field(event, "count").as_u64().unwrap_or(0);
+    }
+    world.note(format!("{lost} of the masses lost"));
+    world.claim("the ring was crowded", events.dry() || lost > 1000);
 }

@@ -20,6 +20,8 @@ const MOST_SOCKS: u32 = 1 << 20;
 pub(in crate::cli) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config {
     let mut config = kernel.config;
     config.kinds = plan.kinds.bits();
+    config.crowded_from = plan.engine.ring_bytes / 4 * 3;
+    config.packed_from = plan.engine.ring_bytes / 8 * 7;
     let filter = &scope.filter;
     if plan.kinds.contains(Kind::RstSent) || plan.kinds.contains(Kind::PawsDrop) {
         // Who left a TIME_WAIT must be known when it resets or rejects a segment, shown or not.
