@@ -146,8 +146,10 @@ impl SockRef<Direct> {
 }
 
 impl SockRef<Direct> {
-    /// Fills which socket and which connection it is. Cookie and namespace never change: they are
-    /// asked for once in the life of a socket that is remembered.
+    /// Fills which socket and which connection it is. The namespace never changes and is asked for
+    /// once in the life of a socket that is remembered. So is the cookie where a helper makes it,
+    /// but not at the birth of a child, which is given another one right after
+    /// (`inet_csk_clone_lock`, 5.10 to 6.12).
     #[inline(always)]
     pub(crate) fn identify(&self, entry: Option<&mut SockEntry>, head: &mut Head) {
         head.sock = self.address();
@@ -155,10 +157,15 @@ impl SockRef<Direct> {
             Some(entry) => {
                 if entry.netns == 0 {
                     entry.netns = self.netns();
-                    entry.cookie = self.cookie();
                 }
                 head.flow.netns = entry.netns;
                 head.flow.cookie = entry.cookie;
+                if entry.cookie == 0 {
+                    head.flow.cookie = self.cookie();
+                    if has(HELPER_SOCKET_COOKIE) && head.state != tcp_state::LISTEN {
+                        entry.cookie = head.flow.cookie;
+                    }
+                }
             }
             None => {
                 head.flow.netns = self.netns();
