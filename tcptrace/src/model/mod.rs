@@ -8,6 +8,8 @@ pub mod kind;
 pub mod loss;
 pub mod owner;
 pub mod rows;
+pub mod run;
+pub mod sample;
 pub mod snapshot;
 pub mod summary;
 pub mod tier;
@@ -18,6 +20,8 @@ pub use host::{Clock, Host};
 pub use incident::{Evidence, Incident, What};
 pub use kind::{Kind, KindSet};
 pub use owner::{Basis, Owner, Process};
+pub use run::RunFacts;
+pub use sample::Sample;
 pub use tier::Tier;
 
 /// Declares a field-less enum with one stable name per value (the names of the NDJSON contract).

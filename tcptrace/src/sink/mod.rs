@@ -18,9 +18,9 @@ pub mod text;
 
 use std::io;
 
-use crate::model::Incident;
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
+use crate::model::{Incident, RunFacts, Sample};
 
 pub use json::JsonSink;
 pub use stamp::TimeStyle;
@@ -30,6 +30,14 @@ pub use text::TextSink;
 
 /// Where the findings of a run go.
 pub trait Sink {
+    /// The run begins. Told once, before everything else, where its facts are known.
+    fn begin(&mut self, _facts: &RunFacts) -> io::Result<()> {
+        Ok(())
+    }
+    /// How full things are, at intervals, where that is asked for.
+    fn sample(&mut self, _sample: &Sample) -> io::Result<()> {
+        Ok(())
+    }
     /// One finding.
     fn incident(&mut self, incident: &Incident) -> io::Result<()>;
     /// Something was lost, as known at that moment of the boot clock.
@@ -67,6 +75,14 @@ impl Fan {
 }
 
 impl Sink for Fan {
+    fn begin(&mut self, facts: &RunFacts) -> io::Result<()> {
+        self.each(|sink| sink.begin(facts))
+    }
+
+    fn sample(&mut self, sample: &Sample) -> io::Result<()> {
+        self.each(|sink| sink.sample(sample))
+    }
+
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
         self.each(|sink| sink.incident(incident))
     }
