@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use super::filter_args::FilterArgs;
 use super::snapshot::args::{ListenersArgs, SnapshotArgs};
+use super::top_args::TopArgs;
 use super::values::{self, NetnsSpec, named_values};
 use crate::model::{Kind, Tier};
 use crate::sink::TimeStyle;
@@ -46,6 +47,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "tcptrace listeners",
         "which accept queues are full, and why",
     ),
+    ("tcptrace top", "the same on one screen, by process and cause"),
     ("tcptrace listeners 443", "one port explained in sentences"),
     ("tcptrace timewait --watch", "who fills TIME_WAIT"),
     (
@@ -99,6 +101,8 @@ pub struct Cli {
 pub enum Command {
     /// Show what goes wrong, one line per incident, with the process that owns the socket
     Watch(Box<WatchArgs>),
+    /// Show the same as a full-screen view: by process, listener, cause and peer
+    Top(Box<TopArgs>),
     /// Show every listening socket: who, how full its queues are, which limit binds, what it dropped
     Listeners(Box<ListenersArgs>),
     /// Show sockets by state and process, and what is wrong with them
@@ -271,7 +275,7 @@ pub struct WatchArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierChoice(pub Option<Tier>);
 
-fn tier_parser() -> impl clap::builder::TypedValueParser<Value = TierChoice> {
+pub(super) fn tier_parser() -> impl clap::builder::TypedValueParser<Value = TierChoice> {
     let names = ["auto"]
         .into_iter()
         .chain(Tier::ALL.iter().map(|tier| tier.name()));

@@ -17,6 +17,8 @@ pub mod schema;
 pub mod snapshot;
 pub mod states;
 pub mod timewait;
+pub mod top;
+pub mod top_args;
 pub mod values;
 pub mod watch;
 
@@ -38,6 +40,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let ended = match cli.command {
         Command::Watch(args) => return watch(*args),
+        Command::Top(args) => top::run(&args),
         Command::Listeners(args) => listeners::run(*args),
         Command::States(args) => states::run(&args),
         Command::Timewait(args) => timewait::run(&args),

@@ -88,7 +88,11 @@ pub(super) const HOUSES: &[House] = &[
             ),
             rule("query", &["model", "interpret"], Except(KERNEL_CRATES)),
             rule("sink", &["model"], Except(KERNEL_CRATES)),
-            rule("tui", &["model", "query"], Except(KERNEL_CRATES)),
+            rule(
+                "tui",
+                &["model", "interpret", "sink"],
+                Except(KERNEL_CRATES),
+            ),
             rule(
                 "pipeline",
                 &[
