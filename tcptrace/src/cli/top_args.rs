@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::{TierChoice, WatchArgs, tier_parser};
 use super::filter_args::FilterArgs;
+use super::groups::{EngineArgs, SelectionArgs};
+use super::plan::{self, Output, PlanError, Stop, WatchPlan};
 use super::values::{self, named_values};
-use crate::model::Kind;
+use crate::model::KindSet;
 use crate::sink::TimeStyle;
 use crate::sink::color::ColorChoice;
 use crate::tui::input::KEYS;
 
-const SELECTION: &str = "Selection";
 const SCREEN: &str = "Screen";
-const ENGINE: &str = "Engine";
+const RECORDING: &str = "Recording";
 
 /// Between two frames at least: what a person can follow.
 const INTERVAL_LEAST: Duration = Duration::from_millis(250);
@@ -40,17 +40,9 @@ fn keys() -> String {
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = keys())]
 pub struct TopArgs {
-    /// Only these kinds. Without any choice: every kind but state and close
-    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION,
-        value_parser = named_values!(Kind), conflicts_with = "except")]
-    pub only: Vec<Kind>,
-    /// Not these kinds
-    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION,
-        value_parser = named_values!(Kind), hide_possible_values = true)]
-    pub except: Vec<Kind>,
-    /// Every kind, state and close too
-    #[arg(long, help_heading = SELECTION)]
-    pub all: bool,
+    /// Which kinds.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
 
     /// Filters.
     #[command(flatten)]
@@ -71,39 +63,49 @@ pub struct TopArgs {
     #[arg(long, value_name = "PATH", help_heading = SCREEN)]
     pub ready_file: Option<PathBuf>,
 
-    /// Use only one tier of hooks; auto takes the best there is for each fact
-    #[arg(long, value_name = "TIER", help_heading = ENGINE, default_value = "auto",
-        value_parser = tier_parser())]
-    pub tier: TierChoice,
-    /// Size of the kernel's ring in bytes, or with K or M; a power of two
-    #[arg(long, value_name = "BYTES", help_heading = ENGINE, default_value = "4M",
-        value_parser = values::ring_bytes)]
-    pub ring_size: u32,
+    /// Show a recording (see record) instead of this machine; needs no privilege
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = RECORDING,
+        conflicts_with_all = ["duration", "ready_file", "tier", "ring_size"])]
+    pub replay: Vec<PathBuf>,
+    /// As fast as it happened (1), N times as fast (10, 0.5); without, as fast as possible
+    #[arg(long, value_name = "N", requires = "replay", help_heading = RECORDING,
+        value_parser = values::speed)]
+    pub speed: Option<f64>,
+
+    /// How to listen.
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 impl TopArgs {
-    /// What `watch` would be told to watch the same.
-    pub(super) fn as_watch(&self) -> WatchArgs {
-        WatchArgs {
-            only: self.only.clone(),
-            except: self.except.clone(),
-            all: self.all,
-            filter: self.filter.clone(),
-            duration: self.duration,
-            count: None,
-            json: false,
-            time: TimeStyle::Local,
-            wide: false,
-            no_header: false,
-            color: self.color,
-            quiet: false,
-            ready_file: self.ready_file.clone(),
-            rate_limit: None,
-            strict: false,
-            fail_on: Vec::new(),
-            tier: self.tier,
-            ring_size: self.ring_size,
-            command: Vec::new(),
-        }
+    /// What to watch live; `Err` for a usage error.
+    pub(super) fn plan(self) -> Result<WatchPlan, PlanError> {
+        let kinds = plan::kinds(&self.selection)?;
+        Ok(WatchPlan {
+            kinds,
+            asked_by_name: self.selection.only.iter().copied().collect(),
+            with_children: self.filter.children,
+            netns: self.filter.netns.clone(),
+            filter: plan::filter(kinds, self.filter),
+            stop: Stop {
+                after: self.duration,
+                ..Stop::default()
+            },
+            output: Output {
+                has_lines: false,
+                is_json: false,
+                time: TimeStyle::Local,
+                is_wide: false,
+                has_header: false,
+                color: self.color,
+                is_quiet: false,
+                ready_file: self.ready_file,
+                rate_limit: None,
+            },
+            engine: plan::engine(self.engine),
+            is_strict: false,
+            fail_on: KindSet::EMPTY,
+            recording: None,
+        })
     }
 }

@@ -93,6 +93,7 @@ pub(super) const HOUSES: &[House] = &[
                 &["model", "interpret", "sink"],
                 Except(KERNEL_CRATES),
             ),
+            rule("recording", &["model"], Except(KERNEL_CRATES)),
             rule(
                 "pipeline",
                 &[
@@ -101,6 +102,7 @@ pub(super) const HOUSES: &[House] = &[
                     "decode",
                     "attribute",
                     "interpret",
+                    "recording",
                     "sink",
                 ],
                 Anything,
@@ -115,6 +117,7 @@ pub(super) const HOUSES: &[House] = &[
                     "attribute",
                     "interpret",
                     "query",
+                    "recording",
                     "sink",
                     "tui",
                     "pipeline",

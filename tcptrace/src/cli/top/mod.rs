@@ -1,51 +1,84 @@
-//! `tcptrace top`: the full-screen view, of hooks of this kernel.
+//! `tcptrace top`: the full-screen view, of hooks of this kernel or of a recording.
 
 mod live;
+mod replay;
 mod screen;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal};
 
 use clap::error::ErrorKind;
 use jiff::tz::TimeZone;
 
 use super::exit::Exit;
 use super::output;
-use super::plan::{Output, WatchPlan};
+use super::plan::PlanError;
 use super::top_args::TopArgs;
+use super::watch::refuse;
+use crate::sink::color::ColorChoice;
+use crate::sink::{Sink, Talk};
 use crate::tui::theme::{Marks, Theme};
 use crate::tui::view::Look;
-use crate::tui::{Options, term};
+use crate::tui::{Options, Shared, term};
 
 /// Shows the screen until told to stop.
 ///
 /// # Errors
 /// When something fails while running; usage and privilege problems are exit codes.
-pub fn run(args: &TopArgs) -> anyhow::Result<Exit> {
-    let plan = match WatchPlan::new(args.as_watch()) {
-        Ok(plan) => plan,
-        Err(why) => {
-            let error = super::usage_error("top", ErrorKind::ArgumentConflict, &why);
-            return Ok(super::parse_failed(&error));
-        }
-    };
-    if !term::is_there() {
-        let why = "tcptrace: top needs a terminal on stdin and stdout; where there is none, use \
-                   tcptrace watch";
-        // Nobody is left to be told when stderr is closed.
-        drop(writeln!(io::stderr(), "{why}"));
-        return Ok(Exit::Usage);
-    }
+pub fn run(args: TopArgs) -> anyhow::Result<Exit> {
     let options = Options {
-        look: look(&plan.output),
+        look: look(args.color),
         interval: args.interval,
     };
-    live::run(plan, options)
+    let color = args.color;
+    let planned = if args.replay.is_empty() {
+        args.plan().map(Way::Live)
+    } else {
+        replay::Plan::new(args).map(Way::Recording)
+    };
+    let way = match planned {
+        Ok(way) => way,
+        Err(why) => return Ok(usage(&why)),
+    };
+    if !term::is_there() {
+        let why = "top needs a terminal on stdin and stdout; where there is none, use tcptrace \
+                   watch";
+        return Ok(refuse(why, Exit::Usage));
+    }
+    match way {
+        Way::Live(plan) => live::run(plan, options, color),
+        Way::Recording(plan) => replay::run(plan, options, color),
+    }
 }
 
-fn look(output: &Output) -> Look {
+/// Where incidents come from.
+enum Way {
+    Live(super::plan::WatchPlan),
+    Recording(replay::Plan),
+}
+
+fn usage(why: &PlanError) -> Exit {
+    let error = super::usage_error("top", ErrorKind::ArgumentConflict, why);
+    super::parse_failed(&error)
+}
+
+/// What is said when the terminal is as it was: what people should know, and the summary.
+fn last_word(shared: &Shared, color: ColorChoice) -> io::Result<()> {
+    let stderr = io::stderr();
+    let is_colored = output::is_colored_as(color, stderr.is_terminal());
+    let mut talk = Talk::new(stderr, is_colored, true);
+    for notice in shared.lock().notices() {
+        talk.notice(notice)?;
+    }
+    if let Some(summary) = shared.take_summary() {
+        talk.summary(&summary)?;
+    }
+    talk.flush()
+}
+
+fn look(color: ColorChoice) -> Look {
     Look {
         theme: Theme {
-            is_colored: output::is_colored(output, &io::stdout()),
+            is_colored: output::is_colored_as(color, io::stdout().is_terminal()),
             marks: marks(|name| std::env::var(name).ok()),
         },
         zone: TimeZone::system(),

@@ -33,6 +33,9 @@ use waits::Waits;
 /// Incidents kept as such.
 pub const RECENT: usize = 2000;
 
+/// Notices kept: of a broken recording there may be many.
+const NOTICES: usize = 100;
+
 /// Where what is told comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -59,6 +62,7 @@ pub struct State {
     rate: Rate,
     by_kind: [u64; Kind::ALL.len()],
     lost: u64,
+    notices: Vec<String>,
     /// By process.
     pub processes: Processes,
     /// Queues and refusals.
@@ -87,6 +91,7 @@ impl State {
             rate: Rate::default(),
             by_kind: [0; Kind::ALL.len()],
             lost: 0,
+            notices: Vec::new(),
             processes: Processes::default(),
             listeners: Listeners::default(),
             waits: Waits::default(),
@@ -139,6 +144,14 @@ impl State {
     pub fn loss(&mut self, loss: &Loss) {
         self.changes += 1;
         self.lost += loss.count;
+    }
+
+    /// Something people should know.
+    pub fn notice(&mut self, text: &str) {
+        self.changes += 1;
+        if self.notices.len() < NOTICES {
+            self.notices.push(text.to_owned());
+        }
     }
 
     /// It is that late, at least.
@@ -228,13 +241,13 @@ impl State {
         self.lost
     }
 
+    /// What people should know beside all this, the first first.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
     /// The last incidents, the youngest first.
     pub fn recent(&self) -> impl Iterator<Item = &Numbered> {
         self.recent.iter()
-    }
-
-    /// Whether the picture moves by time alone: rates fall.
-    pub fn is_moving(&self) -> bool {
-        !self.rate.is_quiet(self.now_ns)
     }
 }

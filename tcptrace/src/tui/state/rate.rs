@@ -79,11 +79,6 @@ impl Rate {
         }
         minute
     }
-
-    /// Whether nothing happened in the last minute.
-    pub fn is_quiet(&self, now_ns: u64) -> bool {
-        self.minute(now_ns).iter().all(|count| *count == 0)
-    }
 }
 
 #[cfg(test)]
@@ -126,7 +121,6 @@ mod tests {
         assert_eq!(rate.minute(70 * S).iter().sum::<u32>(), 5);
         rate.add(10 * S, 9);
         assert_eq!(rate.minute(70 * S).iter().sum::<u32>(), 5);
-        assert!(!rate.is_quiet(128 * S) && rate.is_quiet(130 * S));
     }
 
     proptest! {

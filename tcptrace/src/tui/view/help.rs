@@ -71,6 +71,8 @@ pub(super) fn draw(
     let unseen = scene.state.facts().map(|facts| &facts.unseen);
     let unseen = unseen.into_iter().flatten().map(|text| clean(text));
     section("Not seen in this run", unseen.collect());
+    let notices = scene.state.notices().iter().map(|text| clean(text));
+    section("To be known", notices.collect());
     section("Marks", MARKS.iter().map(|text| (*text).to_owned()).collect());
     clear(buffer, area);
     put_lines(buffer, area, &lines, from, seen);

@@ -50,6 +50,10 @@ pub(super) fn header(
     if unseen > 0 {
         right.push(Span::styled(format!("{unseen} not seen"), theme.degraded()));
     }
+    let notices = state.notices().len();
+    if notices > 0 {
+        right.push(Span::styled(format!("{notices} notices: ?"), theme.degraded()));
+    }
     let mut left: Vec<Span<'static>> = vec![Span::styled("tcptrace top", theme.strong())];
     left.push(Span::raw(match state.source() {
         Source::Live => clock_time(state.lasted_ns()),
