@@ -165,6 +165,8 @@ pub struct Seen {
     pub sort: usize,
     /// Lines of the text on top, and how many were shown.
     pub text: (usize, usize),
+    /// How many of them are below.
+    pub below: usize,
 }
 
 /// What the loop has to do.
@@ -321,7 +323,11 @@ impl Control {
         let choice = self.choice_mut();
         choice.at = at;
         // The first row is chosen as such: it stays the first.
-        choice.row = if at == 0 { None } else { order.get(at).copied() };
+        choice.row = if at == 0 {
+            None
+        } else {
+            order.get(at).copied()
+        };
         self.seen.order = order;
     }
 
@@ -383,7 +389,11 @@ impl Control {
     fn click(&mut self, column: u16, row: u16, shared: &Shared) {
         let within = |from: u16, to: u16| (from..to).contains(&column);
         if row == self.seen.tabs_line {
-            let hit = self.seen.tabs.iter().find(|(from, to, _)| within(*from, *to));
+            let hit = self
+                .seen
+                .tabs
+                .iter()
+                .find(|(from, to, _)| within(*from, *to));
             if let Some((.., tab)) = hit {
                 self.turn_to(*tab);
             }

@@ -11,13 +11,25 @@ pub const KEYS: &[(&str, &str)] = &[
     ("1 to 6, Tab, Left, Right", "another page"),
     ("Up, Down, k, j", "another row; in a text: scroll"),
     ("PgUp, PgDn, Home, End, g, G", "the same, further"),
-    ("Enter", "details of the row: its last incidents, what they mean, what to check"),
-    ("[ ] Left Right", "in the details: the row above, the row below"),
-    ("/, F4", "show only rows that contain a text: name, PID, address, port, kind"),
+    (
+        "Enter",
+        "details of the row: its last incidents, what they mean, what to check",
+    ),
+    (
+        "[ ] Left Right",
+        "in the details: the row above, the row below",
+    ),
+    (
+        "/, F4",
+        "show only rows that contain a text: name, PID, address, port, kind",
+    ),
     ("Esc", "back; without anything on top: all rows again"),
     ("s >, <, F6", "sort by the next column, the one before"),
     ("S, r", "sort the other way round"),
-    ("p, Space", "stand still; counting goes on meanwhile, p shows what came"),
+    (
+        "p, Space",
+        "stand still; counting goes on meanwhile, p shows what came",
+    ),
     ("c", "count anew; what was lost stays told"),
     ("?, h, F1", "this page"),
     ("Ctrl-L", "draw everything anew"),
@@ -115,7 +127,10 @@ mod tests {
     fn a_filter_takes_every_letter_and_the_way_out_stays() {
         let mode = Mode::Filter(String::new());
         for letter in "qp/?1sc ".chars() {
-            assert_eq!(action(Key::Char(letter), &mode), Some(Action::Write(letter)));
+            assert_eq!(
+                action(Key::Char(letter), &mode),
+                Some(Action::Write(letter))
+            );
         }
         assert_eq!(action(Key::Ctrl('c'), &mode), Some(Action::Quit));
         assert_eq!(action(Key::Escape, &mode), Some(Action::Back));
@@ -125,15 +140,24 @@ mod tests {
     #[test]
     fn arrows_turn_pages_among_rows_and_rows_among_details() {
         assert_eq!(action(Key::Right, &Mode::Rows), Some(Action::NextTab));
-        assert_eq!(action(Key::Right, &Mode::Details(0)), Some(Action::OtherRow(1)));
-        assert_eq!(action(Key::Char('6'), &Mode::Rows), Some(Action::Tab(Tab::Incidents)));
+        assert_eq!(
+            action(Key::Right, &Mode::Details(0)),
+            Some(Action::OtherRow(1))
+        );
+        assert_eq!(
+            action(Key::Char('6'), &Mode::Rows),
+            Some(Action::Tab(Tab::Incidents))
+        );
         assert_eq!(action(Key::Char('7'), &Mode::Rows), None);
     }
 
     #[test]
     fn q_ends_but_only_closes_the_help() {
         assert_eq!(action(Key::Char('q'), &Mode::Rows), Some(Action::Quit));
-        assert_eq!(action(Key::Char('q'), &Mode::Details(3)), Some(Action::Quit));
+        assert_eq!(
+            action(Key::Char('q'), &Mode::Details(3)),
+            Some(Action::Quit)
+        );
         assert_eq!(action(Key::Char('q'), &Mode::Help(0)), Some(Action::Back));
     }
 }

@@ -137,7 +137,10 @@ fn escape(rest: &[u8]) -> Front {
             Front::Whole(3, number.map(|number| Key::F(number + 1)))
         }
         [b'[', sequence @ ..] => {
-            let Some(end) = sequence.iter().position(|byte| !(0x20..0x40).contains(byte)) else {
+            let Some(end) = sequence
+                .iter()
+                .position(|byte| !(0x20..0x40).contains(byte))
+            else {
                 return Front::Part;
             };
             let (text, last) = (&sequence[..end], sequence[end]);

@@ -188,15 +188,17 @@ fn listen(bell: &Bell, wait: Duration) -> io::Result<Heard> {
     }
     let [keys, bell] = polled.map(|polled| polled.revents());
     // A terminal that was hung up says so together with an end that can be read for ever.
-    Ok(if keys.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-        Heard::End
-    } else if keys.contains(PollFlags::IN) {
-        Heard::Keys
-    } else if !bell.is_empty() {
-        Heard::Bell
-    } else {
-        Heard::Nothing
-    })
+    Ok(
+        if keys.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            Heard::End
+        } else if keys.contains(PollFlags::IN) {
+            Heard::Keys
+        } else if !bell.is_empty() {
+            Heard::Bell
+        } else {
+            Heard::Nothing
+        },
+    )
 }
 
 fn boot_ns() -> u64 {
@@ -250,7 +252,11 @@ impl Window {
             if state.source() == Source::Live {
                 state.advance(boot_ns());
             }
-            *drawn = Some((Instant::now(), state.changes(), state.now_ns() / 1_000_000_000));
+            *drawn = Some((
+                Instant::now(),
+                state.changes(),
+                state.now_ns() / 1_000_000_000,
+            ));
             seen = Some(view::draw(buffer, &state, control, look));
         })?;
         if let Some(seen) = seen {

@@ -54,7 +54,11 @@ impl Screen {
 
     fn cell(&mut self, x: u16, y: u16, cell: &Cell) {
         if self.at != Some((x, y)) {
-            self.add(format_args!("\x1b[{};{}H", u32::from(y) + 1, u32::from(x) + 1));
+            self.add(format_args!(
+                "\x1b[{};{}H",
+                u32::from(y) + 1,
+                u32::from(x) + 1
+            ));
         }
         let pen = Pen {
             fg: cell.fg,
@@ -143,7 +147,11 @@ impl Backend for Screen {
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
         let Position { x, y } = position.into();
-        self.add(format_args!("\x1b[{};{}H", u32::from(y) + 1, u32::from(x) + 1));
+        self.add(format_args!(
+            "\x1b[{};{}H",
+            u32::from(y) + 1,
+            u32::from(x) + 1
+        ));
         self.at = Some((x, y));
         Ok(())
     }
@@ -201,7 +209,12 @@ mod tests {
         full.set_string(4, 1, "c", Style::new());
         assert_eq!(bytes(&empty, &full), "\x1b[2;3H\x1b[0;31mab\x1b[0mc");
         let mut bold = full.clone();
-        bold.set_string(0, 0, "x", Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED));
+        bold.set_string(
+            0,
+            0,
+            "x",
+            Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
+        );
         assert_eq!(bytes(&full, &bold), "\x1b[1;1H\x1b[0;1;7mx");
         assert_eq!(bytes(&full, &full), "");
     }

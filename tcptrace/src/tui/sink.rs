@@ -84,7 +84,12 @@ impl Sink for TopSink {
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        let mut kept = self.shared.0.summary.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .shared
+            .0
+            .summary
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *kept = Some(summary.clone());
         Ok(())
     }

@@ -29,7 +29,9 @@ pub(super) fn pid(process: Option<&Process>) -> String {
 pub(super) fn place(end: Option<Endpoint>) -> String {
     match end {
         None => "?".to_owned(),
-        Some(end) if end.addr.is_unspecified() && end.addr.is_ipv6() => format!("[::]:{}", end.port),
+        Some(end) if end.addr.is_unspecified() && end.addr.is_ipv6() => {
+            format!("[::]:{}", end.port)
+        }
         Some(end) if end.addr.is_unspecified() => format!("*:{}", end.port),
         Some(end) => end.to_string(),
     }
@@ -148,7 +150,10 @@ mod tests {
             start_boot_ns: 0,
         };
         let at = |has_millis| moment(clock, &TimeZone::UTC, 1_123_456_789, has_millis);
-        assert_eq!((at(false).as_str(), at(true).as_str()), ("03:04:06", "03:04:06.123"));
+        assert_eq!(
+            (at(false).as_str(), at(true).as_str()),
+            ("03:04:06", "03:04:06.123")
+        );
         assert_eq!(clock_time(3_723_000_000_000), "1:02:03");
     }
 

@@ -101,7 +101,9 @@ impl Theme {
         let most = sums.iter().copied().max().unwrap_or(0).max(1);
         // Something is never shown as nothing.
         let height = |sum: u64| (sum * 8).div_ceil(most).min(8) as usize;
-        sums.iter().map(|sum| self.heights()[height(*sum)]).collect()
+        sums.iter()
+            .map(|sum| self.heights()[height(*sum)])
+            .collect()
     }
 
     /// A bar of `width` characters of which `full` parts of `all` are filled.

@@ -21,6 +21,7 @@ mod robustness;
 mod syn_queue;
 mod text;
 mod time_wait;
+pub(crate) mod top;
 
 use kit::Family;
 
@@ -61,5 +62,7 @@ pub(crate) fn families() -> Vec<Family> {
         privileges,
         #[own]
         crowd,
+        #[own]
+        top,
     ]
 }

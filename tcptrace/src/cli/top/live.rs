@@ -55,6 +55,7 @@ async fn watch(
     let mut pipeline = connect(&plan, scope, &kernel, &mut attached, sink)?;
     pipeline.begin(&facts);
     pipeline.sample(SAMPLED, &facts);
+    pipeline.be_patient();
     if let Some(path) = &plan.output.ready_file {
         std::fs::write(path, b"")
             .with_context(|| format!("cannot create the ready file {}", path.display()))?;

@@ -89,7 +89,9 @@ fn look(color: ColorChoice) -> Look {
 /// others go by the locale.
 fn marks(variable: impl Fn(&str) -> Option<String>) -> Marks {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let locale = set("LC_ALL")
+        .or_else(|| set("LC_CTYPE"))
+        .or_else(|| set("LANG"));
     let is_utf8 = locale.is_some_and(|locale| {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
@@ -114,11 +116,23 @@ mod tests {
                 found.map(|(_, value)| (*value).to_owned())
             })
         };
-        assert_eq!(with(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]), Marks::Unicode);
+        assert_eq!(
+            with(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]),
+            Marks::Unicode
+        );
         assert_eq!(with(&[("LANG", "C.utf8")]), Marks::Unicode);
-        assert_eq!(with(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]), Marks::Ascii);
-        assert_eq!(with(&[("LC_ALL", ""), ("LANG", "de_DE.UTF-8")]), Marks::Unicode);
-        assert_eq!(with(&[("LANG", "C.UTF-8"), ("TERM", "linux")]), Marks::Ascii);
+        assert_eq!(
+            with(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]),
+            Marks::Ascii
+        );
+        assert_eq!(
+            with(&[("LC_ALL", ""), ("LANG", "de_DE.UTF-8")]),
+            Marks::Unicode
+        );
+        assert_eq!(
+            with(&[("LANG", "C.UTF-8"), ("TERM", "linux")]),
+            Marks::Ascii
+        );
         assert_eq!(with(&[]), Marks::Ascii);
     }
 }

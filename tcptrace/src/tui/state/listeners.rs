@@ -171,8 +171,8 @@ impl Listeners {
         let flow = &incident.flow;
         if let Some(cookie) = flow.cookie {
             // Any other cookie is that of a connection.
-            let is_listeners = incident.state == Some(TcpState::Listen)
-                || incident.evidence == Evidence::Counted;
+            let is_listeners =
+                incident.state == Some(TcpState::Listen) || incident.evidence == Evidence::Counted;
             if is_listeners {
                 return ListenerKey::Socket(flow.netns, cookie);
             }

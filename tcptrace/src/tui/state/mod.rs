@@ -208,7 +208,8 @@ impl State {
 
     /// How long the run has lasted, ns.
     pub fn lasted_ns(&self) -> u64 {
-        self.now_ns.saturating_sub(self.begin_ns.unwrap_or(self.now_ns))
+        self.now_ns
+            .saturating_sub(self.begin_ns.unwrap_or(self.now_ns))
     }
 
     /// Boot clock since when is counted, ns; it is later than the begin after [`Self::clear`].

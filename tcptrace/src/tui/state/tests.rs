@@ -12,9 +12,7 @@ use crate::model::flow::TcpState;
 use crate::model::incident::*;
 use crate::model::loss::LossPlace;
 use crate::model::sample::{ListenerSample, SpaceSample};
-use crate::model::{
-    Basis, Clock, Endpoint, Evidence, Family, Flow, KindSet, Owner, Process, What,
-};
+use crate::model::{Basis, Clock, Endpoint, Evidence, Family, Flow, KindSet, Owner, Process, What};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const BEGIN: u64 = 1000 * SECOND;
@@ -171,7 +169,11 @@ fn incidents_are_counted_by_process_and_nobodys_apart() {
     let mut state = begun();
     let nginx = process(10, "nginx");
     for at in 0..3 {
-        state.incident(&incident(at, Some(&nginx), reset(ResetCause::LingerZero, None)));
+        state.incident(&incident(
+            at,
+            Some(&nginx),
+            reset(ResetCause::LingerZero, None),
+        ));
     }
     state.incident(&incident(4, None, waiting(TimeWaitPhase::Enter)));
     let mut rows: Vec<_> = state.processes.rows().collect();
@@ -205,7 +207,11 @@ fn bytes_that_are_not_known_are_not_taken_for_none() {
     let mut state = begun();
     let nginx = process(10, "nginx");
     for unread in [Some(3), None] {
-        state.incident(&incident(0, Some(&nginx), reset(ResetCause::UnreadData, unread)));
+        state.incident(&incident(
+            0,
+            Some(&nginx),
+            reset(ResetCause::UnreadData, unread),
+        ));
     }
     let row = state.resets.rows().next().unwrap();
     assert_eq!((row.bytes, row.unknown), (243, 1));
@@ -230,7 +236,10 @@ fn held_is_begins_less_ends_and_never_below() {
         state.incident(&incident(0, row_owner, waiting(TimeWaitPhase::Expire)));
     }
     assert_eq!(held(&state), None);
-    assert_eq!(state.waits.remotes(None), [("10.0.0.2".parse().unwrap(), 3)]);
+    assert_eq!(
+        state.waits.remotes(None),
+        [("10.0.0.2".parse().unwrap(), 3)]
+    );
 }
 
 #[test]
@@ -238,13 +247,19 @@ fn a_listener_of_the_first_sample_is_older_than_the_run() {
     let mut state = begun();
     state.sample(&sample(0, vec![listener("0.0.0.0:80", 1, 0, 40)]));
     let young = listener("0.0.0.0:81", 2, 5, 9);
-    state.sample(&sample(SECOND, vec![listener("0.0.0.0:80", 1, 3, 45), young]));
+    state.sample(&sample(
+        SECOND,
+        vec![listener("0.0.0.0:80", 1, 3, 45), young],
+    ));
     state.sample(&sample(2 * SECOND, vec![listener("0.0.0.0:80", 1, 1, 45)]));
     let row = |cookie| {
         let key = ListenerKey::Socket(Some(NETNS), cookie);
         state.listeners.rows().find(|row| row.key == key).unwrap()
     };
-    assert_eq!((row(1).risen, row(1).drops, row(1).peak), (Some(5), Some(45), 3));
+    assert_eq!(
+        (row(1).risen, row(1).drops, row(1).peak),
+        (Some(5), Some(45), 3)
+    );
     assert_eq!((row(2).risen, row(2).is_gone), (Some(9), true));
     assert_eq!(state.waits.levels()[0].entries, Some(1200));
 }
@@ -299,7 +314,11 @@ fn clearing_begins_counts_anew_and_keeps_what_is_and_what_was_lost() {
     state.sample(&sample(1, vec![listener("0.0.0.0:80", 1, 1, 44)]));
     state.incident(&refusal(2, "10.0.0.1:80", None));
     let client = process(10, "client");
-    state.incident(&incident(3, Some(&client), again(RetransmitType::Rto, false)));
+    state.incident(&incident(
+        3,
+        Some(&client),
+        again(RetransmitType::Rto, false),
+    ));
     let loss = Loss {
         place: LossPlace::Ring,
         of_kind: None,
@@ -307,8 +326,14 @@ fn clearing_begins_counts_anew_and_keeps_what_is_and_what_was_lost() {
     };
     state.loss(&loss);
     state.clear();
-    assert_eq!((state.total(), state.lost(), state.recent().count()), (0, 5, 0));
-    assert_eq!(state.peers.rows().count() + state.processes.rows().count(), 0);
+    assert_eq!(
+        (state.total(), state.lost(), state.recent().count()),
+        (0, 5, 0)
+    );
+    assert_eq!(
+        state.peers.rows().count() + state.processes.rows().count(),
+        0
+    );
     let row = state.listeners.rows().next().unwrap();
     assert_eq!((row.refused, row.risen, row.peak), (0, Some(0), 1));
     state.sample(&sample(4, vec![listener("0.0.0.0:80", 1, 1, 46)]));
@@ -320,7 +345,11 @@ fn the_last_incidents_are_kept_and_no_more() {
     let mut state = begun();
     let client = process(10, "client");
     for at in 0..RECENT as u64 + 10 {
-        state.incident(&incident(at, Some(&client), again(RetransmitType::Rto, false)));
+        state.incident(&incident(
+            at,
+            Some(&client),
+            again(RetransmitType::Rto, false),
+        ));
     }
     assert_eq!(state.recent().count(), RECENT);
     assert_eq!(state.recent().next().unwrap().number, RECENT as u64 + 10);

@@ -50,9 +50,21 @@ impl Details {
         let theme = scene.theme();
         clear(buffer, area);
         let rule = theme.line().repeat(usize::from(area.width));
-        put(buffer, area.x, area.y, &Line::styled(rule, theme.faint()), area.width);
+        put(
+            buffer,
+            area.x,
+            area.y,
+            &Line::styled(rule, theme.faint()),
+            area.width,
+        );
         let title = Line::styled(format!(" {} ", self.title), theme.strong());
-        put(buffer, area.x + 1, area.y, &title, area.width.saturating_sub(2));
+        put(
+            buffer,
+            area.x + 1,
+            area.y,
+            &title,
+            area.width.saturating_sub(2),
+        );
         let text = Rect::new(
             area.x,
             area.y + 1,
@@ -97,21 +109,19 @@ impl Details {
 fn one_line(incident: &Incident, scene: &Scene<'_>) -> Line<'static> {
     let process = incident.owner.as_ref().map(|owner| &*owner.process);
     let flow = &incident.flow;
+    let remote = flow
+        .remote
+        .map_or_else(|| "*".to_owned(), |end| place(Some(end)));
+    let theme = scene.theme();
     Line::from(vec![
-        Span::styled(scene.moment(incident.boot_ns, true), scene.theme().faint()),
-        Span::raw(" "),
+        Span::styled(scene.moment(incident.boot_ns, true), theme.faint()),
         Span::styled(
-            incident.kind().name(),
-            scene.theme().of(Severity::of(&incident.what)),
+            format!(" {:12} ", incident.kind().name()),
+            theme.of(Severity::of(&incident.what)),
         ),
-        Span::raw(format!(
-            " {} {} {} {} > {}",
-            detail_of(incident, false),
-            pid(process),
-            comm(process),
-            place(flow.local),
-            flow.remote.map_or_else(|| "*".to_owned(), |end| place(Some(end))),
-        )),
+        Span::raw(format!("{} {} ", pid(process), comm(process))),
+        Span::styled(format!("{} > {remote} ", place(flow.local)), theme.faint()),
+        Span::raw(detail_of(incident, false)),
     ])
 }
 
@@ -131,7 +141,11 @@ pub(super) fn explain(
     let mut paragraph = |indent: &str, mark: &str, text: &str, style| {
         let room = width.saturating_sub(indent.len() + mark.len());
         for (at, part) in wrap(text, room).into_iter().enumerate() {
-            let mark = if at == 0 { mark } else { &"  "[..mark.len().min(2)] };
+            let mark = if at == 0 {
+                mark
+            } else {
+                &"  "[..mark.len().min(2)]
+            };
             lines.push(Line::styled(format!("{indent}{mark}{part}"), style));
         }
     };
@@ -168,13 +182,7 @@ pub(super) fn put_lines(
     for (line, y) in lines.iter().skip(from).zip(area.top()..area.bottom()) {
         put(buffer, area.x, y, line, area.width);
     }
-    let below = lines.len().saturating_sub(from + room);
-    if below > 0 && area.width > 12 {
-        let more = Line::from(format!(" {below} more "));
-        let width = u16::try_from(more.width()).unwrap_or(0);
-        let x = area.right().saturating_sub(width);
-        put(buffer, x, area.bottom().saturating_sub(1), &more, width);
-    }
+    seen.below = lines.len().saturating_sub(from + room);
 }
 
 /// Makes room for something on top.

@@ -73,7 +73,10 @@ pub(super) fn draw(
     section("Not seen in this run", unseen.collect());
     let notices = scene.state.notices().iter().map(|text| clean(text));
     section("To be known", notices.collect());
-    section("Marks", MARKS.iter().map(|text| (*text).to_owned()).collect());
+    section(
+        "Marks",
+        MARKS.iter().map(|text| (*text).to_owned()).collect(),
+    );
     clear(buffer, area);
     put_lines(buffer, area, &lines, from, seen);
 }

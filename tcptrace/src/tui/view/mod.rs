@@ -110,7 +110,13 @@ pub fn draw(buffer: &mut Buffer, state: &State, control: &Control, look: &Look) 
     }
     let mut y = top::header(buffer, area, &scene, control);
     seen.tabs_line = y;
-    top::tabs(buffer, Rect::new(0, y, area.width, 1), control.tab, look.theme, &mut seen);
+    top::tabs(
+        buffer,
+        Rect::new(0, y, area.width, 1),
+        control.tab,
+        look.theme,
+        &mut seen,
+    );
     y += 1;
     let body = Rect::new(0, y, area.width, area.height - y - 1);
     let footer = Rect::new(0, area.height - 1, area.width, 1);
@@ -132,9 +138,21 @@ pub fn draw(buffer: &mut Buffer, state: &State, control: &Control, look: &Look) 
 
 fn too_small(buffer: &mut Buffer, area: Rect, theme: Theme) {
     let (columns, rows) = LEAST;
-    let says = format!("too small: {}x{} of {columns}x{rows}", area.width, area.height);
-    for (line, y) in text::wrap(&says, usize::from(area.width)).into_iter().zip(0..) {
-        put(buffer, 0, y, &Line::styled(line, theme.strong()), area.width);
+    let says = format!(
+        "too small: {}x{} of {columns}x{rows}",
+        area.width, area.height
+    );
+    for (line, y) in text::wrap(&says, usize::from(area.width))
+        .into_iter()
+        .zip(0..)
+    {
+        put(
+            buffer,
+            0,
+            y,
+            &Line::styled(line, theme.strong()),
+            area.width,
+        );
     }
 }
 
@@ -194,7 +212,11 @@ fn shown<S: Sheet>(
         return;
     }
     let band = S::band(scene, body.width);
-    let most = if body.height >= TALL { 4 } else { usize::from(body.height / 6) };
+    let most = if body.height >= TALL {
+        4
+    } else {
+        usize::from(body.height / 6)
+    };
     for line in band.iter().take(most) {
         put(buffer, body.x, body.y, line, body.width);
         body.y += 1;
@@ -203,7 +225,10 @@ fn shown<S: Sheet>(
     ordered.draw(buffer, body, at, scene, seen);
     if ordered.len() == 0 && body.height > 1 {
         let says = if ordered.all > 0 {
-            format!("nothing contains \"{}\"; Esc shows all", text::clean(&control.filter))
+            format!(
+                "nothing contains \"{}\"; Esc shows all",
+                text::clean(&control.filter)
+            )
         } else {
             S::nothing(scene)
         };

@@ -199,9 +199,7 @@ impl<'a, S: Sheet> Ordered<'a, S> {
 fn first(before: usize, at: usize, room: usize, rows: usize) -> usize {
     let room = room.max(1);
     let least = at.saturating_sub(room - 1);
-    before
-        .clamp(least, at)
-        .min(rows.saturating_sub(room))
+    before.clamp(least, at).min(rows.saturating_sub(room))
 }
 
 /// Widths of the columns; `None`: no room.
@@ -209,7 +207,9 @@ fn fit<R>(columns: &[Column<R>], width: u16) -> Vec<Option<u16>> {
     let mut shown: Vec<bool> = vec![true; columns.len()];
     let needed = |shown: &[bool]| -> u32 {
         let widths = columns.iter().zip(shown).filter(|(_, shown)| **shown);
-        widths.map(|(column, _)| u32::from(column.width.0) + 1).sum()
+        widths
+            .map(|(column, _)| u32::from(column.width.0) + 1)
+            .sum()
     };
     while needed(&shown) > u32::from(width) + 1 {
         let ranked = columns.iter().enumerate().filter(|(at, _)| shown[*at]);
@@ -219,16 +219,23 @@ fn fit<R>(columns: &[Column<R>], width: u16) -> Vec<Option<u16>> {
         }
     }
     let mut left = (u32::from(width) + 1).saturating_sub(needed(&shown));
-    let widths = columns.iter().zip(shown).map(|(column, shown)| {
-        let (least, most) = column.width;
-        let more = left.min(u32::from(most.saturating_sub(least)));
-        if !shown {
-            return None;
+    let mut widths: Vec<Option<u16>> = columns
+        .iter()
+        .zip(shown)
+        .map(|(column, shown)| shown.then_some(column.width.0))
+        .collect();
+    // What is never left out gets its room first.
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by_key(|at| columns[*at].rank);
+    for at in order {
+        let (least, most) = columns[at].width;
+        if let Some(width) = &mut widths[at] {
+            let more = left.min(u32::from(most.saturating_sub(least)));
+            *width = least + u16::try_from(more).unwrap_or(0);
+            left -= more;
         }
-        left -= more;
-        Some(least + u16::try_from(more).unwrap_or(0))
-    });
-    widths.collect()
+    }
+    widths
 }
 
 /// Writes a cell; what does not fit is marked.
@@ -271,12 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_rank_goes_first_and_room_is_used_in_order() {
+    fn the_highest_rank_goes_first_and_the_lowest_grows_first() {
         let columns = [column(5, 5, 0), column(5, 8, 2), column(5, 20, 1)];
         assert_eq!(fit(&columns, 17), [Some(5), Some(5), Some(5)]);
         assert_eq!(fit(&columns, 16), [Some(5), None, Some(10)]);
         assert_eq!(fit(&columns, 10), [Some(5), None, None]);
         assert_eq!(fit(&columns, 2), [Some(5), None, None]);
+        assert_eq!(fit(&columns, 30), [Some(5), Some(5), Some(18)]);
         assert_eq!(fit(&columns, 100), [Some(5), Some(8), Some(20)]);
     }
 

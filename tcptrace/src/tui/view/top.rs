@@ -29,12 +29,7 @@ impl Tab {
 const TALL: u16 = 20;
 
 /// Draws the header; the line after it.
-pub(super) fn header(
-    buffer: &mut Buffer,
-    area: Rect,
-    scene: &Scene<'_>,
-    control: &Control,
-) -> u16 {
+pub(super) fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, control: &Control) -> u16 {
     let (state, theme) = (scene.state, scene.theme());
     // By weight: what does not fit is left out from the end.
     let mut right: Vec<Span<'static>> = Vec::new();
@@ -42,9 +37,15 @@ pub(super) fn header(
         right.push(Span::styled(" PAUSED ", theme.chosen()));
     }
     if state.lost() > 0 {
-        right.push(Span::styled(format!("lost {}", short(state.lost())), theme.bad()));
+        right.push(Span::styled(
+            format!("lost {}", short(state.lost())),
+            theme.bad(),
+        ));
     }
-    right.push(Span::styled(format!("{}/s", rate(state.per_second())), theme.strong()));
+    right.push(Span::styled(
+        format!("{}/s", rate(state.per_second())),
+        theme.strong(),
+    ));
     right.push(Span::raw(format!("{} incidents", short(state.total()))));
     let unseen = state.facts().map_or(0, |facts| facts.unseen.len());
     if unseen > 0 {
@@ -52,13 +53,19 @@ pub(super) fn header(
     }
     let notices = state.notices().len();
     if notices > 0 {
-        right.push(Span::styled(format!("{notices} notices: ?"), theme.degraded()));
+        right.push(Span::styled(
+            format!("{notices} notices: ?"),
+            theme.degraded(),
+        ));
     }
     let mut left: Vec<Span<'static>> = vec![Span::styled("tcptrace top", theme.strong())];
     left.push(Span::raw(match state.source() {
         Source::Live => clock_time(state.lasted_ns()),
         Source::Recording => format!("recording {}", clock_time(state.lasted_ns())),
-        Source::Read => format!("recording, read to its end {}", clock_time(state.lasted_ns())),
+        Source::Read => format!(
+            "recording, read to its end {}",
+            clock_time(state.lasted_ns())
+        ),
     }));
     if let Some(facts) = state.facts() {
         if let Some(name) = &facts.host_name {
@@ -83,13 +90,13 @@ pub(super) fn header(
     } else {
         String::new()
     };
-    let room = usize::from(area.width).saturating_sub("not seen: ".len() + more.len());
+    let room = usize::from(area.width).saturating_sub(more.len());
     let mut text = clean(first);
     if text.chars().count() > room {
         text = text.chars().take(room.saturating_sub(1)).collect();
         text.push_str(theme.cut());
     }
-    let line = Line::styled(format!("not seen: {text}{more}"), theme.degraded());
+    let line = Line::styled(text + &more, theme.degraded());
     put(buffer, 0, 1, &line, area.width);
     2
 }
@@ -114,7 +121,8 @@ pub(super) fn tabs(buffer: &mut Buffer, area: Rect, now: Tab, theme: Theme, seen
         Tab::ALL.iter().enumerate().map(move |(at, tab)| {
             let name = match form {
                 2 if *tab != now => "",
-                form => tab.names()[form.min(1)],
+                2 => tab.names()[0],
+                form => tab.names()[form],
             };
             let space = if name.is_empty() { "" } else { " " };
             (*tab, format!(" {}{space}{name} ", at + 1))
@@ -146,6 +154,10 @@ pub(super) fn footer(
 ) {
     let theme = scene.theme();
     let filter = clean(&control.filter);
+    let scroll = match seen.below {
+        0 => "scroll".to_owned(),
+        below => format!("scroll, {below} lines below"),
+    };
     let (mut left, keys): (Vec<Span<'static>>, &[(&str, &str)]) = match &control.mode {
         Mode::Filter(_) => (
             vec![
@@ -155,10 +167,10 @@ pub(super) fn footer(
             ],
             &[("Enter", "keep"), ("Esc", "as before")],
         ),
-        Mode::Help(_) => (Vec::new(), &[("Esc", "back"), ("Up/Down", "scroll")]),
+        Mode::Help(_) => (Vec::new(), &[("Esc", "back"), ("Up/Down", &scroll)]),
         Mode::Details(_) => (
             Vec::new(),
-            &[("Esc", "back"), ("Up/Down", "scroll"), ("[ ]", "other row")],
+            &[("Esc", "back"), ("Up/Down", &scroll), ("[ ]", "other row")],
         ),
         Mode::Rows => (
             Vec::new(),
@@ -179,7 +191,10 @@ pub(super) fn footer(
     }
     if let Some(frozen) = &control.frozen {
         let since = scene.moment(frozen.now_ns(), false);
-        left.push(Span::styled(format!("as of {since}, counting goes on"), theme.strong()));
+        left.push(Span::styled(
+            format!("as of {since}, counting goes on"),
+            theme.strong(),
+        ));
     } else if scene.state.is_cleared() {
         let since = scene.moment(scene.since_ns(), false);
         left.push(Span::raw(format!("counts since {since}")));
@@ -203,7 +218,10 @@ pub(super) fn footer(
             break;
         }
         line.push_span(Span::raw(gap));
-        line.push_span(Span::styled((*key).to_owned(), theme.accent().patch(theme.strong())));
+        line.push_span(Span::styled(
+            (*key).to_owned(),
+            theme.accent().patch(theme.strong()),
+        ));
         line.push_span(Span::raw(format!(" {does}")));
     }
     put(buffer, area.x, area.y, &line, area.width);

@@ -100,7 +100,7 @@ impl Sheet for Listeners {
         Column {
             name: "REFUSED",
             side: Side::Right,
-            width: (7, 7),
+            width: (8, 8),
             rank: 0,
             is_falling: true,
             order: |row, _| Order::Number(row.refusals()),
@@ -123,7 +123,10 @@ impl Sheet for Listeners {
             is_falling: true,
             order: |row, _| Order::Number(row.drops.unwrap_or(0).into()),
             cell: |row, _, _| {
-                plain(row.drops.map_or_else(|| "?".to_owned(), |n| short(n.into())))
+                plain(
+                    row.drops
+                        .map_or_else(|| "?".to_owned(), |n| short(n.into())),
+                )
             },
         },
         Column {
@@ -207,10 +210,16 @@ impl Sheet for Listeners {
             ("answered by a cookie", row.cookies),
         ];
         let refused = counts(refused.into_iter(), u16::MAX);
-        let refused = if refused.is_empty() { "nothing".to_owned() } else { refused };
+        let refused = if refused.is_empty() {
+            "nothing".to_owned()
+        } else {
+            refused
+        };
         facts.push(("refused", format!("{refused} (by hooks)")));
         if let Some(drops) = row.drops {
-            let rise = row.risen.map_or_else(|| "?".to_owned(), |risen| risen.to_string());
+            let rise = row
+                .risen
+                .map_or_else(|| "?".to_owned(), |risen| risen.to_string());
             let text = format!("{drops} since the socket began, {rise} of them in this run");
             facts.push(("drops", text));
         }

@@ -67,11 +67,17 @@ const fn rate_column<R: Counted>() -> Column<R> {
         rank: 0,
         is_falling: true,
         order: |row, scene| {
-            let per_second = row.count().rate.per_second(scene.now_ns(), scene.since_ns());
+            let per_second = row
+                .count()
+                .rate
+                .per_second(scene.now_ns(), scene.since_ns());
             Order::Number((per_second * 1000.0) as u64)
         },
         cell: |row, scene, _| {
-            let per_second = row.count().rate.per_second(scene.now_ns(), scene.since_ns());
+            let per_second = row
+                .count()
+                .rate
+                .per_second(scene.now_ns(), scene.since_ns());
             let style = if per_second > 0.0 {
                 scene.theme().strong()
             } else {

@@ -43,13 +43,15 @@ impl Sheet for Processes {
         Column {
             name: "KINDS",
             side: Side::Left,
-            width: (14, 200),
+            width: (14, 60),
             rank: 0,
             is_falling: true,
             order: |row, _| {
                 // By what happened most: the kind, then how often.
                 let most = kinds(&row.by_kind).max_by_key(|(_, count)| *count);
-                Order::Text(most.map_or_else(String::new, |(name, count)| format!("{name} {count:020}")))
+                Order::Text(
+                    most.map_or_else(String::new, |(name, count)| format!("{name} {count:020}")),
+                )
             },
             cell: |row, _, width| plain(counts(kinds(&row.by_kind), width)),
         },
@@ -83,7 +85,11 @@ impl Sheet for Processes {
         if by_kind.iter().all(|count| *count == 0) {
             return Vec::new();
         }
-        vec![labelled("all:", counts(kinds(by_kind), width.saturating_sub(5)), scene)]
+        vec![labelled(
+            "all:",
+            counts(kinds(by_kind), width.saturating_sub(5)),
+            scene,
+        )]
     }
 
     fn nothing(scene: &Scene<'_>) -> String {

@@ -160,12 +160,11 @@ impl Sheet for Resets {
         facts.push(("in all", short(row.count.total)));
         if matches!(row.way, Way::Sent(_)) {
             let known = if row.unknown > 0 {
-                format!("; of {} RSTs not all is known", short(row.unknown))
+                format!(" (of {} RSTs not all is known)", short(row.unknown))
             } else {
                 String::new()
             };
-            let text = format!("{} written or received and thrown away{known}", bytes(row));
-            facts.push(("bytes", text));
+            facts.push(("bytes lost", bytes(row) + &known));
         }
         let mut details = Details::of(title, facts, &row.count.latest);
         let name = Some(name).filter(|name| advice::find(row.way.kind(), Some(name)).is_some());

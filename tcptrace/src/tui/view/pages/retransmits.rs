@@ -95,12 +95,14 @@ impl Sheet for Retransmits {
         Column {
             name: "TYPES",
             side: Side::Left,
-            width: (14, 100),
+            width: (14, 50),
             rank: 0,
             is_falling: true,
             order: |row, _| {
                 let most = types(&row.by_type).max_by_key(|(_, count)| *count);
-                Order::Text(most.map_or_else(String::new, |(name, count)| format!("{name} {count:020}")))
+                Order::Text(
+                    most.map_or_else(String::new, |(name, count)| format!("{name} {count:020}")),
+                )
             },
             cell: |row, _, width| plain(counts(types(&row.by_type), width)),
         },
@@ -161,6 +163,10 @@ impl Sheet for Retransmits {
             facts.push(("given up", text));
         }
         process_facts(row.process(), &mut facts);
-        Details::of(format!("retransmissions to {}", peer(row)), facts, &row.count.latest)
+        Details::of(
+            format!("retransmissions to {}", peer(row)),
+            facts,
+            &row.count.latest,
+        )
     }
 }

@@ -131,7 +131,12 @@ impl Sheet for Waits {
             let text = format!("{} less full", levels.len() - SPACES);
             lines.push(labelled("more namespaces:", text, scene));
         }
-        let remotes = remotes(scene, None, usize::from(width / 16), width.saturating_sub(7));
+        let remotes = remotes(
+            scene,
+            None,
+            usize::from(width / 16),
+            width.saturating_sub(7),
+        );
         if !remotes.is_empty() {
             lines.push(labelled("to:", remotes, scene));
         }
@@ -141,7 +146,8 @@ impl Sheet for Waits {
     fn nothing(scene: &Scene<'_>) -> String {
         let kinds = scene.state.facts().map(|facts| facts.kinds);
         if kinds.is_some_and(|kinds| !kinds.contains(crate::model::Kind::TimeWait)) {
-            return "time_wait is not watched: leave it out of --except, or add it to --only".into();
+            return "time_wait is not watched: leave it out of --except, or add it to --only"
+                .into();
         }
         "no TIME_WAIT begun, ended or refused yet".to_owned()
     }
@@ -151,7 +157,11 @@ impl Sheet for Waits {
     }
 
     fn details(row: &WaitRow, scene: &Scene<'_>) -> Details {
-        let title = format!("TIME_WAIT of {} {}", pid(row.process()), comm(row.process()));
+        let title = format!(
+            "TIME_WAIT of {} {}",
+            pid(row.process()),
+            comm(row.process())
+        );
         let held = match row.held() {
             Some(held) => format!("{} (begins less ends that were seen)", short(held)),
             None => "not known: some that ended are older than the run".to_owned(),
@@ -181,7 +191,10 @@ fn remotes(scene: &Scene<'_>, of: Option<Who>, most: usize, width: u16) -> Strin
         .take(most.max(1))
         .map(|(addr, count)| (addr.to_string(), count))
         .collect();
-    counts(named.iter().map(|(addr, count)| (addr.as_str(), *count)), width)
+    counts(
+        named.iter().map(|(addr, count)| (addr.as_str(), *count)),
+        width,
+    )
 }
 
 /// How full a namespace is.
@@ -189,7 +202,9 @@ fn space(level: &SpaceLevel, scene: &Scene<'_>) -> Line<'static> {
     let theme = scene.theme();
     let name = Span::styled(format!("netns {} ", level.netns), theme.faint());
     let (Some(entries), Some(limit)) = (level.entries, level.limit) else {
-        let entries = level.entries.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        let entries = level
+            .entries
+            .map_or_else(|| "?".to_owned(), |n| n.to_string());
         return Line::from(vec![name, Span::raw(format!("{entries} entries of ?"))]);
     };
     let limit = u64::from(limit);
@@ -201,6 +216,8 @@ fn space(level: &SpaceLevel, scene: &Scene<'_>) -> Line<'static> {
     Line::from(vec![
         name,
         Span::styled(theme.bar(entries, limit, 12), style),
-        Span::raw(format!(" {entries} entries of {limit} (tcp_max_tw_buckets)")),
+        Span::raw(format!(
+            " {entries} entries of {limit} (tcp_max_tw_buckets)"
+        )),
     ])
 }
