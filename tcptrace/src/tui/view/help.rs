@@ -19,7 +19,7 @@ const MARKS: &[&str] = &[
     "Rates are the mean of the last five seconds; curves are the last minute, each to its own scale.",
     "An accept queue is full when its length is above its limit: 129/128.",
     "DROPS is the socket's counter since it began: 1 for a SYN, 2 for a third ACK, socket filters \
-     too. RUN is by how much it rose in this run. REFUSED is told by hooks: connections.",
+     too. IN RUN is by how much it rose in this run. REFUSED is told by hooks: connections.",
     "TIME_WAIT held: begins less ends that were seen; what is older than the run is only in the \
      namespace's entries.",
     "Each page keeps a bounded number of rows; those without news for the longest time go first, and \

@@ -235,6 +235,12 @@ fn fit<R>(columns: &[Column<R>], width: u16) -> Vec<Option<u16>> {
             left -= more;
         }
     }
+    // What is never left out may still be wider than the screen.
+    let mut room = width;
+    for width in widths.iter_mut().flatten() {
+        *width = (*width).min(room);
+        room = room.saturating_sub(*width + 1);
+    }
     widths
 }
 
@@ -283,7 +289,7 @@ mod tests {
         assert_eq!(fit(&columns, 17), [Some(5), Some(5), Some(5)]);
         assert_eq!(fit(&columns, 16), [Some(5), None, Some(10)]);
         assert_eq!(fit(&columns, 10), [Some(5), None, None]);
-        assert_eq!(fit(&columns, 2), [Some(5), None, None]);
+        assert_eq!(fit(&columns, 2), [Some(2), None, None]);
         assert_eq!(fit(&columns, 30), [Some(5), Some(5), Some(18)]);
         assert_eq!(fit(&columns, 100), [Some(5), Some(8), Some(20)]);
     }

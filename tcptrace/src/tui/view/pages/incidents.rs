@@ -75,7 +75,7 @@ impl Sheet for Incidents {
         Column {
             name: "DETAIL",
             side: Side::Left,
-            width: (12, 200),
+            width: (17, 200),
             rank: 0,
             is_falling: false,
             order: |row, _| Order::Text(detail_of(&row.incident, false)),

@@ -70,7 +70,7 @@ impl Sheet for Listeners {
         Column {
             name: "LISTENER",
             side: Side::Left,
-            width: (15, 40),
+            width: (15, 27),
             rank: 0,
             is_falling: false,
             order: |row, _| {
@@ -107,9 +107,9 @@ impl Sheet for Listeners {
             cell: |row, scene, _| alarming(Some(row.refusals()), scene),
         },
         Column {
-            name: "RUN",
+            name: "IN RUN",
             side: Side::Right,
-            width: (5, 5),
+            width: (6, 6),
             rank: 2,
             is_falling: true,
             order: |row, _| Order::Number(row.risen.unwrap_or(0)),
