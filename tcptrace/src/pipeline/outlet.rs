@@ -117,6 +117,21 @@ impl<S: Sink> Outlet<S> {
         }
     }
 
+    /// Events were seen that are in no file of the recording.
+    pub(super) fn unrecorded(&mut self, events: u64, now_ns: u64) {
+        if events == 0 {
+            return;
+        }
+        self.ledger.unrecorded(events);
+        let loss = Loss {
+            place: LossPlace::Sink,
+            of_kind: None,
+            count: events,
+        };
+        let told = self.sink.loss(&loss, now_ns);
+        self.check(told);
+    }
+
     pub(super) fn summary(&mut self, summary: &Summary) {
         if !self.is_pipe_closed {
             let told = self.sink.summary(summary);
