@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn every_span_has_marks_within_it_and_not_too_many() {
-        let clock = Clock::new(&TimeZone::UTC, true);
+        let zone = TimeZone::UTC;
+        let clock = Clock::new(&zone, true);
         for span in [0, 1_000_000, 40_000_000, SECOND_NS, 7 * MINUTE_NS, 400 * DAY_NS, i64::MAX / 2] {
             let grid = grid(&[BEGIN, BEGIN + span]).widened(40);
             let marks = clock.marks(&grid);
@@ -269,7 +270,8 @@ mod tests {
 
     #[test]
     fn without_a_wall_clock_moments_are_since_boot() {
-        let clock = Clock::new(&TimeZone::UTC, false);
+        let zone = TimeZone::UTC;
+        let clock = Clock::new(&zone, false);
         assert_eq!(clock.date_and_time(3_725 * SECOND_NS), "1:02:05");
         assert_eq!(clock.zone_name(0), "since boot");
     }
