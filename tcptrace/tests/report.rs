@@ -113,7 +113,8 @@ fn check(name: &str, document: &str) {
     }
     let is_hostile = |c: char| c != '\n' && tcptrace::sink::sanitize::is_hostile(c);
     assert!(!document.contains(is_hostile), "{name}");
-    for foreign in ["http:", "https:", "url(", "@import", "src=", "javascript:", "NaN", "inf "] {
+    // As text they do no harm, but only the hostile page has a reason to name them.
+    for foreign in ["http:", "https:", "url(", "@import", "NaN", "inf "] {
         assert!(
             !document.replace("http-equiv", "").contains(foreign),
             "{name}: {foreign}"

@@ -15,10 +15,13 @@ mod settings;
 mod tables;
 mod words;
 
+use std::cmp::Reverse;
+
 use jiff::tz::TimeZone;
 
 use super::story::Story;
 use super::story::finding::Finding;
+use crate::interpret::advice::{self, Advice};
 use crate::model::Kind;
 use clock::Clock;
 use markup::Markup;
@@ -68,6 +71,11 @@ impl Found<'_> {
         }
     }
 
+    /// What is known about it.
+    fn advice(&self) -> Option<&'static Advice> {
+        advice::find(self.kind, self.cause).or_else(|| advice::find(self.kind, None))
+    }
+
     /// Its place in the document.
     fn anchor(&self) -> String {
         match self.cause {
@@ -91,7 +99,9 @@ pub fn page(story: &Story, zone: &TimeZone) -> String {
         .collect();
     found.sort_by_key(|found| {
         let facts = found.facts;
-        (facts.harm, std::cmp::Reverse((facts.count, facts.thrown.total())))
+        let worst_first = Reverse((facts.count, facts.thrown.total()));
+        let place = words::ORDER.iter().position(|kind| *kind == found.kind);
+        (facts.harm, worst_first, place)
     });
     let view = View {
         story,

@@ -88,7 +88,9 @@ impl Members {
 
     /// `pid 12`, `pids 12, 13`, `more than 32 processes: pids 12, 13, 14, …`; empty for nobody.
     pub(super) fn text(&self) -> String {
-        let pids: Vec<String> = self.known.iter().take(4).map(|(pid, _)| pid.to_string()).collect();
+        let mut pids: Vec<u32> = self.known.iter().map(|(pid, _)| *pid).collect();
+        pids.sort_unstable();
+        let pids: Vec<String> = pids.iter().take(4).map(u32::to_string).collect();
         let pids = pids.join(", ");
         match self.known.len() {
             0 => String::new(),

@@ -46,9 +46,14 @@ const STEPS_NS: [i64; 32] = [
     365 * DAY_NS,
     3650 * DAY_NS,
 ];
-/// Marks of an axis at most, unless it is longer than a century; fewer where their texts are long.
-const MARKS: i64 = 9;
-const LONG_MARKS: i64 = 5;
+/// Marks of an axis, unless it is longer than a century: fewer where their texts are long.
+const fn most_marks(step_ns: i64) -> i64 {
+    match step_ns {
+        ..SECOND_NS => 4,
+        SECOND_NS..MINUTE_NS => 6,
+        _ => 8,
+    }
+}
 
 /// How moments are told.
 #[derive(Clone, Debug)]
@@ -163,12 +168,9 @@ impl<'a> Clock<'a> {
         if span <= 0 {
             return Vec::new();
         }
-        let fits = |step: &&i64| {
-            let marks = if **step < SECOND_NS { LONG_MARKS } else { MARKS };
-            span / **step < marks
-        };
+        let fits = |step: &&i64| span / **step < most_marks(**step);
         let step = STEPS_NS.iter().find(fits).copied();
-        let step = step.unwrap_or((span / MARKS).max(1));
+        let step = step.unwrap_or((span / 4).max(1));
         // Counted from the zone's own midnight.
         let shift = if self.has_wall {
             let moment = Timestamp::from_nanosecond(begin.into()).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -180,7 +182,7 @@ impl<'a> Clock<'a> {
         let first = local.div_euclid(step) * step + if local.rem_euclid(step) > 0 { step } else { 0 };
         let mut marks = Vec::new();
         let mut at = first.saturating_sub(shift);
-        while at <= end && marks.len() < 2 * MARKS as usize {
+        while at <= end && marks.len() < 16 {
             marks.push(Mark {
                 at: (at - begin) as f64 / span as f64,
                 text: self.mark(at, step),

@@ -41,7 +41,7 @@ fn card(out: &mut Markup, view: &View<'_>, found: &Found<'_>, is_open: bool, is_
     out.open("article", &[("class", &class), ("id", &found.anchor())]);
     out.raw("<h3><span class=\"count\">").number(facts.count).raw("</span> ");
     out.text(found.topic()).raw(" <span class=\"badge\">").raw(harm).raw("</span></h3>");
-    let advice = advice::find(found.kind, found.cause).or(advice::find(found.kind, None));
+    let advice = found.advice();
     if let Some(advice) = advice {
         out.raw("<p class=\"line\">").prose(advice.line).raw("</p>");
     }
@@ -83,10 +83,10 @@ fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
         out.raw(" <span class=\"dim\">×").number(*count).raw("</span></span>");
     });
     out.raw("</dd><dt>Where</dt><dd>");
-    ports(out, "local port ", &facts.local_ports, facts.count);
+    ports(out, ["local port ", " local ports"], &facts.local_ports, facts.count);
     if !facts.remote_ports.is_empty() {
         out.raw("; ");
-        ports(out, "remote port ", &facts.remote_ports, facts.count);
+        ports(out, ["remote port ", " remote ports"], &facts.remote_ports, facts.count);
     }
     if !facts.peers.is_empty() {
         out.raw("; peers ");
@@ -113,10 +113,10 @@ fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
 }
 
 /// Ports that account for a good part; those that clients were given by chance only as a number.
-fn ports(out: &mut Markup, title: &'static str, ports: &Ranking<u16, u64>, count: u64) {
-    out.raw(title);
+fn ports(out: &mut Markup, names: [&'static str; 2], ports: &Ranking<u16, u64>, count: u64) {
+    let [one, many] = names;
     if ports.is_empty() {
-        out.raw("not known");
+        out.raw(one).raw("not known");
         return;
     }
     let mut top = ports.top(IN_A_LINE);
@@ -127,9 +127,10 @@ fn ports(out: &mut Markup, title: &'static str, ports: &Ranking<u16, u64>, count
     let thin = before - top.rows.len();
     top.others += thin as u64;
     if top.rows.is_empty() {
-        out.number(top.others).raw(" different ones");
+        out.number(top.others).raw(" different").raw(many);
         return;
     }
+    out.raw(one);
     words::shares(out, &top, |out, port, count| words::share(out, port, *count));
 }
 

@@ -222,6 +222,9 @@ fn in_short(out: &mut Markup, view: &View<'_>) {
         if facts.thrown.total() > 0 {
             out.raw(", ").text(bytes(facts.thrown.total())).raw(" thrown away");
         }
+        if let Some(advice) = found.advice() {
+            out.raw("<br><span class=\"dim\">").prose(advice.line).raw("</span>");
+        }
         out.raw("</li>");
     }
     out.raw("</ol>");

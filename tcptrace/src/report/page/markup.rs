@@ -11,7 +11,7 @@ use crate::sink::sanitize::is_hostile;
 /// Characters of a name from outside at most; a path may have thousands.
 const LONGEST: usize = 240;
 /// Characters of a sentence at most.
-const LONGEST_SENTENCE: usize = 4000;
+const LONGEST_SENTENCE: usize = 1000;
 
 /// A document, or a part of it.
 #[derive(Debug, Default)]

@@ -197,11 +197,14 @@ impl<'a> Axis<'a> {
         out.text(self.clock.zone_name(self.grid.begin_ns(0)));
         out.raw("</div><div class=\"times\">");
         for (at, mark) in self.marks.iter().enumerate() {
-            let side = match mark.at {
-                ..0.05 => "first",
-                0.95.. => "last",
-                _ if at % 2 == 1 => "odd",
-                _ => "even",
+            // Every other one yields where there is little room.
+            let side = match (mark.at, at % 2 == 1) {
+                (..0.05, false) => "first",
+                (..0.05, true) => "first odd",
+                (0.95.., false) => "last",
+                (0.95.., true) => "last odd",
+                (_, false) => "even",
+                (_, true) => "odd",
             };
             let place = format!("left:{:.2}%", mark.at * 100.0);
             out.element("span", &[("class", &side), ("style", &place)], &mark.text);

@@ -155,7 +155,7 @@ fn group(out: &mut Markup, view: &View<'_>, spaces: &[&SpaceFacts]) {
             ("Setting", false),
             ("Value", true),
             ("Kernel's default", true),
-            ("", false),
+            ("Differs", false),
             ("Bears on", false),
         ],
     );
@@ -172,18 +172,27 @@ fn group(out: &mut Markup, view: &View<'_>, spaces: &[&SpaceFacts]) {
         out.raw(row.default.unwrap_or("from memory")).raw("</td><td>");
         out.raw(if is_changed { "<b class=\"bad\">changed</b>" } else { "" });
         out.raw("</td><td>");
-        bearing(out, view, row.bears_on);
+        bearing(out, view, spaces, row.bears_on);
         out.raw("</td></tr>");
     }
     words::close_table(out);
 }
 
-/// The findings that it decides over, once each.
-fn bearing(out: &mut Markup, view: &View<'_>, on: &[(Kind, Option<&'static str>)]) {
+/// The findings in these namespaces that it decides over.
+fn bearing(
+    out: &mut Markup,
+    view: &View<'_>,
+    spaces: &[&SpaceFacts],
+    on: &[(Kind, Option<&'static str>)],
+) {
     let concerned = view.findings.iter().filter(|found| {
-        on.iter().any(|(kind, cause)| {
+        let known = &found.facts.spaces;
+        let is_here =
+            known.is_empty() || spaces.iter().any(|space| known.find(&space.netns).is_some());
+        let is_meant = on.iter().any(|(kind, cause)| {
             found.kind == *kind && (cause.is_none() || *cause == found.cause)
-        })
+        });
+        is_here && is_meant
     });
     for (at, found) in concerned.enumerate() {
         out.raw(if at == 0 { "" } else { ", " });

@@ -1,6 +1,8 @@
 //! Totals: resets by cause, who and where, what was sent again, and how our counts compare with the
 //! kernel's.
 
+use std::cmp::Reverse;
+
 use super::View;
 use super::markup::{Markup, bytes};
 use super::plot;
@@ -13,7 +15,7 @@ use crate::model::summary::{Reconciled, Verdict};
 const ROWS: usize = 20;
 
 pub(super) fn resets(out: &mut Markup, view: &View<'_>) {
-    let resets: Vec<_> = view
+    let mut resets: Vec<_> = view
         .findings
         .iter()
         .filter(|found| matches!(found.kind, Kind::RstSent | Kind::RstReceived))
@@ -22,8 +24,7 @@ pub(super) fn resets(out: &mut Markup, view: &View<'_>) {
         out.raw("<p>No RST was seen.</p>");
         return;
     }
-    let mut resets = resets;
-    resets.sort_by_key(|found| std::cmp::Reverse(found.facts.count));
+    resets.sort_by_key(|found| Reverse(found.facts.count));
     let most = resets.iter().map(|found| found.facts.count).max().unwrap_or(0);
     words::open_table(
         out,
