@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod model;
 pub mod pipeline;
 pub mod query;
+pub mod recording;
 pub mod report;
 pub mod sink;
 pub mod source;

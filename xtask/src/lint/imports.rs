@@ -117,6 +117,7 @@ pub(super) const HOUSES: &[House] = &[
                 ),
             ),
             rule("tui", &["model", "query"], Except(KERNEL_CRATES)),
+            rule("recording", &["model"], Except(KERNEL_CRATES)),
             rule(
                 "pipeline",
                 &[
@@ -125,6 +126,7 @@ pub(super) const HOUSES: &[House] = &[
                     "decode",
                     "attribute",
                     "interpret",
+                    "recording",
                     "sink",
                 ],
                 Anything,
@@ -139,6 +141,7 @@ pub(super) const HOUSES: &[House] = &[
                     "attribute",
                     "interpret",
                     "query",
+                    "recording",
                     "sink",
                     "report",
                     "tui",
