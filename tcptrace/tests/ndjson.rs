@@ -28,7 +28,10 @@ fn carried(mut incident: Incident) -> Incident {
     if let Some(owner) = &mut incident.owner {
         owner.tid = None;
     }
-    if let What::TimeWait { phase, new_owner, .. } = &mut incident.what {
+    if let What::TimeWait {
+        phase, new_owner, ..
+    } = &mut incident.what
+    {
         if *phase != TimeWaitPhase::Reuse {
             *new_owner = None;
         }
@@ -86,7 +89,9 @@ fn an_address_without_a_port_comes_back_without_one() {
 #[test]
 fn losses_come_back_with_their_moment() {
     for loss in fixture::losses() {
-        let line = written(fixture::clock(), |sink| sink.loss(&loss, 16_000_000_007).unwrap());
+        let line = written(fixture::clock(), |sink| {
+            sink.loss(&loss, 16_000_000_007).unwrap()
+        });
         let parsed = parse(line.as_bytes()).unwrap();
         assert_eq!(parsed.line, Line::Lost(loss, 16_000_000_007));
     }
@@ -96,8 +101,11 @@ fn losses_come_back_with_their_moment() {
 fn a_summary_comes_back_and_tells_when_the_run_began() {
     let summary: Summary = fixture::summary();
     let line = written(fixture::clock(), |sink| sink.summary(&summary).unwrap());
-    let Parsed { line: Line::Summary(read), boot_ns: Some(end_ns), boot_to_wall_ns } =
-        parse(line.as_bytes()).unwrap()
+    let Parsed {
+        line: Line::Summary(read),
+        boot_ns: Some(end_ns),
+        boot_to_wall_ns,
+    } = parse(line.as_bytes()).unwrap()
     else {
         panic!("{line}");
     };
@@ -114,7 +122,11 @@ fn a_summary_comes_back_and_tells_when_the_run_began() {
 fn each_line_tells_the_difference_of_the_clocks() {
     for line in all_lines() {
         let parsed = parse(line.as_bytes()).unwrap();
-        assert_eq!(parsed.boot_to_wall_ns, Some(fixture::clock().boot_to_wall_ns), "{line}");
+        assert_eq!(
+            parsed.boot_to_wall_ns,
+            Some(fixture::clock().boot_to_wall_ns),
+            "{line}"
+        );
     }
 }
 
@@ -129,7 +141,10 @@ fn a_line_end_does_not_matter() {
 fn an_unknown_field_is_passed_over_and_an_unknown_kind_is_told() {
     let line = line_of(&fixture::incidents()[0]);
     let more = line.replacen('{', "{\"new_in_v1\":{\"deep\":[1,{\"x\":null}]},", 1);
-    assert_eq!(parse(more.as_bytes()).unwrap(), parse(line.as_bytes()).unwrap());
+    assert_eq!(
+        parse(more.as_bytes()).unwrap(),
+        parse(line.as_bytes()).unwrap()
+    );
     let other = line.replace("\"kind\":\"rst_sent\"", "\"kind\":\"rst_guessed\"");
     let parsed = parse(other.as_bytes()).unwrap();
     assert_eq!(parsed.line, Line::Other("rst_guessed".to_owned()));
@@ -140,12 +155,27 @@ fn a_newer_version_is_told_apart_from_garbage() {
     let line = line_of(&fixture::incidents()[0]);
     let newer = line.replacen("\"v\":1", "\"v\":2", 1);
     assert_eq!(parse(newer.as_bytes()), Err(NdjsonError::Newer(2)));
-    for strange in ["{}", "[1]", "7", "\"x\"", "{\"v\":1}", "{\"kind\":\"close\"}", "{\"v\":0,\"kind\":\"close\"}"] {
-        assert_eq!(parse(strange.as_bytes()), Err(NdjsonError::NotOurs), "{strange}");
+    for strange in [
+        "{}",
+        "[1]",
+        "7",
+        "\"x\"",
+        "{\"v\":1}",
+        "{\"kind\":\"close\"}",
+        "{\"v\":0,\"kind\":\"close\"}",
+    ] {
+        assert_eq!(
+            parse(strange.as_bytes()),
+            Err(NdjsonError::NotOurs),
+            "{strange}"
+        );
     }
     for garbage in ["", "garbage", "{\"v\":1,", &line[..line.len() / 2]] {
         let error = parse(garbage.as_bytes()).unwrap_err();
-        assert!(matches!(error, NdjsonError::Syntax(_)), "{garbage}: {error}");
+        assert!(
+            matches!(error, NdjsonError::Syntax(_)),
+            "{garbage}: {error}"
+        );
     }
 }
 
@@ -157,11 +187,19 @@ fn an_error_names_the_field_and_what_was_expected() {
         error(&line.replacen(from, to, 1))
     };
     let text = with("\"netns\":4026531840", "\"netns\":\"four\"");
-    assert_eq!(text, "field netns: invalid type: string \"four\", expected u32");
+    assert_eq!(
+        text,
+        "field netns: invalid type: string \"four\", expected u32"
+    );
     let text = with("\"pid\":1234", "\"pid\":-1");
-    assert!(text.starts_with("field owner: pid: invalid value: integer `-1`"), "{text}");
+    assert!(
+        text.starts_with("field owner: pid: invalid value: integer `-1`"),
+        "{text}"
+    );
     let text = with("\"cause\":\"linger_zero\"", "\"cause\":\"bad_luck\"");
-    assert!(text.starts_with("field cause: `bad_luck` where one of these is expected: linger_zero,"));
+    assert!(
+        text.starts_with("field cause: `bad_luck` where one of these is expected: linger_zero,")
+    );
     let text = with("\"evidence\":\"seen\",", "");
     assert_eq!(text, "field evidence is missing, which every rst_sent has");
     let text = with("\"addr\":\"127.0.0.1\"", "\"addr\":\"localhost\"");
@@ -176,11 +214,22 @@ fn an_error_names_the_field_and_what_was_expected() {
 fn endless_lines_texts_and_depths_are_refused() {
     let line = line_of(&fixture::incidents()[0]);
     let long = format!("{{\"v\":1,\"x\":\"{}\"}}", "a".repeat(LONGEST_LINE));
-    assert!(matches!(parse(long.as_bytes()), Err(NdjsonError::TooLong(_))));
-    let name = line.replacen("\"comm\":\"nginx\"", &format!("\"comm\":\"{}\"", "x".repeat(20_000)), 1);
+    assert!(matches!(
+        parse(long.as_bytes()),
+        Err(NdjsonError::TooLong(_))
+    ));
+    let name = line.replacen(
+        "\"comm\":\"nginx\"",
+        &format!("\"comm\":\"{}\"", "x".repeat(20_000)),
+        1,
+    );
     assert!(error(&name).contains("owner: comm: invalid length 20000"));
     let depth = 200_000;
-    let deep = format!("{{\"v\":1,\"kind\":\"close\",\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    let deep = format!(
+        "{{\"v\":1,\"kind\":\"close\",\"x\":{}{}}}",
+        "[".repeat(depth),
+        "]".repeat(depth)
+    );
     // Passed over without going down; what matters is that it is answered.
     drop(parse(deep.as_bytes()));
 }
@@ -189,27 +238,40 @@ fn endless_lines_texts_and_depths_are_refused() {
 fn a_hook_of_another_version_is_kept_and_a_flood_of_them_refused() {
     let line = line_of(&fixture::incidents()[0]);
     let own = "\"hook\":\"tp_btf/tcp_send_reset\"";
-    let hooked = |name: &str| parse(line.replacen(own, &format!("\"hook\":\"{name}\""), 1).as_bytes());
+    let hooked = |name: &str| {
+        parse(
+            line.replacen(own, &format!("\"hook\":\"{name}\""), 1)
+                .as_bytes(),
+        )
+    };
     let Line::Incident(incident) = hooked("fexit/of_the_future").unwrap().line else {
         panic!("no incident");
     };
     assert_eq!(incident.hook, "fexit/of_the_future");
     assert!(hooked(&"x".repeat(65)).is_err());
-    let kept = (0..1000).filter(|n| hooked(&format!("hook/{n}")).is_ok()).count();
+    let kept = (0..1000)
+        .filter(|n| hooked(&format!("hook/{n}")).is_ok())
+        .count();
     assert!(kept < 200, "{kept}");
     assert!(hooked("fexit/of_the_future").is_ok() && hooked("tp_btf/kfree_skb").is_ok());
 }
 
 #[test]
 fn kinds_of_a_newer_version_are_passed_over_in_a_summary() {
-    let line = written(fixture::clock(), |sink| sink.summary(&fixture::summary()).unwrap());
+    let line = written(fixture::clock(), |sink| {
+        sink.summary(&fixture::summary()).unwrap()
+    });
     let more = line.replacen("\"by_kind\":{", "\"by_kind\":{\"rst_guessed\":4,", 1);
     let Line::Summary(read) = parse(more.as_bytes()).unwrap().line else {
         panic!("no summary");
     };
     assert_eq!(read, fixture::summary());
-    let lost = written(fixture::clock(), |sink| sink.loss(&fixture::losses()[0], 1).unwrap());
-    let Line::Lost(loss, _) = parse(lost.replace("\"state\"", "\"guessed\"").as_bytes()).unwrap().line
+    let lost = written(fixture::clock(), |sink| {
+        sink.loss(&fixture::losses()[0], 1).unwrap()
+    });
+    let Line::Lost(loss, _) = parse(lost.replace("\"state\"", "\"guessed\"").as_bytes())
+        .unwrap()
+        .line
     else {
         panic!("no loss");
     };
@@ -219,7 +281,11 @@ fn kinds_of_a_newer_version_are_passed_over_in_a_summary() {
 fn any_loss() -> impl Strategy<Value = Loss> {
     let place = prop::sample::select(LossPlace::ALL);
     let kind = prop::option::of(prop::sample::select(Kind::ALL));
-    (place, kind, any::<u64>()).prop_map(|(place, of_kind, count)| Loss { place, of_kind, count })
+    (place, kind, any::<u64>()).prop_map(|(place, of_kind, count)| Loss {
+        place,
+        of_kind,
+        count,
+    })
 }
 
 proptest! {

@@ -41,7 +41,10 @@ fn tags(document: &str) -> Vec<Tag<'_>> {
         let inside = inside.trim_start_matches('/');
         let name_end = inside.find([' ', '/']).unwrap_or(inside.len());
         let name = &inside[..name_end];
-        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric()), "<{inside}>");
+        assert!(
+            name.bytes().all(|b| b.is_ascii_alphanumeric()),
+            "<{inside}>"
+        );
         let mut attributes = Vec::new();
         let mut words = &inside[name_end..];
         while let Some(equals) = words.find("=\"") {
@@ -97,7 +100,9 @@ fn check(name: &str, document: &str) {
                 "id" => assert!(anchors.insert(*value), "{name}: twice {value}"),
                 "href" => links.push(value.strip_prefix('#').expect("a link out")),
                 "style" => assert!(
-                    value.starts_with("left:") || value.starts_with("top:") || value.starts_with("width:"),
+                    value.starts_with("left:")
+                        || value.starts_with("top:")
+                        || value.starts_with("width:"),
                     "{name}: {value}"
                 ),
                 _ => {}
@@ -173,7 +178,9 @@ fn losses_and_missing_ends_are_said_at_the_top() {
     let mut story = Story::default();
     stories::bad_time(&mut story, 60);
     let document = written(&story);
-    assert!(document.contains("37 events were</strong>") || document.contains("37 events were lost"));
+    assert!(
+        document.contains("37 events were</strong>") || document.contains("37 events were lost")
+    );
     assert!(document.contains("Yes, from its beginning to its end."));
     let mut cut = Story::default();
     cut.begin(&stories::facts()).unwrap();
@@ -202,7 +209,10 @@ fn changed_settings_are_marked_and_linked_to_what_they_decide() {
     let document = written(&story);
     let row = &document[document.find("net.core.somaxconn</code></td>").unwrap()..];
     let row = &row[..row.find("</tr>").unwrap()];
-    assert!(row.contains(">128<") && row.contains(">4096<") && row.contains("changed"), "{row}");
+    assert!(
+        row.contains(">128<") && row.contains(">4096<") && row.contains("changed"),
+        "{row}"
+    );
     assert!(row.contains("#accept_drop-reset"), "{row}");
     assert!(document.contains("Network namespaces 4026532551, 4026532552"));
 }
@@ -211,7 +221,9 @@ fn changed_settings_are_marked_and_linked_to_what_they_decide() {
 fn times_are_those_of_the_zone() {
     let mut story = Story::default();
     story.begin(&stories::facts()).unwrap();
-    story.incident(&fixture::incident(fixture::reset(ResetCause::LingerZero))).unwrap();
+    story
+        .incident(&fixture::incident(fixture::reset(ResetCause::LingerZero)))
+        .unwrap();
     let zone = jiff::tz::Offset::constant(2).to_time_zone();
     assert!(written(&story).contains("2026-01-02 03:04:20"));
     assert!(page(&story, &zone).contains("2026-01-02 05:04:20"));
@@ -245,7 +257,8 @@ fn a_flood_of_names_and_addresses_stays_bounded_and_is_said() {
         incident.boot_ns += 1_000_003;
         let name = format!("job-{n}");
         incident.owner.as_mut().unwrap().process = stories::process(n + 1, &name, "/", "/bin/job");
-        incident.flow.remote.as_mut().unwrap().addr = std::net::Ipv4Addr::from(n + 0x0a00_0000).into();
+        incident.flow.remote.as_mut().unwrap().addr =
+            std::net::Ipv4Addr::from(n + 0x0a00_0000).into();
         story.incident(&incident).unwrap();
     }
     let document = written(&story);

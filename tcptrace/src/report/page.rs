@@ -113,11 +113,16 @@ pub fn page(story: &Story, zone: &TimeZone) -> String {
     if let Some(name) = headline::host_name(story) {
         out.raw(": ").text(name);
     }
-    out.raw("</title><style>").raw(include_str!("page/style.css")).raw("</style></head><body>");
+    out.raw("</title><style>")
+        .raw(include_str!("page/style.css"))
+        .raw("</style></head><body>");
     headline::put(&mut out, &view);
     out.raw("<main>");
     for (anchor, title) in SECTIONS {
-        out.open("section", &[("id", &anchor), ("aria-labelledby", &format!("h-{anchor}"))]);
+        out.open(
+            "section",
+            &[("id", &anchor), ("aria-labelledby", &format!("h-{anchor}"))],
+        );
         out.element("h2", &[("id", &format!("h-{anchor}"))], title);
         match anchor {
             "findings" => findings::put(&mut out, &view),

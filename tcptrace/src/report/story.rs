@@ -106,6 +106,7 @@ pub struct Story {
     pub(super) runs_left_out: u64,
     clock: Clock,
     pub(super) has_clock: bool,
+    pub(super) is_narrow: bool,
     pub(super) grid: Grid,
     pub(super) has_samples: bool,
     /// Incidents, ordinary ones too.
@@ -134,6 +135,7 @@ impl Default for Story {
             runs_left_out: 0,
             clock: Clock::default(),
             has_clock: false,
+            is_narrow: false,
             grid: Grid::default(),
             has_samples: false,
             incidents: 0,
@@ -166,6 +168,11 @@ impl Story {
         }
     }
 
+    /// Says that only a part of what was recorded is told, by the choice of whoever reads it.
+    pub fn narrow(&mut self) {
+        self.is_narrow = true;
+    }
+
     /// Ties the boot clock to the wall clock where no run's facts do.
     pub fn clock(&mut self, clock: Clock) {
         self.clock = clock;
@@ -188,7 +195,9 @@ impl Story {
             // A flight recorder throws its first hours away; its samples tell what is left.
             if !self.has_samples {
                 let clock = facts.clock;
-                let begin = clock.boot_to_wall_ns.saturating_add_unsigned(clock.start_boot_ns);
+                let begin = clock
+                    .boot_to_wall_ns
+                    .saturating_add_unsigned(clock.start_boot_ns);
                 let duration_ns = summary.duration_ms.saturating_mul(1_000_000);
                 grid.cover(begin);
                 grid.cover(begin.saturating_add_unsigned(duration_ns));
@@ -202,7 +211,10 @@ impl Story {
         let grid = self.grid;
         let total = &mut self.by_kind[kind.index()];
         *total = total.saturating_add(count);
-        self.over_time.entry(kind).or_default().put(&grid, wall_ns, count);
+        self.over_time
+            .entry(kind)
+            .or_default()
+            .put(&grid, wall_ns, count);
         let finding = self
             .findings
             .entry((kind, advice::cause(incident)))
@@ -213,7 +225,11 @@ impl Story {
         let owner = self.owners.at(&who, || who.owned());
         let total = &mut owner.by_kind[kind.index()];
         *total = total.saturating_add(count);
-        owner.over_time.entry(kind).or_default().put(&grid, wall_ns, count);
+        owner
+            .over_time
+            .entry(kind)
+            .or_default()
+            .put(&grid, wall_ns, count);
         if let Some(known) = &incident.owner {
             owner.members.join(&known.process);
         }
@@ -256,7 +272,10 @@ impl Sink for Story {
     fn begin(&mut self, facts: &RunFacts) -> io::Result<()> {
         self.clock(facts.clock);
         // The files of one run that was rotated begin with the same facts.
-        let is_known = self.runs.iter().any(|run| run.facts.as_ref() == Some(facts));
+        let is_known = self
+            .runs
+            .iter()
+            .any(|run| run.facts.as_ref() == Some(facts));
         if is_known {
             return Ok(());
         }
@@ -303,6 +322,12 @@ impl Sink for Story {
         Ok(())
     }
 
+    /// While a recording is read, what people should know is what is missing in it.
+    fn notice(&mut self, text: &str) -> io::Result<()> {
+        self.flaw(text);
+        Ok(())
+    }
+
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         let kept = Some(summary.clone());
         match self.runs.last_mut() {
@@ -313,6 +338,37 @@ impl Sink for Story {
             }),
         }
         Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// To be lent to whoever takes a sink.
+impl Sink for &mut Story {
+    fn begin(&mut self, facts: &RunFacts) -> io::Result<()> {
+        (**self).begin(facts)
+    }
+
+    fn sample(&mut self, sample: &Sample) -> io::Result<()> {
+        (**self).sample(sample)
+    }
+
+    fn incident(&mut self, incident: &Incident) -> io::Result<()> {
+        (**self).incident(incident)
+    }
+
+    fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()> {
+        (**self).loss(loss, boot_ns)
+    }
+
+    fn notice(&mut self, text: &str) -> io::Result<()> {
+        (**self).notice(text)
+    }
+
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        (**self).summary(summary)
     }
 
     fn flush(&mut self) -> io::Result<()> {

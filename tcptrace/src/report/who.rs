@@ -39,7 +39,9 @@ impl<'a> WhoRef<'a> {
             comm: process.map(|process| process.comm.as_str()),
             place: process.and_then(|process| {
                 let place = process.container.as_deref();
-                place.or(process.cgroup.as_deref()).filter(|path| *path != "/")
+                place
+                    .or(process.cgroup.as_deref())
+                    .filter(|path| *path != "/")
             }),
         }
     }
@@ -146,9 +148,6 @@ mod tests {
         (2..=5).for_each(|pid| members.join(&process(pid)));
         assert_eq!(members.text(), "5 processes: pids 1, 2, 3, 4, …");
         (6..=99).for_each(|pid| members.join(&process(pid)));
-        assert_eq!(
-            members.text(),
-            "more than 32 processes: pids 1, 2, 3, 4, …"
-        );
+        assert_eq!(members.text(), "more than 32 processes: pids 1, 2, 3, 4, …");
     }
 }

@@ -102,7 +102,8 @@ pub fn parse(line: &[u8]) -> Result<Parsed, NdjsonError> {
         newer => return Err(NdjsonError::Newer(newer)),
     }
     let read = || -> Result<Raw<'_>, NdjsonError> {
-        serde_json::from_slice(line).map_err(|error| NdjsonError::Field(value::without_place(&error)))
+        serde_json::from_slice(line)
+            .map_err(|error| NdjsonError::Field(value::without_place(&error)))
     };
     if let Some(kind) = Kind::from_name(kind.as_str()) {
         return incident(kind, read()?);
@@ -189,7 +190,11 @@ fn what(kind: Kind, needed: &Needed, raw: &mut Raw<'_>) -> Result<What, NdjsonEr
             unsent_bytes: raw.unsent_bytes,
             unacked_bytes: raw.unacked_bytes,
             unread_bytes: raw.unread_bytes,
-            linger: raw.linger.take().map(fields::RawLinger::linger).transpose()?,
+            linger: raw
+                .linger
+                .take()
+                .map(fields::RawLinger::linger)
+                .transpose()?,
         },
         Kind::RstReceived => What::RstReceived {
             meaning: needed.take("meaning", raw.meaning)?.0,
@@ -204,13 +209,17 @@ fn what(kind: Kind, needed: &Needed, raw: &mut Raw<'_>) -> Result<What, NdjsonEr
         },
         Kind::AcceptDrop => What::AcceptDrop {
             step: raw.step.map(|step| step.0),
-            outcome: outcome.map(|name| named::<DropOutcome>("outcome", &name)).transpose()?,
+            outcome: outcome
+                .map(|name| named::<DropOutcome>("outcome", &name))
+                .transpose()?,
             queue: raw.queue.take().map(fields::RawQueue::queue).transpose()?,
             limited_by: raw.limited_by.map(|limit| limit.0),
             count: needed.take("count", raw.count)?,
         },
         Kind::SynDrop => What::SynDrop {
-            outcome: outcome.map(|name| named::<DropOutcome>("outcome", &name)).transpose()?,
+            outcome: outcome
+                .map(|name| named::<DropOutcome>("outcome", &name))
+                .transpose()?,
             queue: raw.queue.take().map(fields::RawQueue::queue).transpose()?,
             count: needed.take("count", raw.count)?,
         },
@@ -275,7 +284,10 @@ fn summary(mut raw: Raw<'_>) -> Result<Parsed, NdjsonError> {
     let summary = Summary {
         duration_ms: needed.take("duration_ms", raw.duration_ms)?,
         by_kind: needed.take("by_kind", raw.by_kind.take())?.0,
-        by_owner: owners.into_iter().map(owner_count).collect::<Result<_, _>>()?,
+        by_owner: owners
+            .into_iter()
+            .map(owner_count)
+            .collect::<Result<_, _>>()?,
         owners_left_out: raw.owners_left_out.unwrap_or(0),
         loss: tally(needed.take("loss", raw.loss.take())?)?,
         reconciliation: rows.into_iter().map(reconciled).collect::<Result<_, _>>()?,

@@ -34,7 +34,8 @@ impl Devtools {
         fs::create_dir_all(&profile)
             .with_context(|| format!("cannot create {}", profile.display()))?;
         // The browser reads its orders from descriptor 3 and answers on 4.
-        let script = "exec timeout --signal=KILL \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
+        let script =
+            "exec timeout --signal=KILL \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
         let mut command = Command::new("sh");
         command.args(["-c", script, LIMIT]).arg(&browser.program);
         command.args([
@@ -95,7 +96,9 @@ impl Devtools {
         to.write_all(&bytes)
             .with_context(|| format!("the browser does not take `{method}`"))?;
         loop {
-            let mut answer = self.receive().with_context(|| format!("waiting for `{method}`"))?;
+            let mut answer = self
+                .receive()
+                .with_context(|| format!("waiting for `{method}`"))?;
             if answer["id"] == json!(id) {
                 if let Some(error) = answer.get("error") {
                     bail!("the browser refuses `{method}`: {error}");
@@ -117,7 +120,9 @@ impl Devtools {
         let message: Value =
             serde_json::from_slice(&bytes).context("the browser does not speak JSON")?;
         if message["method"] == "Network.requestWillBeSent" {
-            let address = message["params"]["request"]["url"].as_str().unwrap_or_default();
+            let address = message["params"]["request"]["url"]
+                .as_str()
+                .unwrap_or_default();
             self.requests.push(address.to_owned());
         }
         Ok(message)

@@ -78,18 +78,34 @@ pub(crate) fn main(workspace: &Workspace, filter: &[String]) -> Result<()> {
     let mut devtools = Devtools::start(&browser, &pictures)?;
     let mut findings = Vec::new();
     for page in &pages {
-        let name = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = page
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         for look in &LOOKS {
             let found = examine(&mut devtools, page, look, &pictures.join(&name))
                 .with_context(|| format!("{name}, {}", look.name))?;
-            findings.extend(found.into_iter().map(|what| format!("  {name}, {}: {what}", look.name)));
+            findings.extend(
+                found
+                    .into_iter()
+                    .map(|what| format!("  {name}, {}: {what}", look.name)),
+            );
         }
         println!("report: {name} looked at");
     }
     if !findings.is_empty() {
-        bail!("{} wrong with the pages\n{}", findings.len(), findings.join("\n"));
+        bail!(
+            "{} wrong with the pages\n{}",
+            findings.len(),
+            findings.join("\n")
+        );
     }
-    println!("report: {} pages are fine; pictures in {}", pages.len(), pictures.display());
+    println!(
+        "report: {} pages are fine; pictures in {}",
+        pages.len(),
+        pictures.display()
+    );
     Ok(())
 }
 
@@ -100,11 +116,14 @@ fn pages(workspace: &Workspace, filter: &[String]) -> Result<Vec<PathBuf>> {
         .as_str()
         .context("cargo metadata names no target_directory")?;
     let directory = Path::new(target).join("tmp/report");
-    let entries = fs::read_dir(&directory)
-        .with_context(|| format!("cannot read {}", directory.display()))?;
+    let entries =
+        fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))?;
     let mut pages: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "html"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "html")
+        })
         .filter(|path| {
             let name = path.to_string_lossy();
             filter.is_empty() || filter.iter().any(|word| name.contains(word))
@@ -112,22 +131,28 @@ fn pages(workspace: &Workspace, filter: &[String]) -> Result<Vec<PathBuf>> {
         .collect();
     pages.sort();
     if pages.is_empty() {
-        bail!("no page in {}: the test `report` writes them", directory.display());
+        bail!(
+            "no page in {}: the test `report` writes them",
+            directory.display()
+        );
     }
     Ok(pages)
 }
 
 /// What is wrong; the picture goes to `picture` and the look's name.
-fn examine(devtools: &mut Devtools, page: &Path, look: &Look, picture: &Path) -> Result<Vec<String>> {
+fn examine(
+    devtools: &mut Devtools,
+    page: &Path,
+    look: &Look,
+    picture: &Path,
+) -> Result<Vec<String>> {
     let scheme = if look.is_dark { "dark" } else { "light" };
     let media = json!({
         "media": if look.is_paper { "print" } else { "" },
         "features": [{"name": "prefers-color-scheme", "value": scheme}],
     });
     devtools.call("Emulation.setEmulatedMedia", media)?;
-    let screen = |height: u64| {
-        json!({"width": look.width, "height": height, "deviceScaleFactor": 1, "mobile": false})
-    };
+    let screen = |height: u64| json!({"width": look.width, "height": height, "deviceScaleFactor": 1, "mobile": false});
     devtools.call("Emulation.setDeviceMetricsOverride", screen(900))?;
     let address = format!("file://{}", page.display());
     let mut findings: Vec<String> = devtools
@@ -138,14 +163,24 @@ fn examine(devtools: &mut Devtools, page: &Path, look: &Look, picture: &Path) ->
         .collect();
     let measured = devtools.evaluate(MEASURE)?;
     findings.extend(strings(&measured["wrong"]));
-    let height = measured["height"].as_u64().context("the page has no height")?;
-    devtools.call("Emulation.setDeviceMetricsOverride", screen(height.clamp(1, HIGHEST)))?;
+    let height = measured["height"]
+        .as_u64()
+        .context("the page has no height")?;
+    devtools.call(
+        "Emulation.setDeviceMetricsOverride",
+        screen(height.clamp(1, HIGHEST)),
+    )?;
     let shot = devtools.call("Page.captureScreenshot", json!({"format": "png"}))?;
-    let data = shot["data"].as_str().context("the browser took no picture")?.to_owned();
+    let data = shot["data"]
+        .as_str()
+        .context("the browser took no picture")?
+        .to_owned();
     write(picture, look.name, "png", &data)?;
     if look.is_paper {
         let paper = devtools.call("Page.printToPDF", json!({"printBackground": true}))?;
-        let data = paper["data"].as_str().context("the browser printed nothing")?;
+        let data = paper["data"]
+            .as_str()
+            .context("the browser printed nothing")?;
         let bytes = write(picture, look.name, "pdf", data)?;
         if !bytes.starts_with(b"%PDF-") || bytes.len() < 10_000 {
             findings.push(format!("printed, it is {} bytes", bytes.len()));
@@ -161,7 +196,9 @@ fn examine(devtools: &mut Devtools, page: &Path, look: &Look, picture: &Path) ->
 
 fn strings(list: &Value) -> Vec<String> {
     let items = list.as_array().into_iter().flatten();
-    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    items
+        .filter_map(|item| item.as_str().map(str::to_owned))
+        .collect()
 }
 
 fn write(picture: &Path, look: &str, extension: &str, data: &str) -> Result<Vec<u8>> {

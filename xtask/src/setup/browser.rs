@@ -48,7 +48,10 @@ pub(crate) fn find(workspace: &Workspace) -> Option<Browser> {
 }
 
 fn unpacked(root: &Path) -> Option<Browser> {
-    let program = INSIDE.iter().map(|path| root.join(path)).find(|file| file.is_file())?;
+    let program = INSIDE
+        .iter()
+        .map(|path| root.join(path))
+        .find(|file| file.is_file())?;
     let directories = fs::read_dir(root.join("usr/lib")).into_iter().flatten();
     // Debian keeps libraries in a directory named after the machine, such as x86_64-linux-gnu.
     let libraries = directories
@@ -79,7 +82,10 @@ mod tests {
     #[test]
     fn an_unpacked_browser_comes_with_its_libraries() {
         let root = std::env::temp_dir().join(format!("xtask-browser-{}", std::process::id()));
-        let (inside, lib) = (root.join("usr/lib/chromium"), root.join("usr/lib/some-linux-gnu"));
+        let (inside, lib) = (
+            root.join("usr/lib/chromium"),
+            root.join("usr/lib/some-linux-gnu"),
+        );
         fs::create_dir_all(&inside).unwrap();
         fs::create_dir_all(&lib).unwrap();
         assert_eq!(unpacked(&root), None);

@@ -39,7 +39,9 @@ impl Place {
         }
         if recordings.iter().any(|path| is_same(path, output)) {
             let name = output.display();
-            return Err(format!("-o {name}: this is the recording itself; name another file"));
+            return Err(format!(
+                "-o {name}: this is the recording itself; name another file"
+            ));
         }
         Ok(Self::File(output.to_path_buf()))
     }
@@ -124,14 +126,31 @@ mod tests {
     #[test]
     fn a_page_goes_beside_the_first_recording_unless_something_is_there() {
         let room = Room::new("beside");
-        let recordings = [PathBuf::from("-"), room.file("friday.rec"), room.file("b.rec")];
+        let recordings = [
+            PathBuf::from("-"),
+            room.file("friday.rec"),
+            room.file("b.rec"),
+        ];
         let beside = room.file("friday.html");
-        assert_eq!(Place::of(None, &recordings), Ok(Place::File(beside.clone())));
+        assert_eq!(
+            Place::of(None, &recordings),
+            Ok(Place::File(beside.clone()))
+        );
         fs::write(&beside, "mine").unwrap();
         assert!(Place::of(None, &recordings).unwrap_err().contains("-o"));
-        assert_eq!(Place::of(Some(&beside), &recordings), Ok(Place::File(beside)));
-        assert!(Place::of(None, &recordings[..1]).unwrap_err().contains("stdin"));
-        assert_eq!(Place::of(Some(Path::new("-")), &recordings), Ok(Place::Stdout));
+        assert_eq!(
+            Place::of(Some(&beside), &recordings),
+            Ok(Place::File(beside))
+        );
+        assert!(
+            Place::of(None, &recordings[..1])
+                .unwrap_err()
+                .contains("stdin")
+        );
+        assert_eq!(
+            Place::of(Some(Path::new("-")), &recordings),
+            Ok(Place::Stdout)
+        );
     }
 
     #[test]
@@ -162,7 +181,9 @@ mod tests {
     #[test]
     fn a_place_that_is_not_there_is_named_and_nothing_is_left() {
         let room = Room::new("nowhere");
-        let error = Place::File(room.file("no/page.html")).write(b"x").unwrap_err();
+        let error = Place::File(room.file("no/page.html"))
+            .write(b"x")
+            .unwrap_err();
         assert!(format!("{error:#}").contains("no/page.html"), "{error:#}");
         fs::create_dir(room.file("directory")).unwrap();
         assert!(Place::File(room.file("directory")).write(b"x").is_err());

@@ -179,7 +179,8 @@ impl<'a> Clock<'a> {
             0
         };
         let local = begin.saturating_add(shift);
-        let first = local.div_euclid(step) * step + if local.rem_euclid(step) > 0 { step } else { 0 };
+        let first =
+            local.div_euclid(step) * step + if local.rem_euclid(step) > 0 { step } else { 0 };
         let mut marks = Vec::new();
         let mut at = first.saturating_sub(shift);
         while at <= end && marks.len() < 16 {
@@ -243,7 +244,11 @@ mod tests {
     }
 
     fn texts(clock: &Clock<'_>, grid: &Grid) -> Vec<String> {
-        clock.marks(grid).into_iter().map(|mark| mark.text).collect()
+        clock
+            .marks(grid)
+            .into_iter()
+            .map(|mark| mark.text)
+            .collect()
     }
 
     #[test]
@@ -262,11 +267,22 @@ mod tests {
     fn every_span_has_marks_within_it_and_not_too_many() {
         let zone = TimeZone::UTC;
         let clock = Clock::new(&zone, true);
-        for span in [0, 1_000_000, 40_000_000, SECOND_NS, 7 * MINUTE_NS, 400 * DAY_NS, i64::MAX / 2] {
+        for span in [
+            0,
+            1_000_000,
+            40_000_000,
+            SECOND_NS,
+            7 * MINUTE_NS,
+            400 * DAY_NS,
+            i64::MAX / 2,
+        ] {
             let grid = grid(&[BEGIN, BEGIN + span]).widened(40);
             let marks = clock.marks(&grid);
             assert!((1..=10).contains(&marks.len()), "{span}: {marks:?}");
-            assert!(marks.iter().all(|mark| (0.0..=1.0).contains(&mark.at)), "{marks:?}");
+            assert!(
+                marks.iter().all(|mark| (0.0..=1.0).contains(&mark.at)),
+                "{marks:?}"
+            );
         }
     }
 
@@ -280,8 +296,17 @@ mod tests {
 
     #[test]
     fn durations_carry_their_units() {
-        let texts = [12_000_000, 4_200_000_000, 605 * SECOND_NS, 12_000 * SECOND_NS, 49 * HOUR_NS]
-            .map(duration);
-        assert_eq!(texts, ["12 ms", "4.2 s", "10 min 5 s", "3 h 20 min", "2 d 1 h"]);
+        let texts = [
+            12_000_000,
+            4_200_000_000,
+            605 * SECOND_NS,
+            12_000 * SECOND_NS,
+            49 * HOUR_NS,
+        ]
+        .map(duration);
+        assert_eq!(
+            texts,
+            ["12 ms", "4.2 s", "10 min 5 s", "3 h 20 min", "2 d 1 h"]
+        );
     }
 }

@@ -39,8 +39,13 @@ fn card(out: &mut Markup, view: &View<'_>, found: &Found<'_>, is_open: bool, is_
         Harm::Degraded => ("finding", "degraded"),
     };
     out.open("article", &[("class", &class), ("id", &found.anchor())]);
-    out.raw("<h3><span class=\"count\">").number(facts.count).raw("</span> ");
-    out.text(found.topic()).raw(" <span class=\"badge\">").raw(harm).raw("</span></h3>");
+    out.raw("<h3><span class=\"count\">")
+        .number(facts.count)
+        .raw("</span> ");
+    out.text(found.topic())
+        .raw(" <span class=\"badge\">")
+        .raw(harm)
+        .raw("</span></h3>");
     let advice = found.advice();
     if let Some(advice) = advice {
         out.raw("<p class=\"line\">").prose(advice.line).raw("</p>");
@@ -59,12 +64,18 @@ fn card(out: &mut Markup, view: &View<'_>, found: &Found<'_>, is_open: bool, is_
     details(out, view, found);
     out.raw("</dl>");
     if let Some(advice) = advice {
-        out.raw(if is_open { "<details open>" } else { "<details>" });
+        out.raw(if is_open {
+            "<details open>"
+        } else {
+            "<details>"
+        });
         out.raw("<summary>What it means, how to check, how to fix</summary>");
         explanation(out, advice);
         let general = advice::find(found.kind, None).filter(|_| advice.cause.is_some());
         if let Some(general) = general.filter(|_| is_first) {
-            out.raw("<h4>").raw(found.kind.name()).raw(" in general</h4>");
+            out.raw("<h4>")
+                .raw(found.kind.name())
+                .raw(" in general</h4>");
             explanation(out, general);
         }
         out.raw("</details>");
@@ -80,13 +91,25 @@ fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
     words::shares(out, &owners, |out, who, count| {
         out.raw("<span class=\"keep\">");
         words::who(out, view.story, who);
-        out.raw(" <span class=\"dim\">×").number(*count).raw("</span></span>");
+        out.raw(" <span class=\"dim\">×")
+            .number(*count)
+            .raw("</span></span>");
     });
     out.raw("</dd><dt>Where</dt><dd>");
-    ports(out, ["local port ", " local ports"], &facts.local_ports, facts.count);
+    ports(
+        out,
+        ["local port ", " local ports"],
+        &facts.local_ports,
+        facts.count,
+    );
     if !facts.remote_ports.is_empty() {
         out.raw("; ");
-        ports(out, ["remote port ", " remote ports"], &facts.remote_ports, facts.count);
+        ports(
+            out,
+            ["remote port ", " remote ports"],
+            &facts.remote_ports,
+            facts.count,
+        );
     }
     if !facts.peers.is_empty() {
         out.raw("; peers ");
@@ -97,7 +120,9 @@ fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
     let spaces = facts.spaces.top(IN_A_LINE);
     if spaces.rows.len() > 1 {
         out.raw("; network namespaces ");
-        words::shares(out, &spaces, |out, netns, count| words::share(out, netns, *count));
+        words::shares(out, &spaces, |out, netns, count| {
+            words::share(out, netns, *count)
+        });
     }
     out.raw("</dd><dt>When</dt><dd>");
     let clock = &view.axis.clock;
@@ -131,7 +156,9 @@ fn ports(out: &mut Markup, names: [&'static str; 2], ports: &Ranking<u16, u64>, 
         return;
     }
     out.raw(one);
-    words::shares(out, &top, |out, port, count| words::share(out, port, *count));
+    words::shares(out, &top, |out, port, count| {
+        words::share(out, port, *count)
+    });
 }
 
 fn cost(out: &mut Markup, facts: &Finding) {
@@ -146,7 +173,9 @@ fn cost(out: &mut Markup, facts: &Finding) {
         ];
         let mut is_first = true;
         for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            out.raw(if is_first { "" } else { ", " }).text(bytes(count)).raw(what);
+            out.raw(if is_first { "" } else { ", " })
+                .text(bytes(count))
+                .raw(what);
             is_first = false;
         }
         if is_first {
@@ -154,14 +183,21 @@ fn cost(out: &mut Markup, facts: &Finding) {
         }
         if thrown.told_by < facts.incidents {
             let silent = facts.incidents - thrown.told_by;
-            out.raw("; ").text(plural(silent, "incident does", "incidents do")).raw(" not tell");
+            out.raw("; ")
+                .text(plural(silent, "incident does", "incidents do"))
+                .raw(" not tell");
         }
         out.raw("</dd>");
     }
     if let Some(queue) = facts.queue {
-        out.raw("<dt>Queue</dt><dd>").number(queue.length.into()).raw(" waiting with a limit of ");
+        out.raw("<dt>Queue</dt><dd>")
+            .number(queue.length.into())
+            .raw(" waiting with a limit of ");
         out.number(queue.limit.into());
-        let limits = LimitedBy::ALL.iter().zip(facts.limited_by).filter(|(_, count)| *count > 0);
+        let limits = LimitedBy::ALL
+            .iter()
+            .zip(facts.limited_by)
+            .filter(|(_, count)| *count > 0);
         for (at, (limit, count)) in limits.enumerate() {
             out.raw(if at == 0 { "; limited by " } else { ", " });
             words::share(out, limit.name(), count);
@@ -174,19 +210,27 @@ fn cost(out: &mut Markup, facts: &Finding) {
         out.raw(" dropped after the last attempt</dd>");
     }
     if let Some(blocked_ms) = facts.blocked_ms {
-        out.raw("<dt>Blocked</dt><dd>close() for up to ").number(blocked_ms).raw(" ms</dd>");
+        out.raw("<dt>Blocked</dt><dd>close() for up to ")
+            .number(blocked_ms)
+            .raw(" ms</dd>");
     }
 }
 
 fn evidence(out: &mut Markup, facts: &Finding) {
-    let known = Evidence::ALL.iter().zip(facts.by_evidence).filter(|(_, count)| *count > 0);
+    let known = Evidence::ALL
+        .iter()
+        .zip(facts.by_evidence)
+        .filter(|(_, count)| *count > 0);
     for (at, (evidence, count)) in known.enumerate() {
-        out.raw(if at == 0 { "" } else { ", " }).raw(match evidence {
-            Evidence::Seen => "seen by a hook",
-            Evidence::Inferred => "inferred by a documented rule",
-            Evidence::Counted => "counted from the kernel's counters",
-        });
-        out.raw(" <span class=\"dim\">×").number(count).raw("</span>");
+        out.raw(if at == 0 { "" } else { ", " })
+            .raw(match evidence {
+                Evidence::Seen => "seen by a hook",
+                Evidence::Inferred => "inferred by a documented rule",
+                Evidence::Counted => "counted from the kernel's counters",
+            });
+        out.raw(" <span class=\"dim\">×")
+            .number(count)
+            .raw("</span>");
     }
 }
 
@@ -195,11 +239,18 @@ fn explanation(out: &mut Markup, advice: &Advice) {
     if !advice.confirm.is_empty() {
         out.raw("<h5>How to check</h5><ul>");
         for (command, says) in advice.confirm {
-            out.raw("<li><code>").prose(command).raw("</code> ").prose(says).raw("</li>");
+            out.raw("<li><code>")
+                .prose(command)
+                .raw("</code> ")
+                .prose(says)
+                .raw("</li>");
         }
         out.raw("</ul>");
     }
-    for (title, items) in [("How to fix", advice.fix), ("What misleads", advice.pitfalls)] {
+    for (title, items) in [
+        ("How to fix", advice.fix),
+        ("What misleads", advice.pitfalls),
+    ] {
         if !items.is_empty() {
             out.raw("<h5>").raw(title).raw("</h5><ul>");
             for item in items {
@@ -214,7 +265,11 @@ fn explanation(out: &mut Markup, advice: &Advice) {
 fn examples(out: &mut Markup, view: &View<'_>, facts: &Finding) {
     out.raw("<details><summary>");
     if facts.incidents > facts.examples.len() as u64 {
-        let said = format!("The first {} of {}", facts.examples.len(), thousands(facts.incidents));
+        let said = format!(
+            "The first {} of {}",
+            facts.examples.len(),
+            thousands(facts.incidents)
+        );
         out.text(said);
     } else {
         out.raw("All of them");
@@ -249,7 +304,9 @@ fn ordinary(out: &mut Markup, view: &View<'_>) {
         return;
     }
     out.raw("<p class=\"dim\">Besides these the ordinary life of connections: ");
-    let present = words::ORDER.into_iter().filter(|kind| counts[kind.index()] > 0);
+    let present = words::ORDER
+        .into_iter()
+        .filter(|kind| counts[kind.index()] > 0);
     for (at, kind) in present.enumerate() {
         out.raw(if at == 0 { "" } else { ", " });
         out.raw(kind.name()).raw(" ").number(counts[kind.index()]);

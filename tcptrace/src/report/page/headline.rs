@@ -28,7 +28,7 @@ pub(super) fn put(out: &mut Markup, view: &View<'_>) {
     out.raw("</h1><dl class=\"facts\">");
     when(out, view);
     if let Some(facts) = story.runs.iter().find_map(|run| run.facts.as_ref()) {
-        where_and_what(out, facts);
+        where_and_what(out, facts, story.is_narrow);
     }
     trust(out, story);
     out.raw("</dl>");
@@ -58,17 +58,23 @@ fn when(out: &mut Markup, view: &View<'_>) {
     out.raw("</dd>");
 }
 
-fn where_and_what(out: &mut Markup, facts: &RunFacts) {
+fn where_and_what(out: &mut Markup, facts: &RunFacts, is_narrow: bool) {
     out.raw("<dt>Where</dt><dd>");
     match &facts.host_name {
         Some(name) => out.text(name),
         None => out.raw("a host without a name"),
     };
-    out.raw(", Linux ").text(&facts.kernel).raw(", tcptrace ").text(&facts.version);
+    out.raw(", Linux ")
+        .text(&facts.kernel)
+        .raw(", tcptrace ")
+        .text(&facts.version);
     out.raw("</dd><dt>Watched</dt><dd>");
     kinds(out, facts.kinds);
     if facts.is_partial {
         out.raw("; filters left out some sockets, so absence here proves nothing");
+    }
+    if is_narrow {
+        out.raw("; this report shows only the part of it that was asked for");
     }
     out.raw("</dd>");
 }
@@ -93,14 +99,22 @@ pub(super) fn kinds(out: &mut Markup, set: KindSet) {
 fn trust(out: &mut Markup, story: &Story) {
     let summaries = || story.runs.iter().filter_map(|run| run.summary.as_ref());
     out.raw("<dt>Lost</dt><dd>");
-    let told: u64 = story.losses.by_place.values().copied().fold(0, u64::saturating_add);
+    let told: u64 = story
+        .losses
+        .by_place
+        .values()
+        .copied()
+        .fold(0, u64::saturating_add);
     let tally = summaries().fold(Tally::default(), |sum, summary| sum_of(sum, summary.loss));
     let lost = tally.lost.max(told);
     if lost > 0 {
-        out.raw("<strong class=\"bad\">").text(plural(lost, "event was", "events were"));
+        out.raw("<strong class=\"bad\">")
+            .text(plural(lost, "event was", "events were"));
         out.raw(" lost</strong>");
         for (at, (place, count)) in story.losses.by_place.iter().enumerate() {
-            out.raw(if at == 0 { ": " } else { ", " }).number(*count).raw(place_text(*place));
+            out.raw(if at == 0 { ": " } else { ", " })
+                .number(*count)
+                .raw(place_text(*place));
         }
         out.raw(". Numbers here are lower bounds.");
     } else if summaries().next().is_some() {
@@ -109,10 +123,14 @@ fn trust(out: &mut Markup, story: &Story) {
         out.raw("No loss was told, but there is no last word of the run that would say so.");
     }
     if tally.rate_limited > 0 {
-        out.raw(" ").number(tally.rate_limited).raw(" were left out by --rate-limit.");
+        out.raw(" ")
+            .number(tally.rate_limited)
+            .raw(" were left out by --rate-limit.");
     }
     if tally.filtered > 0 {
-        out.raw(" ").number(tally.filtered).raw(" did not pass the filters.");
+        out.raw(" ")
+            .number(tally.filtered)
+            .raw(" did not pass the filters.");
     }
     out.raw("</dd><dt>Whole</dt><dd>");
     whole(out, story);
@@ -156,7 +174,11 @@ const fn place_text(place: LossPlace) -> &'static str {
 }
 
 fn whole(out: &mut Markup, story: &Story) {
-    let open_ends = story.runs.iter().filter(|run| run.summary.is_none()).count();
+    let open_ends = story
+        .runs
+        .iter()
+        .filter(|run| run.summary.is_none())
+        .count();
     if story.flaws.is_empty() && open_ends == 0 && !story.runs.is_empty() {
         out.raw("Yes, from its beginning to its end.");
         return;
@@ -210,8 +232,14 @@ fn in_short(out: &mut Markup, view: &View<'_>) {
     out.raw("<ol>");
     for found in view.findings.iter().take(AT_ONCE) {
         let facts = found.facts;
-        out.raw("<li><strong>").number(facts.count).raw("</strong> × ");
-        out.element("a", &[("href", &format!("#{}", found.anchor()))], found.topic());
+        out.raw("<li><strong>")
+            .number(facts.count)
+            .raw("</strong> × ");
+        out.element(
+            "a",
+            &[("href", &format!("#{}", found.anchor()))],
+            found.topic(),
+        );
         if let Some((who, count)) = facts.owners.top(1).rows.first() {
             out.raw(", ");
             if **count < facts.count {
@@ -220,16 +248,26 @@ fn in_short(out: &mut Markup, view: &View<'_>) {
             words::name(out, who);
         }
         if facts.thrown.total() > 0 {
-            out.raw(", ").text(bytes(facts.thrown.total())).raw(" thrown away");
+            out.raw(", ")
+                .text(bytes(facts.thrown.total()))
+                .raw(" thrown away");
         }
         if let Some(advice) = found.advice() {
-            out.raw("<br><span class=\"dim\">").prose(advice.line).raw("</span>");
+            out.raw("<br><span class=\"dim\">")
+                .prose(advice.line)
+                .raw("</span>");
         }
         out.raw("</li>");
     }
     out.raw("</ol>");
-    if let Some(more) = view.findings.len().checked_sub(AT_ONCE).filter(|more| *more > 0) {
-        out.raw("<p class=\"dim\">and ").text(plural(more as u64, "finding", "findings"));
+    if let Some(more) = view
+        .findings
+        .len()
+        .checked_sub(AT_ONCE)
+        .filter(|more| *more > 0)
+    {
+        out.raw("<p class=\"dim\">and ")
+            .text(plural(more as u64, "finding", "findings"));
         out.raw(" more</p>");
     }
     out.raw("</div>");

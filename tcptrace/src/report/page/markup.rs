@@ -128,7 +128,10 @@ impl PathData {
 
     /// A filled box.
     pub(super) fn area(&mut self, x: f64, y: f64, width: f64, height: f64) -> &mut Self {
-        self.start(x, y).put('h', &[width]).put('v', &[height]).put('h', &[-width]);
+        self.start(x, y)
+            .put('h', &[width])
+            .put('v', &[height])
+            .put('h', &[-width]);
         self.0.push('z');
         self
     }
@@ -200,7 +203,11 @@ pub(super) fn bytes(count: u64) -> String {
 
 /// `1 process`, `2 processes`.
 pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(count), if count == 1 { one } else { many })
+    format!(
+        "{} {}",
+        thousands(count),
+        if count == 1 { one } else { many }
+    )
 }
 
 #[cfg(test)]
@@ -263,7 +270,10 @@ mod tests {
         path.area(3.0, 1.0 / 3.0, 1.0, 99.999);
         let mut markup = Markup::default();
         markup.path("a", &path);
-        assert_eq!(markup.into_string(), r#"<path class="a" d="M3 0.33h1v100h-1z"/>"#);
+        assert_eq!(
+            markup.into_string(),
+            r#"<path class="a" d="M3 0.33h1v100h-1z"/>"#
+        );
     }
 
     proptest! {

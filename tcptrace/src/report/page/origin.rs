@@ -16,14 +16,20 @@ pub(super) fn put(out: &mut Markup, view: &View<'_>) {
     if !story.sources.is_empty() {
         out.raw("<p>From ");
         for (at, source) in story.sources.iter().take(MOST_SENTENCES).enumerate() {
-            out.raw(if at == 0 { "<code>" } else { ", <code>" }).text(source).raw("</code>");
+            out.raw(if at == 0 { "<code>" } else { ", <code>" })
+                .text(source)
+                .raw("</code>");
         }
         if story.sources.len() > MOST_SENTENCES {
-            out.raw(" and ").number((story.sources.len() - MOST_SENTENCES) as u64).raw(" more");
+            out.raw(" and ")
+                .number((story.sources.len() - MOST_SENTENCES) as u64)
+                .raw(" more");
         }
         out.raw(".</p>");
     }
-    out.raw("<p>").text(plural(story.incidents, "incident", "incidents")).raw(" in all.</p>");
+    out.raw("<p>")
+        .text(plural(story.incidents, "incident", "incidents"))
+        .raw(" in all.</p>");
     if story.runs.is_empty() {
         out.raw("<p>The facts of the run are not in here.</p>");
         return;
@@ -49,7 +55,9 @@ pub(super) fn put(out: &mut Markup, view: &View<'_>) {
     }
     words::close_table(out);
     if story.runs_left_out > 0 {
-        out.raw("<p class=\"dim\">").number(story.runs_left_out).raw(" more runs are left out.</p>");
+        out.raw("<p class=\"dim\">")
+            .number(story.runs_left_out)
+            .raw(" more runs are left out.</p>");
     }
     let is_only = story.runs.len() == 1;
     for (at, run) in story.runs.iter().enumerate() {
@@ -67,7 +75,9 @@ fn one(out: &mut Markup, run: &Run, clock: &Clock<'_>) {
     match &run.facts {
         Some(facts) => {
             let since = facts.clock;
-            let begin = since.boot_to_wall_ns.saturating_add_unsigned(since.start_boot_ns);
+            let begin = since
+                .boot_to_wall_ns
+                .saturating_add_unsigned(since.start_boot_ns);
             out.text(clock.date_and_time(begin));
         }
         None => {
@@ -88,10 +98,15 @@ fn one(out: &mut Markup, run: &Run, clock: &Clock<'_>) {
     match &run.facts {
         Some(facts) => {
             out.element("td", &[], facts.host_name.as_deref().unwrap_or("?"));
-            out.element("td", &[], &facts.kernel).element("td", &[], &facts.version);
+            out.element("td", &[], &facts.kernel)
+                .element("td", &[], &facts.version);
             out.raw("<td>");
             headline::kinds(out, facts.kinds);
-            out.raw(if facts.is_partial { ", filtered</td>" } else { "</td>" });
+            out.raw(if facts.is_partial {
+                ", filtered</td>"
+            } else {
+                "</td>"
+            });
         }
         None => {
             out.raw("<td>?</td><td>?</td><td>?</td><td>?</td>");
@@ -105,9 +120,14 @@ fn machinery(out: &mut Markup, facts: &RunFacts) {
         for (at, word) in facts.words.iter().take(MOST_WORDS).enumerate() {
             out.raw(if at == 0 { "" } else { " " }).text(word);
         }
-        out.raw(if facts.words.len() > MOST_WORDS { " …</code></p>" } else { "</code></p>" });
+        out.raw(if facts.words.len() > MOST_WORDS {
+            " …</code></p>"
+        } else {
+            "</code></p>"
+        });
     }
-    out.raw("<details><summary>").text(plural(facts.hooks.len() as u64, "hook", "hooks"));
+    out.raw("<details><summary>")
+        .text(plural(facts.hooks.len() as u64, "hook", "hooks"));
     out.raw(" attached</summary>");
     let hooks: Vec<&String> = facts.hooks.iter().collect();
     headline::sentences(out, &hooks);

@@ -29,13 +29,16 @@ pub(super) fn timeline(out: &mut Markup, view: &View<'_>) {
         name: kind.name(),
         values: series.over(&view.axis.grid),
     };
-    out.raw("<figure><figcaption>Incidents by kind. Each bar is ").text(view.axis.resolution());
+    out.raw("<figure><figcaption>Incidents by kind. Each bar is ")
+        .text(view.axis.resolution());
     out.raw("; each row has a scale of its own, its highest bar at the right.</figcaption>");
     out.raw("<div class=\"lanes\">");
     for kind in words::ORDER {
         if let Some(series) = story.over_time.get(&kind) {
             view.axis.lane(out, &[of_kind(kind, series)], |out| {
-                out.raw("<b>").raw(kind.name()).raw("</b> <span class=\"dim\">");
+                out.raw("<b>")
+                    .raw(kind.name())
+                    .raw("</b> <span class=\"dim\">");
                 out.number(story.by_kind[kind.index()]).raw("</span>");
             });
         }
@@ -63,7 +66,9 @@ pub(super) fn timeline(out: &mut Markup, view: &View<'_>) {
             .into_iter()
             .filter_map(|kind| Some(of_kind(kind, facts.over_time.get(&kind)?)))
             .collect();
-        view.axis.lane(out, &layers, |out| words::who_with(out, who, &facts.members));
+        view.axis.lane(out, &layers, |out| {
+            words::who_with(out, who, &facts.members)
+        });
     }
     view.axis.times(out);
     out.raw("</div>");
@@ -74,8 +79,13 @@ pub(super) fn timeline(out: &mut Markup, view: &View<'_>) {
 
 fn legend(out: &mut Markup, view: &View<'_>) {
     out.raw("<ul class=\"legend\">");
-    for kind in words::ORDER.into_iter().filter(|kind| view.story.by_kind[kind.index()] > 0) {
-        out.raw("<li><i class=\"").raw(plot::class(kind)).raw("\"></i> ");
+    for kind in words::ORDER
+        .into_iter()
+        .filter(|kind| view.story.by_kind[kind.index()] > 0)
+    {
+        out.raw("<li><i class=\"")
+            .raw(plot::class(kind))
+            .raw("\"></i> ");
         out.raw(kind.name()).raw("</li>");
     }
     out.raw("</ul>");
@@ -98,7 +108,8 @@ pub(super) fn queues(out: &mut Markup, view: &View<'_>) {
             "No listener refused anybody."
         });
         if sampled > 0 {
-            out.text(plural(sampled, "listener was", "listeners were")).raw(" watched.");
+            out.text(plural(sampled, "listener was", "listeners were"))
+                .raw(" watched.");
         }
         out.raw("</p>");
         return;
@@ -106,15 +117,23 @@ pub(super) fn queues(out: &mut Markup, view: &View<'_>) {
     out.text(plural(all.len() as u64, "listener", "listeners"));
     out.raw(" had a queue or refused connections");
     if sampled > 0 {
-        out.raw(", of ").raw(if queues.has_uncounted { "more than " } else { "" });
+        out.raw(", of ").raw(if queues.has_uncounted {
+            "more than "
+        } else {
+            ""
+        });
         out.number(sampled).raw(" watched");
     }
     out.raw(". The fullest come first; a queue is full above its limit.");
     if all.len() > LISTENERS {
-        out.raw(" ").number((all.len() - LISTENERS) as u64).raw(" more are not drawn.");
+        out.raw(" ")
+            .number((all.len() - LISTENERS) as u64)
+            .raw(" more are not drawn.");
     }
-    out.raw("</p><figure><figcaption>Connections that wait to be accepted, with the limit as a \
-             dashed line. Red below: refusals.</figcaption><div class=\"lanes\">");
+    out.raw(
+        "</p><figure><figcaption>Connections that wait to be accepted, with the limit as a \
+             dashed line. Red below: refusals.</figcaption><div class=\"lanes\">",
+    );
     let looks = queues.looks.over(&view.axis.grid);
     for (place, listener) in all.into_iter().take(LISTENERS) {
         let refused = listener.refused_over_time.over(&view.axis.grid);
@@ -125,7 +144,8 @@ pub(super) fn queues(out: &mut Markup, view: &View<'_>) {
             peak: listener.peak.map_or(0, |queue| queue.length.into()),
             refused: &refused,
         };
-        view.axis.level(out, &level, |out| listener_name(out, *place, listener));
+        view.axis
+            .level(out, &level, |out| listener_name(out, *place, listener));
     }
     view.axis.times(out);
     out.raw("</div></figure>");
@@ -145,17 +165,24 @@ fn listener_name(out: &mut Markup, place: Place, listener: &Listener) {
     }
     out.raw("<br>");
     if let Some(peak) = listener.peak {
-        out.raw("at most ").number(peak.length.into()).raw(" of ").number(peak.limit.into());
+        out.raw("at most ")
+            .number(peak.length.into())
+            .raw(" of ")
+            .number(peak.limit.into());
     }
     if listener.limit_changed {
         out.raw(", limit changed");
     }
     if listener.refused > 0 {
         out.raw(if listener.peak.is_some() { ", " } else { "" });
-        out.raw("<span class=\"bad\">").number(listener.refused).raw(" refused</span>");
+        out.raw("<span class=\"bad\">")
+            .number(listener.refused)
+            .raw(" refused</span>");
     }
     if let Some(netns) = listener.netns {
-        out.raw(" <span class=\"dim\">netns ").text(netns).raw("</span>");
+        out.raw(" <span class=\"dim\">netns ")
+            .text(netns)
+            .raw("</span>");
     }
 }
 
@@ -174,8 +201,10 @@ pub(super) fn time_wait(out: &mut Markup, view: &View<'_>) {
         out.raw("<p>No TIME_WAIT was seen.</p>");
         return;
     }
-    out.raw("<figure><figcaption>Entries there are, FIN_WAIT2 ones too, and how many began and \
-             ended. Dashed: tcp_max_tw_buckets.</figcaption><div class=\"lanes\">");
+    out.raw(
+        "<figure><figcaption>Entries there are, FIN_WAIT2 ones too, and how many began and \
+             ended. Dashed: tcp_max_tw_buckets.</figcaption><div class=\"lanes\">",
+    );
     let looks = view.story.queues.looks.over(&view.axis.grid);
     let top = waits.spaces.top(SPACES);
     for (netns, entries) in &top.rows {
@@ -187,7 +216,8 @@ pub(super) fn time_wait(out: &mut Markup, view: &View<'_>) {
             refused: &[],
         };
         view.axis.level(out, &level, |out| {
-            out.raw("<b>entries</b> <span class=\"dim\">netns ").text(netns);
+            out.raw("<b>entries</b> <span class=\"dim\">netns ")
+                .text(netns);
             out.raw("</span><br>at most ").number(entries.peak);
             out.raw(", last ").text(words::optional(entries.last));
             if let Some(limit) = entries.limit {
@@ -208,7 +238,9 @@ pub(super) fn time_wait(out: &mut Markup, view: &View<'_>) {
             values: waits.over_time[at].over(&view.axis.grid),
         };
         view.axis.lane(out, &[layer], |out| {
-            out.raw("<b>").raw(phase_text(*phase)).raw("</b> <span class=\"dim\">");
+            out.raw("<b>")
+                .raw(phase_text(*phase))
+                .raw("</b> <span class=\"dim\">");
             out.number(waits.by_phase[at]).raw("</span>");
         });
     }

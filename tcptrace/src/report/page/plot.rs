@@ -80,7 +80,9 @@ impl<'a> Axis<'a> {
     }
 
     fn bar(&self, out: &mut Markup, at: usize, layers: &[Layer], total: u64, highest: u64) {
-        out.raw("<g><title>").text(self.clock.bin(&self.grid, at)).raw(": ");
+        out.raw("<g><title>")
+            .text(self.clock.bin(&self.grid, at))
+            .raw(": ");
         if layers.len() == 1 {
             out.number(total);
         }
@@ -121,20 +123,24 @@ impl<'a> Axis<'a> {
         let highest = level.values.iter().filter_map(|peak| peak.0).max();
         let highest = highest.unwrap_or(0).max(level.peak).max(1);
         // A limit far above would press everything flat.
-        let drawn_limit = level.limit.filter(|limit| *limit <= highest.saturating_mul(4));
+        let drawn_limit = level
+            .limit
+            .filter(|limit| *limit <= highest.saturating_mul(4));
         let top = highest.max(drawn_limit.unwrap_or(0)) as f64 * 1.1;
         out.raw("<div class=\"lane tall\"><div class=\"name\">");
         name(out);
         out.raw("</div>");
-        let limit_said = level.limit.map_or_else(String::new, |limit| {
-            format!(", limit {}", thousands(limit))
-        });
+        let limit_said = level
+            .limit
+            .map_or_else(String::new, |limit| format!(", limit {}", thousands(limit)));
         let said = format!("at most {}{limit_said}", thousands(highest));
         self.open_svg(out, HEIGHT + STRIP, &said);
         let y = |value: u64| HEIGHT - (value as f64 / top * HEIGHT).min(HEIGHT);
         for step in steps(&level.values, &level.looks) {
             let is_full = level.limit.is_some_and(|limit| step.value > limit);
-            out.raw("<g><title>").text(self.clock.bin(&self.grid, step.at)).raw(": ");
+            out.raw("<g><title>")
+                .text(self.clock.bin(&self.grid, step.at))
+                .raw(": ");
             out.number(step.value).raw("</title>");
             let mut area = PathData::default();
             let (x, width) = (step.at as f64, step.width as f64);
@@ -148,11 +154,22 @@ impl<'a> Axis<'a> {
             line.start(0.0, y(limit)).across(self.grid.count() as f64);
             out.path("limit", &line);
         }
-        for (at, count) in level.refused.iter().enumerate().filter(|(_, count)| **count > 0) {
-            out.raw("<g><title>").text(self.clock.bin(&self.grid, at)).raw(": ");
-            out.text(plural(*count, "refusal", "refusals")).raw("</title>");
+        for (at, count) in level
+            .refused
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+        {
+            out.raw("<g><title>")
+                .text(self.clock.bin(&self.grid, at))
+                .raw(": ");
+            out.text(plural(*count, "refusal", "refusals"))
+                .raw("</title>");
             let mut mark = PathData::default();
-            out.path("refused", mark.area(at as f64, HEIGHT + 3.0, 1.0, STRIP - 3.0));
+            out.path(
+                "refused",
+                mark.area(at as f64, HEIGHT + 3.0, 1.0, STRIP - 3.0),
+            );
             out.raw("</g>");
         }
         out.raw("</svg><div class=\"top\">");
@@ -160,10 +177,16 @@ impl<'a> Axis<'a> {
             (Some(limit), Some(_)) => {
                 let from_top = y(limit) / (HEIGHT + STRIP) * 100.0;
                 let place = format!("top:{from_top:.0}%");
-                out.element("span", &[("class", &"at"), ("style", &place)], thousands(limit));
+                out.element(
+                    "span",
+                    &[("class", &"at"), ("style", &place)],
+                    thousands(limit),
+                );
             }
             (Some(limit), None) => {
-                out.raw("<span class=\"at\" style=\"top:0\">↑ ").number(limit).raw("</span>");
+                out.raw("<span class=\"at\" style=\"top:0\">↑ ")
+                    .number(limit)
+                    .raw("</span>");
             }
             (None, _) => {}
         }
@@ -306,7 +329,14 @@ mod tests {
         values.push(Peak(Some(1)));
         let looks = vec![0; values.len()];
         let steps = steps(&values, &looks);
-        assert_eq!(steps[0], Step { at: 0, width: 4, value: 7 });
+        assert_eq!(
+            steps[0],
+            Step {
+                at: 0,
+                width: 4,
+                value: 7
+            }
+        );
         assert_eq!(steps[1].at, 100);
     }
 
@@ -314,7 +344,11 @@ mod tests {
     fn a_single_look_is_one_bin() {
         assert_eq!(
             steps(&peaks(&[None, Some(2), None]), &[0, 1, 0]),
-            [Step { at: 1, width: 1, value: 2 }]
+            [Step {
+                at: 1,
+                width: 1,
+                value: 2
+            }]
         );
         assert_eq!(steps(&[], &[]), []);
     }

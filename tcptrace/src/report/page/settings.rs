@@ -55,16 +55,36 @@ fn rows(settings: &Settings) -> Vec<Row> {
     let range = settings.ip_local_port_range;
     let range = range.map(|(first, last)| format!("{first} {last}"));
     vec![
-        row("net.core.somaxconn", text(settings.somaxconn), Some("4096"), ACCEPT),
+        row(
+            "net.core.somaxconn",
+            text(settings.somaxconn),
+            Some("4096"),
+            ACCEPT,
+        ),
         row(
             "net.ipv4.tcp_abort_on_overflow",
             text(settings.tcp_abort_on_overflow),
             Some("0"),
             ACCEPT,
         ),
-        row("net.ipv4.tcp_max_syn_backlog", text(settings.tcp_max_syn_backlog), None, SYN),
-        row("net.ipv4.tcp_syncookies", text(settings.tcp_syncookies), Some("1"), SYN),
-        row("net.ipv4.tcp_tw_reuse", text(settings.tcp_tw_reuse), Some("2"), WAIT),
+        row(
+            "net.ipv4.tcp_max_syn_backlog",
+            text(settings.tcp_max_syn_backlog),
+            None,
+            SYN,
+        ),
+        row(
+            "net.ipv4.tcp_syncookies",
+            text(settings.tcp_syncookies),
+            Some("1"),
+            SYN,
+        ),
+        row(
+            "net.ipv4.tcp_tw_reuse",
+            text(settings.tcp_tw_reuse),
+            Some("2"),
+            WAIT,
+        ),
         Row {
             is_rare: true,
             ..row(
@@ -76,10 +96,25 @@ fn rows(settings: &Settings) -> Vec<Row> {
         },
         Row {
             is_rare: true,
-            ..row("net.ipv4.tcp_tw_recycle", text(settings.tcp_tw_recycle), Some("0"), PAWS)
+            ..row(
+                "net.ipv4.tcp_tw_recycle",
+                text(settings.tcp_tw_recycle),
+                Some("0"),
+                PAWS,
+            )
         },
-        row("net.ipv4.tcp_max_tw_buckets", text(settings.tcp_max_tw_buckets), None, WAIT),
-        row("net.ipv4.tcp_timestamps", text(settings.tcp_timestamps), Some("1"), PAWS),
+        row(
+            "net.ipv4.tcp_max_tw_buckets",
+            text(settings.tcp_max_tw_buckets),
+            None,
+            WAIT,
+        ),
+        row(
+            "net.ipv4.tcp_timestamps",
+            text(settings.tcp_timestamps),
+            Some("1"),
+            PAWS,
+        ),
         row(
             "net.ipv4.tcp_fin_timeout",
             text(settings.tcp_fin_timeout_secs),
@@ -92,7 +127,12 @@ fn rows(settings: &Settings) -> Vec<Row> {
             None,
             &[(Kind::RstSent, Some("out_of_memory"))],
         ),
-        row("net.ipv4.ip_local_port_range", range, Some("32768 60999"), WAIT),
+        row(
+            "net.ipv4.ip_local_port_range",
+            range,
+            Some("32768 60999"),
+            WAIT,
+        ),
     ]
 }
 
@@ -122,7 +162,9 @@ fn alike<'a>(view: &View<'a>) -> Vec<Vec<&'a SpaceFacts>> {
     let mut groups: Vec<Vec<&SpaceFacts>> = Vec::new();
     for space in facts.flat_map(|facts| &facts.spaces) {
         let is_of = |group: &&mut Vec<&SpaceFacts>| {
-            group.first().is_some_and(|first| first.settings == space.settings)
+            group
+                .first()
+                .is_some_and(|first| first.settings == space.settings)
         };
         match groups.iter_mut().find(is_of) {
             Some(group) if group.iter().any(|known| known.netns == space.netns) => {}
@@ -142,10 +184,16 @@ fn group(out: &mut Markup, view: &View<'_>, spaces: &[&SpaceFacts]) {
     out.raw(if spaces.len() == 1 { " " } else { "s " });
     for (at, space) in spaces.iter().take(NAMED).enumerate() {
         out.raw(if at == 0 { "" } else { ", " }).text(space.netns);
-        out.raw(if space.is_own { " (tcptrace's own)" } else { "" });
+        out.raw(if space.is_own {
+            " (tcptrace's own)"
+        } else {
+            ""
+        });
     }
     if spaces.len() > NAMED {
-        out.raw(" and ").number((spaces.len() - NAMED) as u64).raw(" more");
+        out.raw(" and ")
+            .number((spaces.len() - NAMED) as u64)
+            .raw(" more");
     }
     out.raw("</h3>");
     words::open_table(
@@ -167,10 +215,18 @@ fn group(out: &mut Markup, view: &View<'_>, spaces: &[&SpaceFacts]) {
             (Some(value), Some(default)) => value != default,
             _ => false,
         };
-        out.raw("<tr><td><code>").raw(row.name).raw("</code></td><td class=\"n\">");
-        out.text(row.value.as_deref().unwrap_or("?")).raw("</td><td class=\"n dim\">");
-        out.raw(row.default.unwrap_or("from memory")).raw("</td><td>");
-        out.raw(if is_changed { "<b class=\"bad\">changed</b>" } else { "" });
+        out.raw("<tr><td><code>")
+            .raw(row.name)
+            .raw("</code></td><td class=\"n\">");
+        out.text(row.value.as_deref().unwrap_or("?"))
+            .raw("</td><td class=\"n dim\">");
+        out.raw(row.default.unwrap_or("from memory"))
+            .raw("</td><td>");
+        out.raw(if is_changed {
+            "<b class=\"bad\">changed</b>"
+        } else {
+            ""
+        });
         out.raw("</td><td>");
         bearing(out, view, spaces, row.bears_on);
         out.raw("</td></tr>");
@@ -187,15 +243,21 @@ fn bearing(
 ) {
     let concerned = view.findings.iter().filter(|found| {
         let known = &found.facts.spaces;
-        let is_here =
-            known.is_empty() || spaces.iter().any(|space| known.find(&space.netns).is_some());
-        let is_meant = on.iter().any(|(kind, cause)| {
-            found.kind == *kind && (cause.is_none() || *cause == found.cause)
-        });
+        let is_here = known.is_empty()
+            || spaces
+                .iter()
+                .any(|space| known.find(&space.netns).is_some());
+        let is_meant = on
+            .iter()
+            .any(|(kind, cause)| found.kind == *kind && (cause.is_none() || *cause == found.cause));
         is_here && is_meant
     });
     for (at, found) in concerned.enumerate() {
         out.raw(if at == 0 { "" } else { ", " });
-        out.element("a", &[("href", &format!("#{}", found.anchor()))], found.topic());
+        out.element(
+            "a",
+            &[("href", &format!("#{}", found.anchor()))],
+            found.topic(),
+        );
     }
 }

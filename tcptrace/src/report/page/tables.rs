@@ -25,7 +25,11 @@ pub(super) fn resets(out: &mut Markup, view: &View<'_>) {
         return;
     }
     resets.sort_by_key(|found| Reverse(found.facts.count));
-    let most = resets.iter().map(|found| found.facts.count).max().unwrap_or(0);
+    let most = resets
+        .iter()
+        .map(|found| found.facts.count)
+        .max()
+        .unwrap_or(0);
     words::open_table(
         out,
         "RSTs sent and received",
@@ -42,7 +46,11 @@ pub(super) fn resets(out: &mut Markup, view: &View<'_>) {
     for found in resets {
         let facts = found.facts;
         out.raw("<tr><td>");
-        out.element("a", &[("href", &format!("#{}", found.anchor()))], found.topic());
+        out.element(
+            "a",
+            &[("href", &format!("#{}", found.anchor()))],
+            found.topic(),
+        );
         out.raw("</td>");
         words::number_cell(out, facts.count);
         words::bar_cell(out, plot::class(found.kind), facts.count, most);
@@ -51,7 +59,11 @@ pub(super) fn resets(out: &mut Markup, view: &View<'_>) {
             words::name(out, who);
         }
         out.raw("</td>");
-        for count in [facts.thrown.unsent, facts.thrown.unacked, facts.thrown.unread] {
+        for count in [
+            facts.thrown.unsent,
+            facts.thrown.unacked,
+            facts.thrown.unread,
+        ] {
             bytes_cell(out, count, facts.thrown.told_by > 0);
         }
         out.raw("</tr>");
@@ -81,7 +93,10 @@ pub(super) fn owners(out: &mut Markup, view: &View<'_>) {
         return;
     }
     let total = |by_kind: &[u64]| by_kind.iter().copied().fold(0, u64::saturating_add);
-    let most = owners.rows.first().map_or(0, |(_, facts)| total(&facts.by_kind));
+    let most = owners
+        .rows
+        .first()
+        .map_or(0, |(_, facts)| total(&facts.by_kind));
     words::open_table(
         out,
         "Owners: who opened, accepted or listens",
@@ -110,7 +125,10 @@ pub(super) fn owners(out: &mut Markup, view: &View<'_>) {
     if peers.rows.is_empty() {
         return;
     }
-    let most = peers.rows.first().map_or(0, |(_, facts)| total(&facts.by_kind));
+    let most = peers
+        .rows
+        .first()
+        .map_or(0, |(_, facts)| total(&facts.by_kind));
     words::open_table(
         out,
         "Peers: addresses at the other end",
@@ -137,11 +155,20 @@ pub(super) fn retransmits(out: &mut Markup, view: &View<'_>) {
         out.raw("<p>Nothing was sent again.</p>");
         return;
     }
-    let most = by_type.iter().map(|found| found.facts.count).max().unwrap_or(0);
+    let most = by_type
+        .iter()
+        .map(|found| found.facts.count)
+        .max()
+        .unwrap_or(0);
     words::open_table(
         out,
         "Retransmits by type",
-        &[("Type", false), ("Sent again", true), ("Share", false), ("Given up", true)],
+        &[
+            ("Type", false),
+            ("Sent again", true),
+            ("Share", false),
+            ("Given up", true),
+        ],
     );
     for found in &by_type {
         out.raw("<tr><td>");
@@ -172,8 +199,11 @@ pub(super) fn retransmits(out: &mut Markup, view: &View<'_>) {
     for (addr, resends) in &top.rows {
         out.raw("<tr><td><b>").text(addr).raw("</b></td>");
         words::number_cell(out, resends.count);
-        out.raw("<td class=\"n\">").text(bytes(resends.bytes)).raw("</td><td class=\"n\">");
-        out.text(words::optional(resends.attempts.map(u64::from))).raw("</td>");
+        out.raw("<td class=\"n\">")
+            .text(bytes(resends.bytes))
+            .raw("</td><td class=\"n\">");
+        out.text(words::optional(resends.attempts.map(u64::from)))
+            .raw("</td>");
         words::number_cell(out, resends.gave_up);
         out.raw("<td>");
         let types = RetransmitType::ALL.iter().zip(resends.by_type);
@@ -223,13 +253,18 @@ pub(super) fn counters(out: &mut Markup, view: &View<'_>) {
                 ("Reason", false),
             ],
         );
-        summary.reconciliation.iter().for_each(|row| counter(out, row));
+        summary
+            .reconciliation
+            .iter()
+            .for_each(|row| counter(out, row));
         words::close_table(out);
     }
 }
 
 fn counter(out: &mut Markup, row: &Reconciled) {
-    out.raw("<tr><td><code>").text(row.counter).raw("</code></td>");
+    out.raw("<tr><td><code>")
+        .text(row.counter)
+        .raw("</code></td>");
     words::number_cell(out, row.kernel);
     words::number_cell(out, row.ours);
     out.raw(match row.verdict {

@@ -75,7 +75,9 @@ pub(super) fn shares<K, V>(
 
 /// A key and how much of it, in a line of shares.
 pub(super) fn share(out: &mut Markup, key: impl std::fmt::Display, count: u64) {
-    out.raw("<span class=\"keep\">").text(key).raw(" <span class=\"dim\">");
+    out.raw("<span class=\"keep\">")
+        .text(key)
+        .raw(" <span class=\"dim\">");
     out.raw("×").number(count).raw("</span></span>");
 }
 
@@ -88,7 +90,10 @@ pub(super) fn left_out<K, V>(out: &mut Markup, top: &Top<'_, K, V>, what: &'stat
     if !top.is_exact {
         out.raw("about ");
     }
-    out.number(top.others).raw(" more ").raw(what).raw(", together ");
+    out.number(top.others)
+        .raw(" more ")
+        .raw(what)
+        .raw(", together ");
     out.number(top.others_weight).raw(".");
     if !top.is_exact {
         out.raw(" There were too many to keep them all: a row may be some too low.");
@@ -101,7 +106,9 @@ pub(super) type Column = (&'static str, bool);
 
 /// Begins a table.
 pub(super) fn open_table(out: &mut Markup, caption: &'static str, columns: &[Column]) {
-    out.raw("<div class=\"scroll\"><table><caption>").raw(caption).raw("</caption><thead><tr>");
+    out.raw("<div class=\"scroll\"><table><caption>")
+        .raw(caption)
+        .raw("</caption><thead><tr>");
     for (title, is_number) in columns {
         let class = if *is_number { "n" } else { "t" };
         out.element("th", &[("scope", &"col"), ("class", &class)], title);
@@ -128,7 +135,10 @@ pub(super) fn number_cell(out: &mut Markup, number: u64) {
 /// A cell with a bar of all kinds, as long as its share of the most, and the kinds in words.
 pub(super) fn kinds_cell(out: &mut Markup, by_kind: &ByKind, most: u64) {
     out.raw("<td class=\"kinds\"><span class=\"bar\">");
-    let present = ORDER.iter().copied().filter(|kind| by_kind[kind.index()] > 0);
+    let present = ORDER
+        .iter()
+        .copied()
+        .filter(|kind| by_kind[kind.index()] > 0);
     for kind in present.clone() {
         let width = by_kind[kind.index()] as f64 / most.max(1) as f64 * 100.0;
         let style = format!("width:{width:.1}%");

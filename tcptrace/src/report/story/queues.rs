@@ -139,7 +139,9 @@ impl Queues {
             listener.note(*queue);
         }
         if let Some(owner) = &incident.owner {
-            listener.who.get_or_insert_with(|| WhoRef::of(Some(owner)).owned());
+            listener
+                .who
+                .get_or_insert_with(|| WhoRef::of(Some(owner)).owned());
             listener.members.join(&owner.process);
         }
     }

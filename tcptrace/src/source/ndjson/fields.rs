@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::value::{Counts, Of, Text, named, without_place};
 use super::NdjsonError;
+use super::value::{Counts, Of, Text, named, without_place};
 use crate::model::flow::TcpState;
 use crate::model::incident::{
     CloseHow, ClosedBy, Evidence, LimitedBy, Linger, Queue, ResetCause, ResetMeaning,

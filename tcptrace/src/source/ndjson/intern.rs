@@ -18,7 +18,10 @@ static KEPT: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
 /// The name as a static one; `None` when it is too long, or there are too many.
 pub(super) fn name(text: &str) -> Option<&'static str> {
-    let own = hook::NAMES.iter().chain([&SNAPSHOT]).find(|own| **own == text);
+    let own = hook::NAMES
+        .iter()
+        .chain([&SNAPSHOT])
+        .find(|own| **own == text);
     if let Some(own) = own {
         return Some(own);
     }

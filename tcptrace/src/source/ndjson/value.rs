@@ -23,7 +23,9 @@ const LONGEST: usize = 16_384;
 pub(super) fn without_place(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     let end = text.find(" at line ").unwrap_or(text.len());
-    text.chars().take(text[..end].chars().count().min(300)).collect()
+    text.chars()
+        .take(text[..end].chars().count().min(300))
+        .collect()
 }
 
 /// A text, borrowed from the line where that has it as it is.
@@ -114,7 +116,9 @@ impl<'de, T: Named> Deserialize<'de> for Of<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let name = Text::deserialize(from)?;
         let value = T::of(name.as_str());
-        value.map(Of).ok_or_else(|| D::Error::custom(expected::<T>(name.as_str())))
+        value
+            .map(Of)
+            .ok_or_else(|| D::Error::custom(expected::<T>(name.as_str())))
     }
 }
 
