@@ -16,6 +16,7 @@ pub mod output;
 pub mod plan;
 pub mod record;
 pub mod replay;
+pub mod report;
 pub mod schema;
 pub mod snapshot;
 pub mod states;
@@ -29,11 +30,12 @@ use std::io::{self, Write};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, RecordArgs, ReplayArgs, WatchArgs};
+use args::{Cli, Command, RecordArgs, ReplayArgs, ReportArgs, WatchArgs};
 use exit::Exit;
 use plan::WatchPlan;
 use record::RecordPlan;
 use replay::ReplayPlan;
+use report::ReportPlan;
 
 /// Parses, runs, and says what to return. Errors are told on stderr.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
@@ -45,6 +47,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Watch(args) => return watch(*args),
         Command::Record(args) => return record(*args),
         Command::Replay(args) => return replay(*args),
+        Command::Report(args) => return report(*args),
         Command::Listeners(args) => listeners::run(*args),
         Command::States(args) => states::run(&args),
         Command::Timewait(args) => timewait::run(&args),
@@ -75,6 +78,13 @@ fn replay(args: ReplayArgs) -> Exit {
     match ReplayPlan::new(args) {
         Ok(plan) => finish(replay::run(&plan)),
         Err(error) => parse_failed(&usage_error("replay", ErrorKind::ArgumentConflict, &error)),
+    }
+}
+
+fn report(args: ReportArgs) -> Exit {
+    match ReportPlan::new(args) {
+        Ok(plan) => finish(report::run(&plan)),
+        Err(error) => parse_failed(&usage_error("report", ErrorKind::ArgumentConflict, &error)),
     }
 }
 

@@ -3,6 +3,7 @@ pub mod followed;
 pub mod listens;
 pub mod live;
 pub mod mib;
+pub mod ndjson;
 pub mod netns;
 mod ring;
 pub mod sock_diag;
