@@ -8,6 +8,7 @@
 //! reconcile, then tell the summary.
 
 mod counted;
+pub mod import;
 mod keeping;
 mod ledger;
 mod namespaces;

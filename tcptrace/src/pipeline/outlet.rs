@@ -117,6 +117,13 @@ impl<S: Sink> Outlet<S> {
         }
     }
 
+    /// What was lost in a run of the past.
+    pub(super) fn lost_before(&mut self, loss: &Loss, boot_ns: u64) {
+        self.ledger.lose(loss.place, loss.of_kind, loss.count);
+        let told = self.sink.loss(loss, boot_ns);
+        self.check(told);
+    }
+
     /// Events were seen that are in no file of the recording.
     pub(super) fn unrecorded(&mut self, events: u64, now_ns: u64) {
         if events == 0 {

@@ -237,18 +237,23 @@ impl<S: Sink> Replay<'_, S> {
 }
 
 /// Moments of the recording and of now.
-struct Pace {
+pub(super) struct Pace {
     speed: f64,
     begin: Option<(u64, Instant)>,
 }
 
 impl Pace {
-    const fn new(speed: f64) -> Self {
+    pub(super) const fn new(speed: f64) -> Self {
         Self { speed, begin: None }
     }
 
     /// Waits until a moment has come, showing meanwhile what is there.
-    fn wait_for<S: Sink>(&mut self, boot_ns: u64, outlet: &mut Outlet<S>, stop: &AtomicBool) {
+    pub(super) fn wait_for<S: Sink>(
+        &mut self,
+        boot_ns: u64,
+        outlet: &mut Outlet<S>,
+        stop: &AtomicBool,
+    ) {
         let (first_ns, begin) = *self.begin.get_or_insert_with(|| (boot_ns, Instant::now()));
         let later = Duration::from_nanos(boot_ns.saturating_sub(first_ns));
         let due = later.div_f64(self.speed);

@@ -195,6 +195,27 @@ fn is_the_same(world: &World, name: &str, filters: &[&str]) {
     world.claim_eq("the first line that differs", difference, None);
     world.claim_eq("as many bytes", replayed.len(), live.len());
     world.claim_eq("the replay's exit code", again.status.code(), Some(0));
+    // Lines that were kept instead. When the run began they do not say, so the summary has another
+    // time.
+    let Some(lines) = replay(world, &["--json", &room.file("stdout")]) else {
+        return;
+    };
+    let timeless = |text: &str| {
+        let ends = |line: &str| line.split_once("\"kind\"").map(|(_, end)| end.to_owned());
+        text.lines().filter_map(ends).collect::<Vec<_>>()
+    };
+    let imported = String::from_utf8_lossy(&lines.stdout);
+    let summary = live.lines().count().saturating_sub(1);
+    let same = live
+        .lines()
+        .take(summary)
+        .eq(imported.lines().take(summary));
+    world.claim("events from lines are the same bytes", same);
+    world.claim_eq(
+        "the summary too",
+        timeless(&imported).last(),
+        timeless(&live).last(),
+    );
 }
 
 fn replay_prints_what_the_live_run_printed(world: &World) {
