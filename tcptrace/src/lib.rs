@@ -15,6 +15,7 @@ pub mod model;
 pub mod pipeline;
 pub mod query;
 pub mod recording;
+pub mod report;
 pub mod sink;
 pub mod source;
 pub mod tui;

@@ -11,6 +11,7 @@
 
 mod apt;
 mod bench;
+mod browser;
 mod build;
 mod incidents;
 mod kernels;

@@ -11,6 +11,7 @@ use super::filter_args::FilterArgs;
 use super::groups::{
     CommandArgs, EngineArgs, LiveArgs, OUTPUT, OutputArgs, STOP, SelectionArgs, StopArgs,
 };
+use super::report::Zone;
 use super::snapshot::args::{ListenersArgs, SnapshotArgs};
 use super::top_args::TopArgs;
 use super::values::{self, NetnsSpec, named_values};
@@ -113,12 +114,14 @@ pub struct Cli {
 pub enum Command {
     /// Show what goes wrong, one line per incident, with the process that owns the socket
     Watch(Box<WatchArgs>),
+    /// Show it on a full screen: by process, listener, cause and peer; a recording, too
+    Top(Box<TopArgs>),
     /// Record a run into a file, for later: as a flight recorder within a fixed disk budget, too
     Record(Box<RecordArgs>),
     /// Show a recording, or NDJSON of an earlier run, as if it happened now; needs no privilege
     Replay(Box<ReplayArgs>),
-    /// Show it as a full-screen view: by process, listener, cause and peer; of a recording, too
-    Top(Box<TopArgs>),
+    /// Make one HTML page of a recording, for the post-mortem: opens anywhere, without a network
+    Report(Box<ReportArgs>),
     /// Show every listening socket: who, how full its queues are, which limit binds, what it dropped
     Listeners(Box<ListenersArgs>),
     /// Show sockets by state and process, and what is wrong with them
@@ -290,6 +293,27 @@ pub struct RecordArgs {
     /// A command to watch.
     #[command(flatten)]
     pub command: CommandArgs,
+}
+
+/// Options of `report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// A recording, several files of one, or the NDJSON that tcptrace wrote; - is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Write the page there, replacing what is there; - is stdout [default: FILE with .html]
+    #[arg(short = 'o', long = "output", value_name = "OUT", help_heading = OUTPUT)]
+    pub page: Option<PathBuf>,
+    /// How the page tells the time
+    #[arg(long, value_name = "ZONE", help_heading = OUTPUT, default_value = "local",
+        value_parser = named_values!(Zone))]
+    pub time: Zone,
+    /// What to show.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Whose.
+    #[command(flatten)]
+    pub filter: FilterArgs,
 }
 
 /// Options of `replay`.

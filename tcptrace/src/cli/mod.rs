@@ -13,9 +13,11 @@ mod lean;
 pub mod listeners;
 pub mod man;
 pub mod output;
+mod past;
 pub mod plan;
 pub mod record;
 pub mod replay;
+pub mod report;
 pub mod schema;
 pub mod snapshot;
 pub mod states;
@@ -31,11 +33,12 @@ use std::io::{self, Write};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, RecordArgs, ReplayArgs, WatchArgs};
+use args::{Cli, Command, RecordArgs, ReplayArgs, ReportArgs, WatchArgs};
 use exit::Exit;
 use plan::WatchPlan;
 use record::RecordPlan;
 use replay::ReplayPlan;
+use report::ReportPlan;
 
 /// Parses, runs, and says what to return. Errors are told on stderr.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
@@ -48,6 +51,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Record(args) => return record(*args),
         Command::Replay(args) => return replay(*args),
         Command::Top(args) => top::run(*args),
+        Command::Report(args) => return report(*args),
         Command::Listeners(args) => listeners::run(*args),
         Command::States(args) => states::run(&args),
         Command::Timewait(args) => timewait::run(&args),
@@ -78,6 +82,13 @@ fn replay(args: ReplayArgs) -> Exit {
     match ReplayPlan::new(args) {
         Ok(plan) => finish(replay::run(&plan)),
         Err(error) => parse_failed(&usage_error("replay", ErrorKind::ArgumentConflict, &error)),
+    }
+}
+
+fn report(args: ReportArgs) -> Exit {
+    match ReportPlan::new(args) {
+        Ok(plan) => finish(report::run(&plan)),
+        Err(error) => parse_failed(&usage_error("report", ErrorKind::ArgumentConflict, &error)),
     }
 }
 

@@ -54,6 +54,26 @@ const IMPURE: &[&str] = &[
     "std::time::SystemTime",
 ];
 
+/// The same for a room that implements the sinks' trait, whose errors are those of `std::io`.
+const IMPURE_BUT_ERRORS: &[&str] = &[
+    "jiff::Timestamp::now",
+    "jiff::Zoned::now",
+    "jiff::tz::TimeZone::system",
+    "std::env",
+    "std::fs",
+    "std::io::stderr",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::time::Instant",
+    "std::time::SystemTime",
+];
+
 /// The rooms that own the crates speaking to the kernel are `kernel` and `source`.
 const KERNEL_CRATES: &[&str] = &["aya"];
 
@@ -93,6 +113,14 @@ pub(super) const HOUSES: &[House] = &[
                 &["model", "interpret", "sink"],
                 Except(KERNEL_CRATES),
             ),
+            rule(
+                "report",
+                &["model", "interpret", "sink"],
+                Only(
+                    &["std", "core", "alloc", "foldhash", "hashbrown", "jiff"],
+                    IMPURE_BUT_ERRORS,
+                ),
+            ),
             rule("recording", &["model"], Except(KERNEL_CRATES)),
             rule(
                 "pipeline",
@@ -119,6 +147,7 @@ pub(super) const HOUSES: &[House] = &[
                     "query",
                     "recording",
                     "sink",
+                    "report",
                     "tui",
                     "pipeline",
                 ],

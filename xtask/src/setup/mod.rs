@@ -6,6 +6,7 @@
 //! change the toolchain's or the package manager's state, except through `rustup component add`.
 
 mod bpf_linker;
+pub(crate) mod browser;
 mod core_sources;
 mod host_tools;
 pub(crate) mod peers;
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Also see to the tracers that `bench` compares with (into target/peers)
     #[arg(long)]
     peers: bool,
+    /// Also see to the browser of `test report` (into target/browser)
+    #[arg(long)]
+    browser: bool,
 }
 
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -52,6 +56,9 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     if args.peers {
         peers::ensure(workspace)?;
+    }
+    if args.browser {
+        browser::ensure(workspace)?;
     }
     Ok(())
 }

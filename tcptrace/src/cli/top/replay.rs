@@ -1,6 +1,6 @@
 //! `top` of a recording: read in a thread of its own, while the screen shows what has been read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,14 +8,15 @@ use anyhow::Context;
 
 use super::screen::{Screen, Signals};
 use crate::cli::exit::Exit;
+use crate::cli::past::Past;
 use crate::cli::plan::PlanError;
 use crate::cli::replay::Choice;
 use crate::cli::top_args::TopArgs;
 use crate::cli::watch::refuse;
 use crate::model::KindSet;
-use crate::pipeline::replay::{Settings, replay};
-use crate::recording::Reader;
+use crate::pipeline::replay::Settings;
 use crate::sink::color::ColorChoice;
+use crate::source::lines::STDIN;
 use crate::tui::{Options, Shared, Source, State, TopSink};
 
 /// What to show of which recording.
@@ -37,9 +38,13 @@ impl Plan {
 }
 
 pub(super) fn run(plan: Plan, options: Options, color: ColorChoice) -> anyhow::Result<Exit> {
-    let reader = Reader::open(&plan.files)?;
-    let recorded = reader.facts().map_or(KindSet::ALL, |facts| facts.kinds);
-    let filter = match plan.choice.filter(recorded) {
+    let is_keyboard = |path: &PathBuf| path == Path::new(STDIN);
+    if plan.files.iter().any(is_keyboard) {
+        let why = "--replay -: top is told keys on stdin; write what comes there into a file first";
+        return Ok(refuse(why, Exit::Usage));
+    }
+    let past = Past::open(&plan.files)?;
+    let filter = match plan.choice.filter(past.kinds()) {
         Ok(filter) => filter,
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
     };
@@ -54,17 +59,18 @@ pub(super) fn run(plan: Plan, options: Options, color: ColorChoice) -> anyhow::R
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    runtime.block_on(show(reader, settings, options, color))
+    runtime.block_on(show(past, settings, options, color))
 }
 
 async fn show(
-    reader: Reader,
+    past: Past,
     settings: Settings,
     options: Options,
     color: ColorChoice,
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let shared = Shared::new(State::new(Source::Recording));
+    shared.lock().tell_clock(past.clock());
     let stop = Arc::new(AtomicBool::new(false));
     let (sink, is_stopped) = (TopSink::new(shared.clone()), Arc::clone(&stop));
     let mut screen = Screen::start(shared.clone(), options)?;
@@ -73,7 +79,7 @@ async fn show(
         std::thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || {
-                let ended = replay(reader, settings, sink, &is_stopped);
+                let ended = past.show(settings, sink, &is_stopped);
                 shared.lock().read_up();
                 ended
             })

@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::model::loss::Loss;
-use crate::model::{Incident, Kind, RunFacts, Sample};
+use crate::model::{Clock, Incident, Kind, RunFacts, Sample};
 
 pub use latest::Numbered;
 use listeners::Listeners;
@@ -52,6 +52,7 @@ pub enum Source {
 pub struct State {
     source: Source,
     facts: Option<Arc<RunFacts>>,
+    clock: Option<Clock>,
     begin_ns: Option<u64>,
     now_ns: u64,
     /// Since when is counted.
@@ -82,6 +83,7 @@ impl State {
         Self {
             source,
             facts: None,
+            clock: None,
             begin_ns: None,
             now_ns: 0,
             since_ns: None,
@@ -104,8 +106,14 @@ impl State {
     /// The run begins.
     pub fn begin(&mut self, facts: &RunFacts) {
         self.facts = Some(Arc::new(facts.clone()));
+        self.clock = Some(facts.clock);
         self.begin_ns = Some(facts.clock.start_boot_ns);
         self.pass(facts.clock.start_boot_ns);
+    }
+
+    /// How the clocks stood, where no facts are told.
+    pub fn tell_clock(&mut self, clock: Clock) {
+        self.clock = Some(clock);
     }
 
     /// How full things are.
@@ -199,6 +207,11 @@ impl State {
     /// Facts of the run; `None`: not told (yet).
     pub fn facts(&self) -> Option<&RunFacts> {
         self.facts.as_deref()
+    }
+
+    /// How the clocks stood; `None`: not told.
+    pub fn clock(&self) -> Option<Clock> {
+        self.clock
     }
 
     /// Boot clock now, ns.

@@ -22,7 +22,6 @@ use super::control::{Control, Mode, Seen, Tab};
 use super::state::{Numbered, State};
 use super::text;
 use super::theme::Theme;
-use crate::model::Clock;
 use pages::{Incidents, Listeners, Processes, Resets, Retransmits, Waits};
 use table::{Ordered, Sheet};
 
@@ -63,14 +62,10 @@ impl Scene<'_> {
 
     /// Time of day; time since the begin where the wall clock is not known.
     pub(super) fn moment(&self, boot_ns: u64, has_millis: bool) -> String {
-        match self.clock() {
+        match self.state.clock() {
             Some(clock) => text::moment(clock, &self.look.zone, boot_ns, has_millis),
             None => format!("+{}", text::clock_time(boot_ns)),
         }
-    }
-
-    fn clock(&self) -> Option<Clock> {
-        self.state.facts().map(|facts| facts.clock)
     }
 
     pub(super) fn curve(&self, rate: &super::state::rate::Rate, width: u16) -> Line<'static> {

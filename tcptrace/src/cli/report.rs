@@ -1,0 +1,102 @@
+//! `tcptrace report`: a recording as one HTML page.
+
+mod place;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use jiff::tz::TimeZone;
+
+use super::args::ReportArgs;
+use super::exit::Exit;
+use super::past::Past;
+use super::plan::PlanError;
+use super::replay::Choice;
+use crate::model::{KindSet, named};
+use crate::pipeline::replay::Settings;
+use crate::report::{Story, page};
+use place::Place;
+
+named! {
+    /// Where the times of a page are those of.
+    Zone {
+        /// This machine.
+        Local = "local",
+        /// UTC.
+        Utc = "utc",
+    }
+}
+
+/// What `report` is to do.
+#[derive(Clone, Debug)]
+pub struct ReportPlan {
+    files: Vec<PathBuf>,
+    page: Option<PathBuf>,
+    zone: Zone,
+    choice: Choice,
+}
+
+impl ReportPlan {
+    /// The plan; `Err` for a usage error.
+    pub fn new(args: ReportArgs) -> Result<Self, PlanError> {
+        Ok(Self {
+            choice: Choice::new(&args.selection, args.filter)?,
+            files: args.files,
+            page: args.page,
+            zone: args.time,
+        })
+    }
+}
+
+/// Makes the page.
+///
+/// # Errors
+/// When the recording cannot be read, or the page not be written.
+pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
+    let place = match Place::of(plan.page.as_deref(), &plan.files) {
+        Ok(place) => place,
+        Err(why) => return Ok(refuse(&why, Exit::Usage)),
+    };
+    let past = Past::open(&plan.files)?;
+    let recorded = past.kinds();
+    let filter = match plan.choice.filter(recorded) {
+        Ok(filter) => filter,
+        Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
+    };
+    let mut story = Story::default();
+    for file in &plan.files {
+        story.source(&file.to_string_lossy());
+    }
+    let is_partial = filter.is_partial();
+    if is_partial || filter.kinds != recorded || !filter.netns.is_empty() {
+        story.narrow();
+    }
+    let settings = Settings {
+        is_partial,
+        filter,
+        count: None,
+        fail_on: KindSet::EMPTY,
+        speed: None,
+    };
+    past.show(settings, &mut story, &AtomicBool::new(false))?;
+    let zone = match plan.zone {
+        Zone::Local => TimeZone::system(),
+        Zone::Utc => TimeZone::UTC,
+    };
+    if let Some(file) = place.write(page(&story, &zone).as_bytes())? {
+        // Nobody is left to be told when stderr is closed.
+        drop(writeln!(
+            io::stderr(),
+            "the report is in {}",
+            file.display()
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Nobody is left to be told when stderr is closed.
+fn refuse(why: &str, exit: Exit) -> Exit {
+    drop(writeln!(io::stderr(), "tcptrace: {why}"));
+    exit
+}

@@ -1,0 +1,143 @@
+//! A story as one HTML document: what was found first, then the pictures and tables it rests on.
+//!
+//! The document asks for nothing: no network, no script, no font. A policy in it forbids all of that,
+//! should a text from outside ever become markup. It is read on screens of any width, in light and
+//! dark, and on paper.
+
+mod clock;
+mod findings;
+mod headline;
+mod markup;
+mod origin;
+mod pictures;
+mod plot;
+mod settings;
+mod tables;
+mod words;
+
+use std::cmp::Reverse;
+
+use jiff::tz::TimeZone;
+
+use super::story::Story;
+use super::story::finding::Finding;
+use crate::interpret::advice::{self, Advice};
+use crate::model::Kind;
+use clock::Clock;
+use markup::Markup;
+use plot::Axis;
+
+const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
+<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+<meta name=\"color-scheme\" content=\"light dark\">\
+<meta name=\"referrer\" content=\"no-referrer\">";
+
+/// The sections after the headline: anchor and title.
+const SECTIONS: [(&str, &str); 10] = [
+    ("findings", "Findings"),
+    ("timeline", "Timeline"),
+    ("queues", "Accept queues"),
+    ("resets", "Resets by cause"),
+    ("time-wait", "TIME_WAIT"),
+    ("owners", "Owners and peers"),
+    ("retransmits", "Retransmits"),
+    ("counters", "Against the kernel's counters"),
+    ("settings", "Settings"),
+    ("origin", "How it was recorded"),
+];
+
+/// What all sections look at.
+struct View<'a> {
+    story: &'a Story,
+    axis: Axis<'a>,
+    /// The most damaging first.
+    findings: Vec<Found<'a>>,
+}
+
+/// A finding with what it is about.
+struct Found<'a> {
+    kind: Kind,
+    cause: Option<&'static str>,
+    facts: &'a Finding,
+}
+
+impl Found<'_> {
+    /// `rst_sent/linger_zero`
+    fn topic(&self) -> String {
+        match self.cause {
+            Some(cause) => format!("{}/{cause}", self.kind),
+            None => self.kind.to_string(),
+        }
+    }
+
+    /// What is known about it.
+    fn advice(&self) -> Option<&'static Advice> {
+        advice::find(self.kind, self.cause).or_else(|| advice::find(self.kind, None))
+    }
+
+    /// Its place in the document.
+    fn anchor(&self) -> String {
+        match self.cause {
+            Some(cause) => format!("{}-{cause}", self.kind),
+            None => self.kind.to_string(),
+        }
+    }
+}
+
+/// The document. Times are those of the zone.
+pub fn page(story: &Story, zone: &TimeZone) -> String {
+    let clock = Clock::new(zone, story.has_clock);
+    let mut found: Vec<Found<'_>> = story
+        .findings
+        .iter()
+        .map(|((kind, cause), facts)| Found {
+            kind: *kind,
+            cause: *cause,
+            facts,
+        })
+        .collect();
+    found.sort_by_key(|found| {
+        let facts = found.facts;
+        let worst_first = Reverse((facts.count, facts.thrown.total()));
+        let place = words::ORDER.iter().position(|kind| *kind == found.kind);
+        (facts.harm, worst_first, place)
+    });
+    let view = View {
+        story,
+        axis: Axis::new(story.view(), clock),
+        findings: found,
+    };
+    let mut out = Markup::default();
+    out.raw(HEAD).raw("<title>tcptrace report");
+    if let Some(name) = headline::host_name(story) {
+        out.raw(": ").text(name);
+    }
+    out.raw("</title><style>")
+        .raw(include_str!("page/style.css"))
+        .raw("</style></head><body>");
+    headline::put(&mut out, &view);
+    out.raw("<main>");
+    for (anchor, title) in SECTIONS {
+        out.open(
+            "section",
+            &[("id", &anchor), ("aria-labelledby", &format!("h-{anchor}"))],
+        );
+        out.element("h2", &[("id", &format!("h-{anchor}"))], title);
+        match anchor {
+            "findings" => findings::put(&mut out, &view),
+            "timeline" => pictures::timeline(&mut out, &view),
+            "queues" => pictures::queues(&mut out, &view),
+            "resets" => tables::resets(&mut out, &view),
+            "time-wait" => pictures::time_wait(&mut out, &view),
+            "owners" => tables::owners(&mut out, &view),
+            "retransmits" => tables::retransmits(&mut out, &view),
+            "counters" => tables::counters(&mut out, &view),
+            "settings" => settings::put(&mut out, &view),
+            _ => origin::put(&mut out, &view),
+        }
+        out.raw("</section>");
+    }
+    out.raw("</main></body></html>\n");
+    out.into_string()
+}
