@@ -66,6 +66,18 @@ fn top_without_a_terminal_returns_2_and_names_watch() {
 }
 
 #[test]
+fn every_key_of_top_is_in_its_help_and_in_the_docs() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/top.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let (code, help, _) = tcptrace(&["top", "--help"]);
+    assert_eq!(code, Some(0));
+    for (keys, does) in tcptrace::tui::input::KEYS {
+        assert!(docs.contains(&format!("| {keys} | {does} |")), "{keys}");
+        assert!(help.contains(keys), "{keys}");
+    }
+}
+
+#[test]
 fn help_goes_to_stdout_with_examples_before_options() {
     for words in [&["--help"][..], &["watch", "--help"], &["watch", "-h"]] {
         let (code, stdout, stderr) = tcptrace(words);

@@ -23,6 +23,8 @@ const LEAVE: &[u8] = b"\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?25h\x1b[?1049l";
 const NO_KEY: u8 = 0;
 /// What is assumed of a terminal that does not tell, such as a serial line.
 const USUAL: (u16, u16) = (80, 24);
+/// More is not drawn on: it would only cost memory.
+const MOST: (u16, u16) = (1000, 500);
 
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// Modes as they were.
@@ -141,10 +143,12 @@ fn write_to(fd: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Columns and rows.
+/// Columns and rows, as many as a screen can have: a terminal may claim any number.
 pub(super) fn size() -> (u16, u16) {
     match tcgetwinsize(stdout()) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+            (size.ws_col.min(MOST.0), size.ws_row.min(MOST.1))
+        }
         _ => USUAL,
     }
 }

@@ -93,7 +93,7 @@ fn reset_is_shown_with_its_process_and_cause(world: &World) {
         &["SO_LINGER{1,0}", "127.0.0.2", "last incidents"],
     );
     tmux.hit("q");
-    tmux.shows("the summary", &["watched", "rst_sent 1"]);
+    tmux.said("the summary", &["watched", "rst_sent 1"]);
     restored(world, &tmux, "0");
 }
 
@@ -146,7 +146,7 @@ fn sigterm_gives_the_terminal_back(world: &World) {
     };
     let pid = tmux.left("pid").trim().parse().expect("a number");
     sys_ops::kill(pid, libc::SIGTERM).expect("kill");
-    tmux.shows("the summary", &["watched"]);
+    tmux.said("the summary", &["watched"]);
     restored(world, &tmux, "0");
 }
 
@@ -155,7 +155,7 @@ fn ctrl_c_gives_the_terminal_back_and_tells_the_summary(world: &World) {
         return;
     };
     tmux.hit("C-c");
-    tmux.shows("the summary", &["watched"]);
+    tmux.said("the summary", &["watched"]);
     restored(world, &tmux, "0");
 }
 

@@ -87,12 +87,13 @@ impl Listeners {
     pub(super) fn look(&mut self, sample: &Sample) {
         let mut here: HashSet<ListenerKey, RandomState> = HashSet::default();
         let mut new = Vec::new();
+        let was_known = !self.has_samples || self.has_left_out;
         for space in &sample.spaces {
             for listener in &space.listeners {
                 let key = ListenerKey::Socket(Some(space.netns), listener.cookie);
                 here.insert(key);
                 match self.rows.get_mut(&key) {
-                    Some(row) => renewed(row, listener),
+                    Some(row) => renewed(row, listener, was_known),
                     None => new.push((key, listener)),
                 }
             }
@@ -105,7 +106,6 @@ impl Listeners {
             std::cmp::Reverse((listener.accept_queue.length, listener.drops))
         });
         self.left_out = 0;
-        let was_known = !self.has_samples || self.has_left_out;
         for (key, listener) in new {
             let is_troubled = listener.accept_queue.length > 0;
             if self.has_room(is_troubled) {
@@ -264,7 +264,7 @@ fn row_of(key: ListenerKey, listener: &ListenerSample, was_known: bool) -> Liste
     }
 }
 
-fn renewed(row: &mut ListenerRow, listener: &ListenerSample) {
+fn renewed(row: &mut ListenerRow, listener: &ListenerSample, was_known: bool) {
     row.local = Some(listener.local);
     if listener.holder.is_some() {
         row.process.clone_from(&listener.holder);
@@ -272,8 +272,13 @@ fn renewed(row: &mut ListenerRow, listener: &ListenerSample) {
     row.queue = Some(listener.accept_queue);
     row.peak = row.peak.max(listener.accept_queue.length);
     if let Some(now) = listener.drops {
-        // The kernel's counter may wrap.
-        let rise = row.drops.map_or(0, |before| now.wrapping_sub(before));
+        let rise = match row.drops {
+            // The kernel's counter may wrap.
+            Some(before) => now.wrapping_sub(before),
+            // Only a refusal has told of it so far.
+            None if was_known => 0,
+            None => now,
+        };
         row.risen = Some(row.risen.unwrap_or(0) + u64::from(rise));
         row.drops = Some(now);
     }

@@ -289,6 +289,17 @@ fn a_refusal_goes_to_its_listener_and_never_to_one_of_several() {
 }
 
 #[test]
+fn drops_of_a_young_listener_count_even_when_a_refusal_told_of_it_first() {
+    let mut state = begun();
+    state.sample(&sample(0, Vec::new()));
+    state.incident(&refusal(1, "127.0.0.9:80", Some(9)));
+    state.sample(&sample(SECOND, vec![listener("127.0.0.9:80", 9, 2, 1)]));
+    let rows: Vec<_> = state.listeners.rows().collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].refused, rows[0].risen), (1, Some(1)));
+}
+
+#[test]
 fn more_listeners_than_there_is_room_for_are_told_and_those_in_trouble_are_kept() {
     let mut state = begun();
     let many = |length: u32| {

@@ -95,12 +95,13 @@ impl<'a, S: Sheet> Ordered<'a, S> {
         let rows: Vec<&S::Row> = if control.filter.is_empty() {
             rows.collect()
         } else {
-            let wanted = control.filter.to_lowercase();
+            let wanted = control.filter.to_ascii_lowercase();
             let mut words = String::new();
             rows.filter(|row| {
                 words.clear();
                 S::words(row, &mut words);
-                words.to_lowercase().contains(&wanted)
+                words.make_ascii_lowercase();
+                words.contains(&wanted)
             })
             .collect()
         };

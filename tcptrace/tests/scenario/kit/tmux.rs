@@ -74,6 +74,12 @@ impl<'a> Tmux<'a> {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What is on the screen, and what was before it was scrolled away.
+    fn history(&self) -> String {
+        let output = self.run(&["capture-pane", "-p", "-S", "-200"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Whether the cursor is shown, the mouse is listened to, the other screen is on: `1 0 0` is how
     /// a shell has it.
     pub(crate) fn modes(&self) -> String {
@@ -94,9 +100,18 @@ impl<'a> Tmux<'a> {
 
     /// Waits until the screen shows all of these; the claim fails with the screen as it is then.
     pub(crate) fn shows(&self, label: &str, texts: &[&str]) {
+        self.holds(label, texts, || self.screen());
+    }
+
+    /// The same of all that was printed.
+    pub(crate) fn said(&self, label: &str, texts: &[&str]) {
+        self.holds(label, texts, || self.history());
+    }
+
+    fn holds(&self, label: &str, texts: &[&str], read: impl Fn() -> String) {
         let mut screen = String::new();
         let holds = super::world::poll(super::world::PATIENCE, || {
-            screen = self.screen();
+            screen = read();
             texts.iter().all(|text| screen.contains(text))
         });
         self.world

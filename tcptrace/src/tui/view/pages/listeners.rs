@@ -82,7 +82,7 @@ impl Sheet for Listeners {
         Column {
             name: "ACCEPT QUEUE",
             side: Side::Left,
-            width: (15, 26),
+            width: (13, 26),
             rank: 0,
             is_falling: true,
             order: |row, _| Order::Number(if row.is_gone { 0 } else { fill(row.queue) }),
@@ -132,7 +132,7 @@ impl Sheet for Listeners {
         Column {
             name: "PROCESS",
             side: Side::Left,
-            width: (12, 23),
+            width: (16, 23),
             rank: 0,
             is_falling: false,
             order: |row, _| Order::Text(comm(row.process())),
