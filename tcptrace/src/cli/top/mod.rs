@@ -46,7 +46,7 @@ pub fn run(args: TopArgs) -> anyhow::Result<Exit> {
     }
     match way {
         Way::Live(plan) => live::run(plan, options, color),
-        Way::Recording(plan) => replay::run(plan, options, color),
+        Way::Recording(plan) => replay::run(&plan, options, color),
     }
 }
 

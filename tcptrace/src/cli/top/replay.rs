@@ -37,7 +37,7 @@ impl Plan {
     }
 }
 
-pub(super) fn run(plan: Plan, options: Options, color: ColorChoice) -> anyhow::Result<Exit> {
+pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::Result<Exit> {
     let is_keyboard = |path: &PathBuf| path == Path::new(STDIN);
     if plan.files.iter().any(is_keyboard) {
         let why = "--replay -: top is told keys on stdin; write what comes there into a file first";

@@ -222,7 +222,7 @@ fn what_was_lost_is_red_and_what_is_lost_is_never_hidden_by_a_narrow_screen() {
         .iter()
         .take(40)
         .filter(|cell| cell.fg == Color::Red)
-        .map(|cell| cell.symbol())
+        .map(ratatui_core::buffer::Cell::symbol)
         .collect();
     assert_eq!(red, "lost 17");
 }
