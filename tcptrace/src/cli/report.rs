@@ -70,7 +70,7 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
     }
     let is_partial = filter.is_partial();
     if is_partial || filter.kinds != recorded || !filter.netns.is_empty() {
-        story.narrow();
+        story.narrow(filter.kinds);
     }
     let settings = Settings {
         is_partial,

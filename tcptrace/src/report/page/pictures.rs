@@ -67,7 +67,7 @@ pub(super) fn timeline(out: &mut Markup, view: &View<'_>) {
             .filter_map(|kind| Some(of_kind(kind, facts.over_time.get(&kind)?)))
             .collect();
         view.axis.lane(out, &layers, |out| {
-            words::who_with(out, who, &facts.members)
+            words::who_with(out, who, &facts.members);
         });
     }
     view.axis.times(out);
