@@ -2,48 +2,15 @@
 
 mod fixture;
 mod records;
+mod replayed;
 
+use replayed::{attributed, host};
 use tcptrace::decode::{decode, kind_of};
 use tcptrace::interpret::Interpreter;
 use tcptrace::model::loss::{Loss, LossPlace};
-use tcptrace::model::owner::Heard;
-use tcptrace::model::{Event, Host, Incident, Kind, Owner, Signal};
+use tcptrace::model::{Incident, Kind};
 use tcptrace::sink::text::TextStyle;
 use tcptrace::sink::{JsonSink, Sink, TextSink, TimeStyle};
-
-/// A kernel of 250 ticks per second with the reasons the records use.
-fn host() -> Host {
-    let mut host = Host {
-        reset_reasons: vec![None; 16],
-        drop_reasons: vec![None; 37],
-        hz: Some(250),
-    };
-    for (number, name) in records::RESET_REASONS {
-        host.reset_reasons[number as usize] = Some(name.into());
-    }
-    host.drop_reasons[records::PAWS as usize] = Some("TCP_RFC7323_PAWS".into());
-    host
-}
-
-/// What attribution makes of it where /proc has nothing to add.
-fn owner(heard: &Heard) -> Owner {
-    let comm = String::from_utf8_lossy(&heard.comm);
-    let comm = comm.split('\0').next().unwrap_or_default();
-    fixture::owner(heard.pid, comm, heard.basis, heard.holders)
-}
-
-fn attributed(mut event: Event) -> Event {
-    let owner = event.heard.as_ref().map(owner);
-    match &mut event.signal {
-        Signal::TimeWait(facts) if event.hook == "tp_btf/timer_cancel" => facts.new_owner = owner,
-        Signal::AcceptDrop(facts) => {
-            facts.somaxconn = Some(128);
-            event.owner = owner;
-        }
-        _ => event.owner = owner,
-    }
-    event
-}
 
 fn replay() -> (Vec<Incident>, Vec<Loss>) {
     let (mut incidents, mut losses) = (Vec::new(), Vec::new());

@@ -13,6 +13,7 @@ mod lean;
 pub mod listeners;
 pub mod man;
 pub mod output;
+mod past;
 pub mod plan;
 pub mod record;
 pub mod replay;

@@ -7,13 +7,13 @@ use super::args::ReplayArgs;
 use super::exit::Exit;
 use super::filter_args::FilterArgs;
 use super::output;
+use super::past::Past;
 use super::plan::{self, Output, PlanError};
 use super::values::NetnsSpec;
 use super::watch::ending;
 use crate::interpret::filter::Filter;
 use crate::model::{Kind, KindSet, RunFacts};
-use crate::pipeline::replay::{Settings, replay};
-use crate::recording::Reader;
+use crate::pipeline::replay::Settings;
 use crate::sink::Sink;
 
 /// What `replay` is to do.
@@ -118,10 +118,8 @@ impl ReplayPlan {
 /// # Errors
 /// When it cannot be read or shown.
 pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
-    let reader = Reader::open(&plan.files)?;
-    let facts = reader.facts();
-    let recorded = facts.map_or(KindSet::ALL, |facts| facts.kinds);
-    let filter = match plan.choice.filter(recorded) {
+    let past = Past::open(&plan.files)?;
+    let filter = match plan.choice.filter(past.kinds()) {
         Ok(filter) => filter,
         Err(why) => {
             // Nobody is left to be told when stderr is closed.
@@ -129,9 +127,8 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
             return Ok(Exit::Unsupported);
         }
     };
-    let clock = facts.map_or_else(Default::default, |facts| facts.clock);
-    let mut sink = output::sinks(&plan.output, clock);
-    if let Some(facts) = facts.filter(|_| !plan.output.is_quiet) {
+    let mut sink = output::sinks(&plan.output, past.clock());
+    if let Some(facts) = past.facts().filter(|_| !plan.output.is_quiet) {
         sink.notice(&banner(facts))?;
         for sentence in &facts.unseen {
             sink.notice(sentence)?;
@@ -146,7 +143,7 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
         fail_on: plan.fail_on,
         speed: plan.speed,
     };
-    let ended = replay(reader, settings, sink, &stop)?;
+    let ended = past.show(settings, sink, &stop)?;
     Ok(if ended.has_failed {
         Exit::FailOn
     } else if ended.has_lost && plan.is_strict {

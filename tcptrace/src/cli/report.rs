@@ -10,11 +10,11 @@ use jiff::tz::TimeZone;
 
 use super::args::ReportArgs;
 use super::exit::Exit;
+use super::past::Past;
 use super::plan::PlanError;
 use super::replay::Choice;
 use crate::model::{KindSet, named};
-use crate::pipeline::replay::{Settings, replay};
-use crate::recording::Reader;
+use crate::pipeline::replay::Settings;
 use crate::report::{Story, page};
 use place::Place;
 
@@ -58,13 +58,16 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         Ok(place) => place,
         Err(why) => return Ok(refuse(&why, Exit::Usage)),
     };
-    let reader = Reader::open(&plan.files)?;
-    let recorded = reader.facts().map_or(KindSet::ALL, |facts| facts.kinds);
+    let past = Past::open(&plan.files)?;
+    let recorded = past.kinds();
     let filter = match plan.choice.filter(recorded) {
         Ok(filter) => filter,
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
     };
     let mut story = Story::default();
+    if past.facts().is_none() {
+        story.clock(past.clock());
+    }
     for file in &plan.files {
         story.source(&file.to_string_lossy());
     }
@@ -79,7 +82,7 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         fail_on: KindSet::EMPTY,
         speed: None,
     };
-    replay(reader, settings, &mut story, &AtomicBool::new(false))?;
+    past.show(settings, &mut story, &AtomicBool::new(false))?;
     let zone = match plan.zone {
         Zone::Local => TimeZone::system(),
         Zone::Utc => TimeZone::UTC,

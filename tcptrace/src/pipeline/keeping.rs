@@ -63,7 +63,7 @@ impl<S: Sink> Pipeline<S> {
             }
         }
         let Some(tap) = &mut self.tap else { return };
-        if tap.is_next_due(now) {
+        while tap.is_next_due(now) {
             self.namespaces.look();
             let now_ns = namespaces::boot_ns();
             let ledger = &self.outlet.ledger;

@@ -119,6 +119,12 @@ impl Ledger {
         self.filtered += count;
     }
 
+    /// Events that were seen once, and cannot be shown again.
+    pub(super) fn unrecorded(&mut self, count: u64) {
+        self.heard += count;
+        self.lost_in_sink += count;
+    }
+
     /// Incidents left out on this side.
     pub(super) fn filtered_here(&self) -> u64 {
         self.filtered

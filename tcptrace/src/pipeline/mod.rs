@@ -8,6 +8,7 @@
 //! reconcile, then tell the summary.
 
 mod counted;
+pub mod import;
 mod keeping;
 mod ledger;
 mod namespaces;
@@ -44,6 +45,7 @@ use namespaces::Namespaces;
 use outlet::Outlet;
 use pace::{Pace, Pause};
 use rate::RateLimit;
+use reconcile::Unheard;
 use reconcile::lasting::Lasting;
 use samples::Sampler;
 use tap::Tap;
@@ -239,7 +241,12 @@ impl<S: Sink> Pipeline<S> {
             return Vec::new();
         }
         let Outlet { ledger, filter, .. } = &self.outlet;
-        reconcile::rows(&self.namespaces, ledger, filter.kinds, skipped)
+        reconcile::rows(
+            &self.namespaces,
+            ledger,
+            filter.kinds,
+            Unheard::live(skipped),
+        )
     }
 
     /// Ends the run: drains, reconciles, tells the summary. The programs should be detached

@@ -117,6 +117,28 @@ impl<S: Sink> Outlet<S> {
         }
     }
 
+    /// What was lost in a run of the past.
+    pub(super) fn lost_before(&mut self, loss: &Loss, boot_ns: u64) {
+        self.ledger.lose(loss.place, loss.of_kind, loss.count);
+        let told = self.sink.loss(loss, boot_ns);
+        self.check(told);
+    }
+
+    /// Events were seen that are in no file of the recording.
+    pub(super) fn unrecorded(&mut self, events: u64, now_ns: u64) {
+        if events == 0 {
+            return;
+        }
+        self.ledger.unrecorded(events);
+        let loss = Loss {
+            place: LossPlace::Sink,
+            of_kind: None,
+            count: events,
+        };
+        let told = self.sink.loss(&loss, now_ns);
+        self.check(told);
+    }
+
     pub(super) fn summary(&mut self, summary: &Summary) {
         if !self.is_pipe_closed {
             let told = self.sink.summary(summary);

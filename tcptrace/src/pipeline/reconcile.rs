@@ -86,12 +86,31 @@ impl Window {
     }
 }
 
-/// The table of the summary. `skipped` runs of the programs did not take place.
+/// What the kernel counted and nobody heard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unheard {
+    /// Runs of the programs that the kernel skipped.
+    pub(super) skipped: u64,
+    /// Events that are missing in a recording; `None`: nobody knows how many.
+    pub(super) unrecorded: Option<u64>,
+}
+
+impl Unheard {
+    /// Of a live run.
+    pub(super) const fn live(skipped: u64) -> Self {
+        Self {
+            skipped,
+            unrecorded: Some(0),
+        }
+    }
+}
+
+/// The table of the summary.
 pub(super) fn rows(
     namespaces: &Namespaces,
     ledger: &Ledger,
     kinds: KindSet,
-    skipped: u64,
+    unheard: Unheard,
 ) -> Vec<Reconciled> {
     if !namespaces.is_known() {
         return Vec::new();
@@ -110,7 +129,7 @@ pub(super) fn rows(
             ours: 0,
             counted: 0,
             lost,
-            skipped,
+            unheard,
             has_gone,
             unread: namespaces.unread,
         };
@@ -151,8 +170,7 @@ struct Sums {
     ours: u64,
     counted: u64,
     lost: u64,
-    /// Runs of the programs that the kernel skipped.
-    skipped: u64,
+    unheard: Unheard,
     /// A namespace ended with its counters.
     has_gone: bool,
     /// Namespaces whose counters could not be read.
@@ -160,6 +178,12 @@ struct Sums {
 }
 
 impl Sums {
+    fn is_unrecorded(&self, count: u64) -> bool {
+        self.unheard
+            .unrecorded
+            .is_none_or(|missing| count <= missing)
+    }
+
     fn verdict(&self, rule: &Rule) -> (Verdict, Option<String>) {
         let unread = || format!("{} network namespaces could not be read", self.unread);
         if self.kernel == self.ours {
@@ -175,8 +199,11 @@ impl Sums {
                 self.lost,
                 kinds.join(" or ")
             )
-        } else if self.kernel > self.ours && self.kernel - self.ours <= self.skipped {
-            format!("the kernel skipped {} runs of the hooks", self.skipped)
+        } else if self.kernel > self.ours && self.kernel - self.ours <= self.unheard.skipped {
+            let skipped = self.unheard.skipped;
+            format!("the kernel skipped {skipped} runs of the hooks")
+        } else if self.kernel > self.ours && self.is_unrecorded(self.kernel - self.ours) {
+            "events are missing in the recording".to_owned()
         } else if let Some(gap) = rule.gaps.iter().find(|gap| side == gap.kernel_is) {
             gap.why.to_owned()
         } else if self.has_gone && self.ours > self.kernel {

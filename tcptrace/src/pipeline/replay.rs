@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::ledger::Ledger;
 use super::namespaces::Namespaces;
 use super::outlet::Outlet;
+use super::reconcile::Unheard;
 use super::{Ended, reconcile};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
@@ -65,6 +66,7 @@ pub fn replay<S: Sink>(
         pace: settings.speed.map(Pace::new),
         last_ns: 0,
         has_gaps: false,
+        missing: Some(0),
         stop,
     };
     while reader.step(&mut |piece| replay.on(piece))? && !replay.is_over() {
@@ -84,6 +86,8 @@ struct Replay<'a, S> {
     pace: Option<Pace>,
     last_ns: u64,
     has_gaps: bool,
+    /// Events that are not in the recording; `None`: nobody knows how many.
+    missing: Option<u64>,
     stop: &'a AtomicBool,
 }
 
@@ -178,6 +182,12 @@ impl<S: Sink> Replay<'_, S> {
             None => {}
         }
         self.outlet.notice(&text);
+        match (gap.events, &mut self.missing) {
+            (Some(events), Some(missing)) => *missing += events,
+            _ => self.missing = None,
+        }
+        self.outlet
+            .unrecorded(gap.events.unwrap_or(0), self.last_ns);
     }
 
     fn finish(mut self, fail_on: KindSet) -> anyhow::Result<Ended> {
@@ -206,9 +216,12 @@ impl<S: Sink> Replay<'_, S> {
         let rows = if self.is_partial {
             Vec::new()
         } else {
-            let skipped = end.map_or(0, |end| end.skipped);
+            let unheard = Unheard {
+                skipped: end.map_or(0, |end| end.skipped),
+                unrecorded: self.missing,
+            };
             let kinds = self.outlet.filter.kinds;
-            reconcile::rows(&namespaces, &self.outlet.ledger, kinds, skipped)
+            reconcile::rows(&namespaces, &self.outlet.ledger, kinds, unheard)
         };
         let summary = self.outlet.ledger.summary(rows);
         self.outlet.summary(&summary);
@@ -224,18 +237,23 @@ impl<S: Sink> Replay<'_, S> {
 }
 
 /// Moments of the recording and of now.
-struct Pace {
+pub(super) struct Pace {
     speed: f64,
     begin: Option<(u64, Instant)>,
 }
 
 impl Pace {
-    const fn new(speed: f64) -> Self {
+    pub(super) const fn new(speed: f64) -> Self {
         Self { speed, begin: None }
     }
 
     /// Waits until a moment has come, showing meanwhile what is there.
-    fn wait_for<S: Sink>(&mut self, boot_ns: u64, outlet: &mut Outlet<S>, stop: &AtomicBool) {
+    pub(super) fn wait_for<S: Sink>(
+        &mut self,
+        boot_ns: u64,
+        outlet: &mut Outlet<S>,
+        stop: &AtomicBool,
+    ) {
         let (first_ns, begin) = *self.begin.get_or_insert_with(|| (boot_ns, Instant::now()));
         let later = Duration::from_nanos(boot_ns.saturating_sub(first_ns));
         let due = later.div_f64(self.speed);

@@ -22,6 +22,9 @@ const MOST: usize = 64;
 /// How often namespaces, and holders that were not found, are looked for.
 const LOOKING: Duration = Duration::from_secs(10);
 
+/// How often namespaces are looked for that were asked for and are not there.
+const MISSING: Duration = Duration::from_secs(1);
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Sampler {
@@ -65,8 +68,9 @@ impl Sampler {
         self.due = (self.due + self.every).max(now);
         let is_looking = now >= self.looking_due;
         if is_looking {
-            self.looking_due = now + LOOKING;
             self.found = self.namespaces();
+            let is_complete = self.found.len() >= self.watched.len();
+            self.looking_due = now + if is_complete { LOOKING } else { MISSING };
             self.holders.retain(|_, holder| holder.is_some());
         }
         let mut spaces = Vec::new();

@@ -114,6 +114,8 @@ struct Opened {
     offset: u64,
     /// Its beginning, already read; `None` once it is told, or when it is damaged.
     start: Option<Start>,
+    /// Events of the run before it.
+    events_before: u64,
     is_begun: bool,
     is_ended: bool,
 }
@@ -222,6 +224,7 @@ impl Reader {
             self.open_gap = Some(gap("a file of the run before it is missing"));
         }
         self.sequence = Some(start.sequence + 1);
+        self.events.get_or_insert(file.events_before);
         let _ = take(Piece::Start(start));
     }
 
@@ -334,12 +337,14 @@ impl Opened {
             input,
             offset: PREFACE as u64,
             start: None,
+            events_before: 0,
             is_begun: false,
             is_ended: false,
         };
         let first = file.next().map_err(failed)?;
         file.start = match first {
             Block::Whole(head, payload, _) if head.kind == BlockKind::Start => {
+                file.events_before = head.extent.events_before;
                 v1::read_start(&payload).ok()
             }
             _ => {

@@ -69,7 +69,7 @@ impl Recorder {
     /// # Errors
     /// When the file cannot be created or written; the text says what to do.
     pub fn create(files: Files, start: Start) -> std::io::Result<Self> {
-        let head = file_head(&start);
+        let head = file_head(&start, 0);
         let disk = Disk::begin(&files, &head)?;
         let written = head.len() as u64;
         Ok(Self {
@@ -136,15 +136,20 @@ impl Recorder {
         self.end_file(&standing);
         self.start.sequence += 1;
         self.start.standing = standing;
-        let head = file_head(&self.start);
+        let head = file_head(&self.start, self.events_in_files());
         self.reserve = reserve(head.len() as u64);
         self.file_bytes = head.len() as u64;
         self.bytes += self.file_bytes;
         self.file_begin = Instant::now();
         self.file_count += 1;
         self.disk.next(head);
-        for (block, events) in std::mem::take(&mut self.waiting) {
-            self.send(block, events);
+        for (place, (block, events)) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+            // The first goes in however large it is: no file would be large enough otherwise.
+            if place == 0 {
+                self.send(block, events);
+            } else {
+                self.place(block, events);
+            }
         }
     }
 
@@ -156,6 +161,9 @@ impl Recorder {
     /// Ends the recording; waits until it is on the disk.
     pub fn finish(mut self, standing: &Standing) -> Outcome {
         self.seal();
+        while self.files.rotation.is_some() && !self.waiting.is_empty() {
+            self.rotate(standing.clone());
+        }
         // What did not fit into the only file is not recorded.
         let unfit: u64 = self
             .waiting
@@ -185,6 +193,11 @@ impl Recorder {
             events_before: self.extent.events_before + u64::from(events),
             ..Extent::default()
         };
+        self.place(block, events);
+    }
+
+    /// Into the file if it fits, and nothing waits before it.
+    fn place(&mut self, block: Vec<u8>, events: u32) {
         let after = self.file_bytes + block.len() as u64 + self.reserve;
         let is_full = self.files.max_bytes.is_some_and(|most| after > most);
         if is_full || !self.waiting.is_empty() {
@@ -202,11 +215,15 @@ impl Recorder {
         }
     }
 
-    fn end_file(&mut self, standing: &Standing) {
-        // Those that wait are the next file's.
+    /// Those of the blocks that wait are the next file's.
+    fn events_in_files(&self) -> u64 {
         let waiting = self.waiting.iter().map(|(_, events)| u64::from(*events));
+        self.extent.events_before - waiting.sum::<u64>()
+    }
+
+    fn end_file(&mut self, standing: &Standing) {
         let extent = Extent {
-            events_before: self.extent.events_before - waiting.sum::<u64>(),
+            events_before: self.events_in_files(),
             first_ns: standing.boot_ns,
             last_ns: standing.boot_ns,
             events: 0,
@@ -222,15 +239,16 @@ const fn reserve(head: u64) -> u64 {
     head * 2 + 1024
 }
 
-fn file_head(start: &Start) -> Vec<u8> {
+fn file_head(start: &Start, events_before: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&[0; 6]);
     let boot_ns = start.standing.boot_ns;
     let extent = Extent {
+        events_before,
+        events: 0,
         first_ns: boot_ns,
         last_ns: boot_ns,
-        ..Extent::default()
     };
     bytes.extend(frame::block(
         BlockKind::Start,

@@ -1,5 +1,6 @@
 //! Where facts come from.
 pub mod followed;
+pub mod lines;
 pub mod listens;
 pub mod live;
 pub mod mib;

@@ -14,6 +14,7 @@ mod paws;
 mod privileges;
 mod queries;
 mod queries_live;
+mod recording;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -51,6 +52,8 @@ pub(crate) fn families() -> Vec<Family> {
         queries,
         #[own]
         queries_live,
+        #[own]
+        recording,
         #[own]
         doctor,
         #[own]

@@ -39,7 +39,7 @@ fn judged(
         ours,
         counted: 0,
         lost,
-        skipped: 0,
+        unheard: Unheard::live(0),
         has_gone: gone,
         unread,
     };
@@ -71,7 +71,7 @@ fn skipped_runs_explain_up_to_as_many_as_were_skipped() {
         ours: 3,
         counted: 0,
         lost: 0,
-        skipped: 2,
+        unheard: Unheard::live(2),
         has_gone: false,
         unread: 0,
     };
@@ -100,7 +100,7 @@ fn what_was_counted_from_the_counter_is_no_second_opinion() {
         ours: 3,
         counted: 4,
         lost: 0,
-        skipped: 0,
+        unheard: Unheard::live(0),
         has_gone: false,
         unread: 0,
     };
@@ -332,7 +332,7 @@ fn every_counter_is_one_of_this_kernel_and_only_wanted_kinds_have_rows() {
     let mut namespaces = Namespaces::begin(&[own]);
     namespaces.end();
     let ledger = Ledger::new(namespaces.start_ns(), true);
-    let told = |kinds| rows(&namespaces, &ledger, kinds, 0);
+    let told = |kinds| rows(&namespaces, &ledger, kinds, Unheard::live(0));
     let mut counters: Vec<_> = RULES.iter().map(|rule| rule.counter).collect();
     counters.dedup();
     // Which only some kernels have.

@@ -102,12 +102,41 @@ fn a_rotation_stays_within_its_budget_and_loses_only_the_oldest() {
     let times = times(&pieces);
     assert_eq!(times.last(), Some(&59_999));
     assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    // Events of files that are gone for good are no gap.
+    assert!(times[0] > 0);
     let missing = read(&[paths[0].clone(), paths[2].clone()]);
     let told = gaps(&missing);
     assert_eq!(told.len(), 1);
     assert!(told[0].why.contains("is missing"), "{told:?}");
     let between = times.len() - super::times(&missing).len();
     assert_eq!(told[0].events, Some(between as u64));
+}
+
+#[test]
+fn what_fills_the_file_at_the_end_goes_into_the_next() {
+    let room = Room::new("full-at-the-end");
+    let mut recorder = Recorder::create(rotated(&room, 200_000, 9), start()).unwrap();
+    // Nobody asks whether a file is full until the end.
+    for number in 0..20_000_u64 {
+        let mut event = received(number);
+        event.sock = Some(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        event.flow.cookie = Some(number.wrapping_mul(0xc2b2_ae3d_27d4_eb4f));
+        recorder.event(&event);
+    }
+    let outcome = recorder.finish(&end());
+    assert!(outcome.files > 2, "{} files", outcome.files);
+    assert_eq!(outcome.lost_events, 0);
+    let paths: Vec<PathBuf> = std::fs::read_dir(&room.0)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(paths.len(), outcome.files as usize);
+    for path in &paths {
+        assert!(std::fs::metadata(path).unwrap().len() <= 200_000);
+    }
+    let pieces = read(&paths);
+    assert_eq!(times(&pieces).len(), 20_000);
+    assert_eq!(gaps(&pieces), Vec::<&Gap>::new());
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! System calls as safe functions, third part: what takes rights and mounts away from a process
-//! about to be executed. None of them allocates, so that they may run between fork and exec.
+//! about to be executed. None but those that take a path allocates, so that they may run between
+//! fork and exec.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io::Result;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::sys::check;
 use super::sys_ops;
@@ -48,6 +51,22 @@ pub(crate) fn mount_proc() -> Result<()> {
     let (kind, target) = (c"proc".as_ptr(), c"/proc".as_ptr());
     // SAFETY: NUL-terminated strings; there are no options.
     check(unsafe { libc::mount(kind, target, kind, 0, std::ptr::null()) }).map(drop)
+}
+
+/// Mounts a file system of its own in memory over a directory.
+pub(crate) fn mount_memory(target: &Path, options: &str) -> Result<()> {
+    let kind = c"tmpfs".as_ptr();
+    let target = CString::new(target.as_os_str().as_bytes())?;
+    let options = CString::new(options)?;
+    // SAFETY: NUL-terminated strings that outlive the call.
+    check(unsafe { libc::mount(kind, target.as_ptr(), kind, 0, options.as_ptr().cast()) }).map(drop)
+}
+
+/// Unmounts a directory from our own mounts.
+pub(crate) fn detach_path(target: &Path) {
+    if let Ok(target) = CString::new(target.as_os_str().as_bytes()) {
+        detach(&target);
+    }
 }
 
 /// Unmounts `target` from our own mounts; that it was not mounted is as good.

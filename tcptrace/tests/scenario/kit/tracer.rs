@@ -314,7 +314,7 @@ impl Tracer {
 }
 
 /// The tier every tracer of this run is told to use, `$TCPTRACE_TIER`; it chooses itself without.
-pub(super) fn forced_tier() -> Vec<String> {
+pub(crate) fn forced_tier() -> Vec<String> {
     let tier = std::env::var("TCPTRACE_TIER").ok();
     tier.into_iter()
         .flat_map(|tier| ["--tier".to_owned(), tier])

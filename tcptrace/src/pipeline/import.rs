@@ -1,0 +1,170 @@
+//! From NDJSON of earlier runs to the sinks: what was interpreted once is only filtered and shown.
+//!
+//! The books go on from those of the lines: what was left out or lost then is so now.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Ended;
+use super::ledger::Ledger;
+use super::outlet::Outlet;
+use super::replay::{Pace, Settings};
+use crate::model::KindSet;
+use crate::model::loss::Tally;
+use crate::model::summary::Summary;
+use crate::sink::Sink;
+use crate::source::lines::{Bad, Lines};
+use crate::source::ndjson::Line;
+
+/// Bad lines that are told one by one.
+const TOLD: u64 = 10;
+
+/// Shows lines. `stop`, once set, ends it as a signal ends a live run.
+///
+/// # Errors
+/// When the disk fails, or the output other than by a closed pipe.
+pub fn import<S: Sink>(
+    mut lines: Lines,
+    settings: Settings,
+    sink: S,
+    stop: &AtomicBool,
+) -> anyhow::Result<Ended> {
+    let start_ns = lines.clock().start_boot_ns;
+    let mut import = Import {
+        outlet: Outlet {
+            ledger: Ledger::new(start_ns, false),
+            rate: None,
+            filter: settings.filter,
+            count: settings.count,
+            followed: None,
+            sink,
+            is_pipe_closed: false,
+            failure: None,
+        },
+        pace: settings.speed.map(Pace::new),
+        last_ns: start_ns,
+        bad: 0,
+        others: 0,
+        summaries: Vec::new(),
+        is_partial: settings.is_partial,
+        stop,
+    };
+    while let Some(line) = lines.next_line()? {
+        match line {
+            Ok(parsed) => {
+                if let Some(boot_ns) = parsed.boot_ns {
+                    import.last_ns = import.last_ns.max(boot_ns);
+                }
+                import.line(parsed.line);
+            }
+            Err(bad) => import.bad(&bad),
+        }
+        if import.is_over() {
+            break;
+        }
+        // More of a file is there at once; of a pipe, nobody knows when.
+        if lines.is_piped() {
+            import.outlet.write_out();
+        }
+    }
+    import.finish(settings.fail_on)
+}
+
+struct Import<'a, S> {
+    outlet: Outlet<S>,
+    pace: Option<Pace>,
+    last_ns: u64,
+    /// Lines that say nothing.
+    bad: u64,
+    /// Lines of other kinds.
+    others: u64,
+    summaries: Vec<Summary>,
+    is_partial: bool,
+    stop: &'a AtomicBool,
+}
+
+impl<S: Sink> Import<'_, S> {
+    fn is_over(&self) -> bool {
+        self.outlet.is_pipe_closed
+            || self.outlet.failure.is_some()
+            || self.outlet.has_enough()
+            || self.stop.load(Ordering::Relaxed)
+    }
+
+    fn line(&mut self, line: Line) {
+        let outlet = &mut self.outlet;
+        match line {
+            Line::Incident(incident) => {
+                if let Some(pace) = &mut self.pace {
+                    pace.wait_for(incident.boot_ns, outlet, self.stop);
+                }
+                outlet.take(&incident);
+            }
+            Line::Lost(loss, boot_ns) => outlet.lost_before(&loss, boot_ns),
+            Line::Summary(summary) => self.summaries.push(summary),
+            Line::Other(_) => self.others += 1,
+        }
+    }
+
+    fn bad(&mut self, bad: &Bad) {
+        self.bad += 1;
+        if self.bad <= TOLD {
+            let text = format!("{}: line {}: {}", bad.path.display(), bad.number, bad.why);
+            self.outlet.notice(&text);
+        }
+    }
+
+    fn finish(mut self, fail_on: KindSet) -> anyhow::Result<Ended> {
+        let is_cut = self.is_over();
+        if self.bad > TOLD {
+            let more = self.bad - TOLD;
+            self.outlet.notice(&format!("and {more} more such lines"));
+        }
+        if self.others > 0 {
+            let text = format!("{} lines are no events, and passed over", self.others);
+            self.outlet.notice(&text);
+        }
+        let has_missed = self.summaries.is_empty() && !is_cut;
+        if has_missed {
+            self.outlet
+                .notice("there is no summary: the end of the run is missing");
+        }
+        self.outlet.ledger.end(self.last_ns);
+        let mut summary = self.outlet.ledger.summary(Vec::new());
+        if !is_cut {
+            self.complete(&mut summary);
+        }
+        self.outlet.summary(&summary);
+        self.outlet.flush()?;
+        let ledger = &self.outlet.ledger;
+        Ok(Ended {
+            has_failed: fail_on.iter().any(|kind| ledger.shown(kind) > 0),
+            has_lost: summary.loss.lost > 0 || self.bad > 0 || has_missed,
+            is_pipe_closed: self.outlet.is_pipe_closed,
+            recorded: None,
+        })
+    }
+
+    /// With what the runs said of themselves.
+    fn complete(&self, summary: &mut Summary) {
+        let Some((last, earlier)) = self.summaries.split_last() else {
+            return;
+        };
+        let sum = |of: fn(&Summary) -> u64| self.summaries.iter().map(of).sum::<u64>();
+        let here = summary.loss;
+        let told = here.shown + here.filtered;
+        // Lines that were shown then and are not there now.
+        let gone = sum(|run| run.loss.shown).saturating_sub(told);
+        summary.duration_ms = sum(|run| run.duration_ms);
+        summary.loss = Tally {
+            seen: sum(|run| run.loss.seen).max(told),
+            shown: here.shown,
+            filtered: here.filtered + sum(|run| run.loss.filtered),
+            rate_limited: sum(|run| run.loss.rate_limited),
+            lost: gone + sum(|run| run.loss.lost),
+        };
+        // Counters of several runs are not to be added up, nor compared with a part.
+        if earlier.is_empty() && !self.is_partial {
+            summary.reconciliation.clone_from(&last.reconciliation);
+        }
+    }
+}
