@@ -131,8 +131,8 @@ pub(super) fn queues(out: &mut Markup, view: &View<'_>) {
             .raw(" more are not drawn.");
     }
     out.raw(
-        "</p><figure><figcaption>Connections that wait to be accepted, with the limit as a \
-             dashed line. Red below: refusals.</figcaption><div class=\"lanes\">",
+        "</p><figure><figcaption>Connections that wait to be accepted, the most in each \
+             stretch of time, with the limit as a dashed line. Red: above it; red below: refusals.</figcaption><div class=\"lanes\">",
     );
     let looks = queues.looks.over(&view.axis.grid);
     for (place, listener) in all.into_iter().take(LISTENERS) {
