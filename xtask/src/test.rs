@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::workspace::{EBPF_CRATES, Rustc, Workspace};
-use crate::{build, incidents, process, run, setup, vm};
+use crate::{build, debian, incidents, process, run, setup, vm};
 
 /// The test target that needs privileges.
 const LIVE_TARGET: &str = "root_live";
@@ -38,6 +38,8 @@ enum What {
     Vm,
     /// The stories of docs/incidents with real servers, as root
     Incidents,
+    /// The Debian package, installed and removed in a fresh root, as root
+    Deb,
     /// Unit, then live
     All,
 }
@@ -48,6 +50,9 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     if args.what == What::Incidents {
         return incidents::main(workspace, &args.filter);
+    }
+    if args.what == What::Deb {
+        return debian::main(workspace);
     }
     setup::ensure(workspace)?;
     let test_args: Vec<&str> = args

@@ -13,6 +13,7 @@ pub mod listeners;
 pub mod man;
 pub mod output;
 pub mod plan;
+mod ready;
 pub mod schema;
 pub mod snapshot;
 pub mod states;
@@ -45,7 +46,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Explain(args) => explain::run(&args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => completions::run(shell),
-        Command::Man => man::run(),
+        Command::Man(args) => man::run(&args),
     };
     finish(ended)
 }
