@@ -64,8 +64,9 @@ fn confined(world: &World, pid: i32) -> Vec<String> {
         .collect()
 }
 
-/// Claims that every thread has given up what it does not need.
-fn is_confined(world: &World, pid: i32) {
+/// Claims that every thread has given up what it does not need; without CAP_SETPCAP the bounding set
+/// stays as it was.
+fn is_confined(world: &World, pid: i32, bounding: &[u8]) {
     let always = set(&[SYS_PTRACE, DAC_READ_SEARCH]);
     // Kernels before 5.19 want it for reading maps; `raised` only where a thread enters a namespace.
     let (may_be, raised) = (set(&[BPF]), set(&[SYS_ADMIN]));
@@ -80,8 +81,8 @@ fn is_confined(world: &World, pid: i32) {
         let more = if is_entering { raised } else { 0 };
         world.claim(&format!("in effect: {status}"), is_right(effective, more));
         world.claim(&format!("permitted: {status}"), is_right(permitted, raised));
-        for name in ["CapInh", "CapBnd", "CapAmb"] {
-            world.claim_eq(name, bits(&status, name), Some(0));
+        for (name, expected) in [("CapInh", 0), ("CapBnd", set(bounding)), ("CapAmb", 0)] {
+            world.claim_eq(name, bits(&status, name), Some(expected));
         }
         world.claim_eq("no new privileges", field(&status, "NoNewPrivs"), "1");
         world.claim_eq("system calls", field(&status, "Seccomp"), "2");
@@ -91,7 +92,7 @@ fn is_confined(world: &World, pid: i32) {
 fn after_attaching_few_privileges_are_left(world: &World) {
     let tracer = world.watch_alone(&[]);
     let Some(pid) = tracer.pid() else { return };
-    is_confined(world, pid);
+    is_confined(world, pid, &[]);
     let pair = Pair::connected(world, "cf");
     pair.server_resets();
     let expected = Expect::new("rst_received")
@@ -105,7 +106,7 @@ fn after_attaching_few_privileges_are_left(world: &World) {
 fn owners_are_found_in_proc_after_that(world: &World) {
     let tracer = world.watch_alone(&[]);
     if let Some(pid) = tracer.pid() {
-        is_confined(world, pid);
+        is_confined(world, pid, &[]);
     }
     let (server, client) = (
         world.actor_as("cf-server", 12_321),
@@ -147,7 +148,7 @@ fn a_namespace_that_appears_later_is_reconciled(world: &World) {
     const REFUSED: u64 = 5;
     let tracer = world.watch_with(&["--only", "accept_drop"]);
     if let Some(pid) = tracer.pid() {
-        is_confined(world, pid);
+        is_confined(world, pid, &[]);
     }
     let (server, client, netns) = world.elsewhere(|inode| {
         (
@@ -207,7 +208,7 @@ fn live_listeners_are_seen_in_namespaces_that_appear_later(world: &World) {
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("start the tracer");
     let objects = objects(child.stdout.take().expect("piped"));
-    is_confined(world, child.id() as i32);
+    is_confined(world, child.id() as i32, &[]);
     // Through a process of another user, and through a file that no process stands behind.
     let (server, lived_in) = world.elsewhere(|inode| (world.actor_as("nl-server", 12_341), inode));
     let listener = server.listen("127.0.0.1:0", 9);
@@ -299,7 +300,7 @@ fn capabilities_without_root_are_enough_and_are_dropped_too(world: &World) {
         world.claim(&format!("it begins: {errors}"), false);
         return;
     }
-    is_confined(world, pid);
+    is_confined(world, pid, OF_THE_SERVICE);
     let pair = Pair::connected(world, "am");
     pair.server_resets();
     let expected = Expect::new("rst_received")
