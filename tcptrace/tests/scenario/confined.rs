@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -34,6 +35,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         live_listeners_are_seen_in_namespaces_that_appear_later,
         a_traced_command_keeps_every_privilege,
         capabilities_without_root_are_enough_and_are_dropped_too,
+        a_service_manager_is_told_when_all_is_attached,
     ]
 }
 
@@ -322,4 +324,27 @@ fn capabilities_without_root_are_enough_and_are_dropped_too(world: &World) {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     world.claim_eq(&errors, output.status.code(), Some(0));
     world.claim(&errors, !errors.contains("more privileges are kept"));
+}
+
+fn a_service_manager_is_told_when_all_is_attached(world: &World) {
+    let socket = std::env::temp_dir().join(format!("tcptrace-notify-{}", world.netns));
+    let manager = UnixDatagram::bind(&socket).expect("a socket of the manager");
+    manager
+        .set_read_timeout(Some(PATIENCE * slowness()))
+        .expect("a time limit");
+    let words = ["watch", "--quiet", "--count", "1", "--only", "rst_sent"];
+    let started = world.command(&words).map(|mut command| {
+        command.env("NOTIFY_SOCKET", &socket);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("start the tracer")
+    });
+    if let Some(mut child) = started {
+        let mut text = [0; 64];
+        let length = manager.recv(&mut text).unwrap_or(0);
+        let said = String::from_utf8_lossy(&text[..length]).into_owned();
+        world.claim_eq("what it is told", said.trim(), "READY=1");
+        sys_ops::kill(child.id() as i32, libc::SIGINT).expect("interrupt");
+        world.claim_eq("0", child.wait().expect("it ends").code(), Some(0));
+    }
+    std::fs::remove_file(&socket).expect("removed");
 }

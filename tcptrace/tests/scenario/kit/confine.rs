@@ -25,7 +25,7 @@ pub(crate) fn keep_only(capabilities: &[u8]) -> Result<()> {
 }
 
 /// Becomes another user for good whose programs have these capabilities, as a service of systemd
-/// with `User=` and `AmbientCapabilities=` does.
+/// with `User=`, `AmbientCapabilities=` and `NoNewPrivileges=` does.
 pub(crate) fn become_user_with(uid: u32, capabilities: &[u8]) -> Result<()> {
     const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
     // While we are root: without CAP_SETPCAP the bounding set cannot be changed.
@@ -49,7 +49,8 @@ pub(crate) fn become_user_with(uid: u32, capabilities: &[u8]) -> Result<()> {
         // SAFETY: integers only.
         check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, raise, number, no_more, no_more) })?;
     }
-    Ok(())
+    // SAFETY: integers only.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }).map(drop)
 }
 
 /// Kernels before 5.11 count maps as locked memory.
