@@ -154,11 +154,6 @@ impl Release {
         Ok(Self { version, epoch })
     }
 
-    /// The day, `2026-11-23`.
-    fn day(&self) -> Result<String> {
-        self.date("+%Y-%m-%d")
-    }
-
     /// As `date` of coreutils writes it, in UTC.
     fn date(&self, format: &str) -> Result<String> {
         let mut date = Command::new("date");
@@ -190,11 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn the_day_is_that_of_the_epoch_in_utc() {
+    fn dates_are_those_of_the_epoch_in_utc() {
         let release = Release {
             version: "1.2.3".to_owned(),
             epoch: 86_399,
         };
-        assert_eq!(release.day().unwrap(), "1970-01-01");
+        let text = release.date("+%Y-%m-%d %H:%M:%S").unwrap();
+        assert_eq!(text, "1970-01-01 23:59:59");
     }
 }
