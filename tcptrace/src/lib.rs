@@ -14,5 +14,6 @@ pub mod kernel;
 pub mod model;
 pub mod pipeline;
 pub mod query;
+pub mod recording;
 pub mod sink;
 pub mod source;

@@ -1,6 +1,5 @@
 //! The command line as written. What it means is a plan's business.
 
-use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +8,12 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::filter_args::FilterArgs;
+use super::groups::{
+    CommandArgs, EngineArgs, LiveArgs, OUTPUT, OutputArgs, STOP, SelectionArgs, StopArgs,
+};
 use super::snapshot::args::{ListenersArgs, SnapshotArgs};
 use super::values::{self, NetnsSpec, named_values};
-use crate::model::{Kind, Tier};
-use crate::sink::TimeStyle;
+use crate::model::Kind;
 use crate::sink::color::ColorChoice;
 
 /// Examples, first in the help and in the manual.
@@ -48,6 +49,14 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("tcptrace listeners 443", "one port explained in sentences"),
     ("tcptrace timewait --watch", "who fills TIME_WAIT"),
+    (
+        "tcptrace record -o flight.rec --rotate --max-size 64M --keep 16",
+        "a flight recorder within 1 GiB",
+    ),
+    (
+        "tcptrace replay flight.rec --only accept_drop",
+        "what was refused, from a recording",
+    ),
     (
         "tcptrace states --comm java",
         "leaked and stuck sockets of one service",
@@ -99,6 +108,10 @@ pub struct Cli {
 pub enum Command {
     /// Show what goes wrong, one line per incident, with the process that owns the socket
     Watch(Box<WatchArgs>),
+    /// Record a run into a file, for later: as a flight recorder within a fixed disk budget, too
+    Record(Box<RecordArgs>),
+    /// Show a recording, or NDJSON of an earlier run, as if it happened now; needs no privilege
+    Replay(Box<ReplayArgs>),
     /// Show every listening socket: who, how full its queues are, which limit binds, what it dropped
     Listeners(Box<ListenersArgs>),
     /// Show sockets by state and process, and what is wrong with them
@@ -171,17 +184,16 @@ pub struct ExplainArgs {
     pub topic: Option<String>,
 }
 
-const SELECTION: &str = "Selection";
-const STOP: &str = "Stop (Ctrl-C prints the summary, a second one quits at once)";
-const OUTPUT: &str = "Output";
-const ENGINE: &str = "Engine";
-
 fn watch_help() -> String {
     format!(
         "Marks in a line:\n{}\n\nExit codes:\n{}",
         indented(crate::sink::text::LEGEND),
         codes()
     )
+}
+
+fn codes_help() -> String {
+    format!("Exit codes:\n{}", codes())
 }
 
 fn indented(text: &str) -> String {
@@ -207,87 +219,110 @@ fn codes() -> String {
     after_long_help = watch_help()
 )]
 pub struct WatchArgs {
-    /// Only these kinds. Without any choice: every kind but state and close
-    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION,
-        value_parser = named_values!(Kind), conflicts_with = "except")]
-    pub only: Vec<Kind>,
-    /// Not these kinds
-    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION,
-        value_parser = named_values!(Kind), hide_possible_values = true)]
-    pub except: Vec<Kind>,
-    /// Every kind, state and close too
-    #[arg(long, help_heading = SELECTION)]
-    pub all: bool,
-
-    /// Filters.
+    /// What to watch.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Whose.
     #[command(flatten)]
     pub filter: FilterArgs,
-
-    /// After this time: 500ms, 30s, 2m, 1h; a plain number is seconds
-    #[arg(long, value_name = "TIME", help_heading = STOP, value_parser = values::duration)]
-    pub duration: Option<Duration>,
-    /// After this many incidents
-    #[arg(long, value_name = "N", help_heading = STOP)]
-    pub count: Option<NonZeroU64>,
-
-    /// Write NDJSON, one object a line (see `tcptrace schema`)
-    #[arg(long, help_heading = OUTPUT)]
-    pub json: bool,
-    /// How text lines tell the time (JSON has its own)
-    #[arg(long, value_name = "STYLE", help_heading = OUTPUT, default_value = "local",
-        value_parser = named_values!(TimeStyle))]
-    pub time: TimeStyle,
-    /// Cut nothing, and print every detail
-    #[arg(short, long, help_heading = OUTPUT)]
-    pub wide: bool,
-    /// No line with the names of the columns
-    #[arg(short = 'H', long, help_heading = OUTPUT)]
-    pub no_header: bool,
-    /// Colour by meaning: red lost or refused, yellow degraded, dim ordinary
-    #[arg(long, value_name = "WHEN", help_heading = OUTPUT, default_value = "auto",
-        value_parser = named_values!(ColorChoice))]
-    pub color: ColorChoice,
-    /// No banner and no summary on stderr; losses are told all the same
-    #[arg(short, long, help_heading = OUTPUT)]
-    pub quiet: bool,
-    /// Create this file once every hook is attached
-    #[arg(long, value_name = "PATH", help_heading = OUTPUT)]
-    pub ready_file: Option<PathBuf>,
+    /// How long.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// Where and how to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Beside the output.
+    #[command(flatten)]
+    pub live: LiveArgs,
     /// At most this many lines per second; what is left out is counted and said
     #[arg(long, value_name = "N", help_heading = OUTPUT)]
     pub rate_limit: Option<NonZeroU32>,
-    /// Return 6 if an event was lost
+    /// Record what is shown into this new file too, for `tcptrace replay` and `tcptrace report`
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub record: Option<PathBuf>,
+    /// How to listen.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// A command to watch.
+    #[command(flatten)]
+    pub command: CommandArgs,
+}
+
+/// Options of `record`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = codes_help())]
+pub struct RecordArgs {
+    /// Where to: a new file. It is readable by its owner only
+    #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
+    pub output: PathBuf,
+    /// No file grows larger than this, such as 64M: recording then ends, or goes on in the next file
+    #[arg(long, value_name = "SIZE", help_heading = OUTPUT, value_parser = values::size)]
+    pub max_size: Option<u64>,
+    /// Go on in a new file when one is full (64M unless --max-size says otherwise), or after this
+    /// time; the full one becomes FILE.1, that one FILE.2, and so on
+    #[arg(long, value_name = "TIME", help_heading = OUTPUT, num_args = 0..=1,
+        value_parser = values::duration)]
+    pub rotate: Option<Option<Duration>>,
+    /// With --rotate: so many files stay, the newest included [default: 8]
+    #[arg(long, value_name = "N", help_heading = OUTPUT, requires = "rotate")]
+    pub keep: Option<NonZeroU32>,
+    /// Write over an existing recording
+    #[arg(long, help_heading = OUTPUT, conflicts_with = "rotate")]
+    pub force: bool,
+    /// How often queues and TIME_WAIT entries are looked at; 0 never
+    #[arg(long, value_name = "TIME", help_heading = OUTPUT, default_value = "1s",
+        value_parser = values::interval)]
+    pub sample: Duration,
+    /// No banner and no summary on stderr; losses are told all the same
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub quiet: bool,
+    /// What to record.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Whose.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// How long.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// Beside the file.
+    #[command(flatten)]
+    pub live: LiveArgs,
+    /// How to listen.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// A command to watch.
+    #[command(flatten)]
+    pub command: CommandArgs,
+}
+
+/// Options of `replay`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = watch_help())]
+pub struct ReplayArgs {
+    /// A recording, several files of one, or the NDJSON that tcptrace wrote; - is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// As fast as it happened (1), N times as fast (10, 0.5), or as fast as possible
+    #[arg(long, value_name = "N", value_parser = values::speed)]
+    pub speed: Option<f64>,
+    /// What to show.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Whose.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// After this many incidents
+    #[arg(long, value_name = "N", help_heading = STOP)]
+    pub count: Option<NonZeroU64>,
+    /// Where and how to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Return 6 if an event was lost, or a part of the recording is missing
     #[arg(long, help_heading = OUTPUT)]
     pub strict: bool,
     /// Return 5 if one of these kinds was seen
     #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = OUTPUT,
         value_parser = named_values!(Kind), hide_possible_values = true)]
     pub fail_on: Vec<Kind>,
-
-    /// Use only one tier of hooks; auto takes the best there is for each fact
-    #[arg(long, value_name = "TIER", help_heading = ENGINE, default_value = "auto",
-        value_parser = tier_parser())]
-    pub tier: TierChoice,
-    /// Size of the kernel's ring in bytes, or with K or M; a power of two
-    #[arg(long, value_name = "BYTES", help_heading = ENGINE, default_value = "4M",
-        value_parser = values::ring_bytes)]
-    pub ring_size: u32,
-
-    /// Start COMMAND once the hooks are attached, watch it and its descendants, stop when it ends
-    #[arg(last = true, value_name = "COMMAND", num_args = 1.., help_heading = STOP)]
-    pub command: Vec<OsString>,
-}
-
-/// `auto`, or one tier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TierChoice(pub Option<Tier>);
-
-fn tier_parser() -> impl clap::builder::TypedValueParser<Value = TierChoice> {
-    let names = ["auto"]
-        .into_iter()
-        .chain(Tier::ALL.iter().map(|tier| tier.name()));
-    clap::builder::TypedValueParser::map(
-        clap::builder::PossibleValuesParser::new(names),
-        |name: String| TierChoice(Tier::from_name(&name)),
-    )
 }

@@ -8,12 +8,15 @@ pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod filter_args;
+pub mod groups;
 mod lean;
 pub mod listeners;
 pub mod man;
 pub mod output;
 pub mod plan;
 mod ready;
+pub mod record;
+pub mod replay;
 pub mod schema;
 pub mod snapshot;
 pub mod states;
@@ -27,9 +30,11 @@ use std::io::{self, Write};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, WatchArgs};
+use args::{Cli, Command, RecordArgs, ReplayArgs, WatchArgs};
 use exit::Exit;
 use plan::WatchPlan;
+use record::RecordPlan;
+use replay::ReplayPlan;
 
 /// Parses, runs, and says what to return. Errors are told on stderr.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
@@ -39,6 +44,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let ended = match cli.command {
         Command::Watch(args) => return watch(*args),
+        Command::Record(args) => return record(*args),
+        Command::Replay(args) => return replay(*args),
         Command::Listeners(args) => listeners::run(*args),
         Command::States(args) => states::run(&args),
         Command::Timewait(args) => timewait::run(&args),
@@ -55,6 +62,20 @@ fn watch(args: WatchArgs) -> Exit {
     match WatchPlan::new(args) {
         Ok(plan) => finish(watch::run(plan)),
         Err(error) => parse_failed(&usage_error("watch", ErrorKind::ArgumentConflict, &error)),
+    }
+}
+
+fn record(args: RecordArgs) -> Exit {
+    match RecordPlan::new(args) {
+        Ok(plan) => finish(record::run(plan)),
+        Err(error) => parse_failed(&usage_error("record", ErrorKind::ArgumentConflict, &error)),
+    }
+}
+
+fn replay(args: ReplayArgs) -> Exit {
+    match ReplayPlan::new(args) {
+        Ok(plan) => finish(replay::run(&plan)),
+        Err(error) => parse_failed(&usage_error("replay", ErrorKind::ArgumentConflict, &error)),
     }
 }
 

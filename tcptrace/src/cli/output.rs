@@ -15,6 +15,9 @@ pub fn sinks(output: &Output, clock: Clock) -> Fan {
         is_colored(output, &io::stderr()),
         !output.is_quiet,
     );
+    if !output.has_lines {
+        return Fan::default().with(talk);
+    }
     if output.is_json {
         return Fan::default()
             .with(JsonSink::new(io::stdout(), clock))

@@ -2,16 +2,18 @@
 
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
 
 use super::args::WatchArgs;
 use super::filter_args::FilterArgs;
+use super::groups::{CommandArgs, EngineArgs, LiveArgs, OutputArgs, SelectionArgs, StopArgs};
 use super::values::NetnsSpec;
 use crate::interpret::filter::{Filter, cgroup_path};
 use crate::model::{Family, Kind, KindSet, Tier};
+use crate::recording::Files;
 use crate::sink::TimeStyle;
 use crate::sink::color::ColorChoice;
 
@@ -38,6 +40,26 @@ pub struct WatchPlan {
     pub is_strict: bool,
     /// Seeing one of these is an error.
     pub fail_on: KindSet,
+    /// What is shown is recorded too.
+    pub recording: Option<Recording>,
+}
+
+/// What a run leaves in files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Where to, and how large.
+    pub files: Files,
+    /// How often queues are looked at; `None`: never.
+    pub sample_every: Option<Duration>,
+}
+
+impl Recording {
+    /// In which its files are made, renamed and removed.
+    pub fn directory(&self) -> &Path {
+        let parent = self.files.path.parent();
+        let named = parent.filter(|parent| !parent.as_os_str().is_empty());
+        named.unwrap_or(Path::new("."))
+    }
 }
 
 /// When to end. What comes first counts.
@@ -54,6 +76,8 @@ pub struct Stop {
 /// Where and how to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
+    /// Incidents are shown as lines.
+    pub has_lines: bool,
     /// NDJSON instead of text.
     pub is_json: bool,
     /// The TIME column of text.
@@ -95,65 +119,125 @@ pub enum PlanError {
         /// What to change.
         fix: &'static str,
     },
+    /// A filter that needs the machine itself.
+    #[error(
+        "{0}: a recording does not tell; give it to tcptrace record, or use --pid, --comm or \
+         --netns inode:N"
+    )]
+    OnlyLive(&'static str),
 }
 
 impl WatchPlan {
     /// The plan; `Err` for a usage error.
     pub fn new(args: WatchArgs) -> Result<Self, PlanError> {
-        let only: KindSet = args.only.iter().copied().collect();
-        let start = if !only.is_empty() {
-            only
-        } else if args.all {
-            KindSet::ALL
-        } else {
-            KindSet::DEFAULT
-        };
-        let kinds = args
-            .except
-            .iter()
-            .fold(start, |kinds, &kind| kinds.without(kind));
-        if kinds.is_empty() {
-            return Err(PlanError::NothingLeft);
-        }
-        let fail_on: KindSet = args.fail_on.iter().copied().collect();
-        if let Some(kind) = fail_on.iter().find(|&kind| !kinds.contains(kind)) {
-            let fix = if !only.is_empty() {
-                "add it to --only"
-            } else if args.except.contains(&kind) {
-                "take it out of --except"
-            } else {
-                "add --all"
-            };
-            return Err(PlanError::FailOnUnwatched { kind, fix });
-        }
+        let kinds = kinds(&args.selection)?;
         Ok(Self {
             kinds,
-            asked_by_name: args.only.into_iter().chain(args.fail_on).collect(),
+            asked_by_name: asked_by_name(&args.selection, &args.live),
             with_children: args.filter.children,
             netns: args.filter.netns.clone(),
             filter: filter(kinds, args.filter),
-            stop: Stop {
-                after: args.duration,
-                count: args.count,
-                command: Some(args.command).filter(|words| !words.is_empty()),
-            },
+            stop: stop(&args.stop, args.command),
+            fail_on: fail_on(kinds, &args.selection, &args.live.fail_on)?,
+            is_strict: args.live.strict,
             output: Output {
-                is_json: args.json,
-                time: args.time,
-                is_wide: args.wide,
-                has_header: !args.no_header,
-                color: args.color,
-                is_quiet: args.quiet,
-                ready_file: args.ready_file,
+                ready_file: args.live.ready_file,
                 rate_limit: args.rate_limit,
+                ..output(&args.output)
             },
-            engine: Engine {
-                tier: args.tier.0,
-                ring_bytes: args.ring_size,
-            },
-            is_strict: args.strict,
-            fail_on,
+            engine: engine(args.engine),
+            recording: args.record.map(|path| Recording {
+                files: Files {
+                    path,
+                    max_bytes: None,
+                    rotation: None,
+                    overwrites: false,
+                },
+                sample_every: Some(SAMPLED),
+            }),
         })
+    }
+}
+
+/// How often queues are looked at for a recording, unless told otherwise.
+const SAMPLED: Duration = Duration::from_secs(1);
+
+/// The kinds that are chosen.
+pub(super) fn kinds(selection: &SelectionArgs) -> Result<KindSet, PlanError> {
+    let only: KindSet = selection.only.iter().copied().collect();
+    let start = if !only.is_empty() {
+        only
+    } else if selection.all {
+        KindSet::ALL
+    } else {
+        KindSet::DEFAULT
+    };
+    let kinds = selection
+        .except
+        .iter()
+        .fold(start, |kinds, &kind| kinds.without(kind));
+    if kinds.is_empty() {
+        return Err(PlanError::NothingLeft);
+    }
+    Ok(kinds)
+}
+
+/// The kinds that are an error; they must be watched.
+pub(super) fn fail_on(
+    kinds: KindSet,
+    selection: &SelectionArgs,
+    named: &[Kind],
+) -> Result<KindSet, PlanError> {
+    let fail_on: KindSet = named.iter().copied().collect();
+    if let Some(kind) = fail_on.iter().find(|&kind| !kinds.contains(kind)) {
+        let fix = if !selection.only.is_empty() {
+            "add it to --only"
+        } else if selection.except.contains(&kind) {
+            "take it out of --except"
+        } else {
+            "add --all"
+        };
+        return Err(PlanError::FailOnUnwatched { kind, fix });
+    }
+    Ok(fail_on)
+}
+
+/// The kinds that must be there, since they were named.
+pub(super) fn asked_by_name(selection: &SelectionArgs, live: &LiveArgs) -> KindSet {
+    selection
+        .only
+        .iter()
+        .chain(&live.fail_on)
+        .copied()
+        .collect()
+}
+
+pub(super) fn stop(stop: &StopArgs, command: CommandArgs) -> Stop {
+    Stop {
+        after: stop.duration,
+        count: stop.count,
+        command: Some(command.command).filter(|words| !words.is_empty()),
+    }
+}
+
+pub(super) fn output(args: &OutputArgs) -> Output {
+    Output {
+        has_lines: true,
+        is_json: args.json,
+        time: args.time,
+        is_wide: args.wide,
+        has_header: !args.no_header,
+        color: args.color,
+        is_quiet: args.quiet,
+        ready_file: None,
+        rate_limit: None,
+    }
+}
+
+pub(super) const fn engine(args: EngineArgs) -> Engine {
+    Engine {
+        tier: args.tier.0,
+        ring_bytes: args.ring_size,
     }
 }
 

@@ -64,6 +64,45 @@ pub(super) fn duration(text: &str) -> Result<Duration, ValueError> {
     }
 }
 
+/// As a duration; 0 is none.
+pub(super) fn interval(text: &str) -> Result<Duration, ValueError> {
+    match text {
+        "0" | "0s" => Ok(Duration::ZERO),
+        _ => duration(text),
+    }
+}
+
+/// Bytes of a file: `64M`, `512K`, `2G`, `1000000`; at least 64K.
+pub(super) fn size(text: &str) -> Result<u64, ValueError> {
+    const LEAST: u64 = 64 << 10;
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let bytes = number.parse::<u64>().ok().filter(|_| is_number);
+    match bytes.map(|bytes| bytes.checked_mul(unit)) {
+        None => refused(format!(
+            "`{text}` is no size; write bytes, or K, M or G, such as 64M"
+        )),
+        Some(Some(bytes)) if bytes >= LEAST => Ok(bytes),
+        Some(Some(_)) => refused(format!("`{text}` is too little; give at least 64K")),
+        Some(None) => refused(format!("`{text}` is too much")),
+    }
+}
+
+/// How many times as fast: `1`, `10`, `0.5`.
+pub(super) fn speed(text: &str) -> Result<f64, ValueError> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed >= 0.001 => Ok(speed),
+        _ => refused(format!(
+            "`{text}` is no speed; 1 is as it happened, 10 ten times as fast"
+        )),
+    }
+}
+
 /// Largest ring the option takes.
 const RING_BYTES_MAX: u32 = 1 << 30;
 

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::model::{Endpoint, Family, Flow, Incident, KindSet, Process};
+use crate::model::{Endpoint, Event, Family, Flow, Incident, Kind, KindSet, Owner, Process};
 
 use super::cidr::Cidr;
 
@@ -58,11 +58,35 @@ impl Filter {
         }
     }
 
+    /// Whether anything but kinds and namespaces is asked for: then what passes cannot be compared
+    /// with the kernel's counters.
+    pub fn is_partial(&self) -> bool {
+        !self.pids.is_empty()
+            || !self.comms.is_empty()
+            || !self.ports.is_empty()
+            || !self.lports.is_empty()
+            || !self.rports.is_empty()
+            || !self.addrs.is_empty()
+            || !self.laddrs.is_empty()
+            || !self.raddrs.is_empty()
+            || self.family.is_some()
+            || !self.cgroups.is_empty()
+    }
+
     /// Whether the incident is to be shown.
     pub fn accepts(&self, incident: &Incident) -> bool {
-        self.kinds.contains(incident.kind())
-            && self.accepts_flow(&incident.flow)
-            && self.accepts_owner(incident.owner.as_ref().map(|owner| &*owner.process))
+        self.accepts_parts(incident.kind(), &incident.flow, incident.owner.as_ref())
+    }
+
+    /// Whether what becomes of the event is to be shown: it has the kind, ends and owner of the event.
+    pub fn accepts_event(&self, event: &Event) -> bool {
+        self.accepts_parts(event.signal.kind(), &event.flow, event.owner.as_ref())
+    }
+
+    fn accepts_parts(&self, kind: Kind, flow: &Flow, owner: Option<&Owner>) -> bool {
+        self.kinds.contains(kind)
+            && self.accepts_flow(flow)
+            && self.accepts_owner(owner.map(|owner| &*owner.process))
     }
 
     /// Whether a socket is to be shown, of whatever kind: held by these processes, any of which may
@@ -150,7 +174,7 @@ mod tests {
 
     use super::*;
     use crate::model::incident::ResetMeaning;
-    use crate::model::{Basis, Evidence, Kind, Owner, What};
+    use crate::model::{Basis, Evidence, What};
 
     fn end(text: &str) -> Option<Endpoint> {
         let addr: std::net::SocketAddr = text.parse().unwrap();

@@ -94,9 +94,11 @@ impl Interpreter {
         !self.held.is_empty()
     }
 
-    /// Lets go of what was held back long enough at `now_ns`.
-    pub fn tick(&mut self, now_ns: u64, found: &mut impl FnMut(Incident)) {
+    /// Lets go of what was held back long enough at `now_ns`; whether there was anything.
+    pub fn tick(&mut self, now_ns: u64, found: &mut impl FnMut(Incident)) -> bool {
+        let before = self.held.len();
         self.release(Some(now_ns), found);
+        self.held.len() < before
     }
 
     /// Lets go of everything.

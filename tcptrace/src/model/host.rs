@@ -12,7 +12,7 @@ pub struct Clock {
 }
 
 /// What the kernel calls its reasons, and how it counts time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// Names of `enum sk_rst_reason` by number, without prefix; empty before 6.10 or so.
     pub reset_reasons: Vec<Option<Arc<str>>>,

@@ -113,6 +113,21 @@ impl Ledger {
         self.filtered += 1;
     }
 
+    /// What was left out while it was recorded.
+    pub(super) fn filtered_before(&mut self, count: u64) {
+        self.heard += count;
+        self.filtered += count;
+    }
+
+    /// Incidents left out on this side.
+    pub(super) fn filtered_here(&self) -> u64 {
+        self.filtered
+    }
+
+    pub(super) fn filtered_in_kernel(&self, kind: Kind) -> u64 {
+        self.filtered_in_kernel[kind.index()]
+    }
+
     pub(super) fn rate_limited(&mut self) {
         self.rate_limited += 1;
     }

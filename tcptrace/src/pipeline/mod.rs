@@ -8,12 +8,16 @@
 //! reconcile, then tell the summary.
 
 mod counted;
+mod keeping;
 mod ledger;
 mod namespaces;
 mod outlet;
 mod pace;
 mod rate;
 mod reconcile;
+pub mod replay;
+mod samples;
+mod tap;
 
 use std::time::{Duration, Instant};
 
@@ -28,17 +32,21 @@ use crate::interpret::filter::Filter;
 use crate::model::loss::LossPlace;
 use crate::model::summary::Reconciled;
 use crate::model::{Host, Kind, KindSet};
+use crate::recording::Outcome;
 use crate::sink::Sink;
 use crate::source::followed::Followed;
 use crate::source::live::Live;
 
 use counted::Counted;
+use keeping::pass_by;
 use ledger::Ledger;
 use namespaces::Namespaces;
 use outlet::Outlet;
 use pace::{Pace, Pause};
 use rate::RateLimit;
 use reconcile::lasting::Lasting;
+use samples::Sampler;
+use tap::Tap;
 
 /// Records taken from the ring before anything else is looked at.
 const BATCH: usize = 4096;
@@ -75,7 +83,7 @@ pub struct Settings {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
     /// A kind of `fail_on` was shown.
     pub has_failed: bool,
@@ -83,6 +91,8 @@ pub struct Ended {
     pub has_lost: bool,
     /// The reader of the output went away.
     pub is_pipe_closed: bool,
+    /// What was recorded.
+    pub recorded: Option<Outcome>,
 }
 
 /// A run.
@@ -99,6 +109,8 @@ pub struct Pipeline<S> {
     counted: Counted,
     counted_at: Instant,
     outlet: Outlet<S>,
+    tap: Option<Tap>,
+    sampler: Option<Sampler>,
 }
 
 impl<S: Sink> Pipeline<S> {
@@ -133,6 +145,8 @@ impl<S: Sink> Pipeline<S> {
                 failure: None,
             },
             namespaces,
+            tap: None,
+            sampler: None,
         }
     }
 
@@ -167,6 +181,7 @@ impl<S: Sink> Pipeline<S> {
                     self.look_for_losses()?;
                 }
             }
+            self.keep_recording(now);
             self.outlet.flush()?;
             let pause = pace.next(taken, since);
             if taken >= BATCH && !self.is_over(begin) {
@@ -234,13 +249,25 @@ impl<S: Sink> Pipeline<S> {
     /// When the output fails other than by a closed pipe.
     pub fn finish(mut self, skipped: u64) -> anyhow::Result<Ended> {
         self.namespaces.end();
-        self.outlet.ledger.end(self.namespaces.end_ns());
+        let end_ns = self.namespaces.end_ns();
+        self.outlet.ledger.end(end_ns);
+        if let Some(tap) = &mut self.tap {
+            tap.ending(end_ns);
+        }
         self.drain();
         let outlet = &mut self.outlet;
         self.interpreter
             .finish(&mut |incident| outlet.take(&incident));
+        if let Some(tap) = &mut self.tap {
+            tap.release_all(end_ns);
+        }
         self.count_unseen(Instant::now());
         self.look_for_losses()?;
+        let recorded = self.tap.take().map(|tap| {
+            let ledger = &self.outlet.ledger;
+            let standing = tap::standing(&self.namespaces, ledger, end_ns, skipped);
+            tap.recorder.finish(&standing)
+        });
         let rows = self.compared(skipped);
         let summary = self.outlet.ledger.summary(rows);
         self.outlet.summary(&summary);
@@ -252,6 +279,7 @@ impl<S: Sink> Pipeline<S> {
                 .any(|kind| self.outlet.ledger.shown(kind) > 0),
             has_lost: summary.loss.lost > 0,
             is_pipe_closed: self.outlet.is_pipe_closed,
+            recorded,
         })
     }
 
@@ -259,11 +287,16 @@ impl<S: Sink> Pipeline<S> {
         self.outlet.is_pipe_closed
             || self.after.is_some_and(|after| begin.elapsed() >= after)
             || self.outlet.has_enough()
+            || self.tap.as_ref().is_some_and(|tap| tap.is_full)
     }
 
     fn rest(&self, begin: Instant) -> Duration {
         let left = |after: Duration| after.saturating_sub(begin.elapsed());
-        self.after.map_or(IDLE, left)
+        let sampled = self
+            .sampler
+            .as_ref()
+            .map_or(IDLE, |sampler| sampler.rest(Instant::now()));
+        self.after.map_or(IDLE, left).min(sampled)
     }
 
     fn idle(&self) -> Duration {
@@ -289,15 +322,22 @@ impl<S: Sink> Pipeline<S> {
             attributor,
             interpreter,
             outlet,
+            tap,
             ..
         } = self;
         live.drain(BATCH, |bytes| {
             let Ok(mut event) = decode(bytes) else {
                 let kind = kind_of(bytes).and_then(|n| Kind::from_index(usize::from(n)));
                 outlet.ledger.lose(LossPlace::Channel, kind, 1);
+                if let Some(tap) = tap {
+                    tap.undecodable(kind, namespaces::boot_ns());
+                }
                 return;
             };
             attributor.attribute(&mut event);
+            if let Some(tap) = tap {
+                pass_by(tap, outlet, interpreter, &event);
+            }
             interpreter.on(event, &mut |incident| outlet.take(&incident));
         })
     }
@@ -307,8 +347,12 @@ impl<S: Sink> Pipeline<S> {
         if self.interpreter.is_holding() {
             let outlet = &mut self.outlet;
             let now_ns = namespaces::boot_ns();
-            self.interpreter
+            let has_let_go = self
+                .interpreter
                 .tick(now_ns, &mut |incident| outlet.take(&incident));
+            if let Some(tap) = self.tap.as_mut().filter(|_| has_let_go) {
+                tap.tick(now_ns);
+            }
         }
     }
 
@@ -319,6 +363,9 @@ impl<S: Sink> Pipeline<S> {
             if let Some(kind) = Kind::from_index(index) {
                 let (filtered, lost) = (counters.filtered, counters.lost);
                 self.outlet.kernel(kind, filtered, lost, now_ns);
+                if let Some(tap) = &mut self.tap {
+                    tap.kernel(kind, filtered, lost, now_ns);
+                }
             }
         }
         Ok(())
@@ -336,12 +383,16 @@ impl<S: Sink> Pipeline<S> {
             attributor,
             interpreter,
             outlet,
+            tap,
             ..
         } = self;
         let ledger = &outlet.ledger;
         let found = counted.poll(now_ns, |netns, counter| ledger.seen(netns, counter));
         for mut event in found {
             attributor.attribute(&mut event);
+            if let Some(tap) = tap {
+                pass_by(tap, outlet, interpreter, &event);
+            }
             interpreter.on(event, &mut |incident| outlet.take(&incident));
         }
     }

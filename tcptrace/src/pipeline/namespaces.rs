@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::recording::{self, Standing};
 use crate::source::mib::{Counters, delta};
 use crate::source::netns;
 
@@ -20,9 +21,54 @@ pub(super) struct Namespaces {
     pub(super) unread: u32,
     start_ns: u64,
     end_ns: u64,
+    /// A recording says that one ended with its counters.
+    has_gone: bool,
 }
 
+/// The groups of counters that tell of TCP.
+const RECORDED: [&str; 2] = ["Tcp.", "TcpExt."];
+
 impl Namespaces {
+    /// As they were when a recording began and when it ended; without an end nothing can be compared.
+    pub(super) fn recorded(start: &Standing, end: Option<&Standing>) -> Self {
+        let all = |standing: &Standing| -> HashMap<u32, Counters> {
+            let spaces = standing.counters.iter();
+            spaces
+                .map(|(inode, counters)| (*inode, counters.clone().into_iter().collect()))
+                .collect()
+        };
+        Self {
+            watched: Vec::new(),
+            before: end.map_or_else(HashMap::new, |_| all(start)),
+            after: end.map_or_else(HashMap::new, all),
+            unread: end.map_or(start.unread, |end| end.unread.max(start.unread)),
+            start_ns: start.boot_ns,
+            end_ns: end.map_or(start.boot_ns, |end| end.boot_ns),
+            has_gone: end.is_some_and(|end| end.has_gone),
+        }
+    }
+
+    /// The counters of TCP as they were read last.
+    pub(super) fn readings(&self) -> std::collections::BTreeMap<u32, recording::Counters> {
+        let last = if self.after.is_empty() {
+            &self.before
+        } else {
+            &self.after
+        };
+        let of_tcp = |name: &str| RECORDED.iter().any(|group| name.starts_with(group));
+        let spaces = last.iter().map(|(inode, counters)| {
+            let counters = counters.iter().filter(|(name, _)| of_tcp(name));
+            let counters = counters.map(|(name, value)| (name.to_owned(), value));
+            (*inode, counters.collect())
+        });
+        spaces.collect()
+    }
+
+    /// Whether one of these namespaces ended with its counters.
+    pub(super) fn has_gone(&self, mut with_events: impl Iterator<Item = u32>) -> bool {
+        self.has_gone || with_events.any(|inode| !self.is_read(inode))
+    }
+
     /// Reads the counters; `watched` empty = all.
     pub(super) fn begin(watched: &[u32]) -> Self {
         let mut all = Self {
@@ -32,6 +78,7 @@ impl Namespaces {
             unread: 0,
             start_ns: 0,
             end_ns: 0,
+            has_gone: false,
         };
         let (counters, unread) = all.read();
         all.before = counters;
@@ -81,7 +128,7 @@ impl Namespaces {
     }
 
     /// Whether the namespace's counters were there at the end.
-    pub(super) fn is_read(&self, inode: u32) -> bool {
+    fn is_read(&self, inode: u32) -> bool {
         self.after.contains_key(&inode)
     }
 

@@ -14,7 +14,7 @@ use super::rate::RateLimit;
 use crate::interpret::filter::Filter;
 use crate::model::loss::{Loss, LossPlace};
 use crate::model::summary::Summary;
-use crate::model::{Incident, Kind};
+use crate::model::{Event, Incident, Kind, Owner, RunFacts, Sample};
 use crate::sink::Sink;
 use crate::source::followed::Followed;
 
@@ -60,7 +60,18 @@ impl<S: Sink> Outlet<S> {
     }
 
     fn accepts(&mut self, incident: &Incident) -> bool {
-        if let (Some(followed), Some(owner)) = (&mut self.followed, &incident.owner) {
+        self.follow(incident.owner.as_ref());
+        self.filter.accepts(incident)
+    }
+
+    /// Whether what becomes of the event would be shown.
+    pub(super) fn wants(&mut self, event: &Event) -> bool {
+        self.follow(event.owner.as_ref());
+        !self.is_pipe_closed && !self.has_enough() && self.filter.accepts_event(event)
+    }
+
+    fn follow(&mut self, owner: Option<&Owner>) {
+        if let (Some(followed), Some(owner)) = (&mut self.followed, owner) {
             let process = &*owner.process;
             if !self.filter.pids.contains(&process.pid)
                 && followed.contains(process.pid, process.start_ticks)
@@ -68,7 +79,23 @@ impl<S: Sink> Outlet<S> {
                 self.filter.pids.insert(process.pid);
             }
         }
-        self.filter.accepts(incident)
+    }
+
+    pub(super) fn begin(&mut self, facts: &RunFacts) {
+        let told = self.sink.begin(facts);
+        self.check(told);
+    }
+
+    pub(super) fn sample(&mut self, sample: &Sample) {
+        if !self.is_pipe_closed {
+            let told = self.sink.sample(sample);
+            self.check(told);
+        }
+    }
+
+    pub(super) fn notice(&mut self, text: &str) {
+        let told = self.sink.notice(text);
+        self.check(told);
     }
 
     pub(super) fn has_enough(&self) -> bool {
@@ -100,14 +127,19 @@ impl<S: Sink> Outlet<S> {
     /// Writes out what is buffered. Err when that or anything before failed, other than by a
     /// closed pipe.
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
-        if !self.is_pipe_closed {
-            let flushed = self.sink.flush();
-            self.check(flushed);
-        }
+        self.write_out();
         self.failure
             .take()
             .map_or(Ok(()), Err)
             .context("cannot write the output")
+    }
+
+    /// Writes out what is buffered; a failure is kept.
+    pub(super) fn write_out(&mut self) {
+        if !self.is_pipe_closed {
+            let flushed = self.sink.flush();
+            self.check(flushed);
+        }
     }
 
     fn check(&mut self, written: io::Result<()>) {

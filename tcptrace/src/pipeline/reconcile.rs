@@ -96,10 +96,7 @@ pub(super) fn rows(
     if !namespaces.is_known() {
         return Vec::new();
     }
-    let has_gone = ledger
-        .counts
-        .keys()
-        .any(|inode| !namespaces.is_read(*inode));
+    let has_gone = namespaces.has_gone(ledger.counts.keys().copied());
     let mut rows: Vec<Reconciled> = Vec::new();
     for (place, rule) in RULES.iter().enumerate() {
         let is_told = rule.kinds.iter().all(|kind| kinds.contains(*kind));

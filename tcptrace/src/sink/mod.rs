@@ -42,6 +42,10 @@ pub trait Sink {
     fn incident(&mut self, incident: &Incident) -> io::Result<()>;
     /// Something was lost, as known at that moment of the boot clock.
     fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()>;
+    /// Something people should know beside the data, one sentence.
+    fn notice(&mut self, _text: &str) -> io::Result<()> {
+        Ok(())
+    }
     /// The last word of the run.
     fn summary(&mut self, summary: &Summary) -> io::Result<()>;
     /// Writes out what is buffered; ends a batch.
@@ -89,6 +93,10 @@ impl Sink for Fan {
 
     fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()> {
         self.each(|sink| sink.loss(loss, boot_ns))
+    }
+
+    fn notice(&mut self, text: &str) -> io::Result<()> {
+        self.each(|sink| sink.notice(text))
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

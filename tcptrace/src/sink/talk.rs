@@ -203,6 +203,12 @@ impl<W: Write> Sink for Talk<W> {
         self.out.line_done()
     }
 
+    fn notice(&mut self, text: &str) -> io::Result<()> {
+        sanitize::append(&mut self.out.buffer, text, usize::MAX);
+        self.line();
+        self.out.line_done()
+    }
+
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         if !self.has_summary {
             return Ok(());

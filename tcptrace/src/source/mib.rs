@@ -17,6 +17,15 @@ pub struct Counters {
     values: BTreeMap<String, u64>,
 }
 
+impl FromIterator<(String, u64)> for Counters {
+    /// By their names, as an earlier reading had them.
+    fn from_iter<I: IntoIterator<Item = (String, u64)>>(values: I) -> Self {
+        Self {
+            values: values.into_iter().collect(),
+        }
+    }
+}
+
 /// How much counters changed between two readings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delta {

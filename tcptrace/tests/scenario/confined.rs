@@ -15,6 +15,7 @@ use super::kit::world::{poll, slowness};
 use super::kit::{Expect, Pair, Scenario, World, confine, scenarios, sys_ops};
 
 /// Numbers of capabilities.
+const DAC_OVERRIDE: u8 = 1;
 const DAC_READ_SEARCH: u8 = 2;
 const SYS_PTRACE: u8 = 19;
 const SYS_ADMIN: u8 = 21;
@@ -36,6 +37,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         a_traced_command_keeps_every_privilege,
         capabilities_without_root_are_enough_and_are_dropped_too,
         a_service_manager_is_told_when_all_is_attached,
+        a_recorder_goes_on_to_the_next_file_in_another_users_directory,
     ]
 }
 
@@ -66,10 +68,14 @@ fn confined(world: &World, pid: i32) -> Vec<String> {
         .collect()
 }
 
-/// Claims that every thread has given up what it does not need; without CAP_SETPCAP the bounding set
-/// stays as it was.
-fn is_confined(world: &World, pid: i32, bounding: &[u8]) {
-    let always = set(&[SYS_PTRACE, DAC_READ_SEARCH]);
+/// Claims that every thread has given up what it does not need.
+fn is_confined(world: &World, pid: i32) {
+    is_confined_to(world, pid, &[], &[]);
+}
+
+/// The same, but it has `also` these; without CAP_SETPCAP the bounding set stays as it was.
+fn is_confined_to(world: &World, pid: i32, also: &[u8], bounding: &[u8]) {
+    let always = set(&[SYS_PTRACE, DAC_READ_SEARCH]) | set(also);
     // Kernels before 5.19 want it for reading maps; `raised` only where a thread enters a namespace.
     let (may_be, raised) = (set(&[BPF]), set(&[SYS_ADMIN]));
     for status in confined(world, pid) {
@@ -94,7 +100,7 @@ fn is_confined(world: &World, pid: i32, bounding: &[u8]) {
 fn after_attaching_few_privileges_are_left(world: &World) {
     let tracer = world.watch_alone(&[]);
     let Some(pid) = tracer.pid() else { return };
-    is_confined(world, pid, &[]);
+    is_confined(world, pid);
     let pair = Pair::connected(world, "cf");
     pair.server_resets();
     let expected = Expect::new("rst_received")
@@ -108,7 +114,7 @@ fn after_attaching_few_privileges_are_left(world: &World) {
 fn owners_are_found_in_proc_after_that(world: &World) {
     let tracer = world.watch_alone(&[]);
     if let Some(pid) = tracer.pid() {
-        is_confined(world, pid, &[]);
+        is_confined(world, pid);
     }
     let (server, client) = (
         world.actor_as("cf-server", 12_321),
@@ -150,7 +156,7 @@ fn a_namespace_that_appears_later_is_reconciled(world: &World) {
     const REFUSED: u64 = 5;
     let tracer = world.watch_with(&["--only", "accept_drop"]);
     if let Some(pid) = tracer.pid() {
-        is_confined(world, pid, &[]);
+        is_confined(world, pid);
     }
     let (server, client, netns) = world.elsewhere(|inode| {
         (
@@ -210,7 +216,7 @@ fn live_listeners_are_seen_in_namespaces_that_appear_later(world: &World) {
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("start the tracer");
     let objects = objects(child.stdout.take().expect("piped"));
-    is_confined(world, child.id() as i32, &[]);
+    is_confined(world, child.id() as i32);
     // Through a process of another user, and through a file that no process stands behind.
     let (server, lived_in) = world.elsewhere(|inode| (world.actor_as("nl-server", 12_341), inode));
     let listener = server.listen("127.0.0.1:0", 9);
@@ -302,7 +308,7 @@ fn capabilities_without_root_are_enough_and_are_dropped_too(world: &World) {
         world.claim(&format!("it begins: {errors}"), false);
         return;
     }
-    is_confined(world, pid, OF_THE_SERVICE);
+    is_confined_to(world, pid, &[], OF_THE_SERVICE);
     let pair = Pair::connected(world, "am");
     pair.server_resets();
     let expected = Expect::new("rst_received")
@@ -347,4 +353,30 @@ fn a_service_manager_is_told_when_all_is_attached(world: &World) {
         world.claim_eq("0", child.wait().expect("it ends").code(), Some(0));
     }
     std::fs::remove_file(&socket).expect("removed");
+}
+
+fn a_recorder_goes_on_to_the_next_file_in_another_users_directory(world: &World) {
+    let directory = std::env::temp_dir().join(format!("tcptrace-record-{}", world.netns));
+    std::fs::create_dir(&directory).expect("a directory");
+    std::os::unix::fs::chown(&directory, Some(12_361), Some(12_361)).expect("of another user");
+    let file = directory.join("flight.rec");
+    let path = file.to_str().expect("a path in UTF-8");
+    let words = [
+        "record", "--quiet", "-o", path, "--rotate", "1s", "--keep", "3",
+    ];
+    if let Some(mut command) = world.command(&words) {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().expect("start the tracer");
+        let third = directory.join("flight.rec.2");
+        let is_there = poll(PATIENCE, || third.exists());
+        world.claim("the third file is begun", is_there);
+        // Its thread that writes is there by now.
+        is_confined_to(world, child.id() as i32, &[DAC_OVERRIDE], &[]);
+        sys_ops::kill(child.id() as i32, libc::SIGINT).expect("interrupt");
+        let output = child.wait_with_output().expect("it ends");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        world.claim_eq(&errors, output.status.code(), Some(0));
+        world.claim_eq("nothing to complain of", errors.as_str(), "");
+    }
+    std::fs::remove_dir_all(&directory).expect("removed");
 }

@@ -89,6 +89,7 @@ pub(super) const HOUSES: &[House] = &[
             rule("query", &["model", "interpret"], Except(KERNEL_CRATES)),
             rule("sink", &["model"], Except(KERNEL_CRATES)),
             rule("tui", &["model", "query"], Except(KERNEL_CRATES)),
+            rule("recording", &["model"], Except(KERNEL_CRATES)),
             rule(
                 "pipeline",
                 &[
@@ -97,6 +98,7 @@ pub(super) const HOUSES: &[House] = &[
                     "decode",
                     "attribute",
                     "interpret",
+                    "recording",
                     "sink",
                 ],
                 Anything,
@@ -111,6 +113,7 @@ pub(super) const HOUSES: &[House] = &[
                     "attribute",
                     "interpret",
                     "query",
+                    "recording",
                     "sink",
                     "tui",
                     "pipeline",

@@ -243,7 +243,8 @@ fn socket(row: &SockRow, holders: &HashMap<u64, Vec<Arc<Process>>>) -> Option<So
     })
 }
 
-fn settings(sysctls: &Sysctls) -> Settings {
+/// The settings that decide over queues, orphans and TIME_WAIT.
+pub(in crate::cli) fn settings(sysctls: &Sysctls) -> Settings {
     Settings {
         somaxconn: sysctls.somaxconn,
         tcp_max_syn_backlog: sysctls.tcp_max_syn_backlog,

@@ -22,7 +22,7 @@ use crate::query::folds::Folds;
 use crate::sink::{JsonSink, Sink, TableStyle, TimeStyle};
 
 use args::SnapshotArgs;
-pub(super) use gather::{Look, take};
+pub(super) use gather::{Look, settings, take};
 use screen::Screen;
 
 /// The ring of a watch unless told otherwise.
@@ -122,6 +122,7 @@ fn plan(args: &SnapshotArgs, kinds: KindSet) -> WatchPlan {
         netns: args.filter.netns.clone(),
         stop: Stop::default(),
         output: Output {
+            has_lines: true,
             is_json: args.json,
             time: TimeStyle::Local,
             is_wide: args.wide,
@@ -137,5 +138,6 @@ fn plan(args: &SnapshotArgs, kinds: KindSet) -> WatchPlan {
         },
         is_strict: false,
         fail_on: KindSet::EMPTY,
+        recording: None,
     }
 }

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use tokio::process::{Child, Command};
@@ -63,6 +65,37 @@ impl Stopper {
             std::process::exit(i32::from(Exit::Interrupted.code()));
         });
     }
+}
+
+/// A flag that the first SIGINT or SIGTERM sets, for work that is not asynchronous. The second one
+/// ends the process at once.
+pub(in crate::cli) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let (told, is_listening) = std::sync::mpsc::sync_channel(1);
+    let set = Arc::clone(&flag);
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                let stopper = Stopper::listen();
+                let _ = told.send(stopper.is_ok());
+                if let Ok(mut stopper) = stopper {
+                    stopper.wait(None, &mut None).await;
+                    set.store(true, Ordering::Relaxed);
+                    stopper.arm_second();
+                }
+            });
+        })
+        .context("cannot listen for signals")?;
+    anyhow::ensure!(
+        is_listening.recv().unwrap_or(false),
+        "cannot listen for signals"
+    );
+    Ok(flag)
 }
 
 /// Starts the command. Err says why not.

@@ -2,6 +2,7 @@
 
 pub(super) mod ending;
 pub(super) mod engine;
+pub(super) mod facts;
 pub(super) mod scope;
 
 use std::io::{self, Write};
@@ -13,15 +14,16 @@ use super::doctor;
 use super::exit::Exit;
 use super::lean;
 use super::output;
-use super::plan::WatchPlan;
+use super::plan::{Recording, WatchPlan};
 use super::ready;
 use crate::attribute::Attributor;
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Attached, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
 use crate::kernel::confine::Duties;
-use crate::model::{Evidence, Kind, KindSet};
+use crate::model::Kind;
 use crate::pipeline::{Ended, Pipeline, Settings};
+use crate::recording::Outcome;
 use crate::sink::Sink;
 use crate::source::followed::Followed;
 use crate::source::live::Live;
@@ -84,10 +86,21 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
             Exit::Unsupported,
         ));
     }
-    let sink = output::sinks(&plan.output, engine::clock());
+    let clock = engine::clock();
+    let sink = output::sinks(&plan.output, clock);
+    let facts = plan
+        .recording
+        .as_ref()
+        .map(|_| facts::gather(&kernel, &attached.report, &plan, &scope, clock));
     let mut pipeline = connect(&plan, scope, &kernel, &mut attached, sink)?;
+    if let (Some(recording), Some(facts)) = (&plan.recording, &facts) {
+        pipeline.record(recording.files.clone(), facts, kernel.host())?;
+        if let Some(every) = recording.sample_every {
+            pipeline.sample(every, facts);
+        }
+    }
     if !plan.output.is_quiet {
-        banner(&kernel, &attached.report, plan.kinds);
+        banner(&kernel, &attached.report, &plan);
     }
     ready::tell(plan.output.ready_file.as_deref())?;
     let command = match &plan.stop.command {
@@ -98,7 +111,8 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
         None => None,
     };
     // Not before: the command has the privileges that it would have without us.
-    ready::confine(Duties::default());
+    let writes_in = plan.recording.as_ref().map(Recording::directory);
+    ready::confine(Duties { writes_in });
     let mut status = None;
     pipeline.run(stopper.wait(command, &mut status)).await?;
     // A second signal from here on ends the process at once.
@@ -111,7 +125,10 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
         drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
     }
     drop(attached);
-    Ok(exit(ended, plan.is_strict, status))
+    if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {
+        tell(recording, outcome, plan.output.is_quiet);
+    }
+    Ok(exit(&ended, plan.is_strict, status))
 }
 
 /// A pipeline from what is attached to `sink`, ready to run.
@@ -155,11 +172,34 @@ pub(super) fn connect<S: Sink>(
     ))
 }
 
-fn exit(ended: Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {
+/// What is in the files now.
+fn tell(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
+    let path = recording.files.path.display();
+    let mut text = String::new();
+    if !is_quiet {
+        let events = outcome.events - outcome.lost_events;
+        text = format!("recorded {events} events in {} bytes", outcome.bytes);
+        if outcome.files > 1 {
+            text.push_str(&format!(" and {} files", outcome.files));
+        }
+        text.push_str(&format!("; show them: tcptrace replay {path}\n"));
+    }
+    if let Some(why) = &outcome.trouble {
+        let lost = outcome.lost_events;
+        text.push_str(&format!("not in {path}: {lost} events: {why}\n"));
+    }
+    drop(io::stderr().write_all(text.as_bytes()));
+}
+
+fn exit(ended: &Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {
+    let is_incomplete = |outcome: &Outcome| outcome.lost_events > 0;
+    let is_unrecorded = ended.recorded.as_ref().is_some_and(is_incomplete);
     if ended.has_failed {
         Exit::FailOn
-    } else if ended.has_lost && is_strict {
+    } else if (ended.has_lost || is_unrecorded) && is_strict {
         Exit::Lost
+    } else if is_unrecorded {
+        Exit::Failure
     } else {
         command.map_or(Exit::Done, ending::code)
     }
@@ -184,30 +224,25 @@ fn cannot_show(kinds: &[Kind], report: &AttachReport) -> String {
 }
 
 /// One line on what is watched, and one for each part of a kind that is not seen.
-fn banner(kernel: &Kernel, report: &AttachReport, kinds: KindSet) {
+fn banner(kernel: &Kernel, report: &AttachReport, plan: &WatchPlan) {
+    let verb = if plan.output.has_lines {
+        "watching"
+    } else {
+        "recording"
+    };
     let mut text = format!(
-        "watching {} by {} hooks on Linux {}; Ctrl-C ends with a summary\n",
-        kinds.iter().map(Kind::name).collect::<Vec<_>>().join(" "),
+        "{verb} {} by {} hooks on Linux {}; Ctrl-C ends with a summary\n",
+        plan.kinds
+            .iter()
+            .map(Kind::name)
+            .collect::<Vec<_>>()
+            .join(" "),
         report.attached.len(),
         kernel.release
     );
-    for outcome in report
-        .outcomes
-        .iter()
-        .filter(|o| kinds.contains(o.signal.kind))
-    {
-        let (kind, part) = (outcome.signal.kind, outcome.signal.part);
-        let reason = outcome.reason();
-        match outcome.chosen {
-            None => text.push_str(&format!("off: {kind} ({part}): {reason}\n")),
-            Some(candidate) if candidate.evidence == Evidence::Counted => {
-                text.push_str(&format!("only counted: {kind} ({part}): {reason}\n"));
-            }
-            Some(_) => {}
-        }
-    }
-    if let Some(why) = &report.snapshot_refused {
-        text.push_str(&format!("older sockets are looked up in /proc: {why}\n"));
+    for sentence in facts::unseen(report, plan.kinds) {
+        text.push_str(&sentence);
+        text.push('\n');
     }
     drop(io::stderr().write_all(text.as_bytes()));
 }

@@ -56,17 +56,7 @@ impl Scope {
             filter.netns.push(inode);
         }
         let has_command = plan.stop.command.is_some();
-        let is_partial = has_command
-            || !filter.pids.is_empty()
-            || !filter.comms.is_empty()
-            || !filter.ports.is_empty()
-            || !filter.lports.is_empty()
-            || !filter.rports.is_empty()
-            || !filter.addrs.is_empty()
-            || !filter.laddrs.is_empty()
-            || !filter.raddrs.is_empty()
-            || filter.family.is_some()
-            || !filter.cgroups.is_empty();
+        let is_partial = has_command || filter.is_partial();
         if has_command {
             // Matches nobody until the command's processes join.
             filter.pids.insert(std::process::id());

@@ -1,0 +1,82 @@
+//! What holds for a run, gathered when it begins: for recordings and whoever shows a whole screen.
+
+use std::fs;
+
+use super::scope::Scope;
+use crate::cli::plan::WatchPlan;
+use crate::cli::snapshot::settings;
+use crate::kernel::Kernel;
+use crate::kernel::attach::AttachReport;
+use crate::kernel::sysctl::Sysctls;
+use crate::model::run::SpaceFacts;
+use crate::model::{Clock, Evidence, KindSet, RunFacts};
+use crate::source::netns::{self, Reach};
+
+/// The facts of a run that is about to begin.
+pub(in crate::cli) fn gather(
+    kernel: &Kernel,
+    report: &AttachReport,
+    plan: &WatchPlan,
+    scope: &Scope,
+    clock: Clock,
+) -> RunFacts {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let host_name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    RunFacts {
+        host_name: host_name.map(|name| name.trim_end().to_owned()),
+        kernel: kernel.release.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        clock,
+        kinds: plan.kinds,
+        is_partial: scope.is_partial,
+        words: words.collect(),
+        hooks: report.attached.clone(),
+        unseen: unseen(report, plan.kinds),
+        spaces: spaces(&scope.filter.netns),
+    }
+}
+
+/// What cannot be seen of these kinds, or is only counted, and why: one sentence each.
+pub(in crate::cli) fn unseen(report: &AttachReport, kinds: KindSet) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for outcome in &report.outcomes {
+        let (kind, part) = (outcome.signal.kind, outcome.signal.part);
+        if !kinds.contains(kind) {
+            continue;
+        }
+        let reason = outcome.reason();
+        match outcome.chosen {
+            None => sentences.push(format!("off: {kind} ({part}): {reason}")),
+            Some(candidate) if candidate.evidence == Evidence::Counted => {
+                sentences.push(format!("only counted: {kind} ({part}): {reason}"));
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(why) = &report.snapshot_refused {
+        sentences.push(format!("older sockets are looked up in /proc: {why}"));
+    }
+    sentences
+}
+
+/// Namespaces that can be entered, with their settings; none named: all.
+fn spaces(watched: &[u32]) -> Vec<SpaceFacts> {
+    let mut spaces = Vec::new();
+    for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
+        let Ok(netns) = u32::try_from(found.inode) else {
+            continue;
+        };
+        if !watched.is_empty() && !watched.contains(&netns) {
+            continue;
+        }
+        if let Ok(sysctls) = netns::with(&found, Sysctls::read) {
+            spaces.push(SpaceFacts {
+                netns,
+                is_own: found.reach == Reach::Own,
+                settings: settings(&sysctls),
+            });
+        }
+    }
+    spaces.sort_by_key(|space| space.netns);
+    spaces
+}

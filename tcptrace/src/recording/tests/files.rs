@@ -1,0 +1,174 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::super::disk::numbered;
+use super::events::received;
+use super::*;
+
+fn rotated(room: &Room, max_bytes: u64, keep: u32) -> Files {
+    Files {
+        path: room.file(),
+        max_bytes: Some(max_bytes),
+        rotation: Some(Rotation { after: None, keep }),
+        overwrites: false,
+    }
+}
+
+/// Records events of many sockets, which do not compress to nothing.
+fn fill(recorder: &mut Recorder, from: u64, count: u64) -> u32 {
+    let mut rotations = 0;
+    for number in from..from + count {
+        let mut event = received(number);
+        event.sock = Some(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        event.flow.cookie = Some(number.wrapping_mul(0xc2b2_ae3d_27d4_eb4f));
+        recorder.event(&event);
+        if recorder.tick(Instant::now()) == Want::NextFile {
+            recorder.rotate(end());
+            rotations += 1;
+        }
+    }
+    rotations
+}
+
+#[test]
+fn only_its_owner_may_read_it() {
+    let room = Room::new("mode");
+    let recorder = Recorder::create(plain(&room.file()), start()).unwrap();
+    let mode = std::fs::metadata(room.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    recorder.finish(&end());
+}
+
+#[test]
+fn nobodys_file_is_written_over() {
+    let room = Room::new("existing");
+    std::fs::write(room.file(), "a letter").unwrap();
+    for files in [plain(&room.file()), rotated(&room, 1 << 20, 3)] {
+        let error = Recorder::create(files, start()).unwrap_err();
+        assert!(error.to_string().contains("no recording"), "{error}");
+    }
+    let forced = Files {
+        overwrites: true,
+        ..plain(&room.file())
+    };
+    let error = Recorder::create(forced.clone(), start()).unwrap_err();
+    assert!(error.to_string().contains("no recording"), "{error}");
+    assert_eq!(std::fs::read(room.file()).unwrap(), b"a letter");
+
+    std::fs::remove_file(room.file()).unwrap();
+    Recorder::create(plain(&room.file()), start())
+        .unwrap()
+        .finish(&end());
+    let error = Recorder::create(plain(&room.file()), start()).unwrap_err();
+    assert!(error.to_string().contains("--force"), "{error}");
+    let mut recorder = Recorder::create(forced, start()).unwrap();
+    recorder.event(&received(5));
+    recorder.finish(&end());
+    assert_eq!(times(&read(&[room.file()])), [5]);
+
+    std::os::unix::fs::symlink("/etc/hostname", room.0.join("link")).unwrap();
+    let error = Recorder::create(plain(&room.0.join("link")), start()).unwrap_err();
+    assert!(error.to_string().contains("no plain file"), "{error}");
+}
+
+#[test]
+fn a_rotation_stays_within_its_budget_and_loses_only_the_oldest() {
+    let room = Room::new("budget");
+    let (max_bytes, keep) = (200_000, 3);
+    let mut recorder = Recorder::create(rotated(&room, max_bytes, keep), start()).unwrap();
+    let rotations = fill(&mut recorder, 0, 60_000);
+    let outcome = recorder.finish(&end());
+    assert!(rotations > 4, "{rotations} rotations");
+    assert_eq!(outcome.files, rotations + 1);
+    assert_eq!((outcome.events, outcome.lost_events), (60_000, 0));
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&room.0)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let expected = [
+        room.file(),
+        numbered(&room.file(), 1),
+        numbered(&room.file(), 2),
+    ];
+    assert_eq!(paths, expected);
+    for path in &paths {
+        let length = std::fs::metadata(path).unwrap().len();
+        assert!(length <= max_bytes, "{length} bytes in {}", path.display());
+    }
+    // In whatever order they are named.
+    paths.reverse();
+    let pieces = read(&paths);
+    assert_eq!(gaps(&pieces), Vec::<&Gap>::new());
+    let times = times(&pieces);
+    assert_eq!(times.last(), Some(&59_999));
+    assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    let missing = read(&[paths[0].clone(), paths[2].clone()]);
+    let told = gaps(&missing);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].why.contains("is missing"), "{told:?}");
+    let between = times.len() - super::times(&missing).len();
+    assert_eq!(told[0].events, Some(between as u64));
+}
+
+#[test]
+fn the_next_run_goes_on_beside_the_files_of_the_last() {
+    let room = Room::new("next-run");
+    for run in 1..=4 {
+        let start = Start {
+            run: [run; 16],
+            ..start()
+        };
+        let mut recorder = Recorder::create(rotated(&room, 1 << 20, 3), start).unwrap();
+        recorder.event(&received(u64::from(run)));
+        recorder.finish(&end());
+    }
+    let paths = [
+        numbered(&room.file(), 2),
+        numbered(&room.file(), 1),
+        room.file(),
+    ];
+    for (path, run) in paths.iter().zip(2..) {
+        assert_eq!(times(&read(std::slice::from_ref(path))), [run]);
+    }
+    assert!(!numbered(&room.file(), 3).exists());
+    let error = Reader::open(&paths).unwrap_err();
+    assert!(matches!(error, ReadError::OtherRun { .. }), "{error}");
+}
+
+#[test]
+fn the_only_file_ends_when_it_is_full() {
+    let room = Room::new("full");
+    let files = Files {
+        max_bytes: Some(100_000),
+        ..plain(&room.file())
+    };
+    let mut recorder = Recorder::create(files, start()).unwrap();
+    let mut number = 0;
+    while recorder.tick(Instant::now()) != Want::End {
+        fill(&mut recorder, number, 1);
+        number += 1;
+        assert!(number < 50_000, "it never was full");
+    }
+    let outcome = recorder.finish(&end());
+    assert_eq!(outcome.events, number);
+    let length = std::fs::metadata(room.file()).unwrap().len();
+    assert!(length <= 100_000 && length > 50_000, "{length} bytes");
+    let pieces = read(&[room.file()]);
+    assert_eq!(times(&pieces).len() as u64, number - outcome.lost_events);
+    assert!(outcome.trouble.unwrap().contains("--max-size"));
+}
+
+#[test]
+fn a_rotation_by_time_begins_the_next_file_unasked() {
+    let room = Room::new("by-time");
+    let mut files = rotated(&room, 1 << 20, 3);
+    files.rotation = Some(Rotation {
+        after: Some(Duration::from_secs(60)),
+        keep: 3,
+    });
+    let mut recorder = Recorder::create(files, start()).unwrap();
+    let now = Instant::now();
+    assert_eq!(recorder.tick(now + Duration::from_secs(59)), Want::Nothing);
+    assert_eq!(recorder.tick(now + Duration::from_secs(61)), Want::NextFile);
+    recorder.finish(&end());
+}

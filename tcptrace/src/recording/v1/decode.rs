@@ -1,0 +1,332 @@
+//! From the payload of a block to items.
+
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use super::Malformed;
+use super::codes::Coded;
+use super::forms::{
+    CloseForm, DropForm, EndForm, EventForm, FlowForm, ItemForm, OwnerForm, ProcessForm, QueueForm,
+    ResetForm, RetransmitForm, SampleForm, SignalForm,
+};
+use crate::model::event::{
+    CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
+};
+use crate::model::flow::TcpState;
+use crate::model::incident::{LingerOutcome, Queue, TimeWaitPhase};
+use crate::model::sample::{ListenerSample, SpaceSample};
+use crate::model::{
+    Basis, Endpoint, Event, Evidence, Family, Flow, Kind, Owner, Process, Sample, Signal,
+};
+use crate::recording::{Item, KernelCount};
+
+/// Reads the items of one block.
+#[derive(Debug)]
+pub(crate) struct Decoder<'a> {
+    rest: &'a [u8],
+    hooks: Vec<&'static str>,
+    processes: Vec<Arc<Process>>,
+    before_ns: u64,
+}
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(payload: &'a [u8]) -> Self {
+        Self {
+            rest: payload,
+            hooks: Vec::new(),
+            processes: Vec::new(),
+            before_ns: 0,
+        }
+    }
+
+    /// The next item; `None` at the end.
+    pub(crate) fn next(&mut self) -> Option<Result<Item, Malformed>> {
+        loop {
+            if self.rest.is_empty() {
+                return None;
+            }
+            match self.step() {
+                Ok(Some(item)) => return Some(Ok(item)),
+                Ok(None) => {}
+                Err(malformed) => {
+                    self.rest = &[];
+                    return Some(Err(malformed));
+                }
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Item>, Malformed> {
+        let (form, rest) = postcard::take_from_bytes::<ItemForm<'a>>(self.rest)?;
+        self.rest = rest;
+        Ok(Some(match form {
+            ItemForm::Hook(name) => {
+                self.hooks.push(hook(&name).ok_or(Malformed)?);
+                return Ok(None);
+            }
+            ItemForm::Process(form) => {
+                self.processes.push(Arc::new(process(form)));
+                return Ok(None);
+            }
+            ItemForm::Event(form) => Item::Event(self.event(form)?),
+            ItemForm::Tick(boot_ns) => Item::Tick(boot_ns),
+            ItemForm::Kernel {
+                kind,
+                filtered,
+                lost,
+                boot_ns,
+            } => Item::Kernel(code(kind)?, KernelCount { filtered, lost }, boot_ns),
+            ItemForm::Undecodable(kind) => Item::Undecodable(kind.map(code::<Kind>).transpose()?),
+            ItemForm::Sample(form) => Item::Sample(self.sample(form)?),
+            ItemForm::Ending(boot_ns) => Item::Ending(boot_ns),
+        }))
+    }
+
+    fn event(&mut self, form: EventForm) -> Result<Event, Malformed> {
+        let boot_ns = self.before_ns.wrapping_add_signed(form.later_ns);
+        self.before_ns = boot_ns;
+        let hook = self.hooks.get(form.hook as usize).copied();
+        Ok(Event {
+            boot_ns,
+            sock: form.sock,
+            inode: form.inode,
+            flow: flow(&form.flow)?,
+            state: TcpState::of_optional(form.state)?,
+            heard: None,
+            owner: self.owner(form.owner)?,
+            hook: hook.ok_or(Malformed)?,
+            evidence: code::<Evidence>(form.evidence)?,
+            signal: self.signal(form.signal)?,
+        })
+    }
+
+    fn process(&self, number: u32) -> Result<Arc<Process>, Malformed> {
+        self.processes
+            .get(number as usize)
+            .cloned()
+            .ok_or(Malformed)
+    }
+
+    fn owner(&self, form: Option<OwnerForm>) -> Result<Option<Owner>, Malformed> {
+        let Some(form) = form else { return Ok(None) };
+        Ok(Some(Owner {
+            process: self.process(form.process)?,
+            basis: code::<Basis>(form.basis)?,
+            shared_by: form.shared_by,
+            tid: form.tid,
+        }))
+    }
+
+    fn signal(&self, form: SignalForm) -> Result<Signal, Malformed> {
+        Ok(match form {
+            SignalForm::State {
+                old,
+                new,
+                in_old_ns,
+            } => Signal::State(StateChange {
+                old: code(old)?,
+                new: code(new)?,
+                in_old_ns,
+            }),
+            SignalForm::Reset(form) => Signal::Reset(reset(&form)),
+            SignalForm::ResetReceived { dead } => Signal::ResetReceived { dead },
+            SignalForm::Retransmit(form) => Signal::Retransmit(retransmit(&form)),
+            SignalForm::AcceptDrop(form) => Signal::AcceptDrop(queue_drop(&form)?),
+            SignalForm::SynDrop(form) => Signal::SynDrop(queue_drop(&form)?),
+            SignalForm::TimeWait {
+                phase,
+                substate,
+                timeout_jiffies,
+                is_cancelled,
+                new_owner,
+            } => Signal::TimeWait(TimeWait {
+                phase: code::<TimeWaitPhase>(phase)?,
+                substate: TcpState::of_optional(substate)?,
+                timeout_jiffies,
+                is_cancelled,
+                new_owner: self.owner(new_owner)?,
+            }),
+            SignalForm::Linger {
+                start_ns,
+                linger_jiffies,
+                outcome,
+                unsent_bytes,
+                unacked_bytes,
+                remaining_bytes,
+            } => Signal::Linger(LingerEnd {
+                start_ns,
+                linger_jiffies,
+                outcome: code::<LingerOutcome>(outcome)?,
+                unsent_bytes,
+                unacked_bytes,
+                remaining_bytes,
+            }),
+            SignalForm::Paws { reason, check } => Signal::Paws {
+                reason,
+                check: Coded::of_optional(check)?,
+            },
+            SignalForm::Close(form) => Signal::Close(close(&form)),
+        })
+    }
+
+    fn sample(&self, form: SampleForm) -> Result<Sample, Malformed> {
+        let mut spaces = Vec::new();
+        for space in form.spaces {
+            let mut listeners = Vec::new();
+            for listener in space.listeners {
+                listeners.push(ListenerSample {
+                    family: code::<Family>(listener.family)?,
+                    local: end(listener.local),
+                    cookie: listener.cookie,
+                    holder: listener
+                        .holder
+                        .map(|number| self.process(number))
+                        .transpose()?,
+                    accept_queue: queue(listener.accept_queue),
+                    drops: listener.drops,
+                });
+            }
+            spaces.push(SpaceSample {
+                netns: space.netns,
+                time_wait_entries: space.time_wait_entries,
+                time_wait_limit: space.time_wait_limit,
+                orphans: space.orphans,
+                listeners,
+            });
+        }
+        Ok(Sample {
+            boot_ns: form.boot_ns,
+            spaces,
+        })
+    }
+}
+
+fn code<T: Coded>(code: u8) -> Result<T, Malformed> {
+    T::of_code(code).ok_or(Malformed)
+}
+
+/// Names of hooks that this program does not know, and the longest: a newer tcptrace may write some,
+/// a hostile file would go on for ever.
+const FOREIGN_MOST: usize = 256;
+const HOOK_BYTES: usize = 64;
+
+/// The name of a hook for as long as the program runs.
+fn hook(name: &str) -> Option<&'static str> {
+    static FOREIGN: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+    let known = tcptrace_common::kind::hook::NAMES;
+    if let Some(known) = known.into_iter().find(|known| *known == name) {
+        return Some(known);
+    }
+    let mut foreign = FOREIGN.lock().ok()?;
+    if let Some(known) = foreign.get(name) {
+        return Some(known);
+    }
+    if foreign.len() >= FOREIGN_MOST || name.len() > HOOK_BYTES {
+        return None;
+    }
+    let kept: &'static str = Box::leak(name.into());
+    foreign.insert(kept);
+    Some(kept)
+}
+
+fn process(form: ProcessForm<'_>) -> Process {
+    Process {
+        pid: form.pid,
+        start_ticks: form.start_ticks,
+        comm: form.comm.into_owned(),
+        exe: form.exe.map(Into::into),
+        uid: form.uid,
+        cgroup: form.cgroup.map(Into::into),
+        container: form.container.map(Into::into),
+    }
+}
+
+const fn end((addr, port): EndForm) -> Endpoint {
+    Endpoint { addr, port }
+}
+
+const fn queue((length, limit): QueueForm) -> Queue {
+    Queue { length, limit }
+}
+
+fn flow(form: &FlowForm) -> Result<Flow, Malformed> {
+    Ok(Flow {
+        family: code::<Family>(form.family)?,
+        local: form.local.map(end),
+        unbound: form.unbound,
+        remote: form.remote.map(end),
+        netns: form.netns,
+        cookie: form.cookie,
+    })
+}
+
+const fn reset(form: &ResetForm) -> Reset {
+    const fn has(flags: u16, place: u32) -> bool {
+        flags & 1 << place != 0
+    }
+    let flags = form.flags;
+    Reset {
+        reason: form.reason,
+        has_sock: has(flags, 0),
+        is_minisock: has(flags, 1),
+        is_reply: has(flags, 2),
+        is_dead: has(flags, 3),
+        is_owned: has(flags, 4),
+        has_socket: has(flags, 5),
+        listener_is_closing: has(flags, 6),
+        linger_on: has(flags, 7),
+        linger_jiffies: form.linger_jiffies,
+        linger2: form.linger2,
+        user_timeout_ms: form.user_timeout_ms,
+        shutdown: form.shutdown,
+        sk_err: form.sk_err,
+        state_now: form.state_now,
+        queue: match form.queue {
+            Some(form) => Some(queue(form)),
+            None => None,
+        },
+        unsent_bytes: form.unsent_bytes,
+        unacked_bytes: form.unacked_bytes,
+        unread_bytes: form.unread_bytes,
+    }
+}
+
+const fn retransmit(form: &RetransmitForm) -> Retransmit {
+    Retransmit {
+        sequence: form.sequence,
+        bytes: form.bytes,
+        segments: form.segments,
+        attempt: form.attempt,
+        error: form.error,
+        ca_state: form.ca_state,
+        pending: form.pending,
+        tcp_flags: form.tcp_flags,
+        is_syn_ack: form.is_syn_ack,
+        gave_up: form.gave_up,
+    }
+}
+
+fn queue_drop(form: &DropForm) -> Result<QueueDrop, Malformed> {
+    Ok(QueueDrop {
+        step: Coded::of_optional(form.step)?,
+        outcome: Coded::of_optional(form.outcome)?,
+        queue: form.queue.map(queue),
+        count: form.count,
+        somaxconn: form.somaxconn,
+        backlog: form.backlog,
+    })
+}
+
+const fn close(form: &CloseForm) -> CloseFacts {
+    CloseFacts {
+        duration_ns: form.duration_ns,
+        bytes_sent: form.bytes_sent,
+        bytes_received: form.bytes_received,
+        srtt_us: form.srtt_us,
+        retransmits: form.retransmits,
+        sk_err: form.sk_err,
+        rst_received: form.rst_received,
+        has_time_wait: form.has_time_wait,
+        is_owned: form.is_owned,
+    }
+}
