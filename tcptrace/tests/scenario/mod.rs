@@ -4,6 +4,7 @@ pub(crate) mod kit;
 
 mod accept_queue;
 mod addresses;
+mod confined;
 mod crowd;
 mod doctor;
 mod filters;
@@ -62,6 +63,8 @@ pub(crate) fn families() -> Vec<Family> {
         robustness,
         #[own]
         privileges,
+        #[own]
+        confined,
         #[own]
         crowd,
     ]
