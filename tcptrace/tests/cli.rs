@@ -32,6 +32,10 @@ fn usage_errors_return_2_and_leave_stdout_alone() {
         &["watch", "--children"],
         &["watch", "--tier", "magic"],
         &["watch", "stray"],
+        &["top", "--interval", "100ms"],
+        &["top", "--speed", "2"],
+        &["top", "--replay", "x", "--duration", "3"],
+        &["top", "--replay", "x", "--children", "--pid", "1"],
         &["explain", "nonsense"],
         &["explain", "rst_sent/nonsense"],
         &["completions", "cmd.exe"],
@@ -42,6 +46,22 @@ fn usage_errors_return_2_and_leave_stdout_alone() {
         assert_eq!(code, Some(2), "{words:?}: {stderr}");
         assert!(stdout.is_empty(), "{words:?}");
         assert!(stderr.contains("--help"), "{words:?}: {stderr}");
+    }
+}
+
+#[test]
+fn top_without_a_terminal_returns_2_and_names_watch() {
+    for words in [&["top"][..], &["top", "--replay", "none.rec"]] {
+        let (code, stdout, stderr) = tcptrace(words);
+        assert_eq!(
+            (code, stdout.as_str()),
+            (Some(2), ""),
+            "{words:?}: {stderr}"
+        );
+        assert!(
+            stderr.contains("terminal") && stderr.contains("tcptrace watch"),
+            "{stderr}"
+        );
     }
 }
 

@@ -24,5 +24,8 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|arg| arg == "--in-pid-namespace") {
         return scenario::kit::pid_namespace::run(&args[1..]);
     }
+    if args.first().is_some_and(|arg| arg == "--panicking-screen") {
+        return scenario::top::panicking_screen();
+    }
     scenario::kit::runner::run(scenario::families(), &args)
 }

@@ -13,6 +13,7 @@ use super::groups::{
 };
 use super::report::Zone;
 use super::snapshot::args::{ListenersArgs, SnapshotArgs};
+use super::top_args::TopArgs;
 use super::values::{self, NetnsSpec, named_values};
 use crate::model::Kind;
 use crate::sink::color::ColorChoice;
@@ -47,6 +48,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     (
         "tcptrace listeners",
         "which accept queues are full, and why",
+    ),
+    (
+        "tcptrace top",
+        "all of it on one screen, by process, queue and cause",
     ),
     ("tcptrace listeners 443", "one port explained in sentences"),
     ("tcptrace timewait --watch", "who fills TIME_WAIT"),
@@ -109,6 +114,8 @@ pub struct Cli {
 pub enum Command {
     /// Show what goes wrong, one line per incident, with the process that owns the socket
     Watch(Box<WatchArgs>),
+    /// Show it on a full screen: by process, listener, cause and peer; a recording, too
+    Top(Box<TopArgs>),
     /// Record a run into a file, for later: as a flight recorder within a fixed disk budget, too
     Record(Box<RecordArgs>),
     /// Show a recording, or NDJSON of an earlier run, as if it happened now; needs no privilege

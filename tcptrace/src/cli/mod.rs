@@ -23,6 +23,8 @@ pub mod schema;
 pub mod snapshot;
 pub mod states;
 pub mod timewait;
+pub mod top;
+pub mod top_args;
 pub mod values;
 pub mod watch;
 
@@ -49,6 +51,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Watch(args) => return watch(*args),
         Command::Record(args) => return record(*args),
         Command::Replay(args) => return replay(*args),
+        Command::Top(args) => top::run(*args),
         Command::Report(args) => return report(*args),
         Command::Listeners(args) => listeners::run(*args),
         Command::States(args) => states::run(&args),

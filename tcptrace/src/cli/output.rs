@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use super::plan::Output;
 use crate::model::Clock;
+use crate::sink::color::ColorChoice;
 use crate::sink::text::COLUMNS;
 use crate::sink::{Fan, JsonSink, Talk, TextSink, text::TextStyle};
 
@@ -37,12 +38,15 @@ pub fn sinks(output: &Output, clock: Clock) -> Fan {
 
 /// Whether that stream is coloured.
 pub fn is_colored(output: &Output, stream: &impl IsTerminal) -> bool {
+    is_colored_as(output.color, stream.is_terminal())
+}
+
+/// The same of a choice and a stream that is a terminal or not.
+pub(super) fn is_colored_as(color: ColorChoice, is_terminal: bool) -> bool {
     // A value that is no text is set all the same.
     let variable = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (no_color, term) = (variable("NO_COLOR"), variable("TERM"));
-    output
-        .color
-        .colors(stream.is_terminal(), no_color.as_deref(), term.as_deref())
+    color.colors(is_terminal, no_color.as_deref(), term.as_deref())
 }
 
 /// Columns of a terminal when it has more than [`COLUMNS`]; what is no terminal has those.

@@ -113,6 +113,7 @@ pub struct Pipeline<S> {
     outlet: Outlet<S>,
     tap: Option<Tap>,
     sampler: Option<Sampler>,
+    is_patient: bool,
 }
 
 impl<S: Sink> Pipeline<S> {
@@ -149,7 +150,14 @@ impl<S: Sink> Pipeline<S> {
             namespaces,
             tap: None,
             sampler: None,
+            is_patient: false,
         }
+    }
+
+    /// The sink shows things now and then only: records may wait in the ring for 20 ms, which spares
+    /// most of what reading them one by one costs.
+    pub fn be_patient(&mut self) {
+        self.is_patient = true;
     }
 
     /// Runs until `stop` is done, or the settings end it.
@@ -164,7 +172,11 @@ impl<S: Sink> Pipeline<S> {
                 .context("cannot wait for the ring")?;
         let begin = Instant::now();
         let (mut round, mut before) = (begin, begin);
-        let mut pace = Pace::default();
+        let mut pace = if self.is_patient {
+            Pace::patient()
+        } else {
+            Pace::default()
+        };
         // Records read on the way to sleep, and any since losses were looked for.
         let (mut early, mut has_read) = (0, true);
         tokio::pin!(stop);

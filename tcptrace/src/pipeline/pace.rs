@@ -21,6 +21,10 @@ const TICK_MOST: Duration = Duration::from_millis(4);
 const FLOOD: Duration = Duration::from_micros(64);
 const WISHED: u32 = 512;
 
+/// The longest tick for who draws a few times a second only: what comes at 1000 a second is then read
+/// 50 times, and the default ring still holds ten times what a load has ever put there in between.
+const TICK_PATIENT: Duration = Duration::from_millis(20);
+
 /// What to do before the next reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pause {
@@ -34,11 +38,30 @@ pub(super) enum Pause {
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     hurried: u32,
+    is_patient: bool,
 }
 
 impl Pace {
+    /// For who need not know at once: fewer readings, and no wake-up while records come.
+    pub(super) const fn patient() -> Self {
+        Self {
+            hurried: 0,
+            is_patient: true,
+        }
+    }
+
     /// After a reading that brought `taken` records, `since` after the one before.
     pub(super) fn next(&mut self, taken: usize, since: Duration) -> Pause {
+        if self.is_patient {
+            let Some(taken) = u32::try_from(taken).ok().filter(|taken| *taken > 0) else {
+                return Pause::Sleep;
+            };
+            return Pause::Tick(
+                (since / taken)
+                    .saturating_mul(WISHED)
+                    .clamp(TICK, TICK_PATIENT),
+            );
+        }
         let is_flow = taken > 0 && (since < HURRIED || self.hurried == HURRIED_MOST);
         self.hurried = if is_flow {
             HURRIED_MOST.min(self.hurried + 1)
@@ -117,10 +140,21 @@ mod tests {
     }
 
     #[test]
+    fn who_has_patience_is_woken_only_out_of_silence() {
+        let mut pace = Pace::patient();
+        assert_eq!(pace.next(1, micros(900_000)), Pause::Tick(TICK_PATIENT));
+        assert_eq!(pace.next(20, micros(20_000)), Pause::Tick(TICK_PATIENT));
+        assert_eq!(pace.next(2000, micros(20_000)), Pause::Tick(micros(5120)));
+        assert_eq!(pace.next(4096, micros(1000)), Pause::Tick(TICK));
+        assert_eq!(pace.next(0, micros(20_000)), Pause::Sleep);
+    }
+
+    #[test]
     fn any_reading_is_answered() {
         for taken in [0, 1, usize::MAX] {
             for since in [Duration::ZERO, Duration::MAX] {
                 ticking().next(taken, since);
+                Pace::patient().next(taken, since);
             }
         }
     }

@@ -151,11 +151,7 @@ impl<W: Write> TextSink<W> {
     fn put_detail(&mut self, incident: &Incident, room: usize) {
         let buffer = &mut self.out.buffer;
         let start = buffer.len();
-        match incident.evidence {
-            Evidence::Seen => {}
-            Evidence::Inferred => buffer.push(b'~'),
-            Evidence::Counted => buffer.push(b'#'),
-        }
+        buffer.extend_from_slice(mark(incident.evidence).as_bytes());
         detail::put(buffer, incident, self.style.is_wide);
         if room == 0 {
             buffer.truncate(start);
@@ -163,6 +159,24 @@ impl<W: Write> TextSink<W> {
             buffer.truncate(start + kept);
             buffer.extend_from_slice("…".as_bytes());
         }
+    }
+}
+
+/// The DETAIL column of an incident, with its mark of evidence and nothing cut. Foreign names in it are
+/// harmless.
+pub fn detail_of(incident: &Incident, is_wide: bool) -> String {
+    let mut out = Vec::new();
+    out.extend_from_slice(mark(incident.evidence).as_bytes());
+    detail::put(&mut out, incident, is_wide);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What stands before the details.
+const fn mark(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Seen => "",
+        Evidence::Inferred => "~",
+        Evidence::Counted => "#",
     }
 }
 

@@ -23,6 +23,7 @@ mod robustness;
 mod syn_queue;
 mod text;
 mod time_wait;
+pub(crate) mod top;
 
 use kit::Family;
 
@@ -67,5 +68,7 @@ pub(crate) fn families() -> Vec<Family> {
         confined,
         #[own]
         crowd,
+        #[own]
+        top,
     ]
 }

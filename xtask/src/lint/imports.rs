@@ -109,6 +109,11 @@ pub(super) const HOUSES: &[House] = &[
             rule("query", &["model", "interpret"], Except(KERNEL_CRATES)),
             rule("sink", &["model"], Except(KERNEL_CRATES)),
             rule(
+                "tui",
+                &["model", "interpret", "sink"],
+                Except(KERNEL_CRATES),
+            ),
+            rule(
                 "report",
                 &["model", "interpret", "sink"],
                 Only(
@@ -116,7 +121,6 @@ pub(super) const HOUSES: &[House] = &[
                     IMPURE_BUT_ERRORS,
                 ),
             ),
-            rule("tui", &["model", "query"], Except(KERNEL_CRATES)),
             rule("recording", &["model"], Except(KERNEL_CRATES)),
             rule(
                 "pipeline",

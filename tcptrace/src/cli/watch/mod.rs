@@ -55,37 +55,10 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
     // Before anything is attached, so that no signal finds the default action.
     let mut stopper = Stopper::listen()?;
     let kernel = Kernel::probe()?;
-    let config = engine::config(&kernel, &plan, &scope);
-    let follows = scope.follows();
-    let sizes = engine::sizes(plan.engine.ring_bytes);
-    let wanted = Wanted {
-        measures_accepts: false,
-        kinds: plan.kinds,
-        follows,
-        tier: plan.engine.tier,
-    };
-    let mut attached = match attach_all(&kernel, config, wanted, sizes) {
+    let mut attached = match attach(&kernel, &plan, &scope, privileges)? {
         Ok(attached) => attached,
-        Err(error) => {
-            return match privileges.refusal(&error) {
-                Some(why) => Ok(refuse(&why, Exit::Privilege)),
-                None => Err(error),
-            };
-        }
+        Err(exit) => return Ok(exit),
     };
-    if let Some(why) = &attached.report.forks_refused {
-        anyhow::bail!("children of processes cannot be followed: {why}");
-    }
-    if let Some(why) = engine::tier_refused(plan.engine.tier, &attached.report) {
-        return Ok(refuse(&why, Exit::Unsupported));
-    }
-    let impossible = attached.report.impossible(plan.asked_by_name);
-    if !impossible.is_empty() {
-        return Ok(refuse(
-            &cannot_show(&impossible, &attached.report),
-            Exit::Unsupported,
-        ));
-    }
     let clock = engine::clock();
     let sink = output::sinks(&plan.output, clock);
     let facts = plan
@@ -119,16 +92,59 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
     stopper.arm_second();
     let skipped = attached.skipped();
     let ended = pipeline.finish(skipped.iter().map(|(_, count)| count).sum())?;
-    for (program, count) in skipped {
-        let note = "the kernel skipped runs of a hook that an interrupt brought again; some may \
-                    have been events";
-        drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
-    }
+    tell_skipped(skipped);
     drop(attached);
     if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {
         tell(recording, outcome, plan.output.is_quiet);
     }
     Ok(exit(&ended, plan.is_strict, status))
+}
+
+/// Attaches what a plan asks for; why it cannot be is told, and is then an exit code.
+pub(super) fn attach(
+    kernel: &Kernel,
+    plan: &WatchPlan,
+    scope: &Scope,
+    privileges: &Privileges,
+) -> anyhow::Result<Result<Attached, Exit>> {
+    let config = engine::config(kernel, plan, scope);
+    let wanted = Wanted {
+        measures_accepts: false,
+        kinds: plan.kinds,
+        follows: scope.follows(),
+        tier: plan.engine.tier,
+    };
+    let sizes = engine::sizes(plan.engine.ring_bytes);
+    let attached = match attach_all(kernel, config, wanted, sizes) {
+        Ok(attached) => attached,
+        Err(error) => {
+            return match privileges.refusal(&error) {
+                Some(why) => Ok(Err(refuse(&why, Exit::Privilege))),
+                None => Err(error),
+            };
+        }
+    };
+    if let Some(why) = &attached.report.forks_refused {
+        anyhow::bail!("children of processes cannot be followed: {why}");
+    }
+    if let Some(why) = engine::tier_refused(plan.engine.tier, &attached.report) {
+        return Ok(Err(refuse(&why, Exit::Unsupported)));
+    }
+    let impossible = attached.report.impossible(plan.asked_by_name);
+    if !impossible.is_empty() {
+        let why = cannot_show(&impossible, &attached.report);
+        return Ok(Err(refuse(&why, Exit::Unsupported)));
+    }
+    Ok(Ok(attached))
+}
+
+/// Says which programs the kernel did not run.
+pub(super) fn tell_skipped(skipped: impl IntoIterator<Item = (String, u64)>) {
+    for (program, count) in skipped {
+        let note = "the kernel skipped runs of a hook that an interrupt brought again; some may \
+                    have been events";
+        drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
+    }
 }
 
 /// A pipeline from what is attached to `sink`, ready to run.
@@ -206,7 +222,7 @@ fn exit(ended: &Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {
 }
 
 /// Nobody is left to be told when stderr is closed.
-fn refuse(why: &str, exit: Exit) -> Exit {
+pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
     drop(writeln!(io::stderr(), "tcptrace: {why}"));
     exit
 }

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use super::tracer::{Format, Tracer};
 use super::{reconcile, sys_ops, tracer};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Claims that did not hold.
 pub(crate) type Problems = Rc<RefCell<Vec<String>>>;
@@ -262,6 +262,16 @@ impl World {
         let mut command = tracer::command(self.binary.as_deref()?, &self.host_netns);
         command.args(args);
         Some(command)
+    }
+
+    /// Any program, ready to be started in the host's namespace.
+    pub(crate) fn host_command(&self, program: &Path) -> std::process::Command {
+        tracer::command(program, &self.host_netns)
+    }
+
+    /// What the scenario needs is not to be had on this machine: its verdict is `unseen`.
+    pub(crate) fn cannot(&self, why: &str) {
+        self.unseen.replace(Some(why.to_owned()));
     }
 
     /// The same, started in the scenario's own namespace (for `-- COMMAND`).

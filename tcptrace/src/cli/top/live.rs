@@ -1,0 +1,76 @@
+//! `top` of this kernel: hooks, the pipeline, and the screen beside it.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::screen::{Screen, Signals};
+use crate::cli::doctor;
+use crate::cli::exit::Exit;
+use crate::cli::plan::WatchPlan;
+use crate::cli::watch::scope::Scope;
+use crate::cli::watch::{attach, connect, engine, facts, refuse, tell_skipped};
+use crate::kernel::Kernel;
+use crate::kernel::caps::Privileges;
+use crate::sink::color::ColorChoice;
+use crate::tui::{Options, Shared, Source, State, TopSink};
+
+/// How often queues and levels are looked at.
+const SAMPLED: Duration = Duration::from_secs(1);
+
+pub(super) fn run(plan: WatchPlan, options: Options, color: ColorChoice) -> anyhow::Result<Exit> {
+    let scope = match Scope::resolve(&plan) {
+        Ok(scope) => scope,
+        Err(why) => return Ok(refuse(&why, Exit::Usage)),
+    };
+    let privileges = Privileges::probe();
+    if let Some(message) = doctor::lack(&privileges) {
+        return Ok(refuse(&message, Exit::Privilege));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    runtime.block_on(watch(plan, scope, &privileges, options, color))
+}
+
+async fn watch(
+    plan: WatchPlan,
+    scope: Scope,
+    privileges: &Privileges,
+    options: Options,
+    color: ColorChoice,
+) -> anyhow::Result<Exit> {
+    // Before anything is attached, so that no signal finds the default action.
+    let mut signals = Signals::listen()?;
+    let kernel = Kernel::probe()?;
+    let mut attached = match attach(&kernel, &plan, &scope, privileges)? {
+        Ok(attached) => attached,
+        Err(exit) => return Ok(exit),
+    };
+    let clock = engine::clock();
+    let facts = facts::gather(&kernel, &attached.report, &plan, &scope, clock);
+    let shared = Shared::new(State::new(Source::Live));
+    let sink = TopSink::new(shared.clone());
+    let mut pipeline = connect(&plan, scope, &kernel, &mut attached, sink)?;
+    pipeline.begin(&facts);
+    pipeline.sample(SAMPLED, &facts);
+    pipeline.be_patient();
+    if let Some(path) = &plan.output.ready_file {
+        std::fs::write(path, b"")
+            .with_context(|| format!("cannot create the ready file {}", path.display()))?;
+    }
+    let mut screen = Screen::start(shared.clone(), options)?;
+    let ran = pipeline.run(screen.wait(&mut signals)).await;
+    // First: what is said from now on is for the terminal as it was.
+    screen.end().await?;
+    // A second signal from here on ends the process at once.
+    signals.stopper.arm_second();
+    ran?;
+    let skipped = attached.skipped();
+    pipeline.finish(skipped.iter().map(|(_, count)| count).sum())?;
+    super::last_word(&shared, color)?;
+    tell_skipped(skipped);
+    drop(attached);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,82 @@
+//! The keys, what marks mean, and all that is not seen in this run.
+
+use ratatui_core::buffer::Buffer;
+use ratatui_core::layout::Rect;
+use ratatui_core::text::{Line, Span};
+
+use super::details::{clear, put_lines};
+use super::{Scene, plain};
+use crate::tui::control::Seen;
+use crate::tui::input::KEYS;
+use crate::tui::text::{clean, wrap};
+
+/// Width of the names of keys.
+const KEY: usize = 28;
+
+/// What stands on the pages and needs a word.
+const MARKS: &[&str] = &[
+    "A PID is always the owner of the socket, never who was on the CPU; ? is not known.",
+    "Rates are the mean of the last five seconds; curves are the last minute, each to its own scale.",
+    "An accept queue is full when its length is above its limit: 129/128.",
+    "DROPS is the socket's counter since it began: 1 for a SYN, 2 for a third ACK, socket filters \
+     too. IN RUN is by how much it rose in this run. REFUSED is told by hooks: connections.",
+    "TIME_WAIT held: begins less ends that were seen; what is older than the run is only in the \
+     namespace's entries.",
+    "Each page keeps a bounded number of rows; those without news for the longest time go first, and \
+     the last line says how many. The details show the last 8 incidents of a row, Incidents the last \
+     2000 of all.",
+];
+
+/// Draws it over the page, from a line on.
+pub(super) fn draw(
+    buffer: &mut Buffer,
+    area: Rect,
+    scene: &Scene<'_>,
+    from: usize,
+    seen: &mut Seen,
+) {
+    let theme = scene.theme();
+    let width = usize::from(area.width);
+    let mut lines = vec![Line::styled("Keys", theme.heading())];
+    let is_narrow = width < KEY * 2;
+    for (keys, does) in KEYS {
+        if is_narrow {
+            lines.push(Line::styled((*keys).to_owned(), theme.accent()));
+            for part in wrap(does, width.saturating_sub(2)) {
+                lines.push(plain(format!("  {part}")));
+            }
+            continue;
+        }
+        for (at, part) in wrap(does, width - KEY - 1).into_iter().enumerate() {
+            let keys = if at == 0 { *keys } else { "" };
+            lines.push(Line::from(vec![
+                Span::styled(format!("{keys:KEY$} "), theme.accent()),
+                Span::raw(part),
+            ]));
+        }
+    }
+    let mut section = |heading: &'static str, texts: Vec<String>| {
+        if texts.is_empty() {
+            return;
+        }
+        lines.push(Line::default());
+        lines.push(Line::styled(heading, theme.heading()));
+        for text in texts {
+            for (at, part) in wrap(&text, width.saturating_sub(2)).into_iter().enumerate() {
+                let mark = if at == 0 { "- " } else { "  " };
+                lines.push(plain(format!("{mark}{part}")));
+            }
+        }
+    };
+    let unseen = scene.state.facts().map(|facts| &facts.unseen);
+    let unseen = unseen.into_iter().flatten().map(|text| clean(text));
+    section("Not seen in this run", unseen.collect());
+    let notices = scene.state.notices().iter().map(|text| clean(text));
+    section("To be known", notices.collect());
+    section(
+        "Marks",
+        MARKS.iter().map(|text| (*text).to_owned()).collect(),
+    );
+    clear(buffer, area);
+    put_lines(buffer, area, &lines, from, seen);
+}
