@@ -171,6 +171,8 @@ fn inner_cargo(
     }
     // The stable compiler accepts -Z for this one build.
     cargo.env("RUSTC_BOOTSTRAP", "1").envs(PROFILE);
+    // Where breakpoints find arguments is a matter of the processor they are set on.
+    cargo.env("AYA_BPF_TARGET_ARCH", variable("CARGO_CFG_TARGET_ARCH")?);
     if let Some(library) = &tools.library {
         cargo.env("__CARGO_TESTS_ONLY_SRC_ROOT", library);
     }
@@ -180,12 +182,31 @@ fn inner_cargo(
     // every clearing of memory a call of a loop over its bytes: twice the verifier's work.
     let flags = [
         &linker,
+        // The object has names of source files in it.
+        &renamed(&cargo_home()?, "/cargo"),
+        &renamed(root, "/tcptrace"),
         OsStr::new("-Clink-arg=--btf"),
         OsStr::new("-Clink-arg=--disable-expand-memcpy-in-order"),
         OsStr::new("-Ctarget-cpu=v3"),
     ];
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\u{1f}")));
     Ok(cargo)
+}
+
+/// The flag by which a directory of this machine gets another name in what is built.
+fn renamed(directory: &Path, name: &str) -> OsString {
+    let mut flag = OsString::from("--remap-path-prefix=");
+    flag.push(directory);
+    flag.push("=");
+    flag.push(name);
+    flag
+}
+
+fn cargo_home() -> Result<PathBuf, String> {
+    match std::env::var_os("CARGO_HOME") {
+        Some(home) => Ok(home.into()),
+        None => Ok(PathBuf::from(variable("HOME")?).join(".cargo")),
+    }
 }
 
 fn is_outer(name: &OsStr) -> bool {
@@ -251,5 +272,5 @@ fn rustc_release() -> Result<String, String> {
 }
 
 fn variable(name: &str) -> Result<OsString, String> {
-    std::env::var_os(name).ok_or_else(|| format!("cargo did not set {name}"))
+    std::env::var_os(name).ok_or_else(|| format!("{name} is not set"))
 }

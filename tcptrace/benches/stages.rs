@@ -5,12 +5,14 @@
 mod churn;
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tcptrace::attribute::Attributor;
 use tcptrace::decode::decode;
 use tcptrace::interpret::Interpreter;
 use tcptrace::model::Event;
+use tcptrace::recording::{Files, Recorder, Rotation, Standing, Start, Want};
 use tcptrace_common::kind;
 
 fn events(kind: u16) -> Vec<Event> {
@@ -108,9 +110,49 @@ fn interpretation(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What the recorder costs the run it records: encoding, and compressing a block now and then. Writing
+/// is another thread's.
+fn recording(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("record");
+    group.throughput(Throughput::Elements(1));
+    for (name, kind) in churn::KINDS {
+        let path = std::env::temp_dir().join(format!("tcptrace-bench-{}", std::process::id()));
+        let files = Files {
+            path: path.clone(),
+            max_bytes: Some(64 << 20),
+            rotation: Some(Rotation {
+                after: None,
+                keep: 1,
+            }),
+            overwrites: true,
+        };
+        let Ok(mut recorder) = Recorder::create(files, Start::default()) else {
+            continue;
+        };
+        let mut events = events(kind);
+        let mut attributor = Attributor::default();
+        for event in &mut events {
+            attributor.attribute(event);
+        }
+        let mut at = 0;
+        group.bench_function(name, |bench| {
+            bench.iter(|| {
+                at = (at + 1) % events.len();
+                recorder.event(black_box(&events[at]));
+                if at == 0 && recorder.tick(Instant::now()) == Want::NextFile {
+                    recorder.rotate(Standing::default());
+                }
+            });
+        });
+        recorder.finish(&Standing::default());
+        drop(std::fs::remove_file(path));
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = stages;
     config = churn::quick();
-    targets = decoding, attribution, interpretation
+    targets = decoding, attribution, recording, interpretation
 }
 criterion_main!(stages);

@@ -164,6 +164,12 @@ fn completions_and_manual_are_printed() {
     let (code, stdout, _) = tcptrace(&["man"]);
     assert_eq!(code, Some(0));
     assert!(stdout.contains(".SH \"EXIT STATUS\"") || stdout.contains(".SH EXIT STATUS"));
+    let (code, stdout, _) = tcptrace(&["man", "watch"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains(".TH tcptrace-watch 1"), "{stdout}");
+    let (code, _, stderr) = tcptrace(&["man", "look"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("listeners, states"), "{stderr}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn an_address_without_a_port_comes_back_without_one() {
 fn losses_come_back_with_their_moment() {
     for loss in fixture::losses() {
         let line = written(fixture::clock(), |sink| {
-            sink.loss(&loss, 16_000_000_007).unwrap()
+            sink.loss(&loss, 16_000_000_007).unwrap();
         });
         let parsed = parse(line.as_bytes()).unwrap();
         assert_eq!(parsed.line, Line::Lost(loss, 16_000_000_007));
@@ -259,7 +259,7 @@ fn a_hook_of_another_version_is_kept_and_a_flood_of_them_refused() {
 #[test]
 fn kinds_of_a_newer_version_are_passed_over_in_a_summary() {
     let line = written(fixture::clock(), |sink| {
-        sink.summary(&fixture::summary()).unwrap()
+        sink.summary(&fixture::summary()).unwrap();
     });
     let more = line.replacen("\"by_kind\":{", "\"by_kind\":{\"rst_guessed\":4,", 1);
     let Line::Summary(read) = parse(more.as_bytes()).unwrap().line else {
@@ -267,7 +267,7 @@ fn kinds_of_a_newer_version_are_passed_over_in_a_summary() {
     };
     assert_eq!(read, fixture::summary());
     let lost = written(fixture::clock(), |sink| {
-        sink.loss(&fixture::losses()[0], 1).unwrap()
+        sink.loss(&fixture::losses()[0], 1).unwrap();
     });
     let Line::Lost(loss, _) = parse(lost.replace("\"state\"", "\"guessed\"").as_bytes())
         .unwrap()

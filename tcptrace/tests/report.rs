@@ -11,7 +11,8 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use tcptrace::model::incident::ResetCause;
+use tcptrace::model::incident::{CloseHow, ResetCause};
+use tcptrace::model::{Kind, KindSet, What};
 use tcptrace::report::{Story, page};
 use tcptrace::sink::Sink;
 
@@ -227,6 +228,30 @@ fn times_are_those_of_the_zone() {
     let zone = jiff::tz::Offset::constant(2).to_time_zone();
     assert!(written(&story).contains("2026-01-02 03:04:20"));
     assert!(page(&story, &zone).contains("2026-01-02 05:04:20"));
+}
+
+#[test]
+fn a_connection_that_ended_by_a_rst_is_told_once_unless_only_its_end_is() {
+    let close = fixture::incident(What::Close {
+        duration_us: None,
+        bytes_sent: None,
+        bytes_received: None,
+        srtt_us: None,
+        retransmits: None,
+        closed_by: None,
+        how: Some(CloseHow::RstSent),
+    });
+    let told = |chosen: Option<KindSet>| {
+        let mut story = Story::default();
+        if let Some(kinds) = chosen {
+            story.narrow(kinds);
+        }
+        story.begin(&stories::facts()).unwrap();
+        story.incident(&close).unwrap();
+        written(&story).contains("id=\"close-rst_sent\"")
+    };
+    assert!(!told(None));
+    assert!(told(Some(KindSet::EMPTY.with(Kind::Close))));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Everything around the build: `cargo xtask setup | build | run | test | bench | vm | kernels | lint`.
+//! Everything around the build: `cargo xtask setup | build | run | test | bench | vm | kernels | lint |
+//! dist`.
 //!
 //! Each subcommand is a short script over cargo, rustc and the system's package manager. Tools go
 //! to `target/tools` of the workspace and nowhere else; the toolchain and the package manager's own
@@ -13,6 +14,8 @@ mod apt;
 mod bench;
 mod browser;
 mod build;
+mod debian;
+mod dist;
 mod incidents;
 mod kernels;
 mod lint;
@@ -54,6 +57,8 @@ enum Task {
     Kernels(kernels::Args),
     /// Formatting, clippy, the rules of the house, licences
     Lint(lint::Args),
+    /// Build what people install: archive, Debian package, checksums (target/dist)
+    Dist(dist::Args),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
         Task::Kernels(args) => kernels::main(&workspace, &args),
         Task::Vm(args) => vm::main(&workspace, &args),
         Task::Lint(args) => lint::main(&workspace, &args),
+        Task::Dist(args) => dist::main(&workspace, &args),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::workspace::{EBPF_CRATES, Rustc, Workspace};
-use crate::{browser, build, incidents, process, run, setup, vm};
+use crate::{browser, build, debian, incidents, process, run, setup, vm};
 
 /// The test target that needs privileges.
 const LIVE_TARGET: &str = "root_live";
@@ -40,6 +40,8 @@ enum What {
     Incidents,
     /// The pages of the report in a browser, with screenshots in target/report
     Report,
+    /// The Debian package, installed and removed in a fresh root, as root
+    Deb,
     /// Unit, then live
     All,
 }
@@ -53,6 +55,9 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     if args.what == What::Report {
         return browser::main(workspace, &args.filter);
+    }
+    if args.what == What::Deb {
+        return debian::main(workspace);
     }
     setup::ensure(workspace)?;
     let test_args: Vec<&str> = args

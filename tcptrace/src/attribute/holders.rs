@@ -3,8 +3,8 @@
 //! One pass reads every descriptor of every process asked for, into reused buffers: nothing is
 //! allocated per descriptor. The kernel needs some 5 us for each, which is the whole cost. It must not judge: several processes holding one socket (after a
 //! fork, or sent over a Unix socket) are all reported. The view is as old as its slowest process;
-//! who closed a socket meanwhile is still listed. Without CAP_SYS_PTRACE other users' descriptors
-//! cannot be read; such processes are counted. Those hidden altogether (hidepid) cannot even
+//! who closed a socket meanwhile is still listed. Without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH
+//! other users' descriptors cannot be read; such processes are counted. Those hidden altogether (hidepid) cannot even
 //! be counted.
 
 use std::collections::HashSet;

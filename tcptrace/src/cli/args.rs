@@ -139,8 +139,19 @@ pub enum Command {
         /// For this shell
         shell: Shell,
     },
-    /// Print the manual page (roff)
-    Man,
+    /// Print a manual page (roff)
+    Man(ManArgs),
+}
+
+/// Options of `man`.
+#[derive(Args, Clone, Debug)]
+pub struct ManArgs {
+    /// The page of this subcommand; without one that of tcptrace itself
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+    /// Write every page into this directory instead
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "command")]
+    pub all: Option<PathBuf>,
 }
 
 /// What `doctor --fail` takes for wrong, for the help and the manual.

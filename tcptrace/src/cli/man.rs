@@ -1,11 +1,15 @@
-//! `tcptrace man`: the manual page, from the same definition as the help.
+//! `tcptrace man`: the manual pages, from the same definition as the help: one of the whole, and one
+//! of each subcommand.
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use clap::CommandFactory;
+use anyhow::Context;
+use clap::error::ErrorKind;
+use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
-use super::args::{Cli, DOCTOR_HELP, EXAMPLES};
+use super::args::{Cli, DOCTOR_HELP, EXAMPLES, ManArgs};
 use super::exit::{self, Exit};
 use crate::interpret::advice;
 use crate::sink::text::LEGEND;
@@ -46,14 +50,75 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("TZ", "the time zone of --time local"),
 ];
 
-/// Prints it.
-pub fn run() -> anyhow::Result<Exit> {
-    super::print(&page()?)
+/// Prints one, or writes all of them.
+pub fn run(args: &ManArgs) -> anyhow::Result<Exit> {
+    if let Some(directory) = &args.all {
+        write_all(directory)?;
+        return Ok(Exit::Done);
+    }
+    let Some(name) = &args.command else {
+        return super::print(&page()?);
+    };
+    let whole = whole();
+    if let Some(command) = whole.find_subcommand(name) {
+        return super::print(&page_of(command)?);
+    }
+    let names: Vec<_> = whole.get_subcommands().map(Command::get_name).collect();
+    let why = format!("{name} is no subcommand; there are {}", names.join(", "));
+    let error = super::usage_error("man", ErrorKind::InvalidValue, &why);
+    Ok(super::parse_failed(&error))
+}
+
+fn whole() -> Command {
+    let mut whole = Cli::command();
+    whole.build();
+    whole
+}
+
+fn write_all(directory: &Path) -> anyhow::Result<()> {
+    let write = |name: &str, page: io::Result<Vec<u8>>| {
+        let file = directory.join(format!("{name}.1"));
+        page.and_then(|page| std::fs::write(&file, page))
+            .with_context(|| format!("cannot write {}", file.display()))
+    };
+    let whole = whole();
+    write(whole.get_name(), page())?;
+    whole.get_subcommands().try_for_each(|command| {
+        let name = format!("{}-{}", whole.get_name(), command.get_name());
+        write(&name, page_of(command))
+    })
+}
+
+/// The page of a subcommand.
+fn page_of(command: &Command) -> io::Result<Vec<u8>> {
+    let (name, version) = ("tcptrace", env!("CARGO_PKG_VERSION"));
+    let page = Man::new(command.clone()).source(format!("{name} {version}"));
+    let mut out = Vec::new();
+    page.render_title(&mut out)?;
+    page.render_name_section(&mut out)?;
+    page.render_synopsis_section(&mut out)?;
+    page.render_description_section(&mut out)?;
+    page.render_options_section(&mut out)?;
+    if let Some(notes) = command.get_after_long_help().or(command.get_after_help()) {
+        section(&mut out, "NOTES")?;
+        literal(&mut out, &notes.to_string())?;
+    }
+    let begin = format!("{name} {}", command.get_name());
+    let is_own = |line: &str| line == begin || line.starts_with(&format!("{begin} "));
+    let examples: Vec<_> = EXAMPLES.iter().filter(|(line, _)| is_own(line)).collect();
+    if !examples.is_empty() {
+        section(&mut out, "EXAMPLES")?;
+    }
+    for (line, says) in examples {
+        tagged(&mut out, line, says)?;
+    }
+    section(&mut out, "SEE ALSO")?;
+    paragraph(&mut out, "tcptrace(1)")?;
+    Ok(out)
 }
 
 fn page() -> io::Result<Vec<u8>> {
-    let mut whole = Cli::command();
-    whole.build();
+    let whole = whole();
     let with_options = [
         ("watch", ".SH OPTIONS OF WATCH"),
         ("listeners", ".SH OPTIONS OF LISTENERS, STATES AND TIMEWAIT"),
@@ -109,7 +174,11 @@ fn page() -> io::Result<Vec<u8>> {
         tagged(&mut out, name, says)?;
     }
     section(&mut out, "SEE ALSO")?;
-    paragraph(&mut out, "ss(8), nstat(8), tcp(7), bpf(2)")?;
+    let pages: String = subcommands
+        .iter()
+        .map(|(name, _)| format!("tcptrace-{name}(1), "))
+        .collect();
+    paragraph(&mut out, &format!("{pages}ss(8), nstat(8), tcp(7), bpf(2)"))?;
     Ok(out)
 }
 
@@ -123,11 +192,7 @@ fn fields(out: &mut Vec<u8>) -> io::Result<()> {
         tagged(out, name, says)?;
     }
     paragraph(out, "Marks in a line:")?;
-    writeln!(out, ".nf")?;
-    for line in LEGEND.lines() {
-        writeln!(out, "{}", escaped(line))?;
-    }
-    writeln!(out, ".fi")?;
+    literal(out, LEGEND)?;
     paragraph(out, "The kinds:")?;
     for advice in advice::all().filter(|advice| advice.cause.is_none()) {
         tagged(out, advice.kind.name(), advice.line)?;
@@ -136,6 +201,15 @@ fn fields(out: &mut Vec<u8>) -> io::Result<()> {
         out,
         "The fields of --json are those of the schema: tcptrace schema.",
     )
+}
+
+/// Lines as they are.
+fn literal(out: &mut Vec<u8>, text: &str) -> io::Result<()> {
+    writeln!(out, ".nf")?;
+    for line in text.lines() {
+        writeln!(out, "{}", escaped(line))?;
+    }
+    writeln!(out, ".fi")
 }
 
 fn section(out: &mut Vec<u8>, name: &str) -> io::Result<()> {
@@ -188,6 +262,20 @@ mod tests {
             );
         }
         assert!(page.contains("\\-\\-rate\\-limit"));
+    }
+
+    #[test]
+    fn every_subcommand_has_a_page_of_its_own_options() {
+        let whole = whole();
+        for command in whole.get_subcommands() {
+            let page = String::from_utf8(page_of(command).unwrap()).unwrap();
+            let title = format!(".TH tcptrace-{} 1", command.get_name());
+            assert!(page.contains(&title), "{title}: {page}");
+            for option in command.get_opts().filter_map(|option| option.get_long()) {
+                let option = option.replace('-', "\\-");
+                assert!(page.contains(&option), "{title}: {option}");
+            }
+        }
     }
 
     #[test]

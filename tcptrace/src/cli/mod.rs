@@ -15,6 +15,7 @@ pub mod man;
 pub mod output;
 mod past;
 pub mod plan;
+mod ready;
 pub mod record;
 pub mod replay;
 pub mod report;
@@ -59,7 +60,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Explain(args) => explain::run(&args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => completions::run(shell),
-        Command::Man => man::run(),
+        Command::Man(args) => man::run(&args),
     };
     finish(ended)
 }

@@ -19,7 +19,7 @@ pub(super) enum Past {
     /// A recording.
     Recording(Box<Reader>),
     /// NDJSON.
-    Lines(Lines),
+    Lines(Box<Lines>),
 }
 
 impl Past {
@@ -29,7 +29,7 @@ impl Past {
     /// When one cannot be opened, or is something else.
     pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Self> {
         if paths.iter().any(|path| has_lines(path)) {
-            Ok(Self::Lines(Lines::open(paths)?))
+            Ok(Self::Lines(Box::new(Lines::open(paths)?)))
         } else {
             Ok(Self::Recording(Box::new(Reader::open(paths)?)))
         }
@@ -70,7 +70,7 @@ impl Past {
     ) -> anyhow::Result<Ended> {
         match self {
             Self::Recording(reader) => replay(*reader, settings, sink, stop),
-            Self::Lines(lines) => import(lines, settings, sink, stop),
+            Self::Lines(lines) => import(*lines, settings, sink, stop),
         }
     }
 }

@@ -65,12 +65,15 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
     };
     let mut story = Story::default();
+    if past.facts().is_none() {
+        story.clock(past.clock());
+    }
     for file in &plan.files {
         story.source(&file.to_string_lossy());
     }
     let is_partial = filter.is_partial();
     if is_partial || filter.kinds != recorded || !filter.netns.is_empty() {
-        story.narrow();
+        story.narrow(filter.kinds);
     }
     let settings = Settings {
         is_partial,

@@ -18,6 +18,7 @@ use super::sysctl::number;
 #[repr(u8)]
 #[allow(missing_docs, reason = "the kernel's own names")]
 pub enum Capability {
+    DacReadSearch = 2,
     NetAdmin = 12,
     SysPtrace = 19,
     SysAdmin = 21,
@@ -29,7 +30,8 @@ pub enum Capability {
 
 impl Capability {
     /// All of them, by number.
-    pub const ALL: [Capability; 7] = [
+    pub const ALL: [Capability; 8] = [
+        Capability::DacReadSearch,
         Capability::NetAdmin,
         Capability::SysPtrace,
         Capability::SysAdmin,
@@ -42,6 +44,7 @@ impl Capability {
     /// The name as documentation writes it, `CAP_BPF`.
     pub fn name(self) -> &'static str {
         match self {
+            Capability::DacReadSearch => "CAP_DAC_READ_SEARCH",
             Capability::NetAdmin => "CAP_NET_ADMIN",
             Capability::SysPtrace => "CAP_SYS_PTRACE",
             Capability::SysAdmin => "CAP_SYS_ADMIN",
@@ -161,10 +164,14 @@ impl Privileges {
     /// and CAP_PERFMON, as it does in the kernel, but not for CAP_SYSLOG (`kallsyms_show_value`,
     /// seen on 6.18). Empty when the set is not known.
     pub fn missing(&self) -> Vec<Missing> {
-        const OPTIONAL: [(Capability, &str); 4] = [
+        const OPTIONAL: [(Capability, &str); 5] = [
             (
                 Capability::SysPtrace,
                 "naming the owners of other users' sockets (/proc/PID/fd)",
+            ),
+            (
+                Capability::DacReadSearch,
+                "listing the files of other users' processes (/proc/PID/fd)",
             ),
             (
                 Capability::Syslog,
@@ -236,7 +243,11 @@ impl Privileges {
             );
         } else {
             let wanted = self.required().iter().map(|&(cap, _)| cap);
-            let wanted = &mut wanted.chain([Capability::SysPtrace, Capability::Syslog]);
+            let wanted = &mut wanted.chain([
+                Capability::SysPtrace,
+                Capability::DacReadSearch,
+                Capability::Syslog,
+            ]);
             let wanted = names(wanted, ",").to_lowercase();
             // Writing to a String does not fail.
             let _ = writeln!(message, "sudo {invocation}");

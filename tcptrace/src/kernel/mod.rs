@@ -7,6 +7,7 @@
 pub mod attach;
 pub mod btf;
 pub mod caps;
+pub mod confine;
 pub mod enums;
 mod facts;
 pub mod offsets;

@@ -80,6 +80,9 @@ impl Shared {
 pub(super) struct Disk {
     work: SyncSender<Work>,
     shared: Arc<Mutex<Shared>>,
+    /// Until the first order, and not from the beginning: a thread keeps the privileges it was
+    /// started with, and those of the start are given up before anything is written.
+    idle: Option<(Writer, Receiver<Work>)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -101,18 +104,32 @@ impl Disk {
             synced: Instant::now(),
             shared: Arc::clone(&shared),
         };
-        let thread = std::thread::Builder::new()
-            .name("recorder".to_owned())
-            .spawn(move || writer.run(&orders))?;
         Ok(Self {
             work,
             shared,
-            thread: Some(thread),
+            idle: Some((writer, orders)),
+            thread: None,
         })
     }
 
+    /// Starts the thread if it does not run yet.
+    fn start(&mut self) {
+        let Some((writer, orders)) = self.idle.take() else {
+            return;
+        };
+        let builder = std::thread::Builder::new().name("recorder".to_owned());
+        match builder.spawn(move || writer.run(&orders)) {
+            Ok(thread) => self.thread = Some(thread),
+            Err(error) => {
+                let why = format!("cannot start the thread that writes: {error}");
+                lock(&self.shared).lose(0, why);
+            }
+        }
+    }
+
     /// Appends a block with so many events; false: it was lost.
-    pub(super) fn append(&self, block: Vec<u8>, events: u32) -> bool {
+    pub(super) fn append(&mut self, block: Vec<u8>, events: u32) -> bool {
+        self.start();
         match self.work.try_send(Work::Append(block, events)) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
@@ -124,13 +141,15 @@ impl Disk {
     }
 
     /// Appends what must not be missing, waiting for room in the queue.
-    pub(super) fn append_last(&self, block: Vec<u8>) {
+    pub(super) fn append_last(&mut self, block: Vec<u8>) {
+        self.start();
         // A thread that is gone has told so, as trouble.
         drop(self.work.send(Work::Append(block, 0)));
     }
 
     /// The next file begins with `head`.
-    pub(super) fn next(&self, head: Vec<u8>) {
+    pub(super) fn next(&mut self, head: Vec<u8>) {
+        self.start();
         drop(self.work.send(Work::Next(head)));
     }
 
@@ -163,6 +182,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[derive(Debug)]
 struct Writer {
     path: PathBuf,
     keep: u32,

@@ -16,10 +16,10 @@ use super::bins::{Grid, Series};
 use super::ranking::{Ranking, Weight};
 use super::who::{Members, Who, WhoRef};
 use crate::interpret::advice;
-use crate::model::incident::RetransmitType;
+use crate::model::incident::{CloseHow, RetransmitType};
 use crate::model::loss::{Loss, LossPlace};
 use crate::model::summary::Summary;
-use crate::model::{Clock, Incident, Kind, RunFacts, Sample, What};
+use crate::model::{Clock, Incident, Kind, KindSet, RunFacts, Sample, What};
 use crate::sink::Sink;
 use finding::Finding;
 use queues::Queues;
@@ -106,6 +106,8 @@ pub struct Story {
     pub(super) runs_left_out: u64,
     clock: Clock,
     pub(super) has_clock: bool,
+    /// Only these kinds are told, by the choice of whoever reads the recording.
+    chosen: Option<KindSet>,
     pub(super) is_narrow: bool,
     pub(super) grid: Grid,
     pub(super) has_samples: bool,
@@ -135,6 +137,7 @@ impl Default for Story {
             runs_left_out: 0,
             clock: Clock::default(),
             has_clock: false,
+            chosen: None,
             is_narrow: false,
             grid: Grid::default(),
             has_samples: false,
@@ -168,9 +171,29 @@ impl Story {
         }
     }
 
-    /// Says that only a part of what was recorded is told, by the choice of whoever reads it.
-    pub fn narrow(&mut self) {
+    /// Says that only a part of what was recorded is told, of these kinds, by the choice of whoever
+    /// reads it.
+    pub fn narrow(&mut self, kinds: KindSet) {
         self.is_narrow = true;
+        self.chosen = Some(kinds);
+    }
+
+    /// Whether another kind tells the same: a connection that ends by a RST has had one.
+    fn is_told_elsewhere(&self, incident: &Incident) -> bool {
+        let other = match &incident.what {
+            What::Close {
+                how: Some(CloseHow::RstSent),
+                ..
+            } => Kind::RstSent,
+            What::Close {
+                how: Some(CloseHow::RstReceived),
+                ..
+            } => Kind::RstReceived,
+            _ => return false,
+        };
+        let run = self.runs.last().and_then(|run| run.facts.as_ref());
+        run.is_none_or(|facts| facts.kinds.contains(other))
+            && self.chosen.is_none_or(|kinds| kinds.contains(other))
     }
 
     /// Ties the boot clock to the wall clock where no run's facts do.
@@ -305,7 +328,7 @@ impl Sink for Story {
         self.incidents += 1;
         self.time_waits.incident(incident, &self.grid, wall_ns);
         self.queues.incident(incident, &self.grid, wall_ns);
-        if advice::one_line(incident).is_some() {
+        if advice::one_line(incident).is_some() && !self.is_told_elsewhere(incident) {
             self.trouble(incident, wall_ns);
         } else {
             self.ordinary[incident.kind().index()] += 1;

@@ -289,7 +289,7 @@ fn summary(mut raw: Raw<'_>) -> Result<Parsed, NdjsonError> {
             .map(owner_count)
             .collect::<Result<_, _>>()?,
         owners_left_out: raw.owners_left_out.unwrap_or(0),
-        loss: tally(needed.take("loss", raw.loss.take())?)?,
+        loss: tally(&needed.take("loss", raw.loss.take())?)?,
         reconciliation: rows.into_iter().map(reconciled).collect::<Result<_, _>>()?,
     };
     needed.parsed(&raw, Line::Summary(summary))
@@ -305,7 +305,7 @@ fn owner_count(raw: RawOwnerCount<'_>) -> Result<OwnerCount, NdjsonError> {
     })
 }
 
-fn tally(raw: RawTally<'_>) -> Result<Tally, NdjsonError> {
+fn tally(raw: &RawTally<'_>) -> Result<Tally, NdjsonError> {
     let needed = Needed("loss");
     Ok(Tally {
         seen: needed.take("seen", raw.seen)?,

@@ -22,6 +22,8 @@ use rustix::fs::{Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::kernel::confine;
+
 /// Where `ip netns add` puts its names.
 const NAMED_DIR: &str = "/run/netns";
 const OWN_LINK: &str = "/proc/thread-self/ns/net";
@@ -246,7 +248,8 @@ pub fn with<T: Send>(netns: &Netns, f: impl FnOnce() -> T + Send) -> Result<T, E
     }
     std::thread::scope(|scope| {
         let inside = move || {
-            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+            let network = Some(LinkNameSpaceType::Network);
+            confine::entering(|| move_into_link_name_space(file.as_fd(), network))
                 .map_err(|errno| refused(inode, errno.into()))?;
             Ok(f())
         };

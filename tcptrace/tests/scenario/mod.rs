@@ -4,6 +4,7 @@ pub(crate) mod kit;
 
 mod accept_queue;
 mod addresses;
+mod confined;
 mod crowd;
 mod doctor;
 mod filters;
@@ -63,6 +64,8 @@ pub(crate) fn families() -> Vec<Family> {
         robustness,
         #[own]
         privileges,
+        #[own]
+        confined,
         #[own]
         crowd,
         #[own]

@@ -107,12 +107,26 @@ impl PrivateApt {
     /// The files of a package and of all that it needs and this machine lacks; they go with this
     /// apt. Nothing is installed.
     pub(crate) fn download_with_dependencies(&self, name: &str) -> Result<Vec<PathBuf>> {
-        // What an earlier call left there is not this package's.
+        self.fetch(&[], &[name])
+    }
+
+    /// The files of all packages of a fresh system, with these; they go with this apt.
+    pub(crate) fn download_system(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
+        // Nothing is installed there yet.
+        self.write("status", "")?;
+        let status = format!("Dir::State::status={}/status", self.directory.display());
+        let essential = ["?essential"];
+        self.fetch(&["-o", &status], &[&essential, names].concat())
+    }
+
+    fn fetch(&self, options: &[&str], names: &[&str]) -> Result<Vec<PathBuf>> {
+        // What an earlier call left there is not of these packages.
         process::output_text(self.command("apt-get").arg("clean"))?;
         let mut install = self.command("apt-get");
         install.args(["-qq", "-y", "--download-only", "--no-install-recommends"]);
         // The lock is of the system's packages, which stay as they are.
-        install.args(["-o", "Debug::NoLocking=1", "install", name]);
+        install.args(["-o", "Debug::NoLocking=1"]);
+        install.args(options).arg("install").args(names);
         process::output_text(&mut install)
             .map_err(|error| anyhow::anyhow!("{}", first_complaint(&format!("{error:#}"))))?;
         let archives = self.directory.join("cache/archives");

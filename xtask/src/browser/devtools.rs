@@ -72,18 +72,18 @@ impl Devtools {
     }
 
     fn open_page(&mut self) -> Result<()> {
-        let made = self.call("Target.createTarget", json!({"url": "about:blank"}))?;
+        let made = self.call("Target.createTarget", &json!({"url": "about:blank"}))?;
         let target = made["targetId"].clone();
         let attach = json!({"targetId": target, "flatten": true});
-        let attached = self.call("Target.attachToTarget", attach)?;
+        let attached = self.call("Target.attachToTarget", &attach)?;
         self.session = attached["sessionId"].as_str().map(str::to_owned);
-        self.call("Page.enable", json!({}))?;
-        self.call("Network.enable", json!({}))?;
+        self.call("Page.enable", &json!({}))?;
+        self.call("Network.enable", &json!({}))?;
         Ok(())
     }
 
     /// What the browser answers to an order.
-    pub(super) fn call(&mut self, method: &str, parameters: Value) -> Result<Value> {
+    pub(super) fn call(&mut self, method: &str, parameters: &Value) -> Result<Value> {
         self.next_id += 1;
         let id = self.next_id;
         let mut message = json!({"id": id, "method": method, "params": parameters});
@@ -131,7 +131,7 @@ impl Devtools {
     /// Opens an address and waits until it is loaded; the addresses it asked for.
     pub(super) fn open(&mut self, address: &str) -> Result<Vec<String>> {
         self.requests.clear();
-        let begun = self.call("Page.navigate", json!({"url": address}))?;
+        let begun = self.call("Page.navigate", &json!({"url": address}))?;
         if let Some(error) = begun["errorText"].as_str() {
             bail!("{address} cannot be opened: {error}");
         }
@@ -143,7 +143,7 @@ impl Devtools {
     pub(super) fn evaluate(&mut self, expression: &str) -> Result<Value> {
         let parameters =
             json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let mut answer = self.call("Runtime.evaluate", parameters)?;
+        let mut answer = self.call("Runtime.evaluate", &parameters)?;
         if let Some(details) = answer.get("exceptionDetails") {
             bail!("the page throws {details}");
         }

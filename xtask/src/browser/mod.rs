@@ -151,9 +151,9 @@ fn examine(
         "media": if look.is_paper { "print" } else { "" },
         "features": [{"name": "prefers-color-scheme", "value": scheme}],
     });
-    devtools.call("Emulation.setEmulatedMedia", media)?;
+    devtools.call("Emulation.setEmulatedMedia", &media)?;
     let screen = |height: u64| json!({"width": look.width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-    devtools.call("Emulation.setDeviceMetricsOverride", screen(900))?;
+    devtools.call("Emulation.setDeviceMetricsOverride", &screen(900))?;
     let address = format!("file://{}", page.display());
     let mut findings: Vec<String> = devtools
         .open(&address)?
@@ -168,16 +168,16 @@ fn examine(
         .context("the page has no height")?;
     devtools.call(
         "Emulation.setDeviceMetricsOverride",
-        screen(height.clamp(1, HIGHEST)),
+        &screen(height.clamp(1, HIGHEST)),
     )?;
-    let shot = devtools.call("Page.captureScreenshot", json!({"format": "png"}))?;
+    let shot = devtools.call("Page.captureScreenshot", &json!({"format": "png"}))?;
     let data = shot["data"]
         .as_str()
         .context("the browser took no picture")?
         .to_owned();
     write(picture, look.name, "png", &data)?;
     if look.is_paper {
-        let paper = devtools.call("Page.printToPDF", json!({"printBackground": true}))?;
+        let paper = devtools.call("Page.printToPDF", &json!({"printBackground": true}))?;
         let data = paper["data"]
             .as_str()
             .context("the browser printed nothing")?;

@@ -81,7 +81,7 @@ fn has_program(root: &Path, program: &str) -> bool {
 
 /// An apt of our own, in a directory of `home`, that knows the sources of this machine's release.
 /// `what` it is for is said.
-pub(super) fn updated_apt(home: &Path, what: &str) -> Result<PrivateApt> {
+pub(crate) fn updated_apt(home: &Path, what: &str) -> Result<PrivateApt> {
     let distribution = Distribution::of_this_machine()?;
     let etc_apt = Path::new("/etc/apt");
     let mut mirrors = sources::configured(etc_apt, &distribution)?;

@@ -181,7 +181,8 @@ fn holders_of(
     let found = holders::scan(&query).context("cannot look for sockets in /proc")?;
     if found.unreadable_processes > 0 {
         unseen.push(format!(
-            "the files of {} take CAP_SYS_PTRACE to read: owners shown as ? may be among them",
+            "the files of {} take CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH to read: owners shown \
+             as ? may be among them",
             processes(found.unreadable_processes)
         ));
     }

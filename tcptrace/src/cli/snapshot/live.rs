@@ -15,8 +15,10 @@ use super::{Question, View, gather, style, style_in_place};
 use crate::attribute::proc;
 use crate::cli::exit::Exit;
 use crate::cli::plan::WatchPlan;
+use crate::cli::ready;
 use crate::cli::watch::{ending::Stopper, engine, scope::Scope};
 use crate::interpret::filter::Filter;
+use crate::kernel::confine::Duties;
 use crate::model::Clock;
 use crate::sink::{JsonSink, Sink, table};
 
@@ -92,10 +94,8 @@ async fn watch<Q: Question>(
             }
         }
     };
-    if let Some(path) = &args.ready_file {
-        std::fs::write(path, b"")
-            .with_context(|| format!("cannot create the ready file {}", path.display()))?;
-    }
+    ready::tell(args.ready_file.as_deref())?;
+    ready::confine(Duties::default());
     if style_in_place(&plan.output).is_some() {
         canvas.screen = Some(Screen::enter()?);
     }

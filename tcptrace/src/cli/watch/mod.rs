@@ -15,10 +15,12 @@ use super::exit::Exit;
 use super::lean;
 use super::output;
 use super::plan::{Recording, WatchPlan};
+use super::ready;
 use crate::attribute::Attributor;
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Attached, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
+use crate::kernel::confine::Duties;
 use crate::model::Kind;
 use crate::pipeline::{Ended, Pipeline, Settings};
 use crate::recording::Outcome;
@@ -73,10 +75,7 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
     if !plan.output.is_quiet {
         banner(&kernel, &attached.report, &plan);
     }
-    if let Some(path) = &plan.output.ready_file {
-        std::fs::write(path, b"")
-            .with_context(|| format!("cannot create the ready file {}", path.display()))?;
-    }
+    ready::tell(plan.output.ready_file.as_deref())?;
     let command = match &plan.stop.command {
         Some(words) => match ending::start(words) {
             Ok(child) => Some(child),
@@ -84,6 +83,9 @@ async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow
         },
         None => None,
     };
+    // Not before: the command has the privileges that it would have without us.
+    let writes_in = plan.recording.as_ref().map(Recording::directory);
+    ready::confine(Duties { writes_in });
     let mut status = None;
     pipeline.run(stopper.wait(command, &mut status)).await?;
     // A second signal from here on ends the process at once.

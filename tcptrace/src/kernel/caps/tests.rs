@@ -25,7 +25,7 @@ fn without_any_capability_three_lines_tell_the_way() {
         message(&process(&[], 40)).unwrap(),
         "need CAP_BPF and CAP_PERFMON (have: none)\n\
          sudo tcptrace watch\n\
-         sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog=ep /opt/tcptrace"
+         sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_syslog=ep /opt/tcptrace"
     );
 }
 

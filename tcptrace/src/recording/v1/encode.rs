@@ -23,7 +23,7 @@ const EVENT_BYTES: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
     payload: Vec<u8>,
-    hooks: HashMap<*const u8, u32, RandomState>,
+    hooks: HashMap<(*const u8, usize), u32, RandomState>,
     processes: HashMap<*const Process, u32, RandomState>,
     /// Keeps the addresses above from standing for other processes.
     kept: Vec<Arc<Process>>,
@@ -39,8 +39,7 @@ impl Encoder {
         self.payload.len()
     }
 
-    /// The payload; the encoder is as new. `first_ns` is the moment from which the first event's time
-    /// counts.
+    /// The payload; the encoder is as new.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         self.hooks.clear();
         self.processes.clear();
@@ -98,11 +97,12 @@ impl Encoder {
     }
 
     fn hook(&mut self, name: &'static str) -> u32 {
-        if let Some(number) = self.hooks.get(&name.as_ptr()) {
+        let place = (name.as_ptr(), name.len());
+        if let Some(number) = self.hooks.get(&place) {
             return *number;
         }
         let number = count(self.hooks.len());
-        self.hooks.insert(name.as_ptr(), number);
+        self.hooks.insert(place, number);
         self.put(&ItemForm::Hook(Cow::Borrowed(name)));
         number
     }

@@ -121,7 +121,7 @@ fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
     if spaces.rows.len() > 1 {
         out.raw("; network namespaces ");
         words::shares(out, &spaces, |out, netns, count| {
-            words::share(out, netns, *count)
+            words::share(out, netns, *count);
         });
     }
     out.raw("</dd><dt>When</dt><dd>");
@@ -157,7 +157,7 @@ fn ports(out: &mut Markup, names: [&'static str; 2], ports: &Ranking<u16, u64>, 
     }
     out.raw(one);
     words::shares(out, &top, |out, port, count| {
-        words::share(out, port, *count)
+        words::share(out, port, *count);
     });
 }
 

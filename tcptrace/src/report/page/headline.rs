@@ -50,10 +50,15 @@ fn when(out: &mut Markup, view: &View<'_>) {
     } else {
         let (begin, end) = (grid.begin_ns(0), grid.end_ns());
         let clock = &view.axis.clock;
-        out.text(clock.date_and_time(begin)).raw(" to ");
-        out.text(clock.date_and_time(end)).raw(" ");
-        out.text(clock.zone_name(begin)).raw(", ");
-        out.text(duration(end.saturating_sub(begin)));
+        out.text(clock.date_and_time(begin)).raw(" ");
+        if grid.count() > 1 {
+            out.raw("to ").text(clock.date_and_time(end)).raw(" ");
+        }
+        out.text(clock.zone_name(begin));
+        if grid.count() > 1 {
+            let length = end.saturating_sub(begin);
+            out.raw(", ").text(duration(length));
+        }
     }
     out.raw("</dd>");
 }

@@ -67,7 +67,7 @@ pub(super) fn timeline(out: &mut Markup, view: &View<'_>) {
             .filter_map(|kind| Some(of_kind(kind, facts.over_time.get(&kind)?)))
             .collect();
         view.axis.lane(out, &layers, |out| {
-            words::who_with(out, who, &facts.members)
+            words::who_with(out, who, &facts.members);
         });
     }
     view.axis.times(out);
@@ -131,8 +131,8 @@ pub(super) fn queues(out: &mut Markup, view: &View<'_>) {
             .raw(" more are not drawn.");
     }
     out.raw(
-        "</p><figure><figcaption>Connections that wait to be accepted, with the limit as a \
-             dashed line. Red below: refusals.</figcaption><div class=\"lanes\">",
+        "</p><figure><figcaption>Connections that wait to be accepted, the most in each \
+             stretch of time, with the limit as a dashed line. Red: above it; red below: refusals.</figcaption><div class=\"lanes\">",
     );
     let looks = queues.looks.over(&view.axis.grid);
     for (place, listener) in all.into_iter().take(LISTENERS) {

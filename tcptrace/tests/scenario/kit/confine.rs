@@ -27,6 +27,35 @@ pub(crate) fn keep_only(capabilities: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Becomes another user for good whose programs have these capabilities, as a service of systemd
+/// with `User=`, `AmbientCapabilities=` and `NoNewPrivileges=` does.
+pub(crate) fn become_user_with(uid: u32, capabilities: &[u8]) -> Result<()> {
+    const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+    // While we are root: without CAP_SETPCAP the bounding set cannot be changed.
+    keep_only(capabilities)?;
+    sys_ops::become_user(uid)?;
+    let held = capabilities
+        .iter()
+        .fold(0_u64, |set, number| set | 1 << number);
+    let (low, high) = (held as u32, (held >> 32) as u32);
+    let header = [CAPABILITY_VERSION_3, 0];
+    // Effective, permitted and inheritable, the low words first.
+    let sets = [low, low, low, high, high, high];
+    // SAFETY: version 3 reads two words of header and six of capabilities.
+    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    if set < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    let no_more = libc::c_ulong::from(0_u8);
+    for number in capabilities {
+        let (raise, number) = (libc::PR_CAP_AMBIENT_RAISE, libc::c_ulong::from(*number));
+        // SAFETY: integers only.
+        check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, raise, number, no_more, no_more) })?;
+    }
+    // SAFETY: integers only.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }).map(drop)
+}
+
 /// Kernels before 5.11 count maps as locked memory.
 pub(crate) fn lock_any_memory() {
     let unlimited = libc::rlimit {
