@@ -179,6 +179,9 @@ impl<T: Bin> Series<T> {
     }
 
     fn widen(&mut self, level: usize) {
+        if self.bins.is_empty() {
+            self.level = self.level.max(level);
+        }
         while self.level < level {
             let factor = factor(self.level);
             let first = self.first.div_euclid(factor);
