@@ -8,10 +8,12 @@ use super::screen::{Screen, Signals};
 use crate::cli::doctor;
 use crate::cli::exit::Exit;
 use crate::cli::plan::WatchPlan;
+use crate::cli::ready;
 use crate::cli::watch::scope::Scope;
 use crate::cli::watch::{attach, connect, engine, facts, refuse, tell_skipped};
 use crate::kernel::Kernel;
 use crate::kernel::caps::Privileges;
+use crate::kernel::confine::Duties;
 use crate::sink::color::ColorChoice;
 use crate::tui::{Options, Shared, Source, State, TopSink};
 
@@ -56,10 +58,9 @@ async fn watch(
     pipeline.begin(&facts);
     pipeline.sample(SAMPLED, &facts);
     pipeline.be_patient();
-    if let Some(path) = &plan.output.ready_file {
-        std::fs::write(path, b"")
-            .with_context(|| format!("cannot create the ready file {}", path.display()))?;
-    }
+    ready::tell(plan.output.ready_file.as_deref())?;
+    // Before the screen's thread, which has what is left then.
+    ready::confine(Duties::default());
     let mut screen = Screen::start(shared.clone(), options)?;
     let ran = pipeline.run(screen.wait(&mut signals)).await;
     // First: what is said from now on is for the terminal as it was.
