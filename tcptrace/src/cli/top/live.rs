@@ -59,7 +59,7 @@ async fn watch(
     pipeline.sample(SAMPLED, &facts);
     pipeline.be_patient();
     ready::tell(plan.output.ready_file.as_deref())?;
-    // Before the screen's thread is started: that of a thread that runs cannot be taken any more.
+    // Before the screen's thread, which has what is left then.
     ready::confine(Duties::default());
     let mut screen = Screen::start(shared.clone(), options)?;
     let ran = pipeline.run(screen.wait(&mut signals)).await;

@@ -36,7 +36,6 @@ const NEVER: &[c_long] = &[
     libc::SYS_finit_module,
     libc::SYS_delete_module,
     libc::SYS_kexec_load,
-    libc::SYS_kexec_file_load,
     libc::SYS_reboot,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
@@ -88,12 +87,13 @@ const NEVER: &[c_long] = &[
     libc::SYS_personality,
 ];
 
-/// The same by their older names, which only the oldest processors have.
+/// The same by their older names, and what else only this processor has, or libc knows only there.
 #[cfg(target_arch = "x86_64")]
 const NEVER_OLD: &[c_long] = &[
     libc::SYS_iopl,
     libc::SYS_ioperm,
     libc::SYS_modify_ldt,
+    libc::SYS_kexec_file_load,
     libc::SYS_mknod,
     libc::SYS_link,
     libc::SYS_symlink,
@@ -103,8 +103,9 @@ const NEVER_OLD: &[c_long] = &[
     libc::SYS_lchown,
     libc::SYS_creat,
 ];
+/// `kexec_file_load`, which not every C library names there.
 #[cfg(not(target_arch = "x86_64"))]
-const NEVER_OLD: &[c_long] = &[];
+const NEVER_OLD: &[c_long] = &[294];
 
 /// New processes; see `clone` below for how they are made today.
 #[cfg(target_arch = "x86_64")]
