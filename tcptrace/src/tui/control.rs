@@ -287,7 +287,9 @@ impl Control {
             }
             Action::Clear => {
                 shared.lock().clear();
-                self.frozen = None;
+                // What was there is counted no more, and is not shown either.
+                (self.frozen, self.held) = (None, None);
+                self.mode = Mode::Rows;
                 for choice in &mut self.choices {
                     choice.row = None;
                 }

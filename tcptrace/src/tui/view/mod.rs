@@ -186,6 +186,7 @@ fn shown<S: Sheet>(
     held: Option<&S::Row>,
 ) {
     seen.order = ordered.ids();
+    seen.first = seen.first.min(seen.order.len());
     seen.left_out = S::left_out(scene.state);
     seen.all = ordered.all;
     let at = control.place(&seen.order);

@@ -285,6 +285,20 @@ fn an_incident_that_was_opened_stays_after_it_was_forgotten() {
 }
 
 #[test]
+fn clearing_closes_the_details_of_what_is_gone() {
+    let shared = Shared::new(busy());
+    let mut control = Control::default();
+    for action in [Action::Tab(Tab::Incidents), Action::Move(100), Action::Open] {
+        screen((20, 6), &shared, &mut control);
+        control.apply(action, &shared);
+    }
+    control.apply(Action::Clear, &shared);
+    let shown = screen(LARGE, &shared, &mut control);
+    assert!(shown.contains("no incident yet"), "{shown}");
+    assert_eq!((control.mode.clone(), control.seen.first), (Mode::Rows, 0));
+}
+
+#[test]
 fn a_chosen_row_stays_chosen_when_others_overtake_it() {
     let shared = Shared::new(busy());
     let mut control = Control::default();
