@@ -16,7 +16,7 @@ use super::{Release, archive, build};
 const REVISION: &str = "1";
 const MAINTAINER: &str = "The tcptrace authors <tcptrace@packages.invalid>";
 const DEFAULTS: &str = "etc/default/tcptrace";
-/// The scripts, from `packaging/debian`.
+/// The scripts, from `xtask/packaging/debian`.
 const SCRIPTS: [&str; 3] = ["postinst", "postrm", "prerm"];
 
 /// The package's file.
@@ -106,7 +106,7 @@ fn control(parts: &Parts<'_>, data: &Tree, target: &str, release: &Release) -> R
         tree.add(
             script,
             PROGRAM,
-            parts.own(&format!("packaging/debian/{script}"))?,
+            parts.own(&format!("xtask/packaging/debian/{script}"))?,
         );
     }
     Ok(tree)
@@ -151,7 +151,7 @@ fn changes(release: &Release) -> Result<String> {
 }
 
 fn copyright(parts: &Parts<'_>) -> Result<String> {
-    let mut text = String::from_utf8(parts.own("packaging/debian/copyright")?)?;
+    let mut text = String::from_utf8(parts.own("xtask/packaging/debian/copyright")?)?;
     let mit = String::from_utf8(parts.own("LICENSE-MIT")?)?;
     text.push_str("License: MIT\n");
     text.push_str(&indented(&mit));

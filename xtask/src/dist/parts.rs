@@ -135,13 +135,13 @@ impl Parts<'_> {
 
     /// The service, for a program in `binaries`.
     pub(super) fn unit(&self, binaries: &str) -> Result<String> {
-        let text = String::from_utf8(self.own(&format!("packaging/{UNIT}"))?)?;
+        let text = String::from_utf8(self.own(&format!("xtask/packaging/{UNIT}"))?)?;
         Ok(text.replace(PLACE, binaries))
     }
 
     /// The options of the service, as they come.
     pub(super) fn defaults(&self) -> Result<Vec<u8>> {
-        self.own("packaging/tcptrace.default")
+        self.own("xtask/packaging/tcptrace.default")
     }
 
     /// A file of the workspace.
