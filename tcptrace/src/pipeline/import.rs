@@ -30,16 +30,7 @@ pub fn import<S: Sink>(
 ) -> anyhow::Result<Ended> {
     let start_ns = lines.clock().start_boot_ns;
     let mut import = Import {
-        outlet: Outlet {
-            ledger: Ledger::new(start_ns, false),
-            rate: None,
-            filter: settings.filter,
-            count: settings.count,
-            followed: None,
-            sink,
-            is_pipe_closed: false,
-            failure: None,
-        },
+        outlet: Outlet::of_the_past(settings.filter, settings.count, Ledger::new(start_ns, false), sink),
         pace: settings.speed.map(Pace::new),
         last_ns: start_ns,
         bad: 0,

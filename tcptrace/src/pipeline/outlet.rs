@@ -32,6 +32,20 @@ pub(super) struct Outlet<S> {
 }
 
 impl<S: Sink> Outlet<S> {
+    /// For what is shown again: nothing is followed, and no line is too many.
+    pub(super) fn of_the_past(filter: Filter, count: Option<u64>, ledger: Ledger, sink: S) -> Self {
+        Self {
+            filter,
+            count,
+            followed: None,
+            rate: None,
+            ledger,
+            sink,
+            is_pipe_closed: false,
+            failure: None,
+        }
+    }
+
     /// An incident was made.
     #[inline]
     pub(super) fn take(&mut self, incident: &Incident) {

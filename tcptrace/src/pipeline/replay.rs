@@ -50,16 +50,7 @@ pub fn replay<S: Sink>(
 ) -> anyhow::Result<Ended> {
     let mut replay = Replay {
         interpreter: Interpreter::new(crate::model::Host::default()),
-        outlet: Outlet {
-            ledger: Ledger::new(0, true),
-            rate: None,
-            filter: settings.filter,
-            count: settings.count,
-            followed: None,
-            sink,
-            is_pipe_closed: false,
-            failure: None,
-        },
+        outlet: Outlet::of_the_past(settings.filter, settings.count, Ledger::new(0, true), sink),
         begin: None,
         end: None,
         is_partial: settings.is_partial,

@@ -30,11 +30,7 @@ pub(super) fn run(
     plan: WatchPlan,
     scope: Scope,
 ) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the event loop")?;
-    runtime.block_on(watch(question, args, interval, plan, scope))
+    engine::event_loop()?.block_on(watch(question, args, interval, plan, scope))
 }
 
 /// What the drawing needs.

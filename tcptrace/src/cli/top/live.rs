@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::screen::{Screen, Signals};
-use crate::cli::doctor;
 use crate::cli::exit::Exit;
 use crate::cli::plan::WatchPlan;
 use crate::cli::ready;
 use crate::cli::watch::scope::Scope;
-use crate::cli::watch::{attach, connect, engine, facts, refuse, tell_skipped};
+use crate::cli::watch::{admitted, attach, connect, engine, facts, tell_skipped};
 use crate::kernel::Kernel;
 use crate::kernel::caps::Privileges;
 use crate::kernel::confine::Duties;
@@ -21,19 +18,11 @@ use crate::tui::{Options, Shared, Source, State, TopSink};
 const SAMPLED: Duration = Duration::from_secs(1);
 
 pub(super) fn run(plan: WatchPlan, options: Options, color: ColorChoice) -> anyhow::Result<Exit> {
-    let scope = match Scope::resolve(&plan) {
-        Ok(scope) => scope,
-        Err(why) => return Ok(refuse(&why, Exit::Usage)),
+    let (scope, privileges) = match admitted(&plan) {
+        Ok(admitted) => admitted,
+        Err(exit) => return Ok(exit),
     };
-    let privileges = Privileges::probe();
-    if let Some(message) = doctor::lack(&privileges) {
-        return Ok(refuse(&message, Exit::Privilege));
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the event loop")?;
-    runtime.block_on(watch(plan, scope, &privileges, options, color))
+    engine::event_loop()?.block_on(watch(plan, scope, &privileges, options, color))
 }
 
 async fn watch(

@@ -12,7 +12,7 @@ use crate::cli::past::Past;
 use crate::cli::plan::PlanError;
 use crate::cli::replay::Choice;
 use crate::cli::top_args::TopArgs;
-use crate::cli::watch::refuse;
+use crate::cli::watch::{engine, refuse};
 use crate::model::KindSet;
 use crate::pipeline::replay::Settings;
 use crate::sink::color::ColorChoice;
@@ -55,11 +55,7 @@ pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::
         fail_on: KindSet::EMPTY,
         speed: plan.speed,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the event loop")?;
-    runtime.block_on(show(past, settings, options, color))
+    engine::event_loop()?.block_on(show(past, settings, options, color))
 }
 
 async fn show(

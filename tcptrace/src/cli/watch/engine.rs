@@ -1,7 +1,9 @@
 //! What the programs are told, and how large their maps are.
 
+use anyhow::Context;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use tcptrace_common::config::{Config, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST};
+use tokio::runtime::Runtime;
 
 use super::scope::Scope;
 use crate::cli::plan::WatchPlan;
@@ -15,6 +17,14 @@ use crate::source::sock_diag::{self, States};
 /// Sockets remembered at least, and at most.
 const FEWEST_SOCKS: u32 = 65_536;
 const MOST_SOCKS: u32 = 1 << 20;
+
+/// The loop that a live command runs in: one thread.
+pub(in crate::cli) fn event_loop() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")
+}
 
 /// The kernel's configuration with this plan's filters.
 pub(in crate::cli) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config {

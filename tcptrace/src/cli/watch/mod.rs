@@ -8,8 +8,6 @@ pub(super) mod scope;
 use std::io::{self, Write};
 use std::process::ExitStatus;
 
-use anyhow::Context;
-
 use super::doctor;
 use super::exit::Exit;
 use super::lean;
@@ -36,19 +34,21 @@ use scope::Scope;
 /// # Errors
 /// When something fails while running; usage and privilege problems are exit codes.
 pub fn run(plan: WatchPlan) -> anyhow::Result<Exit> {
-    let scope = match Scope::resolve(&plan) {
-        Ok(scope) => scope,
-        Err(why) => return Ok(refuse(&why, Exit::Usage)),
+    let (scope, privileges) = match admitted(&plan) {
+        Ok(admitted) => admitted,
+        Err(exit) => return Ok(exit),
     };
+    engine::event_loop()?.block_on(watch(plan, scope, &privileges))
+}
+
+/// Whom to watch, and that we may; otherwise why not is told.
+pub(super) fn admitted(plan: &WatchPlan) -> Result<(Scope, Privileges), Exit> {
+    let scope = Scope::resolve(plan).map_err(|why| refuse(&why, Exit::Usage))?;
     let privileges = Privileges::probe();
-    if let Some(message) = doctor::lack(&privileges) {
-        return Ok(refuse(&message, Exit::Privilege));
+    match doctor::lack(&privileges) {
+        Some(message) => Err(refuse(&message, Exit::Privilege)),
+        None => Ok((scope, privileges)),
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the event loop")?;
-    runtime.block_on(watch(plan, scope, &privileges))
 }
 
 async fn watch(plan: WatchPlan, scope: Scope, privileges: &Privileges) -> anyhow::Result<Exit> {
