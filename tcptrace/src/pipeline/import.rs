@@ -30,7 +30,12 @@ pub fn import<S: Sink>(
 ) -> anyhow::Result<Ended> {
     let start_ns = lines.clock().start_boot_ns;
     let mut import = Import {
-        outlet: Outlet::of_the_past(settings.filter, settings.count, Ledger::new(start_ns, false), sink),
+        outlet: Outlet::of_the_past(
+            settings.filter,
+            settings.count,
+            Ledger::new(start_ns, false),
+            sink,
+        ),
         pace: settings.speed.map(Pace::new),
         last_ns: start_ns,
         bad: 0,
