@@ -2,6 +2,7 @@
 //!
 //! All parts run even when one fails; the end names those that did.
 
+mod circles;
 mod house;
 mod imports;
 mod licences;
@@ -26,7 +27,7 @@ pub(crate) struct Args {
 enum Part {
     /// cargo fmt --check
     Fmt,
-    /// Who imports whom, the version gate, file length, open ends
+    /// Who imports whom, circles between files, the version gate, file length, open ends
     House,
     /// Licences of all dependencies against deny.toml
     Licences,
