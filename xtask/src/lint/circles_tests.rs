@@ -59,11 +59,15 @@ fn a_type_taken_through_the_parent_is_the_siblings() {
 }
 
 #[test]
-fn a_child_that_needs_its_parents_items_is_a_circle_when_the_parent_uses_it() {
+fn a_child_may_use_its_parents_items_and_a_neighbour_must_not_use_it_back() {
     let parent = "mod x; use self::x::X; pub struct Shared; fn f(x: X) {}";
+    let child = ("m/x", "use super::Shared; use crate::n::N; pub struct X;");
+    let files = [("m/mod", parent), child, ("n", "pub struct N;")];
+    assert_eq!(found(&files, &[]), [""; 0]);
     let files = [
-        ("m/mod", parent),
-        ("m/x", "use super::Shared; pub struct X;"),
+        files[0],
+        files[1],
+        ("n", "pub struct N; use crate::m::x::X;"),
     ];
     assert_eq!(found(&files, &[]).len(), 1);
 }
@@ -75,10 +79,25 @@ fn a_module_brought_in_is_followed_to_the_file_of_the_item() {
         ("m/x", "pub struct X; fn f() { crate::n::g() }"),
         ("n", "use crate::m; pub fn g() -> m::X {}"),
     ];
-    assert_eq!(found(&files, &[]).len(), 1);
-    let through_the_parent = "use crate::m; pub fn g() -> m::M {}";
-    let files = [files[0], files[1], ("n", through_the_parent)];
-    assert_eq!(found(&files, &[]), [""; 0]);
+    let found = found(&files, &[]);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("n:1: `m::X` is in m/x"), "{found:?}");
+}
+
+#[test]
+fn modules_below_two_neighbours_make_a_circle_of_the_neighbours() {
+    let files = [
+        ("m/x", "use crate::n::y::Y; pub struct X;"),
+        ("m/z", "pub struct Z;"),
+        ("n/w", "use crate::m::z::Z;"),
+        ("n/y", "pub struct Y;"),
+    ];
+    let found = found(&files, &[]);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("m, n modules import one another"),
+        "{found:?}"
+    );
 }
 
 #[test]
