@@ -232,7 +232,7 @@ impl<'f> Graph<'f> {
         let parents: BTreeSet<&[String]> = self
             .files
             .iter()
-            .filter_map(|file| Some(file.module.split_last()?.1))
+            .flat_map(|file| (0..file.module.len()).map(|length| &file.module[..length]))
             .collect();
         let mut circles = Vec::new();
         for parent in parents {
