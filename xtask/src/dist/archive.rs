@@ -5,10 +5,15 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use tar::{Builder, EntryType, Header};
 
-use super::tree::{File, Tree};
+use super::tree::{File, Tree, compressed};
 
 /// The first line of an ar.
 const AR: &[u8] = b"!<arch>\n";
+
+/// A tree as a compressed tar.
+pub(super) fn packed(tree: &Tree, epoch: u64) -> Result<Vec<u8>> {
+    compressed(&tar(tree, epoch)?)
+}
 
 /// A tar of a tree, directories first where they are needed.
 pub(super) fn tar(tree: &Tree, epoch: u64) -> Result<Vec<u8>> {
@@ -117,6 +122,6 @@ mod tests {
 
     #[test]
     fn the_same_tree_gives_the_same_bytes() {
-        assert_eq!(tree().packed(7).unwrap(), tree().packed(7).unwrap());
+        assert_eq!(packed(&tree(), 7).unwrap(), packed(&tree(), 7).unwrap());
     }
 }

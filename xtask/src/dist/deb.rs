@@ -43,8 +43,8 @@ pub(super) fn package(parts: &Parts<'_>, target: &str, release: &Release) -> Res
     let control = control(parts, &data, target, release)?;
     let members = [
         ("debian-binary", &b"2.0\n"[..]),
-        ("control.tar.gz", &control.packed(release.epoch)?),
-        ("data.tar.gz", &data.packed(release.epoch)?),
+        ("control.tar.gz", &archive::packed(&control, release.epoch)?),
+        ("data.tar.gz", &archive::packed(&data, release.epoch)?),
     ];
     Ok(archive::ar(&members, release.epoch))
 }

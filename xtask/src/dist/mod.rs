@@ -104,7 +104,7 @@ fn make(workspace: &Workspace, targets: &[String], out: &Path, work: &str) -> Re
             listed: &listed,
         };
         let name = format!("tcptrace-{}-{}", release.version, build::machine(target)?);
-        let archive = parts.archive(&name)?.packed(release.epoch)?;
+        let archive = archive::packed(&parts.archive(&name)?, release.epoch)?;
         made.push(written(out, &format!("{name}.tar.gz"), &archive)?);
         let package = deb::package(&parts, target, &release)?;
         made.push(written(

@@ -8,8 +8,6 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 use flate2::{Compression, GzBuilder};
 
-use super::archive;
-
 /// Read by everybody, written by root.
 pub(super) const PLAIN: u32 = 0o644;
 /// Executed by everybody.
@@ -35,11 +33,6 @@ impl Tree {
     pub(super) fn add_compressed(&mut self, path: &str, content: &[u8]) -> Result<()> {
         self.add(&format!("{path}.gz"), PLAIN, compressed(content)?);
         Ok(())
-    }
-
-    /// As a compressed tar.
-    pub(super) fn packed(&self, epoch: u64) -> Result<Vec<u8>> {
-        compressed(&archive::tar(self, epoch)?)
     }
 
     /// What the files take on a disk, in KiB, as Debian counts it.

@@ -1,12 +1,16 @@
-//! `cargo xtask lint`: formatting, clippy on both sides, the rules of the house, licences.
+//! `cargo xtask lint`: formatting, clippy on both sides, the rules of the house, dependencies,
+//! documentation.
 //!
 //! All parts run even when one fails; the end names those that did.
 
+mod circles;
+mod dependencies;
 mod house;
 mod imports;
 mod licences;
 mod paths;
 mod rust_text;
+mod unsafe_count;
 mod words;
 
 use anyhow::{Result, bail};
@@ -26,10 +30,16 @@ pub(crate) struct Args {
 enum Part {
     /// cargo fmt --check
     Fmt,
-    /// Who imports whom, the version gate, file length, open ends
+    /// Who imports whom, circles between files, the version gate, file length, open ends
     House,
     /// Licences of all dependencies against deny.toml
     Licences,
+    /// cargo-deny: advisories, crates that are there twice, where crates come from
+    Deny,
+    /// `unsafe` per crate against the committed numbers
+    Unsafe,
+    /// rustdoc of the host's crates, private items included, without a warning
+    Docs,
     /// clippy on the host's crates and on the eBPF crate
     Clippy,
 }
@@ -46,8 +56,11 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
         println!("lint: {name}");
         let outcome = match part {
             Part::Fmt => process::run(workspace.cargo().args(["fmt", "--all", "--check"])),
-            Part::House => house::check(workspace.root()),
+            Part::House => house::check(workspace.root(), house::ALLOWED),
             Part::Licences => licences::check(workspace),
+            Part::Deny => dependencies::check(workspace),
+            Part::Unsafe => unsafe_count::check(workspace.root()),
+            Part::Docs => docs(workspace),
             Part::Clippy => clippy(workspace),
         };
         if let Err(error) = outcome {
@@ -60,6 +73,23 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     println!("lint: clean");
     Ok(())
+}
+
+fn docs(workspace: &Workspace) -> Result<()> {
+    setup::ensure(workspace)?;
+    let mut command = workspace.cargo();
+    command.args([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    for name in EBPF_CRATES {
+        command.args(["--exclude", name]);
+    }
+    // The documentation is for people who change the code: private items are part of it.
+    let flags = "-D warnings -A rustdoc::private_intra_doc_links";
+    process::run(command.env("RUSTDOCFLAGS", flags))
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {

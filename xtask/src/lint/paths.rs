@@ -10,6 +10,10 @@ use super::rust_text::{Token, TokenKind, tokens};
 pub(super) struct NamedPath {
     pub(super) line: usize,
     pub(super) segments: Vec<String>,
+    /// Whether a `use` brings it in.
+    pub(super) is_use: bool,
+    /// Whether that `use` passes it on, as `pub use` and `pub(crate) use` do.
+    pub(super) is_reexport: bool,
 }
 
 impl NamedPath {
@@ -27,6 +31,7 @@ pub(super) fn named_paths(text: &str, module: &[String]) -> Vec<NamedPath> {
         at: 0,
         inline: Vec::new(),
         depth: 0,
+        is_reexport: false,
         found: Vec::new(),
     };
     reader.read(module);
@@ -97,6 +102,8 @@ struct Reader<'t, 'a> {
     /// Inline modules around this place and the brace depth inside each.
     inline: Vec<(&'a str, usize)>,
     depth: usize,
+    /// Whether the `use` being read passes its names on.
+    is_reexport: bool,
     found: Vec<NamedPath>,
 }
 
@@ -111,6 +118,7 @@ impl<'a> Reader<'_, 'a> {
             match kind {
                 TokenKind::Word("use") => {
                     is_use = true;
+                    self.is_reexport = self.follows_visibility();
                     self.at += 1;
                     continue;
                 }
@@ -134,6 +142,19 @@ impl<'a> Reader<'_, 'a> {
             }
             self.at += 1;
         }
+    }
+
+    /// Whether `pub` or `pub(...)` ends just before this place.
+    fn follows_visibility(&self) -> bool {
+        let before = &self.tokens[..self.at];
+        let open = match before.last().map(|token| token.kind) {
+            Some(TokenKind::Mark(')')) => before
+                .iter()
+                .rposition(|token| token.kind == TokenKind::Mark('(')),
+            _ => Some(before.len()),
+        };
+        let word = open.and_then(|open| self.kind(open.checked_sub(1)?));
+        word == Some(TokenKind::Word("pub"))
     }
 
     /// A word after `.` is a field or a method.
@@ -170,9 +191,18 @@ impl<'a> Reader<'_, 'a> {
             }
         }
         if is_use || segments.len() > 1 {
-            let segments = self.absolute(module, &segments);
-            self.found.push(NamedPath { line, segments });
+            self.push(module, line, &segments, is_use);
         }
+    }
+
+    fn push(&mut self, module: &[String], line: usize, segments: &[&str], is_use: bool) {
+        let segments = self.absolute(module, segments);
+        self.found.push(NamedPath {
+            line,
+            segments,
+            is_use,
+            is_reexport: is_use && self.is_reexport,
+        });
     }
 
     /// Reads `{a, b::c}` after `prefix`.
@@ -191,8 +221,7 @@ impl<'a> Reader<'_, 'a> {
                     let line = self.tokens[self.at].line;
                     let mut segments = prefix.to_vec();
                     segments.push("*");
-                    let segments = self.absolute(module, &segments);
-                    self.found.push(NamedPath { line, segments });
+                    self.push(module, line, &segments, true);
                     self.at += 1;
                 }
                 _ => self.at += 1,
@@ -250,6 +279,17 @@ mod tests {
                 "aya"
             ]
         );
+    }
+
+    #[test]
+    fn names_that_are_passed_on_are_told_from_names_that_are_used() {
+        let text = "pub use a::B; pub(crate) use c::{D, E}; use f::G; fn h() { i::j() }";
+        let passed_on: Vec<(bool, bool)> = named_paths(text, &[])
+            .iter()
+            .map(|path| (path.is_use, path.is_reexport))
+            .collect();
+        let [passed, used, code] = [(true, true), (true, false), (false, false)];
+        assert_eq!(passed_on, [passed, passed, passed, used, code]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::rust_src;
+use super::rust_src::{self, is_library};
 use crate::process;
 use crate::workspace::Rustc;
 
@@ -71,13 +71,6 @@ pub(super) fn ensure(tools: &Path, rustc: &Rustc) -> Result<Library> {
 pub(super) fn sysroot_library() -> Result<Option<PathBuf>> {
     let library = Rustc::sysroot()?.join("lib/rustlib/src/rust/library");
     Ok(is_library(&library).then_some(library))
-}
-
-/// Whether `core` can be built from this directory.
-pub(super) fn is_library(directory: &Path) -> bool {
-    ["Cargo.toml", "Cargo.lock", "core/Cargo.toml"]
-        .iter()
-        .all(|file| directory.join(file).is_file())
 }
 
 fn add_component() -> Result<()> {

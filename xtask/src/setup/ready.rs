@@ -91,7 +91,7 @@ impl Ready {
     /// Whether the tools named here are for `rustc` and still there.
     pub(super) fn holds_for(&self, rustc: &Rustc, tools: &Path) -> bool {
         let library_is_there = match self.own_library(tools) {
-            Some(library) => super::core_sources::is_library(&library),
+            Some(library) => super::rust_src::is_library(&library),
             None => super::core_sources::sysroot_library().is_ok_and(|found| found.is_some()),
         };
         self.rustc == rustc.release

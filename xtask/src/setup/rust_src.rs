@@ -7,7 +7,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::core_sources;
 use crate::apt::sources::{self, Distribution, Mirror};
 use crate::apt::{self, PrivateApt};
 
@@ -112,13 +111,20 @@ fn unpack(package: &Path, tools: &Path, release: &str, version: &str) -> Result<
     let library = fs::read_dir(&sources)
         .with_context(|| format!("cannot read {}", sources.display()))?
         .filter_map(|entry| Some(entry.ok()?.path().join("library")))
-        .find(|library| core_sources::is_library(library))
+        .find(|library| is_library(library))
         .with_context(|| format!("the package {version} has no usr/src/*/library"))?;
     fs::rename(&library, home.join("library"))
         .with_context(|| format!("cannot move {}", library.display()))?;
     fs::write(home.join("package"), format!("{version}\n"))
         .with_context(|| format!("cannot write {}", home.join("package").display()))?;
     fs::remove_dir_all(&unpacked).with_context(|| format!("cannot remove {}", unpacked.display()))
+}
+
+/// Whether `core` can be built from this directory.
+pub(super) fn is_library(directory: &Path) -> bool {
+    ["Cargo.toml", "Cargo.lock", "core/Cargo.toml"]
+        .iter()
+        .all(|file| directory.join(file).is_file())
 }
 
 #[cfg(test)]
