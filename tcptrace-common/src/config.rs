@@ -46,6 +46,9 @@ pub const HELPER_FUNC_RET: u32 = 1 << 11;
 /// How long connections wait for accept() is measured.
 pub const MEASURE_ACCEPTS: u32 = 1 << 12;
 
+/// Some processes are followed with their descendants.
+pub const FOLLOWS: u32 = 1 << 13;
+
 /// A reason number that no packet bears.
 pub const NO_REASON: u32 = u32::MAX;
 /// How many values one in-kernel filter list holds; longer lists are left to the user side.
@@ -100,6 +103,10 @@ pub struct Config {
     pub crowded_from: u32,
     /// The same for TIME_WAITs, of which there may be one for each connection.
     pub packed_from: u32,
+    /// Offset of `tcp_sock.tsorted_sent_queue`, [`NO_REASON`] = not known.
+    pub tcp_sent_queue: u32,
+    /// Spelled-out padding.
+    pub pad: u32,
     /// With [`FILTER_PID`]; unused places are 0.
     pub pids: [u32; LIST],
     /// With [`FILTER_NETNS`]; unused places are 0.
@@ -137,6 +144,8 @@ impl Config {
         family: 0,
         crowded_from: u32::MAX,
         packed_from: u32::MAX,
+        tcp_sent_queue: NO_REASON,
+        pad: 0,
         pids: [0; LIST],
         netns: [0; LIST],
         any_ports: [0; LIST],
@@ -145,7 +154,7 @@ impl Config {
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 16 + 20 * 4 + 64 + 48);
+const _: () = assert!(size_of::<Config>() == 16 + 22 * 4 + 64 + 48);
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
 
 // SAFETY: plain integers, padding spelled out, any bit pattern is valid.

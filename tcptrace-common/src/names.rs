@@ -14,6 +14,22 @@ pub const LISTENERS: &str = "LISTENERS";
 pub const LINGERING: &str = "LINGERING";
 /// Processes whose descendants are followed, by pid.
 pub const FOLLOWED: &str = "FOLLOWED";
+/// How often maps of the programs were full: see [`full`].
+pub const FULL: &str = "FULL";
+
+/// Places in the map [`FULL`].
+pub mod full {
+    /// Sockets that could not be remembered.
+    pub const SOCKS: u32 = 0;
+    /// Ports whose listeners could not be remembered.
+    pub const LISTENERS: u32 = 1;
+    /// Descendants that could not be followed.
+    pub const FOLLOWED: u32 = 2;
+    /// Descendants that were added.
+    pub const JOINED: u32 = 3;
+    /// How many places there are.
+    pub const COUNT: u32 = 4;
+}
 /// One word: the bits of [`crate::config::served`].
 pub const SERVED: &str = "SERVED";
 /// Tasks inside accept(), and the listener they ask.

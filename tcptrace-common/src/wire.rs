@@ -6,7 +6,7 @@
 use crate::flow::FlowRecord;
 
 /// Layout version; raised with every change of this module.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// "Not known" for 32-bit numbers.
 pub const UNKNOWN_U32: u32 = u32::MAX;
 /// "Not known" for 64-bit numbers.
@@ -30,8 +30,16 @@ pub struct OwnerRecord {
     pub holders: u16,
     /// One of [`crate::kind::basis`].
     pub basis: u8,
-    /// Spelled-out padding.
-    pub pad: u8,
+    /// Bits of [`owner`].
+    pub bits: u8,
+}
+
+/// Bits of [`OwnerRecord::bits`].
+pub mod owner {
+    /// The process is followed (`--children`, `-- COMMAND`).
+    pub const FOLLOWED: u8 = 1 << 0;
+    /// [`super::Head::inode`] is that of the listener's file: nobody has accepted the connection.
+    pub const LISTENER_FILE: u8 = 1 << 1;
 }
 
 /// What every record begins with.
@@ -54,8 +62,8 @@ pub struct Head {
     pub time_ns: u64,
     /// Address of the socket: tells sockets apart within one run, 0 = none.
     pub sock: u64,
-    /// Inode of the socket's file, where the owner is to be looked up by it; 0 = not accepted yet,
-    /// closed, or not needed.
+    /// Inode of the socket's file, where the owner is to be looked up by it; with
+    /// [`owner::LISTENER_FILE`] of its listener's. 0 = none, or not needed.
     pub inode: u64,
     /// The connection.
     pub flow: FlowRecord,

@@ -2,8 +2,8 @@
 
 use tcptrace_common::config::{FILTER_FAMILY, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST};
 use tcptrace_common::flow::FlowRecord;
-use tcptrace_common::kind::basis;
-use tcptrace_common::wire::OwnerRecord;
+use tcptrace_common::kind::{self, basis, tcp_state};
+use tcptrace_common::wire::Head;
 
 use crate::offsets::{config, has};
 
@@ -28,14 +28,15 @@ pub(crate) fn wants(kind: u16) -> bool {
 
 /// Whether a fact may pass.
 #[inline(always)]
-pub(crate) fn passes(flow: &FlowRecord, owner: &OwnerRecord) -> bool {
-    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID) || matches(flow, owner)
+pub(crate) fn passes(kind: u16, head: &Head) -> bool {
+    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID) || matches(kind, head)
 }
 
 /// A function of its own: most runs have no filter, and its code would be in every program several
 /// times, for the verifier to read and remove.
 #[inline(never)]
-fn matches(flow: &FlowRecord, owner: &OwnerRecord) -> bool {
+fn matches(kind: u16, head: &Head) -> bool {
+    let flow = &head.flow;
     if has(FILTER_NETNS) && flow.netns != 0 && !listed!(netns, flow.netns) {
         return false;
     }
@@ -45,10 +46,22 @@ fn matches(flow: &FlowRecord, owner: &OwnerRecord) -> bool {
     if has(FILTER_PORTS) && !ports_pass(flow) {
         return false;
     }
-    // Only what the owner's own calls told is certain enough; a snapshot or a listener may be
-    // corrected on the user side.
-    let is_certain = owner.basis == basis::TASK || owner.basis == basis::SOCKET;
-    !(has(FILTER_PID) && is_certain && !listed!(pids, owner.pid))
+    !(has(FILTER_PID) && is_certain(kind, head) && !listed!(pids, head.owner.pid))
+}
+
+/// Whether the user side will name the same owner. The caller of now is certain. Who used the socket
+/// before is where the user side does not ask whether he still holds it: of what comes with every
+/// connection, and of sockets without a file. A listener may have holders that pass.
+#[inline(always)]
+fn is_certain(kind: u16, head: &Head) -> bool {
+    let comes_with_each = matches!(kind, kind::STATE | kind::CLOSE | kind::TIME_WAIT);
+    match head.owner.basis {
+        basis::TASK => true,
+        basis::SOCKET => {
+            (head.inode == 0 || comes_with_each) && head.state != tcp_state::LISTEN
+        }
+        _ => false,
+    }
 }
 
 #[inline(always)]

@@ -1,8 +1,11 @@
 //! Maps: the ring, loss counters per kind, owners, listeners, lingering tasks, per-CPU scratch.
 
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use tcptrace_common::kind;
+use tcptrace_common::names::full;
 use tcptrace_common::waits::Waits;
 use tcptrace_common::wire::{Head, KindCounters, OwnerRecord};
 
@@ -10,8 +13,10 @@ use crate::emit::Builder;
 
 /// `BPF_F_MMAPABLE`: the reader writes the word of [`READER`] without a system call.
 const MMAPABLE: u32 = 1 << 10;
-/// Listeners of one port that are told apart; a larger SO_REUSEPORT group is known by these.
+/// Listeners of one port in one entry of [`LISTENERS`].
 pub(crate) const GROUP: usize = 16;
+/// Entries of one port at most: of a larger SO_REUSEPORT group the rest is only counted.
+pub(crate) const PAGES: u16 = 16;
 
 /// Size is set by the loader.
 #[map]
@@ -44,9 +49,24 @@ pub(crate) static LISTENERS: HashMap<ListenerKey, ListenerGroup> =
 #[map]
 pub(crate) static LINGERING: HashMap<u64, LingerEntry> = HashMap::with_max_entries(4096, 0);
 
-/// Processes that are followed with their descendants, by pid in our namespace.
+/// Processes that are followed with their descendants: by pid in our namespace, their start in clock
+/// ticks since boot.
 #[map]
-pub(crate) static FOLLOWED: HashMap<u32, u8> = HashMap::with_max_entries(65_536, 0);
+pub(crate) static FOLLOWED: HashMap<u32, u64> = HashMap::with_max_entries(65_536, 0);
+
+/// How often maps were full, by places of `names::full`.
+#[map]
+pub(crate) static FULL: PerCpuArray<u64> = PerCpuArray::with_max_entries(full::COUNT, 0);
+
+/// Counts that a map was full. A function of its own, since it is rare. Atomic, because a softirq may
+/// run another program between load and store.
+#[inline(never)]
+pub(crate) fn count_full(place: u32) {
+    if let Some(count) = FULL.get_ptr_mut(place) {
+        // SAFETY: this CPU's own slot of a map value, aligned to 8 bytes.
+        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(count, 1) };
+    }
+}
 
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
@@ -104,6 +124,8 @@ pub(crate) struct SockEntry {
     pub(crate) lingering: u64,
     /// Its cookie; 0 until somebody needed it.
     pub(crate) cookie: u64,
+    /// The listener it came from, while nobody has accepted it; 0 = not known.
+    pub(crate) listener: u64,
     /// tgid of the owner in the initial PID namespace.
     pub(crate) tgid: u32,
     /// Inode of its network namespace; 0 until somebody needed it.
@@ -112,7 +134,9 @@ pub(crate) struct SockEntry {
     pub(crate) state_before_close: u8,
     /// Bits of [`sock_bits`].
     pub(crate) bits: u8,
-    pub(crate) pad: [u8; 6],
+    pub(crate) pad: [u8; 2],
+    /// tgid of the process counted last among its holders, by the walk at start.
+    pub(crate) counted: u32,
 }
 
 /// No owner.
@@ -124,7 +148,7 @@ pub(crate) const NOBODY: OwnerRecord = OwnerRecord {
     uid: 0,
     holders: 0,
     basis: 0,
-    pad: 0,
+    bits: 0,
 };
 
 impl SockEntry {
@@ -135,11 +159,13 @@ impl SockEntry {
         since_ns: 0,
         lingering: 0,
         cookie: 0,
+        listener: 0,
         tgid: 0,
         netns: 0,
         state_before_close: 0,
         bits: 0,
-        pad: [0; 6],
+        pad: [0; 2],
+        counted: 0,
     };
 }
 
@@ -148,19 +174,20 @@ impl SockEntry {
 #[derive(Clone, Copy)]
 pub(crate) struct ListenerKey {
     pub(crate) netns: u32,
-    pub(crate) port: u32,
+    pub(crate) port: u16,
+    /// The first [`GROUP`] listeners are on page 0.
+    pub(crate) page: u16,
 }
 
-/// The sockets that listen on one port of one namespace, and their drop counters as last seen.
+/// Sockets that listen on one port of one namespace, and their drop counters as last seen. Whose they
+/// are is in [`SOCKS`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct ListenerGroup {
-    /// Who listens; of several processes the first.
-    pub(crate) owner: OwnerRecord,
     pub(crate) socks: [u64; GROUP],
     pub(crate) drops: [u32; GROUP],
-    /// Non-zero: several processes listen.
-    pub(crate) is_mixed: u64,
+    /// On page 0: how many listen on the port, with or without a place.
+    pub(crate) count: u64,
 }
 
 /// A close that waits.

@@ -1,19 +1,24 @@
 //! Owners: captured only where the current task IS the owner, remembered per socket.
 
+pub(crate) mod listeners;
+
 use aya_ebpf::helpers::generated::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_task_btf,
     bpf_get_current_uid_gid,
 };
-use tcptrace_common::config::{HELPER_TASK_BTF, NESTED_PIDNS};
+use tcptrace_common::config::{FOLLOWS, HELPER_TASK_BTF, NESTED_PIDNS};
 use tcptrace_common::kind::{basis, tcp_state};
-use tcptrace_common::wire::{Head, OwnerRecord};
+use tcptrace_common::names::full;
+use tcptrace_common::wire::{self, Head, OwnerRecord};
 
-use crate::maps::{LISTENERS, ListenerKey, SCRATCH, SOCKS, Scratch, SockEntry, sock_bits};
+use crate::maps::{FOLLOWED, SCRATCH, SOCKS, Scratch, SockEntry, count_full, sock_bits};
 use crate::offsets::{config, has, offset};
 use crate::sock::{Access, Direct, Probe, SockRef, store};
 
 /// `PF_KTHREAD` (the same bit from 5.10 to 7.3).
 const PF_KTHREAD: u32 = 0x0020_0000;
+/// Nanoseconds in a clock tick of /proc: `USER_HZ` is 100.
+const TICK_NS: u64 = 10_000_000;
 /// `PF_EXITING`.
 const PF_EXITING: u32 = 0x0000_0004;
 /// `ECONNABORTED`: set by SOCK_DESTROY before the state changes; the caller is the killer.
@@ -80,6 +85,34 @@ pub(crate) fn current(basis: u8, owner: &mut OwnerRecord) {
     unsafe {
         owner.uid = bpf_get_current_uid_gid() as u32;
         leader_facts(bpf_get_current_task() as *const u8, owner);
+    }
+    if has(FOLLOWS) && is_followed(owner.pid, owner.start_ns / TICK_NS) {
+        owner.bits |= wire::owner::FOLLOWED;
+    }
+}
+
+/// Whether the process of that number (in our PID namespace) and start is followed.
+#[inline(always)]
+pub(crate) fn is_followed(pid: u32, start_ticks: u64) -> bool {
+    // SAFETY: a map value, copied at once.
+    FOLLOWED
+        .get_ptr(pid)
+        .is_some_and(|start| unsafe { *start } == start_ticks)
+}
+
+/// Start of a task's process as /proc tells it, in clock ticks since boot. The task is a trusted
+/// argument.
+#[inline(always)]
+pub(crate) fn start_ticks(task: *const u8) -> u64 {
+    let (Some(leader_at), Some(start_at)) =
+        (offset!(task_group_leader), offset!(task_start_boottime))
+    else {
+        return 0;
+    };
+    // SAFETY: offsets of `task_struct`; the leader of a live task is not freed before it.
+    unsafe {
+        let leader = Probe::read::<*const u8>(task.add(leader_at));
+        Probe::read::<u64>(leader.add(start_at)) / TICK_NS
     }
 }
 
@@ -186,7 +219,10 @@ static BLANK: SockEntry = SockEntry::BLANK;
 /// the map is full: then its owner is looked up on the user side.
 #[inline(always)]
 pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEntry> {
-    SOCKS.insert(sock, &BLANK, 0).ok()?;
+    if SOCKS.insert(sock, &BLANK, 0).is_err() {
+        count_full(full::SOCKS);
+        return None;
+    }
     let entry = entry(sock)?;
     entry.born_ns = now;
     entry.since_ns = now;
@@ -240,13 +276,18 @@ pub(crate) fn find_with<A: Access>(
     }
 }
 
-/// The file, for the user side to look up whose it is: where nobody is known who used the socket
-/// himself, and of listeners, which are shared more often than not.
+/// The file, for the user side to look up who holds it: whoever used the socket last may have given it
+/// away since.
 #[inline(always)]
 pub(crate) fn note_file<A: Access>(sk: &SockRef<A>, head: &mut Head) {
     let basis = head.owner.basis;
-    if basis == basis::NONE || basis == basis::LISTENER || head.state == tcp_state::LISTEN {
-        head.inode = sk.inode();
+    if basis == basis::TASK {
+        return;
+    }
+    let inode = sk.inode();
+    if inode != 0 {
+        head.inode = inode;
+        head.owner.bits &= !wire::owner::LISTENER_FILE;
     }
 }
 
@@ -262,31 +303,13 @@ pub(crate) fn known_with(entry: Option<&mut SockEntry>, head: &mut Head) {
         if entry.owner.basis != basis::NONE {
             head.owner = entry.owner;
         } else if entry.bits & sock_bits::CHILD != 0 {
-            of_listener(head);
+            listeners::owner_of_child(entry, head);
         }
     } else if let Some(scratch) = scratch()
         && scratch.destroyed == head.sock
         && head.sock != 0
     {
         head.owner = scratch.destroyed_entry.owner;
-    }
-}
-
-/// The owner of whoever listens on the local port, when that is one process.
-#[inline(always)]
-pub(crate) fn of_listener(head: &mut Head) {
-    let key = ListenerKey {
-        netns: head.flow.netns,
-        port: u32::from(head.flow.local_port),
-    };
-    let Some(group) = LISTENERS.get_ptr(key) else {
-        return;
-    };
-    // SAFETY: a map value.
-    let group = unsafe { &*group };
-    if group.is_mixed == 0 && group.owner.basis != basis::NONE {
-        head.owner = group.owner;
-        head.owner.basis = basis::LISTENER;
     }
 }
 
@@ -314,10 +337,15 @@ pub(crate) fn used_by_task(entry: &mut SockEntry) {
     entry.bits &= !sock_bits::CHILD;
 }
 
-/// User and name of the current task's process: `setuid` and `exec` change them.
+/// User, start and name of the current task's process: `setuid` and `exec` change them, and the number
+/// may have been given to another one that has inherited the socket.
 #[inline(always)]
 fn refresh(owner: &mut OwnerRecord) {
-    let (Some(leader_at), Some(comm_at)) = (offset!(task_group_leader), offset!(task_comm)) else {
+    let (Some(leader_at), Some(start_at), Some(comm_at)) = (
+        offset!(task_group_leader),
+        offset!(task_start_boottime),
+        offset!(task_comm),
+    ) else {
         return;
     };
     // SAFETY: helpers without arguments; the offsets are those of `task_struct`; probing.
@@ -325,6 +353,7 @@ fn refresh(owner: &mut OwnerRecord) {
         owner.uid = bpf_get_current_uid_gid() as u32;
         let task = bpf_get_current_task() as *const u8;
         let leader = Probe::read::<*const u8>(task.add(leader_at));
+        owner.start_ns = Probe::read::<u64>(leader.add(start_at));
         let comm = Probe::read::<[u64; 2]>(leader.add(comm_at));
         store(&mut owner.comm, comm[0], comm[1]);
     }

@@ -10,13 +10,13 @@ use core::mem::MaybeUninit;
 use aya_ebpf::helpers::generated::{
     bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_skc_to_tcp_sock,
 };
-use tcptrace_common::config::HELPER_SOCKET_COOKIE;
+use tcptrace_common::config::{HELPER_SOCKET_COOKIE, NO_REASON};
 use tcptrace_common::flow::{AF_INET, AF_INET6, FlowRecord};
 use tcptrace_common::kind::tcp_state;
 use tcptrace_common::wire::Head;
 
 use crate::maps::SockEntry;
-use crate::offsets::{has, offset};
+use crate::offsets::{config, has, offset};
 
 /// `IPPROTO_TCP`.
 pub(crate) const PROTOCOL_TCP: u16 = 6;
@@ -321,6 +321,21 @@ impl<A: Access> SockRef<A> {
     #[inline(always)]
     pub(crate) fn inode(&self) -> u64 {
         self.socket().and_then(inode_of).unwrap_or(0)
+    }
+
+    /// The listener that a connection is just being cloned from; 0 = not known. At the change to SYN_RECV
+    /// the clone's empty queue of sent segments still points to the listener's own, as an empty list
+    /// points to itself (`inet_csk_clone_lock` before `tcp_create_openreq_child` sets it up, 6.18).
+    #[inline(always)]
+    pub(crate) fn cloned_from(&self) -> u64 {
+        let at = config!(tcp_sent_queue);
+        if at == NO_REASON {
+            return 0;
+        }
+        // SAFETY: probing; a fault reads as zero.
+        let next = unsafe { Probe::read::<u64>(self.sk.add(at as usize)) };
+        let from = next.wrapping_sub(u64::from(at));
+        if from == self.address() { 0 } else { from }
     }
 
     /// The connection. The local port comes from `inet_sport` where there is one: `skc_num` is 0

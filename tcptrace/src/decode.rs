@@ -173,6 +173,8 @@ fn heard(record: &OwnerRecord, basis: Basis) -> Heard {
         uid: known_u32(record.uid),
         basis,
         holders: (record.holders != 0).then_some(u32::from(record.holders)),
+        is_followed: record.bits & wire::owner::FOLLOWED != 0,
+        has_listener_file: record.bits & wire::owner::LISTENER_FILE != 0,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Descendants of followed processes.
 
-use crate::maps::FOLLOWED;
+use tcptrace_common::names::full;
+
+use crate::maps::{FOLLOWED, count_full};
 use crate::owner;
 
 /// `sched_process_fork(parent, child)`: the child of a followed process is followed. Threads have
@@ -10,9 +12,13 @@ pub(crate) fn on_fork(parent: *const u8, child: *const u8) {
     if parent.is_null() || child.is_null() {
         return;
     }
-    let pid = owner::process_number(parent);
-    if FOLLOWED.get_ptr(pid).is_some() {
-        // A full map loses a descendant, never one of those named.
-        let _ = FOLLOWED.insert(owner::process_number(child), 1, 0);
+    if !owner::is_followed(owner::process_number(parent), owner::start_ticks(parent)) {
+        return;
+    }
+    let start = owner::start_ticks(child);
+    // A full map loses a descendant, never one of those named.
+    match FOLLOWED.insert(owner::process_number(child), start, 0) {
+        Ok(()) => count_full(full::JOINED),
+        Err(_) => count_full(full::FOLLOWED),
     }
 }

@@ -266,7 +266,7 @@ fn ended(minisock: u64, phase: u8, hook: u8, connecting: u64) {
     time_wait::identify(minisock, known);
     if phase == phase::REUSE {
         if connecting == 0 {
-            owner::of_listener(known);
+            owner::listeners::owner_by_port(known);
         } else {
             known.sock = connecting;
             if owner::task_is_user() {

@@ -24,17 +24,20 @@ pub(crate) fn on_task_file(task: *const u8, file: *const u8) {
     let Some(sk) = tcp_socket(file) else { return };
     let address = sk.address();
     if let Some(entry) = owner::entry(address) {
-        // Held by several processes: the first one found (the oldest) stays the owner.
-        if entry.owner.basis == basis::SNAPSHOT {
+        // Held by several processes: the first one found (the oldest) stays the owner. One process may
+        // hold it by several descriptors.
+        let tgid = number(task);
+        if entry.owner.basis == basis::SNAPSHOT && entry.counted != tgid {
+            entry.counted = tgid;
             entry.owner.holders = entry.owner.holders.saturating_add(1);
         }
         return;
     }
-    if SOCKS.insert(address, SockEntry::BLANK, IF_ABSENT).is_err() {
+    // Whole at once: a hook may learn more at any moment.
+    let mut entry = SockEntry::BLANK;
+    describe(task, &mut entry);
+    if SOCKS.insert(address, &entry, IF_ABSENT).is_err() {
         return;
-    }
-    if let Some(entry) = owner::entry(address) {
-        describe(task, entry);
     }
     if sk.state() == Some(tcp_state::LISTEN) {
         listen::on_listen(&sk, &sk.flow(0));
@@ -63,6 +66,13 @@ fn tcp_socket(file: *const u8) -> Option<SockRef<Probe>> {
     }
 }
 
+/// The process of a task, in the initial PID namespace.
+#[inline(always)]
+fn number(task: *const u8) -> u32 {
+    // SAFETY: an offset of `task_struct`, a trusted argument.
+    offset!(task_tgid).map_or(0, |at| unsafe { Direct::read::<u32>(task.add(at)) })
+}
+
 /// Who a task is.
 #[inline(always)]
 fn describe(task: *const u8, entry: &mut SockEntry) {
@@ -75,6 +85,7 @@ fn describe(task: *const u8, entry: &mut SockEntry) {
         owner.tid = Direct::read::<u32>(task.add(pid_at));
         owner.pid = Direct::read::<u32>(task.add(tgid_at));
         entry.tgid = owner.pid;
+        entry.counted = owner.pid;
         owner.uid = euid(task);
         owner.holders = 1;
         owner::leader_facts(task, owner);

@@ -16,10 +16,10 @@ use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
 use crate::maps::{
-    GROUP, LISTENERS, ListenerGroup, ListenerKey, SYN_COUNTERS, SynCounters, forgotten, served,
+    GROUP, ListenerGroup, PAGES, SYN_COUNTERS, SynCounters, forgotten, served,
 };
 use crate::offsets::offset;
-use crate::owner;
+use crate::owner::{self, listeners};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// A TCP header without payload is 20 to 60 bytes.
@@ -86,22 +86,17 @@ fn on_syn(packet: &Packet<Direct>) {
         return;
     }
     // Refused by a listener we do not know: still told, without an owner.
-    let (mut fate, mut sock, mut count) = (fate, 0, 1);
-    let key = ListenerKey {
-        netns,
-        port: u32::from(head.flow.local_port),
-    };
-    if let Some(group) = LISTENERS.get_ptr_mut(key) {
-        let (stepped, steps) = stepped(group);
-        sock = stepped;
-        if fate == fate::UNKNOWN && stepped != 0 {
-            fate = fate_by_queues(stepped);
-            head.evidence = evidence::INFERRED;
-            count = steps;
-        } else if stepped == 0 {
-            // A cookie leaves the drop counter alone; then only a single listener is certain.
-            sock = only(group);
-        }
+    let (mut fate, mut count) = (fate, 1);
+    let port = head.flow.local_port;
+    let (stepped, steps) = stepped(netns, port);
+    let mut sock = stepped;
+    if fate == fate::UNKNOWN && stepped != 0 {
+        fate = fate_by_queues(stepped);
+        head.evidence = evidence::INFERRED;
+        count = steps;
+    } else if stepped == 0 {
+        // A cookie leaves the drop counter alone; then only a single listener is certain.
+        sock = listeners::only(netns, port);
     }
     report(fate, sock, head, count, hook::CONSUME_SKB);
 }
@@ -152,11 +147,29 @@ fn counters(net: *const u8) -> Option<SynCounters> {
     Mib::tcp_ext(net)?.refusals()
 }
 
+/// The listener of the port that has dropped a SYN since it was last looked at, and how many; 0 = none
+/// that is known.
+#[inline(always)]
+fn stepped(netns: u32, port: u16) -> (u64, u32) {
+    let mut number = 0;
+    while number < PAGES {
+        let Some(group) = listeners::page(netns, port, number) else {
+            break;
+        };
+        let found = stepped_on(group);
+        if found.0 != 0 {
+            return found;
+        }
+        number += 1;
+    }
+    (0, 0)
+}
+
 /// The first listener with a full queue whose drop counter has risen since it was last looked at, and by how much.
 /// Leaves at the first hit: the verifier's paths would multiply, and another listener's rise
 /// belongs to a SYN that will ask for itself.
 #[inline(never)]
-fn stepped(group: *mut ListenerGroup) -> (u64, u32) {
+fn stepped_on(group: *mut ListenerGroup) -> (u64, u32) {
     let mut place = 0;
     while place < GROUP {
         // SAFETY: the index is below the arrays' length; a map value.
@@ -177,25 +190,6 @@ fn stepped(group: *mut ListenerGroup) -> (u64, u32) {
         place += 1;
     }
     (0, 0)
-}
-
-/// The listener of a group of one; 0 = several.
-#[inline(never)]
-fn only(group: *mut ListenerGroup) -> u64 {
-    let mut found = 0;
-    let mut place = 0;
-    while place < GROUP {
-        // SAFETY: as above.
-        let sock = unsafe { (*group).socks[place] };
-        if sock != 0 {
-            if found != 0 {
-                return 0;
-            }
-            found = sock;
-        }
-        place += 1;
-    }
-    found
 }
 
 /// Which queue is full; a socket filter's drop fills neither.
@@ -276,12 +270,6 @@ pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) -> bool {
         // SAFETY: as above.
         unsafe { *last = now };
     }
-    let key = ListenerKey {
-        netns,
-        port: u32::from(sk.num().unwrap_or(0)),
-    };
-    if let Some(group) = LISTENERS.get_ptr_mut(key) {
-        stepped(group);
-    }
+    stepped(netns, sk.num().unwrap_or(0));
     was_refused
 }

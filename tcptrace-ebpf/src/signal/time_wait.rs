@@ -276,7 +276,7 @@ pub(crate) fn on_syn(flow: &FlowRecord, cancelled: &mut TwSeen) {
         );
     cancelled.timer = 0;
     if is_same {
-        owner::of_listener(&mut cancelled.head);
+        owner::listeners::owner_by_port(&mut cancelled.head);
     }
     ended(
         &cancelled.head,

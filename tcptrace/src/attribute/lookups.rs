@@ -1,5 +1,6 @@
 //! Look-ups in /proc by the inode of a socket's file, within a budget.
 
+mod budget;
 #[cfg(test)]
 mod tests;
 
@@ -8,15 +9,14 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::RandomState;
 
 use super::holders::{self, Query};
+use super::processes::FRESH_NS;
 use super::users::Users;
+use crate::model::{Basis, Owner};
 use crate::model::owner::Heard;
+use budget::Budget;
 
-/// Look-ups per second among processes that are likely; each takes some 50 us.
-const LIKELY_PER_SECOND: u32 = 200;
-/// Walks through all of /proc per second; each takes a millisecond for 500 processes.
-const WALKS_PER_SECOND: u32 = 4;
-/// Answers are kept so long, boot clock.
-pub(super) const SECOND_NS: u64 = 1_000_000_000;
+/// A listener nobody asked for in this time is not looked for in further walks, boot clock.
+const ASKED_NS: u64 = 10_000_000_000;
 /// Beyond this the tables begin anew.
 const MOST: usize = 16_384;
 
@@ -25,13 +25,30 @@ pub(super) struct Lookups {
     users: Users,
     /// Holder by inode, of what was found before.
     found: HashMap<u64, u32, RandomState>,
-    /// How many hold a listener.
-    counts: HashMap<u64, Option<u32>, RandomState>,
+    /// Whether the process of the number was seen to hold the socket in this second.
+    checked: HashMap<(u64, u32), bool, RandomState>,
+    /// Listeners by inode.
+    listeners: HashMap<u64, Listener, RandomState>,
     /// From the walk at start, when the kernel side could not do it.
     by_cookie: HashMap<u64, u32, RandomState>,
-    second: u64,
-    likely: u32,
-    walks: u32,
+    budget: Budget,
+}
+
+/// Whom the kernel side heard of, (pid, start), and how.
+pub(super) type Question = (Option<(u32, u64)>, Option<Basis>);
+
+/// Who holds a listener.
+#[derive(Debug, Default)]
+pub(super) struct Listener {
+    /// By rising number. Empty: nobody is known to, or nobody was looked for yet.
+    pub(super) pids: Vec<u32>,
+    /// Some processes could not be read: they may hold it too.
+    pub(super) is_partial: bool,
+    /// The owner that follows from it, and whom the kernel side had heard of then.
+    pub(super) owner: Option<(Question, Owner)>,
+    /// When it was read last, boot clock.
+    read_ns: Option<u64>,
+    asked_ns: u64,
 }
 
 impl Lookups {
@@ -60,6 +77,11 @@ impl Lookups {
         self.users.note(port, heard.pid);
     }
 
+    /// The known users of a port, the latest last.
+    pub(super) fn users(&self, port: u16) -> &[u32] {
+        self.users.of(port)
+    }
+
     /// Who holds the socket with that inode: the listener's process and the port's known users
     /// first, then everybody.
     pub(super) fn holder(
@@ -69,21 +91,20 @@ impl Lookups {
         heard: Option<&Heard>,
         now_ns: u64,
     ) -> Option<u32> {
+        self.turn(now_ns);
         if let Some(pid) = self.found.get(&inode) {
             return Some(*pid);
         }
-        self.turn(now_ns);
         let wanted = HashSet::from([inode]);
         let mut likely: Vec<u32> = heard.map(|heard| heard.pid).into_iter().collect();
         likely.extend(port.map_or(&[][..], |port| self.users.of(port)));
         let mut pid = None;
-        if self.likely < LIKELY_PER_SECOND && !likely.is_empty() {
-            self.likely += 1;
-            pid = first(&wanted, Some(&likely));
+        if !likely.is_empty() {
+            let look = || first(&wanted, Some(&likely));
+            pid = self.budget.likely(look).flatten();
         }
-        if pid.is_none() && self.walks < WALKS_PER_SECOND {
-            self.walks += 1;
-            pid = first(&wanted, None);
+        if pid.is_none() {
+            pid = self.budget.walk(|| first(&wanted, None)).flatten();
         }
         let pid = pid?;
         if self.found.len() >= MOST {
@@ -93,40 +114,107 @@ impl Lookups {
         Some(pid)
     }
 
-    /// How many processes hold a listener, above one; asked at most a few times a second.
-    pub(super) fn holder_count(&mut self, inode: u64, now_ns: u64) -> Option<u32> {
+    /// Whether the process holds the socket with that inode; `None` when that is not known.
+    pub(super) fn holds(&mut self, inode: u64, pid: u32, now_ns: u64) -> Option<bool> {
         self.turn(now_ns);
-        if let Some(count) = self.counts.get(&inode) {
-            return *count;
+        if let Some(holds) = self.checked.get(&(inode, pid)) {
+            return Some(*holds);
         }
-        if self.walks >= WALKS_PER_SECOND {
-            return None;
+        let holds = self.budget.likely(|| is_among(inode, pid)).flatten()?;
+        if self.checked.len() >= MOST {
+            self.checked.clear();
         }
-        self.walks += 1;
+        self.checked.insert((inode, pid), holds);
+        Some(holds)
+    }
+
+    /// Who holds a listener, as of a moment ago. One walk through /proc answers for all listeners that
+    /// were asked for lately; when there is no time for one, those that held it before are asked again.
+    pub(super) fn listener(
+        &mut self,
+        inode: u64,
+        heard: Option<u32>,
+        now_ns: u64,
+    ) -> Option<&mut Listener> {
+        self.turn(now_ns);
+        if self.listeners.len() >= MOST && !self.listeners.contains_key(&inode) {
+            self.listeners.clear();
+        }
+        let listener = self.listeners.entry(inode).or_default();
+        listener.asked_ns = now_ns;
+        let is_fresh = |read: u64| now_ns.saturating_sub(read) < FRESH_NS;
+        if !listener.read_ns.is_some_and(is_fresh) {
+            self.read_listener(inode, heard, now_ns);
+        }
+        let listener = self.listeners.get_mut(&inode)?;
+        listener.read_ns.is_some().then_some(listener)
+    }
+
+    fn read_listener(&mut self, inode: u64, heard: Option<u32>, now_ns: u64) {
+        let Self {
+            listeners, budget, ..
+        } = self;
+        listeners.retain(|_, other| now_ns.saturating_sub(other.asked_ns) < ASKED_NS);
+        let wanted: HashSet<u64> = listeners.keys().copied().collect();
+        let walked = budget.walk(|| {
+            holders::scan(&Query {
+                wanted: Some(&wanted),
+                ..Query::default()
+            })
+        });
+        if let Some(Ok(all)) = walked {
+            for (inode, listener) in listeners {
+                listener.pids = all.of(*inode).collect();
+                listener.is_partial = all.unreadable_processes > 0;
+                listener.owner = None;
+                listener.read_ns = Some(now_ns);
+            }
+            return;
+        }
+        let Some(listener) = listeners.get_mut(&inode) else {
+            return;
+        };
+        let mut likely = listener.pids.clone();
+        likely.extend(heard.filter(|pid| !listener.pids.contains(pid)));
         let wanted = HashSet::from([inode]);
-        let all = holders::scan(&Query {
-            wanted: Some(&wanted),
-            ..Query::default()
-        })
-        .ok()?;
-        let count = u32::try_from(all.of(inode).len())
-            .ok()
-            .filter(|count| *count > 1);
-        self.counts.insert(inode, count);
-        count
+        let among = budget.likely(|| {
+            holders::scan(&Query {
+                wanted: Some(&wanted),
+                candidates: Some(&likely),
+                ..Query::default()
+            })
+        });
+        // Nobody among them: only a walk can tell who.
+        if let Some(Ok(among)) = among
+            && among.of(inode).len() > 0
+        {
+            listener.pids = among.of(inode).collect();
+            listener.is_partial = true;
+            listener.owner = None;
+            listener.read_ns = Some(now_ns);
+        }
     }
 
     /// A new second: a new budget, and answers may have changed.
     fn turn(&mut self, now_ns: u64) {
-        let second = now_ns / SECOND_NS;
-        if second != self.second {
-            self.second = second;
-            self.likely = 0;
-            self.walks = 0;
-            self.counts.clear();
+        if self.budget.turn(now_ns) {
             self.found.clear();
+            self.checked.clear();
         }
     }
+}
+
+/// Whether the process holds the socket; `None` when its descriptors cannot be read.
+pub(super) fn is_among(inode: u64, pid: u32) -> Option<bool> {
+    let wanted = HashSet::from([inode]);
+    let found = holders::scan(&Query {
+        wanted: Some(&wanted),
+        candidates: Some(&[pid]),
+        first_holder_only: true,
+        ..Query::default()
+    });
+    let found = found.ok().filter(|found| found.unreadable_processes == 0)?;
+    Some(!found.pairs().is_empty())
 }
 
 fn first(wanted: &HashSet<u64>, candidates: Option<&[u32]>) -> Option<u32> {

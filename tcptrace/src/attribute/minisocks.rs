@@ -247,6 +247,7 @@ impl<A> Slot<A> {
             basis: self.basis,
             shared_by: self.shared_by.map(NonZeroU32::get),
             tid: self.tid.map(NonZeroU32::get),
+            holders: None,
         }
     }
 }

@@ -1,15 +1,20 @@
 //! The owner chain: what the kernel side heard, then what /proc knows.
 //!
 //! 1. The hook-time owner (basis `task`, `socket`, `listener`, or `snapshot` from the walk at
-//!    start) becomes a process, named from /proc while it lives and by what was heard when not.
+//!    start) becomes a process, named by what was heard and by /proc while it lives.
 //! 2. A TIME_WAIT socket is known by who left it: remembered from when it began.
 //! 3. A connection whose accepting process made no call on it yet is looked up in /proc by the
 //!    inode of its file (basis `snapshot`).
+//! 4. A listener is inherited, passed on and shared: it belongs to whoever holds it now, and the
+//!    process that was heard of is its owner only while it is one of them ([`listeners`]).
+//! 5. Who used a connection last may have given it away since: where there is time it is asked whether
+//!    it still has it.
 //!
 //! Fails by leaving the owner `None`. Looks into /proc within a budget: attribution must never
 //! hold up the ring.
 
 pub mod holders;
+mod listeners;
 mod lookups;
 mod minisocks;
 pub mod proc;
@@ -45,14 +50,19 @@ impl Attributor {
 
     /// Fills `event.owner`.
     pub fn attribute(&mut self, event: &mut Event) {
+        let now_ns = event.boot_ns;
         let mut owner = event
             .heard
             .as_ref()
-            .map(|heard| self.processes.owner(heard));
-        if owner
+            .map(|heard| self.processes.owner(heard, now_ns));
+        if listeners::is_about_one(event) {
+            owner = self.of_listener(event, owner);
+        } else if owner
             .as_ref()
             .is_none_or(|owner| owner.basis == Basis::Listener)
         {
+            owner = self.look_up(event).or(owner);
+        } else if self.was_given_away(event) {
             owner = self.look_up(event).or(owner);
         }
         if let (Some(port), Some(heard)) = (event.flow.local.map(|end| end.port), &event.heard) {
@@ -63,29 +73,43 @@ impl Attributor {
         } else if event.state == Some(TcpState::TimeWait) {
             owner = self.minisocks.find(&event.flow).or(owner);
         }
-        if let (Some(owner), Some(inode)) = (&mut owner, event.inode)
-            && event.state == Some(TcpState::Listen)
-        {
-            owner.shared_by = self
-                .lookups
-                .holder_count(inode, event.boot_ns)
-                .or(owner.shared_by);
-        }
         event.owner = owner;
     }
 
-    /// A socket that has a file but no caller yet, or is older than the walk could tell.
+    /// A socket that has a file but no caller yet, is older than the walk could tell, or was given away.
     fn look_up(&mut self, event: &Event) -> Option<Owner> {
         let port = event.flow.local.map(|end| end.port);
         let pid = match (event.inode, event.flow.cookie) {
-            (Some(inode), _) if event.state != Some(TcpState::Listen) || event.heard.is_none() => {
+            (Some(inode), _) => {
                 self.lookups
                     .holder(inode, port, event.heard.as_ref(), event.boot_ns)
             }
             (_, Some(cookie)) => self.lookups.by_cookie(cookie),
             _ => None,
         }?;
-        self.processes.found(pid, event.boot_ns)
+        let process = self.processes.found(pid, event.boot_ns)?;
+        Some(Owner {
+            process,
+            basis: Basis::Snapshot,
+            shared_by: None,
+            tid: None,
+            holders: None,
+        })
+    }
+
+    /// Whether who is remembered of an open connection does not hold it any more. What comes with every
+    /// connection is not asked about: mostly its own process is just closing it.
+    fn was_given_away(&mut self, event: &Event) -> bool {
+        let (Some(inode), Some(heard)) = (event.inode, &event.heard) else {
+            return false;
+        };
+        let comes_with_each = matches!(
+            event.signal,
+            Signal::State(_) | Signal::Close(_) | Signal::TimeWait(_)
+        );
+        !comes_with_each
+            && matches!(heard.basis, Basis::Socket | Basis::Snapshot)
+            && self.lookups.holds(inode, heard.pid, event.boot_ns) == Some(false)
     }
 
     /// Who left it. What was heard at a reuse is the owner of the new connection.

@@ -127,18 +127,31 @@ pub fn all_pids() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
-/// `pids` and all their descendants alive now.
+/// `roots` and all their descendants alive now, each as (pid, start in clock ticks since boot).
 ///
-/// A process whose parent has ended belongs to whoever adopted it and is not found below its
-/// grandparent; a process forked while /proc is being read may be missed.
-pub fn children_closure(pids: &[u32]) -> io::Result<HashSet<u32>> {
-    let mut parents = Vec::new();
+/// A root that has ended has none: who bears its number now is another process. A process whose parent
+/// has ended belongs to whoever adopted it and is not found below its grandparent; a process forked
+/// while /proc is being read may be missed.
+pub fn children_closure(roots: &[(u32, u64)]) -> io::Result<HashSet<(u32, u64)>> {
+    let (mut starts, mut parents) = (HashMap::new(), Vec::new());
     for pid in all_pids()? {
         if let Some(text) = present(std::fs::read(format!("/proc/{pid}/stat")))? {
-            parents.push((pid, parse_stat(&text).ok_or_else(not_a_stat_file)?.ppid));
+            let stat = parse_stat(&text).ok_or_else(not_a_stat_file)?;
+            starts.insert(pid, stat.start_ticks);
+            parents.push((pid, stat.ppid));
         }
     }
-    Ok(descendants(pids, parents))
+    let living: Vec<u32> = roots
+        .iter()
+        .filter(|(pid, start)| starts.get(pid) == Some(start))
+        .map(|(pid, _)| *pid)
+        .collect();
+    let found = descendants(&living, parents);
+    Ok(found
+        .into_iter()
+        .filter_map(|pid| Some((pid, *starts.get(&pid)?)))
+        .chain(roots.iter().copied())
+        .collect())
 }
 
 /// `roots` and everything below them, given (process, parent) pairs.

@@ -1,4 +1,8 @@
-//! Processes by (pid, start): read from /proc once, kept after they died.
+//! Processes by (pid, start): read from /proc, kept after they died.
+//!
+//! What the kernel side heard at the event wins over what /proc says later; /proc fills in the rest.
+//! What a socket remembers of its last caller may be older than what /proc says now: then the name that
+//! the process bears now is taken.
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -8,20 +12,25 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::lookups::SECOND_NS;
 use super::{comm_text, proc};
 use crate::model::owner::Heard;
 use crate::model::{Basis, Owner, Process};
 
 /// Beyond this the table begins anew: only names of the dead are lost by that.
 const MOST: usize = 65_536;
+/// How long a name from /proc stands, boot clock.
+pub(super) const FRESH_NS: u64 = 250_000_000;
+/// Names that are read again per second at most; each takes some 50 us.
+const REFRESHES_PER_SECOND: u32 = 400;
+const SECOND_NS: u64 = 1_000_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     known: HashMap<(u32, u64), Known, RandomState>,
-    /// What a process number stood for in this second of the boot clock.
-    found: HashMap<u32, Option<Arc<Process>>, RandomState>,
+    /// What a process number stood for when it was last looked up.
+    found: HashMap<u32, Found, RandomState>,
     second: u64,
+    refreshes: u32,
 }
 
 #[derive(Debug)]
@@ -29,67 +38,120 @@ struct Known {
     process: Arc<Process>,
     /// The name as last heard from the process itself: a change means exec or prctl.
     heard_comm: [u8; 16],
+    /// When it was named last, boot clock.
+    named_ns: u64,
+}
+
+#[derive(Debug)]
+struct Found {
+    process: Option<Arc<Process>>,
+    read_ns: u64,
 }
 
 impl Processes {
-    /// The owner that was heard of, with what /proc adds.
-    pub(super) fn owner(&mut self, heard: &Heard) -> Owner {
+    /// The owner that was heard of at `now_ns` (boot clock), with what /proc adds.
+    pub(super) fn owner(&mut self, heard: &Heard, now_ns: u64) -> Owner {
         let has_called = matches!(heard.basis, Basis::Task | Basis::Socket);
         Owner {
-            process: self.process(heard),
+            process: self.process(heard, now_ns),
             basis: heard.basis,
             shared_by: heard.holders.filter(|holders| *holders > 1),
             tid: has_called.then_some(heard.tid),
+            holders: None,
         }
     }
 
-    /// A process found in /proc by one of its files. Read once a second: each event of its sockets
-    /// may ask.
-    pub(super) fn found(&mut self, pid: u32, now_ns: u64) -> Option<Owner> {
-        let second = now_ns / SECOND_NS;
-        if second != self.second {
-            self.second = second;
+    /// The process that bears the number now. Read a few times a second at most: each event of its
+    /// sockets may ask.
+    pub(super) fn found(&mut self, pid: u32, now_ns: u64) -> Option<Arc<Process>> {
+        if let Some(found) = self.found.get(&pid)
+            && now_ns.saturating_sub(found.read_ns) < FRESH_NS
+        {
+            return found.process.clone();
+        }
+        let process = self.read(pid, now_ns);
+        if self.found.len() >= MOST {
             self.found.clear();
         }
-        let process = match self.found.get(&pid) {
-            Some(process) => process.clone(),
-            None => {
-                let process = self.read(pid);
-                self.found.insert(pid, process.clone());
-                process
-            }
-        }?;
-        Some(Owner {
-            process,
-            basis: Basis::Snapshot,
-            shared_by: None,
-            tid: None,
-        })
+        let found = Found {
+            process: process.clone(),
+            read_ns: now_ns,
+        };
+        self.found.insert(pid, found);
+        process
     }
 
-    fn read(&mut self, pid: u32) -> Option<Arc<Process>> {
+    /// What /proc says now, under the name that it says.
+    fn read(&mut self, pid: u32, now_ns: u64) -> Option<Arc<Process>> {
         let facts = proc::read(pid).ok()??;
         let key = (pid, facts.start_ticks);
-        Some(match self.known.get(&key) {
-            Some(known) => Arc::clone(&known.process),
-            None => self.keep(key, [0; 16], from_facts(facts)),
-        })
+        let process = from_facts(facts);
+        if let Some(known) = self.known.get_mut(&key) {
+            known.named_ns = now_ns;
+            if *known.process != process {
+                known.heard_comm = comm_bytes(&process.comm);
+                known.process = Arc::new(process);
+            }
+            return Some(Arc::clone(&known.process));
+        }
+        let comm = comm_bytes(&process.comm);
+        Some(self.keep(key, comm, process, now_ns))
     }
 
-    fn process(&mut self, heard: &Heard) -> Arc<Process> {
+    fn process(&mut self, heard: &Heard, now_ns: u64) -> Arc<Process> {
         let key = (heard.pid, heard.start_ticks);
-        if let Some(known) = self.known.get(&key) {
-            // Only the process's own call tells its name of now; what a socket remembers is old.
-            if heard.basis != Basis::Task || known.heard_comm == heard.comm {
+        let is_own_word = heard.basis == Basis::Task;
+        if let Some(known) = self.known.get_mut(&key) {
+            if is_own_word && known.heard_comm == heard.comm {
+                if heard.uid.is_some() && known.process.uid != heard.uid {
+                    Arc::make_mut(&mut known.process).uid = heard.uid;
+                }
+                known.named_ns = now_ns;
+                return Arc::clone(&known.process);
+            }
+            if !is_own_word && now_ns.saturating_sub(known.named_ns) < FRESH_NS {
+                return Arc::clone(&known.process);
+            }
+        }
+        if !is_own_word && !self.may_refresh(now_ns) {
+            if let Some(known) = self.known.get(&key) {
                 return Arc::clone(&known.process);
             }
         }
         let live = proc::read(heard.pid).ok().flatten();
         let process = match live.filter(|facts| facts.start_ticks == heard.start_ticks) {
+            Some(facts) if is_own_word => self.at_the_event(heard, from_facts(facts)),
             Some(facts) => from_facts(facts),
-            None => self.last_known(heard),
+            None if is_own_word || !self.known.contains_key(&key) => self.last_known(heard),
+            // The socket may remember an older name than the last that was known.
+            None => return self.keep_as_it_is(key, now_ns, heard),
         };
-        self.keep(key, heard.comm, process)
+        let comm = if is_own_word {
+            heard.comm
+        } else {
+            comm_bytes(&process.comm)
+        };
+        self.keep(key, comm, process, now_ns)
+    }
+
+    /// What was heard at the event, and what /proc said a moment later: the executable only where the
+    /// name says that the program was still the same.
+    fn at_the_event(&self, heard: &Heard, now: Process) -> Process {
+        let comm = comm_text(heard);
+        let exe = if now.comm == comm {
+            now.exe
+        } else {
+            let before = self.known.get(&(heard.pid, heard.start_ticks));
+            before
+                .filter(|known| known.process.comm == comm)
+                .and_then(|known| known.process.exe.clone())
+        };
+        Process {
+            comm,
+            exe,
+            uid: heard.uid.or(now.uid),
+            ..now
+        }
     }
 
     /// A process that is gone: what was known of it before, under its latest name.
@@ -109,7 +171,34 @@ impl Processes {
         }
     }
 
-    fn keep(&mut self, key: (u32, u64), heard_comm: [u8; 16], process: Process) -> Arc<Process> {
+    fn keep_as_it_is(&mut self, key: (u32, u64), now_ns: u64, heard: &Heard) -> Arc<Process> {
+        match self.known.get_mut(&key) {
+            Some(known) => {
+                known.named_ns = now_ns;
+                Arc::clone(&known.process)
+            }
+            None => Arc::new(self.last_known(heard)),
+        }
+    }
+
+    /// Whether a name may be read again within this second's budget.
+    fn may_refresh(&mut self, now_ns: u64) -> bool {
+        let second = now_ns / SECOND_NS;
+        if second != self.second {
+            self.second = second;
+            self.refreshes = 0;
+        }
+        self.refreshes += 1;
+        self.refreshes <= REFRESHES_PER_SECOND
+    }
+
+    fn keep(
+        &mut self,
+        key: (u32, u64),
+        heard_comm: [u8; 16],
+        process: Process,
+        now_ns: u64,
+    ) -> Arc<Process> {
         if self.known.len() >= MOST {
             self.known.clear();
         }
@@ -119,10 +208,20 @@ impl Processes {
             Known {
                 process: Arc::clone(&process),
                 heard_comm,
+                named_ns: now_ns,
             },
         );
         process
     }
+}
+
+/// A name as the kernel holds it: 15 bytes at most, and a NUL.
+fn comm_bytes(comm: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().take(15).zip(comm.bytes()) {
+        *to = from;
+    }
+    bytes
 }
 
 /// A process as rows and incidents bear it.

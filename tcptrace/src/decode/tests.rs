@@ -43,7 +43,8 @@ fn head(kind: u16) -> Head {
             uid: 0x7172,
             holders: 3,
             basis: basis::SOCKET,
-            pad: 7,
+            // Other bits mean nothing yet.
+            bits: 4 | wire::owner::FOLLOWED,
         },
     }
 }
@@ -99,6 +100,8 @@ fn every_field_of_the_head_arrives() {
             uid: Some(0x7172),
             basis: Basis::Socket,
             holders: Some(3),
+            is_followed: true,
+            has_listener_file: false,
         }),
         owner: None,
         hook: "tp_btf/tcp_destroy_sock",

@@ -3,21 +3,21 @@
 //! Conditions combine with AND, the values of one condition with OR; an empty list asks nothing.
 //! What is not known never matches: an incident without an owner passes no `--pid`.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
 use crate::model::{Endpoint, Event, Family, Flow, Incident, Kind, KindSet, Owner, Process};
 
 use super::cidr::Cidr;
+use super::pids::Pids;
 
 /// What an incident must be like to be shown.
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// Of these kinds.
     pub kinds: KindSet,
-    /// Owned by one of these processes (descendants already added).
-    pub pids: HashSet<u32>,
-    /// Owned by a process of one of these names.
+    /// Held by one of these processes (descendants already added).
+    pub pids: Pids,
+    /// Held by a process of one of these names.
     pub comms: Vec<String>,
     /// One of these ports at either end.
     pub ports: Vec<u16>,
@@ -35,7 +35,7 @@ pub struct Filter {
     pub family: Option<Family>,
     /// In one of these network namespaces.
     pub netns: Vec<u32>,
-    /// Owned by a process in or below one of these cgroups; paths as in [`cgroup_path`].
+    /// Held by a process in or below one of these cgroups; paths as in [`cgroup_path`].
     pub cgroups: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ impl Filter {
     pub fn of_kinds(kinds: KindSet) -> Self {
         Self {
             kinds,
-            pids: HashSet::new(),
+            pids: Pids::default(),
             comms: Vec::new(),
             ports: Vec::new(),
             lports: Vec::new(),
@@ -84,9 +84,11 @@ impl Filter {
     }
 
     fn accepts_parts(&self, kind: Kind, flow: &Flow, owner: Option<&Owner>) -> bool {
-        self.kinds.contains(kind)
-            && self.accepts_flow(flow)
-            && self.accepts_owner(owner.map(|owner| &*owner.process))
+        self.kinds.contains(kind) && self.accepts_flow(flow) && {
+            self.asks_no_owner()
+                || owner
+                    .is_some_and(|owner| owner.processes().any(|process| self.accepts_process(process)))
+        }
     }
 
     /// Whether a socket is to be shown, of whatever kind: held by these processes, any of which may
@@ -98,8 +100,7 @@ impl Filter {
     ) -> bool {
         let mut holders = holders.into_iter();
         self.accepts_flow(flow)
-            && (self.accepts_owner(None)
-                || holders.any(|process| self.accepts_owner(Some(process))))
+            && (self.asks_no_owner() || holders.any(|process| self.accepts_process(process)))
     }
 
     fn accepts_flow(&self, flow: &Flow) -> bool {
@@ -122,14 +123,13 @@ impl Filter {
                 || flow.netns.is_some_and(|inode| self.netns.contains(&inode)))
     }
 
-    fn accepts_owner(&self, process: Option<&Process>) -> bool {
-        if self.pids.is_empty() && self.comms.is_empty() && self.cgroups.is_empty() {
-            return true;
-        }
-        let Some(process) = process else {
-            return false;
-        };
-        (self.pids.is_empty() || self.pids.contains(&process.pid))
+    fn asks_no_owner(&self) -> bool {
+        self.pids.is_empty() && self.comms.is_empty() && self.cgroups.is_empty()
+    }
+
+    /// Whether a socket that this process holds is to be shown, as far as its owner is concerned.
+    pub fn accepts_process(&self, process: &Process) -> bool {
+        (self.pids.is_empty() || self.pids.contains(process.pid, process.start_ticks))
             && (self.comms.is_empty() || self.comms.contains(&process.comm))
             && (self.cgroups.is_empty()
                 || process.cgroup.as_deref().is_some_and(|path| {
@@ -210,6 +210,7 @@ mod tests {
                 basis: Basis::Task,
                 shared_by: None,
                 tid: None,
+                holders: None,
             }),
             hook: "test",
             evidence: Evidence::Seen,
@@ -281,7 +282,7 @@ mod tests {
         let mut incident = incident();
         incident.owner = None;
         for change in [
-            |f: &mut Filter| f.pids = HashSet::from([42]),
+            |f: &mut Filter| f.pids = Pids::from([42]),
             |f: &mut Filter| f.comms = vec!["nginx".into()],
             |f: &mut Filter| f.cgroups = vec!["/".into()],
         ] {
@@ -302,6 +303,54 @@ mod tests {
         let mut by_end = Filter::of_kinds(KindSet::ALL);
         by_end.raddrs = net("0.0.0.0/0");
         assert!(!by_end.accepts(&incident));
+    }
+
+    #[test]
+    fn any_holder_of_a_shared_socket_passes() {
+        let process = |pid, start, comm: &str| {
+            Arc::new(Process {
+                pid,
+                start_ticks: Some(start),
+                comm: comm.into(),
+                exe: None,
+                uid: None,
+                cgroup: None,
+                container: None,
+            })
+        };
+        let (master, worker) = (process(42, 7, "master"), process(43, 8, "worker"));
+        let mut incident = incident();
+        incident.owner = Some(Owner {
+            process: Arc::clone(&master),
+            basis: Basis::Socket,
+            shared_by: Some(2),
+            tid: None,
+            holders: Some([master, worker].into()),
+        });
+        let shown = |change: &dyn Fn(&mut Filter)| {
+            let mut filter = Filter::of_kinds(KindSet::ALL);
+            change(&mut filter);
+            filter.accepts(&incident)
+        };
+        for pid in [42, 43] {
+            assert!(shown(&|f| f.pids = Pids::from([pid])), "{pid}");
+        }
+        assert!(shown(&|f| f.comms = vec!["worker".into()]));
+        assert!(!shown(&|f| f.comms = vec!["other".into()]));
+        // One process must meet all conditions.
+        assert!(!shown(&|f| {
+            f.pids = Pids::from([42]);
+            f.comms = vec!["worker".into()];
+        }));
+    }
+
+    #[test]
+    fn a_stranger_who_was_given_the_number_later_is_not_shown() {
+        let mut filter = Filter::of_kinds(KindSet::ALL);
+        filter.pids.add(42, 6);
+        assert!(!filter.accepts(&incident()));
+        filter.pids.add(42, 7);
+        assert!(filter.accepts(&incident()));
     }
 
     #[test]

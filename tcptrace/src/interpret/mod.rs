@@ -6,6 +6,7 @@ mod close;
 pub mod filter;
 pub mod listen;
 mod paws;
+pub mod pids;
 mod reset;
 mod retransmit;
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
-use tcptrace_common::config::{ARG_RESET_REASON, Config, NESTED_PIDNS};
+use tcptrace_common::config::{ARG_RESET_REASON, Config, NESTED_PIDNS, NO_REASON};
 use tcptrace_common::offsets::KernelOffsets;
 
 use crate::model::Host;
@@ -65,7 +65,11 @@ impl Kernel {
     pub fn probe() -> Result<Self, BtfError> {
         let release = rustix::system::uname();
         let release = release.release().to_string_lossy().into_owned();
-        let mut kernel = Self::from_types(&Btf::from_kernel()?, release);
+        let types = Btf::from_kernel()?;
+        let mut kernel = Self::from_types(&types, release);
+        // Not among the offsets that every kernel is judged by: without it only connections that nobody
+        // has accepted are told by their port.
+        kernel.config.tcp_sent_queue = offsets::sent_queue(&types).unwrap_or(NO_REASON);
         pid_namespace(&mut kernel.config);
         let [tw_timer_handler, process_timeout] = functions();
         kernel.config.tw_timer_handler = tw_timer_handler.as_ref().copied().unwrap_or(0);

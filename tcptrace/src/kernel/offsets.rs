@@ -132,6 +132,12 @@ pub fn resolve(kernel: &Btf) -> KernelOffsets {
     offsets
 }
 
+/// Where a TCP socket keeps the head of its list of sent segments.
+pub fn sent_queue(kernel: &Btf) -> Option<u32> {
+    let at = byte_of(kernel.field("tcp_sock", "tsorted_sent_queue"));
+    (at != NONE).then_some(u32::from(at))
+}
+
 /// The kernel's name of an offset that was looked up as one field, for messages.
 pub fn kernel_name(field: &str) -> Option<String> {
     let (_, strukt, path) = FIELDS.iter().find(|(name, _, _)| *name == field)?;

@@ -14,7 +14,8 @@ pub struct Event {
     pub boot_ns: u64,
     /// Address of the socket: tells sockets apart within one run.
     pub sock: Option<u64>,
-    /// Inode of the socket's file; `None` before accept and after close.
+    /// Inode of the socket's file; before accept of its listener's, where `heard` says so. `None` after
+    /// close.
     pub inode: Option<u64>,
     /// The connection.
     pub flow: Flow,

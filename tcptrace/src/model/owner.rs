@@ -48,6 +48,21 @@ pub struct Owner {
     pub shared_by: Option<u32>,
     /// The thread that made the call, with basis `task` or `socket`.
     pub tid: Option<u32>,
+    /// Every process that holds the socket, the owner among them, at most [`MOST_HOLDERS`]; only for
+    /// a socket that several processes are known to hold. [`Self::shared_by`] says how many there are.
+    pub holders: Option<Arc<[Arc<Process>]>>,
+}
+
+/// Holders of a shared socket that are named; further ones are only counted.
+pub const MOST_HOLDERS: usize = 16;
+
+impl Owner {
+    /// The owner, then the other processes that hold the socket.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        let others = self.holders.as_deref().unwrap_or_default().iter();
+        let is_another = |process: &&Arc<Process>| !Arc::ptr_eq(process, &self.process);
+        std::iter::once(&*self.process).chain(others.filter(is_another).map(|process| &**process))
+    }
 }
 
 /// An owner as the kernel side heard it, before /proc was asked.
@@ -67,4 +82,9 @@ pub struct Heard {
     pub basis: Basis,
     /// How many processes held the socket when tracing began, when that is known.
     pub holders: Option<u32>,
+    /// Whether the kernel side follows the process (`--children`, `-- COMMAND`).
+    pub is_followed: bool,
+    /// Whether [`super::Event::inode`] is that of the listener of a connection that nobody has
+    /// accepted.
+    pub has_listener_file: bool,
 }

@@ -354,6 +354,7 @@ impl<S: Sink> Pipeline<S> {
                 return;
             };
             attributor.attribute(&mut event);
+            outlet.heard_of(&event);
             if let Some(tap) = tap {
                 pass_by(tap, outlet, interpreter, &event);
             }

@@ -18,6 +18,9 @@ use crate::model::{Event, Incident, Kind, Owner, RunFacts, Sample};
 use crate::sink::Sink;
 use crate::source::followed::Followed;
 
+/// Followed processes that are remembered, living and dead.
+const MOST_FOLLOWED: usize = 65_536;
+
 pub(super) struct Outlet<S> {
     pub(super) filter: Filter,
     /// No more than so many are shown.
@@ -84,15 +87,39 @@ impl<S: Sink> Outlet<S> {
         !self.is_pipe_closed && !self.has_enough() && self.filter.accepts_event(event)
     }
 
+    /// Any process that holds the socket may be one that is followed.
     fn follow(&mut self, owner: Option<&Owner>) {
-        if let (Some(followed), Some(owner)) = (&mut self.followed, owner) {
-            let process = &*owner.process;
-            if !self.filter.pids.contains(&process.pid)
-                && followed.contains(process.pid, process.start_ticks)
+        let (Some(followed), Some(owner)) = (&mut self.followed, owner) else {
+            return;
+        };
+        for process in owner.processes() {
+            if let Some(start) = process.start_ticks
+                && !self.filter.pids.contains(process.pid, Some(start))
+                && followed.contains(process.pid, start)
             {
-                self.filter.pids.insert(process.pid);
+                self.filter.pids.add(process.pid, start);
             }
         }
+    }
+
+    /// The kernel side has heard of a process that it follows. It forgets those that end, before what
+    /// they did last is looked at here.
+    pub(super) fn heard_of(&mut self, event: &Event) {
+        let Some(heard) = event.heard.as_ref().filter(|heard| heard.is_followed) else {
+            return;
+        };
+        let Some(followed) = &self.followed else {
+            return;
+        };
+        let pids = &mut self.filter.pids;
+        if pids.len() >= MOST_FOLLOWED {
+            // The longest dead have nothing left to say.
+            pids.forget_processes();
+            for (pid, start_ticks) in followed.roots() {
+                pids.add(pid, start_ticks);
+            }
+        }
+        pids.add(heard.pid, heard.start_ticks);
     }
 
     pub(super) fn begin(&mut self, facts: &RunFacts) {

@@ -16,6 +16,7 @@ pub mod timewait;
 use crate::interpret::filter::Filter;
 use crate::model::rows::{Page, SpaceRow};
 use crate::model::snapshot::{Snapshot, Socket, Space, SpaceCounters};
+use crate::model::owner::MOST_HOLDERS;
 use crate::model::{Basis, Owner};
 
 use folds::Folds;
@@ -29,6 +30,8 @@ fn owner(socket: &Socket) -> Option<Owner> {
             .ok()
             .filter(|holders| *holders > 1),
         tid: None,
+        holders: (socket.holders.len() > 1)
+            .then(|| socket.holders.iter().take(MOST_HOLDERS).cloned().collect()),
     })
 }
 

@@ -112,6 +112,7 @@ fn incident(cookie: Option<u64>, local: &str, remote: Option<&str>, what: What) 
             basis: Basis::Socket,
             shared_by: None,
             tid: None,
+            holders: None,
         }),
         hook: "test",
         evidence: Evidence::Seen,
@@ -388,7 +389,7 @@ fn any_holder_of_a_shared_socket_passes_a_filter() {
     shared.holders.push(process(43));
     let taken = snapshot(0, vec![shared, listener(2, "1.1.1.1:2", 0, 9)]);
     let mut filter = everything();
-    filter.pids.insert(43);
+    filter.pids.add_number(43);
     let page = listeners::rows(&taken, &Folds::default(), &filter);
     assert_eq!(page.rows.len(), 1);
     assert_eq!(page.rows[0].owner.as_ref().unwrap().shared_by, Some(2));

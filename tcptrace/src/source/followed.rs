@@ -1,8 +1,10 @@
 //! Processes that are followed with their descendants: kept by the kernel side, which adds each
 //! child at its fork, so that even the shortest-lived one belongs.
 //!
-//! A process joins at its fork or never: who was found to be a stranger once need not be asked for
-//! again, which would cost a system call for each incident of theirs.
+//! The map is keyed by number and holds the start of the process: both together are its identity, and
+//! a stranger who was given the number later is none of them. A process joins at its fork or never:
+//! who was found to be a stranger once need not be asked for again, which would cost a system call for
+//! each incident of theirs.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -17,8 +19,9 @@ const MOST: usize = 65_536;
 /// The set, as the kernel side grows it.
 #[allow(missing_debug_implementations, reason = "aya's maps have none")]
 pub struct Followed {
-    map: HashMap<MapData, u32, u8>,
-    roots: HashSet<u32>,
+    /// Start in clock ticks since boot, by number in our PID namespace.
+    map: HashMap<MapData, u32, u64>,
+    roots: HashSet<(u32, u64)>,
     strangers: HashSet<(u32, u64), RandomState>,
 }
 
@@ -31,43 +34,61 @@ impl std::fmt::Debug for Followed {
 }
 
 impl Followed {
-    /// Takes its map and puts the first processes in.
+    /// Takes its map and puts the first processes in, each as (pid, start in clock ticks since boot).
     ///
     /// # Errors
     /// When the map is missing or full.
-    pub fn open(maps: &mut BTreeMap<String, Map>, roots: &HashSet<u32>) -> anyhow::Result<Self> {
+    pub fn open(
+        maps: &mut BTreeMap<String, Map>,
+        roots: impl IntoIterator<Item = (u32, u64)>,
+    ) -> anyhow::Result<Self> {
         let map = maps
             .remove(names::FOLLOWED)
             .context("no map of followed processes")?;
-        let mut map = HashMap::<_, u32, u8>::try_from(map)?;
-        for pid in roots {
-            map.insert(pid, 1, 0)
-                .context("cannot follow so many processes")?;
-        }
-        Ok(Self {
-            map,
-            roots: roots.clone(),
+        let mut followed = Self {
+            map: HashMap::<_, u32, u64>::try_from(map)?,
+            roots: HashSet::new(),
             strangers: HashSet::default(),
-        })
+        };
+        for (pid, start_ticks) in roots {
+            followed.add(pid, start_ticks)?;
+        }
+        Ok(followed)
     }
 
-    /// Whether a process is one of them, or descends from one. It is known by its pid and start;
-    /// without the start it may be another one next time.
-    pub fn contains(&mut self, pid: u32, start_ticks: Option<u64>) -> bool {
-        if self.roots.contains(&pid) {
+    /// Follows one more process, and the children that it forks from now on; false when it is followed
+    /// already.
+    ///
+    /// # Errors
+    /// When the map is full.
+    pub fn add(&mut self, pid: u32, start_ticks: u64) -> anyhow::Result<bool> {
+        self.map
+            .insert(pid, start_ticks, 0)
+            .context("too many processes to follow")?;
+        Ok(self.roots.insert((pid, start_ticks)))
+    }
+
+    /// Those that were put in, as (pid, start in clock ticks since boot).
+    pub fn roots(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.roots.iter().copied()
+    }
+
+    /// Whether a process is one of them, or descends from one.
+    pub fn contains(&mut self, pid: u32, start_ticks: u64) -> bool {
+        let identity = (pid, start_ticks);
+        if self.roots.contains(&identity) {
             return true;
         }
-        let identity = start_ticks.map(|start| (pid, start));
-        if identity.is_some_and(|identity| self.strangers.contains(&identity)) {
+        if self.strangers.contains(&identity) {
             return false;
         }
-        if self.map.get(&pid, 0).is_ok() {
+        if self.map.get(&pid, 0).is_ok_and(|start| start == start_ticks) {
             return true;
         }
         if self.strangers.len() >= MOST {
             self.strangers.clear();
         }
-        self.strangers.extend(identity);
+        self.strangers.insert(identity);
         false
     }
 }

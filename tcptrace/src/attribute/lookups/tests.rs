@@ -3,6 +3,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
 use super::super::processes::tests::heard;
+use super::budget::{LIKELY_PER_SECOND, WALKS_PER_SECOND};
 use super::*;
 use crate::model::Basis;
 
@@ -44,6 +45,7 @@ fn heard_of(pid: u32) -> Heard {
     heard(pid, 1, "any", Basis::Listener)
 }
 
+const SECOND_NS: u64 = 1_000_000_000;
 /// No socket has it: inodes begin at 1.
 const NOBODYS: u64 = 0;
 /// Above the highest number Linux gives to a process.
@@ -54,7 +56,7 @@ fn walk_out(lookups: &mut Lookups, now_ns: u64) {
     for _ in 0..WALKS_PER_SECOND {
         assert_eq!(lookups.holder(NOBODYS, None, None, now_ns), None);
     }
-    assert_eq!(lookups.walks, WALKS_PER_SECOND);
+    assert_eq!(lookups.budget.walks, WALKS_PER_SECOND);
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn process_that_was_heard_of_is_asked_first() {
     let mut lookups = Lookups::default();
     let heard = heard_of(here());
     assert_eq!(lookups.holder(inode, None, Some(&heard), 0), Some(here()));
-    assert_eq!((lookups.likely, lookups.walks), (1, 0));
+    assert_eq!((lookups.budget.likely, lookups.budget.walks), (1, 0));
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn walk_finds_who_was_not_likely() {
     let stranger = heard_of(NO_PID);
     // A process another test is just forking holds it too, for a moment.
     assert!(lookups.holder(inode, None, Some(&stranger), 0).is_some());
-    assert_eq!((lookups.likely, lookups.walks), (1, 1));
+    assert_eq!((lookups.budget.likely, lookups.budget.walks), (1, 1));
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn walks_end_with_the_budget_and_come_back_with_the_next_second() {
     let now = 41 * SECOND_NS;
     walk_out(&mut lookups, now);
     assert_eq!(lookups.holder(inode, None, None, now + SECOND_NS - 1), None);
-    assert_eq!(lookups.holder_count(inode, now), None);
+    assert!(lookups.listener(inode, None, now).is_none());
     assert!(lookups.holder(inode, None, None, now + SECOND_NS).is_some());
 }
 
@@ -107,7 +109,7 @@ fn likely_lookups_end_with_their_budget() {
     }
     let owner = heard_of(here());
     assert_eq!(lookups.holder(inode, None, Some(&owner), 0), None);
-    assert_eq!(lookups.likely, LIKELY_PER_SECOND);
+    assert_eq!(lookups.budget.likely, LIKELY_PER_SECOND);
     let later = SECOND_NS;
     let found = lookups.holder(inode, None, Some(&owner), later);
     assert_eq!(found, Some(here()));
@@ -121,7 +123,7 @@ fn answer_of_this_second_costs_nothing_more() {
     for _ in 0..3 {
         assert_eq!(lookups.holder(inode, None, Some(&heard), 5), Some(here()));
     }
-    assert_eq!((lookups.likely, lookups.walks), (1, 0));
+    assert_eq!((lookups.budget.likely, lookups.budget.walks), (1, 0));
     assert_eq!(lookups.holder(inode, None, None, 6), Some(here()));
 }
 
@@ -134,24 +136,68 @@ fn walk_at_start_is_remembered_by_cookie() {
     assert_eq!(lookups.by_cookie(78), None);
 }
 
+/// The holders as they are once nobody being forked holds it for a moment.
+fn settles(lookups: &mut Lookups, inode: u64, expected: &[u32]) -> bool {
+    (1..500).any(|second| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        let now = second * SECOND_NS + lookups.listeners.len() as u64;
+        let listener = lookups.listener(inode, None, now);
+        listener.is_some_and(|listener| listener.pids == expected)
+    })
+}
+
 #[test]
-fn holders_of_a_listener_are_counted_above_one() {
+fn all_holders_of_a_listener_are_found() {
     let (socket, inode) = listener();
-    let mut lookups = Lookups::default();
-    // Others being forked hold it for a moment: ask in one second after the other.
-    let mut settles = |expected| {
-        (1..500).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-            let now = (lookups.second + 1) * SECOND_NS;
-            lookups.holder_count(inode, now) == expected
-        })
-    };
-    assert!(settles(None));
+    assert!(settles(&mut Lookups::default(), inode, &[here()]));
     let heir = Heir::of(&socket);
-    assert!(settles(Some(2)));
+    let mut both = [here(), heir.0.id()];
+    both.sort_unstable();
+    let mut lookups = Lookups::default();
+    assert!(settles(&mut lookups, inode, &both));
+    let read_ns = lookups.listeners[&inode].read_ns.unwrap();
     drop(heir);
-    // Within a second the answer stands.
-    let now = lookups.second * SECOND_NS;
-    assert_eq!(lookups.holder_count(inode, now), Some(2));
-    assert_eq!(lookups.walks, 1);
+    // For a moment the answer stands.
+    let listener = lookups.listener(inode, None, read_ns + FRESH_NS - 1);
+    assert_eq!(listener.unwrap().pids, both);
+    assert!(settles(&mut lookups, inode, &[here()]));
+}
+
+#[test]
+fn one_walk_answers_for_all_listeners_asked_for_lately() {
+    let (_one, first) = listener();
+    let (_two, second) = listener();
+    let mut lookups = Lookups::default();
+    lookups.listener(first, None, 0);
+    lookups.listener(second, None, 1);
+    assert_eq!(lookups.budget.walks, 2);
+    for inode in [first, second] {
+        assert!(lookups.listener(inode, None, FRESH_NS + 1).is_some());
+    }
+    assert_eq!(lookups.budget.walks, 3);
+}
+
+#[test]
+fn without_time_for_a_walk_the_holders_of_before_are_asked_again() {
+    let (_socket, inode) = listener();
+    let mut lookups = Lookups::default();
+    let now = 41 * SECOND_NS;
+    walk_out(&mut lookups, now);
+    assert!(lookups.listener(inode, Some(NO_PID), now).is_none());
+    let listener = lookups.listener(inode, Some(here()), now).unwrap();
+    assert_eq!(listener.pids, [here()]);
+    assert!(listener.is_partial);
+}
+
+#[test]
+fn process_that_has_given_a_socket_away_is_told_from_one_that_holds_it() {
+    let (socket, inode) = listener();
+    let heir = Heir::of(&socket);
+    let mut lookups = Lookups::default();
+    assert_eq!(lookups.holds(inode, here(), 0), Some(true));
+    assert_eq!(lookups.holds(inode, heir.0.id(), 0), Some(true));
+    drop(socket);
+    assert_eq!(lookups.holds(inode, here(), 1), Some(true));
+    assert_eq!(lookups.holds(inode, here(), SECOND_NS), Some(false));
+    assert_eq!(lookups.holds(inode, NO_PID, SECOND_NS), Some(false));
 }

@@ -32,6 +32,7 @@ fn owner(pid: u32, basis: Basis) -> Owner {
         basis,
         shared_by: None,
         tid: None,
+        holders: None,
     }
 }
 
@@ -163,6 +164,7 @@ fn everything_known_of_the_owner_is_kept() {
     let left = Owner {
         shared_by: Some(3),
         tid: Some(77),
+        holders: None,
         ..owner(1, Basis::Listener)
     };
     minisocks.enter(&flow(1, 1), Some(&left));

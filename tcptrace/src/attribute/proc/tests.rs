@@ -186,16 +186,38 @@ fn descendants_of_a_shell_are_found_and_strangers_are_not() {
     let shell = Running::start(&mut shell);
     let family = (0..500).find_map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(5));
-        let found = children_closure(&[shell.pid()]).unwrap();
-        let is_asleep = |pid: &u32| facts(*pid).is_some_and(|facts| facts.comm == "sleep");
+        let found = children_closure(&[identity(shell.pid())]).unwrap();
+        let is_asleep = |(pid, _): &(u32, u64)| facts(*pid).is_some_and(|f| f.comm == "sleep");
         found.iter().any(is_asleep).then_some(found)
     });
     let group = rustix::process::Pid::from_raw(shell.pid().cast_signed()).unwrap();
     let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     let family = family.unwrap();
     assert_eq!(family.len(), 3, "{family:?}");
-    assert!(family.contains(&shell.pid()));
-    assert!(!family.contains(&stranger.pid()) && !family.contains(&std::process::id()));
+    let pids: Vec<u32> = family.iter().map(|(pid, _)| *pid).collect();
+    assert!(pids.contains(&shell.pid()));
+    assert!(!pids.contains(&stranger.pid()) && !pids.contains(&std::process::id()));
+}
+
+#[test]
+fn a_process_that_was_given_the_number_of_a_root_has_no_children_for_it() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "sleep 60 & wait"]).process_group(0);
+    let shell = Running::start(&mut shell);
+    let (pid, start) = identity(shell.pid());
+    let has_child = |root| children_closure(&[root]).unwrap().len() > 1;
+    let is_there = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        has_child((pid, start))
+    });
+    let is_strangers = has_child((pid, start - 1));
+    let group = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    assert!(is_there && !is_strangers);
+}
+
+fn identity(pid: u32) -> (u32, u64) {
+    (pid, facts(pid).unwrap().start_ticks)
 }
 
 #[test]

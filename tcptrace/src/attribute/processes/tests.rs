@@ -47,6 +47,8 @@ pub(in crate::attribute) fn heard(pid: u32, start_ticks: u64, comm: &str, basis:
         uid: Some(4242),
         basis,
         holders: None,
+        is_followed: false,
+        has_listener_file: false,
     }
 }
 
@@ -61,7 +63,7 @@ fn ends_with(process: &Process, name: &str) -> bool {
 fn living_process_is_named_by_proc() {
     let child = Running::sleep();
     let facts = child.facts();
-    let owner = Processes::default().owner(&child.heard("older name", Basis::Socket));
+    let owner = Processes::default().owner(&child.heard("older name", Basis::Socket), 0);
     assert_eq!(*owner.process, from_facts(facts));
     assert_eq!(owner.process.comm, "sleep");
     assert!(owner.process.exe.is_some());
@@ -73,7 +75,7 @@ fn dead_process_keeps_its_heard_name() {
     let mut child = Running::sleep();
     let heard = child.heard("was here", Basis::Task);
     child.end();
-    let owner = Processes::default().owner(&heard);
+    let owner = Processes::default().owner(&heard, 0);
     let expected = Process {
         pid: heard.pid,
         start_ticks: Some(heard.start_ticks),
@@ -91,15 +93,15 @@ fn process_known_before_its_death_keeps_what_proc_told() {
     let mut child = Running::sleep();
     let heard = child.heard("sleep", Basis::Task);
     let mut processes = Processes::default();
-    let alive = processes.owner(&heard).process;
+    let alive = processes.owner(&heard, 0).process;
     child.end();
-    assert_eq!(processes.owner(&heard).process, alive);
+    assert_eq!(processes.owner(&heard, 0).process, alive);
     // It called itself otherwise just before it ended.
     let renamed = Heard {
         comm: *b"renamed\0\0\0\0\0\0\0\0\0",
         ..heard
     };
-    let last = processes.owner(&renamed).process;
+    let last = processes.owner(&renamed, 0).process;
     assert_eq!(last.comm, "renamed");
     assert_eq!((&last.exe, &last.cgroup), (&alive.exe, &alive.cgroup));
 }
@@ -111,7 +113,7 @@ fn exec_replaces_the_name_when_the_process_itself_calls() {
     let mut child = Running::start(shell.stdin(Stdio::piped()));
     let mut processes = Processes::default();
     let task = child.heard("sh", Basis::Task);
-    let before = processes.owner(&task).process;
+    let before = processes.owner(&task, 0).process;
     assert_eq!(before.comm, "sh");
     child.0.stdin.take().unwrap().write_all(b"\n").unwrap();
     let has_changed = (0..1000).any(|_| {
@@ -119,17 +121,45 @@ fn exec_replaces_the_name_when_the_process_itself_calls() {
         child.facts().comm == "sleep"
     });
     assert!(has_changed, "the shell never became sleep");
-    // A socket remembers the name of back then: no news.
+    // What the process itself said at the event stands, whatever it became since.
+    let own = child.heard("sh", Basis::Task);
+    assert_eq!(processes.owner(&own, 1).process, before);
+    // A socket remembers the name of back then: the name of now is asked for, now and then.
     let socket = child.heard("sh", Basis::Socket);
-    assert_eq!(processes.owner(&socket).process, before);
-    let old_socket = child.heard("another", Basis::Socket);
-    assert_eq!(processes.owner(&old_socket).process, before);
-    let own = child.heard("sleep", Basis::Task);
-    let after = processes.owner(&own).process;
+    assert_eq!(processes.owner(&socket, 2).process, before);
+    let after = processes.owner(&socket, FRESH_NS + 2).process;
     assert_eq!(after.comm, "sleep");
     assert_ne!(after.exe, before.exe);
     assert!(!ends_with(&after, "/sh"), "{after:?}");
-    assert_eq!(processes.owner(&socket).process, after);
+    let own = child.heard("sleep", Basis::Task);
+    assert_eq!(processes.owner(&own, FRESH_NS + 3).process.comm, "sleep");
+}
+
+#[test]
+fn what_was_heard_at_the_event_wins_over_what_proc_says_later() {
+    let child = Running::sleep();
+    let mut processes = Processes::default();
+    let earlier = processes.owner(&child.heard("python3", Basis::Task), 0);
+    assert_eq!(earlier.process.comm, "python3");
+    assert_eq!(earlier.process.uid, Some(4242));
+    // Whose executable it was then is not known any more.
+    assert_eq!(earlier.process.exe, None);
+    assert_eq!(earlier.process.cgroup, child.facts().cgroup);
+    let later = processes.owner(&child.heard("sleep", Basis::Task), 0);
+    assert!(ends_with(&later.process, "/sleep") || later.process.exe.is_some());
+    let user = Heard {
+        uid: Some(4243),
+        ..child.heard("sleep", Basis::Task)
+    };
+    assert_eq!(processes.owner(&user, 0).process.uid, Some(4243));
+}
+
+#[test]
+fn process_found_by_its_files_bears_the_name_just_read() {
+    let child = Running::sleep();
+    let mut processes = Processes::default();
+    processes.owner(&child.heard("python3", Basis::Task), 0);
+    assert_eq!(processes.found(child.0.id(), 0).unwrap().comm, "sleep");
 }
 
 #[test]
@@ -138,21 +168,21 @@ fn number_given_to_a_new_process_names_no_old_one() {
     let mut older = child.heard("older", Basis::Task);
     older.start_ticks -= 1;
     let mut processes = Processes::default();
-    let owner = processes.owner(&older);
+    let owner = processes.owner(&older, 0);
     assert_eq!(
         (owner.process.comm.as_str(), &owner.process.exe),
         ("older", &None)
     );
-    let younger = processes.owner(&child.heard("sleep", Basis::Task));
+    let younger = processes.owner(&child.heard("sleep", Basis::Task), 0);
     assert_eq!(younger.process.comm, "sleep");
-    assert_eq!(processes.owner(&older).process, owner.process);
+    assert_eq!(processes.owner(&older, 0).process, owner.process);
 }
 
 #[test]
 fn thread_is_told_only_for_who_called() {
     let child = Running::sleep();
     let mut processes = Processes::default();
-    let mut tid = |basis| processes.owner(&child.heard("sleep", basis)).tid;
+    let mut tid = |basis| processes.owner(&child.heard("sleep", basis), 0).tid;
     let thread = Some(child.0.id() + 1);
     assert_eq!([tid(Basis::Task), tid(Basis::Socket)], [thread; 2]);
     assert_eq!([tid(Basis::Listener), tid(Basis::Snapshot)], [None; 2]);
@@ -164,24 +194,23 @@ fn one_holder_is_no_sharing() {
     let mut processes = Processes::default();
     let mut shared_by = |holders| {
         let heard = child.heard("sleep", Basis::Snapshot);
-        processes.owner(&Heard { holders, ..heard }).shared_by
+        processes.owner(&Heard { holders, ..heard }, 0).shared_by
     };
     let told = [None, Some(1), Some(2)].map(&mut shared_by);
     assert_eq!(told, [None, None, Some(2)]);
 }
 
 #[test]
-fn process_found_by_its_files_is_a_snapshot() {
+fn process_found_by_its_files_is_read_again_after_a_moment() {
     let mut child = Running::sleep();
     let mut processes = Processes::default();
     let pid = child.0.id();
-    let owner = processes.found(pid, 0).unwrap();
-    assert_eq!(owner.process.comm, "sleep");
-    assert_eq!((owner.basis, owner.tid), (Basis::Snapshot, None));
+    let process = processes.found(pid, 0).unwrap();
+    assert_eq!(process.comm, "sleep");
     child.end();
-    // Within a second the answer stands.
-    assert_eq!(processes.found(pid, SECOND_NS - 1), Some(owner));
-    assert_eq!(processes.found(pid, SECOND_NS), None);
+    // For a moment the answer stands.
+    assert_eq!(processes.found(pid, FRESH_NS - 1), Some(process));
+    assert_eq!(processes.found(pid, FRESH_NS), None);
 }
 
 #[test]
@@ -190,9 +219,9 @@ fn full_table_begins_anew_and_still_answers() {
     // Above the highest number Linux gives: nobody there.
     let nobody = 4_194_305;
     for start_ticks in 0..=MOST as u64 {
-        processes.owner(&heard(nobody, start_ticks, "gone", Basis::Task));
+        processes.owner(&heard(nobody, start_ticks, "gone", Basis::Task), 0);
     }
     assert_eq!(processes.known.len(), 1);
-    let owner = processes.owner(&heard(nobody, 0, "gone", Basis::Task));
+    let owner = processes.owner(&heard(nobody, 0, "gone", Basis::Task), 0);
     assert_eq!(owner.process.comm, "gone");
 }

@@ -1,7 +1,6 @@
 //! `--watch`: one snapshot per interval, with what hooks told in between.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -38,7 +37,7 @@ struct Canvas<'a, Q> {
     question: &'a Q,
     plan: &'a WatchPlan,
     filter: Filter,
-    roots: Vec<u32>,
+    roots: Vec<(u32, u64)>,
     heard: Rc<RefCell<Heard>>,
     clock: Clock,
     interval: Duration,
@@ -65,7 +64,7 @@ async fn watch<Q: Question>(
     let mut canvas = Canvas {
         question,
         filter: scope.filter.clone(),
-        roots: scope.filter.pids.iter().copied().collect(),
+        roots: scope.filter.pids.processes().collect(),
         heard: Rc::clone(&heard),
         clock: engine::clock(),
         interval,
@@ -206,9 +205,11 @@ impl<Q: Question> Canvas<'_, Q> {
     /// Processes of `--children` come and go.
     fn follow_children(&mut self) -> anyhow::Result<()> {
         if self.plan.with_children {
-            let all: HashSet<u32> =
-                proc::children_closure(&self.roots).context("cannot read /proc")?;
-            self.filter.pids.extend(all);
+            let all = proc::children_closure(&self.roots).context("cannot read /proc")?;
+            self.filter.pids.forget_processes();
+            for (pid, start_ticks) in all {
+                self.filter.pids.add(pid, start_ticks);
+            }
         }
         Ok(())
     }

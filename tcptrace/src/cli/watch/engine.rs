@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use rustix::time::{ClockId, Timespec, clock_gettime};
-use tcptrace_common::config::{Config, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST};
+use tcptrace_common::config::{Config, FILTER_NETNS, FILTER_PID, FILTER_PORTS, FOLLOWS, LIST};
 use tokio::runtime::Runtime;
 
 use super::scope::Scope;
@@ -37,8 +37,12 @@ pub(in crate::cli) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -
         // Who left a TIME_WAIT must be known when it resets or rejects a segment, shown or not.
         config.kinds |= KindSet::EMPTY.with(Kind::TimeWait).bits();
     }
-    if !scope.follows() && fill(&mut config.pids, filter.pids.iter().copied()) {
+    // By number alone: who bears the number of another start is left to the user side.
+    if !scope.follows() && fill(&mut config.pids, filter.pids.processes().map(|(pid, _)| pid)) {
         config.features |= FILTER_PID;
+    }
+    if scope.follows() {
+        config.features |= FOLLOWS;
     }
     if fill(&mut config.netns, filter.netns.iter().copied()) {
         config.features |= FILTER_NETNS;

@@ -23,7 +23,6 @@ use crate::model::Kind;
 use crate::pipeline::{Ended, Pipeline, Settings};
 use crate::recording::Outcome;
 use crate::sink::Sink;
-use crate::source::followed::Followed;
 use crate::source::live::Live;
 
 use ending::Stopper;
@@ -150,13 +149,13 @@ pub(super) fn tell_skipped(skipped: impl IntoIterator<Item = (String, u64)>) {
 /// A pipeline from what is attached to `sink`, ready to run.
 pub(super) fn connect<S: Sink>(
     plan: &WatchPlan,
-    scope: Scope,
+    mut scope: Scope,
     kernel: &Kernel,
     attached: &mut Attached,
     sink: S,
 ) -> anyhow::Result<Pipeline<S>> {
     let followed = if scope.follows() {
-        Some(Followed::open(&mut attached.maps, &scope.followed_roots())?)
+        Some(scope.follow(&mut attached.maps)?)
     } else {
         None
     };

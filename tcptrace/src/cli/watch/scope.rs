@@ -1,11 +1,15 @@
 //! Whom and what to watch: names of the command line resolved on this machine.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use aya::maps::Map;
 
 use crate::attribute::proc;
 use crate::cli::plan::WatchPlan;
 use crate::cli::values::NetnsSpec;
 use crate::interpret::filter::Filter;
+use crate::source::followed::Followed;
 use crate::source::netns;
 
 /// A filter with everything looked up.
@@ -23,19 +27,22 @@ impl Scope {
     /// Looks everything up. Err is a usage error, in one sentence.
     pub(in crate::cli) fn resolve(plan: &WatchPlan) -> Result<Self, String> {
         let mut filter = plan.filter.clone();
-        for pid in &plan.filter.pids {
-            if !matches!(proc::read(*pid), Ok(Some(_))) {
+        for pid in plan.filter.pids.numbers() {
+            let Ok(Some(facts)) = proc::read(pid) else {
                 return Err(format!(
                     "--pid {pid}: there is no such process; see ps -e, or trace a new one by \
                      tcptrace watch -- COMMAND"
                 ));
-            }
+            };
+            filter.pids.pin(pid, facts.start_ticks);
         }
         if plan.with_children {
-            let roots: Vec<u32> = filter.pids.iter().copied().collect();
+            let roots: Vec<_> = filter.pids.processes().collect();
             let all = proc::children_closure(&roots)
                 .map_err(|error| format!("--children: cannot read /proc: {error}"))?;
-            filter.pids.extend(all);
+            for (pid, start_ticks) in all {
+                filter.pids.add(pid, start_ticks);
+            }
         }
         for spec in &plan.netns {
             let text = match spec {
@@ -59,7 +66,12 @@ impl Scope {
         let is_partial = has_command || filter.is_partial();
         if has_command {
             // Matches nobody until the command's processes join.
-            filter.pids.insert(std::process::id());
+            let pid = std::process::id();
+            let facts = proc::read(pid)
+                .ok()
+                .flatten()
+                .ok_or("cannot read our own entry in /proc")?;
+            filter.pids.add(pid, facts.start_ticks);
         }
         Ok(Self {
             filter,
@@ -74,9 +86,28 @@ impl Scope {
         self.with_children || self.has_command
     }
 
-    /// Whose. A command is our own child, so it and its descendants descend from us.
-    pub(super) fn followed_roots(&self) -> HashSet<u32> {
-        self.filter.pids.clone()
+    /// Begins to follow. A command is our own child, so it and its descendants descend from us.
+    ///
+    /// Children forked since they were looked up are found by looking again, now that forks are heard
+    /// of: until nobody new is there.
+    ///
+    /// # Errors
+    /// When there is no map of followed processes, it is full, or /proc cannot be read.
+    pub(super) fn follow(&mut self, maps: &mut BTreeMap<String, Map>) -> anyhow::Result<Followed> {
+        let pids = &mut self.filter.pids;
+        let mut followed = Followed::open(maps, pids.processes())?;
+        let mut has_news = self.with_children;
+        while has_news {
+            has_news = false;
+            let roots: Vec<_> = pids.processes().collect();
+            for (pid, start_ticks) in
+                proc::children_closure(&roots).context("cannot read /proc")?
+            {
+                has_news |= followed.add(pid, start_ticks)?;
+                pids.add(pid, start_ticks);
+            }
+        }
+        Ok(followed)
     }
 }
 

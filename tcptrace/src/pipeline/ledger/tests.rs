@@ -44,6 +44,7 @@ pub(in crate::pipeline) fn owner(pid: u32, basis: Basis) -> Owner {
         basis,
         shared_by: None,
         tid: None,
+        holders: None,
     }
 }
 

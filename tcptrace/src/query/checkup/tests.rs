@@ -72,6 +72,7 @@ pub(crate) fn listener(length: u32, limit: u32, limited_by: Option<LimitedBy>) -
             basis: Basis::Snapshot,
             shared_by: None,
             tid: None,
+            holders: None,
         }),
         pids: vec![42],
         accept_queue: Queue { length, limit },

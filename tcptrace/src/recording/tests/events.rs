@@ -21,6 +21,7 @@ fn owner(pid: u32, comm: &str) -> Owner {
         basis: Basis::Listener,
         shared_by: Some(4),
         tid: Some(pid + 1),
+        holders: None,
     }
 }
 

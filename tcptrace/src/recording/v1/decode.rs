@@ -114,6 +114,7 @@ impl<'a> Decoder<'a> {
             basis: code::<Basis>(form.basis)?,
             shared_by: form.shared_by,
             tid: form.tid,
+            holders: None,
         }))
     }
 

@@ -279,5 +279,6 @@ pub(super) fn owner(
         basis,
         shared_by: raw.shared_by,
         tid: None,
+        holders: None,
     }))
 }

@@ -55,6 +55,7 @@ pub(crate) fn incident(at: u64, owner: Option<&Arc<Process>>, what: What) -> Inc
             basis: Basis::Task,
             shared_by: None,
             tid: None,
+            holders: None,
         }),
         hook: "tp_btf/tcp_send_reset",
         evidence: Evidence::Seen,

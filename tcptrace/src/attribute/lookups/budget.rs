@@ -1,0 +1,83 @@
+//! How much of its time the reader of the ring may spend in /proc.
+
+use std::time::{Duration, Instant};
+
+/// Look-ups per second among processes that are likely; each takes some 50 us for a process with a few
+/// descriptors.
+pub(super) const LIKELY_PER_SECOND: u32 = 200;
+/// Walks through all of /proc per second; each takes a millisecond for 500 processes.
+pub(super) const WALKS_PER_SECOND: u32 = 4;
+/// Time per second for both together, begun where it is not used up: where processes have many
+/// descriptors a single look-up takes milliseconds.
+const TIME_PER_SECOND: Duration = Duration::from_millis(100);
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// What is left of this second's.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    second: u64,
+    pub(super) likely: u32,
+    pub(super) walks: u32,
+    spent: Duration,
+}
+
+impl Budget {
+    /// Whether a new second of the boot clock has begun, and with it a new budget. A walk that took
+    /// longer than a second's time is paid for by the seconds that follow.
+    pub(super) fn turn(&mut self, now_ns: u64) -> bool {
+        let second = now_ns / SECOND_NS;
+        if second == self.second {
+            return false;
+        }
+        let seconds = u32::try_from(second.saturating_sub(self.second)).unwrap_or(u32::MAX);
+        self.spent = self
+            .spent
+            .saturating_sub(TIME_PER_SECOND.saturating_mul(seconds));
+        self.second = second;
+        self.likely = 0;
+        self.walks = 0;
+        true
+    }
+
+    /// Looks among likely processes, if the budget allows.
+    pub(super) fn likely<T>(&mut self, look: impl FnOnce() -> T) -> Option<T> {
+        if self.likely >= LIKELY_PER_SECOND || self.spent >= TIME_PER_SECOND {
+            return None;
+        }
+        self.likely += 1;
+        Some(self.spend(look))
+    }
+
+    /// Walks through all of /proc, if the budget allows.
+    pub(super) fn walk<T>(&mut self, look: impl FnOnce() -> T) -> Option<T> {
+        if self.walks >= WALKS_PER_SECOND || self.spent >= TIME_PER_SECOND {
+            return None;
+        }
+        self.walks += 1;
+        Some(self.spend(look))
+    }
+
+    fn spend<T>(&mut self, look: impl FnOnce() -> T) -> T {
+        let begin = Instant::now();
+        let answer = look();
+        self.spent = self.spent.saturating_add(begin.elapsed());
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_walk_is_paid_for_by_the_seconds_that_follow() {
+        let mut budget = Budget::default();
+        let walk = || std::thread::sleep(TIME_PER_SECOND * 2 + TIME_PER_SECOND / 4);
+        assert!(budget.walk(walk).is_some());
+        assert!(budget.likely(|| ()).is_none() && budget.walk(|| ()).is_none());
+        assert!(budget.turn(SECOND_NS) && !budget.turn(SECOND_NS + 1));
+        assert!(budget.likely(|| ()).is_none());
+        assert!(budget.turn(2 * SECOND_NS));
+        assert!(budget.likely(|| ()).is_some() && budget.walk(|| ()).is_some());
+    }
+}
