@@ -121,10 +121,18 @@ macro_rules! programs {
 
 /// The kind of hook that reports, from the forms of a row.
 macro_rules! reporter {
-    (@btf $name:ident entry $a:ident) => { concat!("fentry/", stringify!($name)) };
-    (@btf $name:ident $($others:tt)*) => { concat!("fexit/", stringify!($name)) };
-    (@breakpoint $name:ident entry $a:ident) => { concat!("kprobe/", stringify!($name)) };
-    (@breakpoint $name:ident $($others:tt)*) => { concat!("kretprobe/", stringify!($name)) };
+    (@btf $name:ident entry $a:ident) => {
+        concat!("fentry/", stringify!($name))
+    };
+    (@btf $name:ident $($others:tt)*) => {
+        concat!("fexit/", stringify!($name))
+    };
+    (@breakpoint $name:ident entry $a:ident) => {
+        concat!("kprobe/", stringify!($name))
+    };
+    (@breakpoint $name:ident $($others:tt)*) => {
+        concat!("kretprobe/", stringify!($name))
+    };
 }
 
 macro_rules! tables {

@@ -134,12 +134,7 @@ pub(crate) fn on_timer(timer: u64, hook: u8) {
     let Some(timer_at) = offset!(tw_timer) else {
         return;
     };
-    ended(
-        timer - timer_at as u64,
-        phase::EXPIRE,
-        hook,
-        0,
-    );
+    ended(timer - timer_at as u64, phase::EXPIRE, hook, 0);
 }
 
 /// `tcp_twsk_unique(sk, sktw)` returns: 1 = the connecting socket may take the tuple.
@@ -224,12 +219,7 @@ pub(crate) fn on_packet_end(answer: u64, hook: u8) {
     let flow = tw.flow(tw.kept_cookie().unwrap_or(0));
     *known = head(now(), tcp_state::TIME_WAIT, flow, OwnerRecord::default());
     known.sock = minisock;
-    paws::report(
-        known,
-        NO_REASON,
-        check::TIME_WAIT,
-        hook,
-    );
+    paws::report(known, NO_REASON, check::TIME_WAIT, hook);
 }
 
 /// `inet_twsk_deschedule_put(tw)`: taken away before its time.

@@ -49,12 +49,7 @@ pub(crate) fn on_validate_end(hook: u8) {
     identify(&sk, known);
     owner::known(known);
     // What the kernel itself calls it, where it has a name for it.
-    report(
-        known,
-        config!(drop_paws),
-        check::ESTABLISHED,
-        hook,
-    );
+    report(known, config!(drop_paws), check::ESTABLISHED, hook);
 }
 
 /// Tells a reject.

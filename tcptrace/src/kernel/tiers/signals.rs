@@ -250,7 +250,11 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::TimeWait,
         part: "enter",
-        candidates: &then(Family::TimeWait, hook::INET_TWSK_HASHDANCE_SCHEDULE, TW_STARTED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_HASHDANCE_SCHEDULE,
+            TW_STARTED,
+        ),
     },
     Signal {
         kind: Kind::TimeWait,
@@ -265,7 +269,11 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::TimeWait,
         part: "reuse by connect()",
-        candidates: &then(Family::TimeWait, hook::INET_TWSK_DESCHEDULE_PUT, TW_CANCELLED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_DESCHEDULE_PUT,
+            TW_CANCELLED,
+        ),
     },
     Signal {
         kind: Kind::TimeWait,
@@ -284,12 +292,20 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::PawsDrop,
         part: "whose connection it was",
-        candidates: &unless(dropped(whose_paws), Family::Validation, hook::TCP_VALIDATE_INCOMING),
+        candidates: &unless(
+            dropped(whose_paws),
+            Family::Validation,
+            hook::TCP_VALIDATE_INCOMING,
+        ),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "by TIME_WAIT sockets",
-        candidates: &unless(dropped(tw_paws_reason), Family::TimeWait, hook::TCP_TIMEWAIT_STATE_PROCESS),
+        candidates: &unless(
+            dropped(tw_paws_reason),
+            Family::TimeWait,
+            hook::TCP_TIMEWAIT_STATE_PROCESS,
+        ),
     },
     Signal {
         kind: Kind::PawsDrop,
@@ -309,17 +325,29 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Close,
         part: "whether TIME_WAIT followed",
-        candidates: &then(Family::TimeWait, hook::INET_TWSK_HASHDANCE_SCHEDULE, TW_STARTED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_HASHDANCE_SCHEDULE,
+            TW_STARTED,
+        ),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "whose TIME_WAIT rejected",
-        candidates: &then(Family::TimeWait, hook::INET_TWSK_HASHDANCE_SCHEDULE, TW_STARTED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_HASHDANCE_SCHEDULE,
+            TW_STARTED,
+        ),
     },
     Signal {
         kind: Kind::RstSent,
         part: "whose TIME_WAIT answered",
-        candidates: &then(Family::TimeWait, hook::INET_TWSK_HASHDANCE_SCHEDULE, TW_STARTED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_HASHDANCE_SCHEDULE,
+            TW_STARTED,
+        ),
     },
 ];
 

@@ -123,7 +123,10 @@ fn a_function_has_a_number_of_its_own_in_each_tier() {
     assert_eq!(by_number(by_breakpoint), "kretprobe/tcp_check_req");
     let names: HashSet<&str> = hook::NAMES.into_iter().collect();
     assert_eq!(names.len(), hook::NAMES.len());
-    for hook in hook::HOOKS.iter().filter(|hook| hook.site == Site::Function) {
+    for hook in hook::HOOKS
+        .iter()
+        .filter(|hook| hook.site == Site::Function)
+    {
         let by_btf = hook.label().rsplit('/').next();
         assert_eq!(by_btf, Some(hook.name));
         if let Some(label) = hook.label_by_breakpoint() {
