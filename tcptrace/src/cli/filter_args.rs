@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use super::values::{self, NetnsSpec};
+use super::values;
 use crate::interpret::cidr::Cidr;
+use crate::session::plan::NetnsSpec;
 
 const HEADING: &str = "Filters (different ones combine with AND, repeats and commas with OR)";
 
