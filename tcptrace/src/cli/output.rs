@@ -76,8 +76,8 @@ pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
 /// Says which programs the kernel did not run.
 pub(super) fn tell_skipped(skipped: impl IntoIterator<Item = (String, u64)>) {
     for (program, count) in skipped {
-        let note = "the kernel skipped runs of a hook that an interrupt brought again; some may \
-                    have been events";
+        let note = "the kernel skipped runs of a hook that was interrupted by itself; some of them \
+                    may have been events";
         drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
     }
 }

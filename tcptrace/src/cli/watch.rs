@@ -168,7 +168,7 @@ fn banner(session: &Session, plan: &WatchPlan) {
     let kinds: Vec<&str> = plan.run.kinds.iter().map(Kind::name).collect();
     let report = session.report();
     let mut text = format!(
-        "{verb} {} by {} hooks on Linux {}; Ctrl-C ends with a summary\n",
+        "{verb} {} by {} hooks on Linux {}; Ctrl-C ends the run with a summary\n",
         kinds.join(" "),
         report.attached.len(),
         session.kernel.release

@@ -112,7 +112,7 @@ impl Session {
             }
         };
         if let Some(why) = &attached.report.forks_refused {
-            anyhow::bail!("children of processes cannot be followed: {why}");
+            anyhow::bail!("cannot follow child processes: {why}");
         }
         if let Some(why) = settings::tier_refused(plan.engine.tier, &attached.report) {
             return Err(Refused::Unsupported(why).into());
@@ -157,7 +157,7 @@ impl Session {
         if self.report().snapshot_refused.is_some() {
             let (sockets, missed) = settings::sockets(&self.scope.filter.netns);
             attributor.learn(&sockets);
-            let not_known = |why| format!("owners of older sockets are not known: {why}");
+            let not_known = |why| format!("owners of sockets older than this run are not known: {why}");
             self.notes.extend(missed.into_iter().map(not_known));
         }
         let live = Live::open(&mut self.attached.maps)?;
@@ -199,6 +199,6 @@ fn cannot_show(kinds: &[Kind], report: &AttachReport) -> String {
             text.push_str(&format!("\n  {refusal}"));
         }
     }
-    text.push_str("\nwhat can be shown here: tcptrace doctor");
+    text.push_str("\nto see what this kernel can show: tcptrace doctor");
     text
 }

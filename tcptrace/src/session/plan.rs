@@ -76,7 +76,7 @@ impl Recording {
 pub struct Stop {
     /// After this time.
     pub after: Option<Duration>,
-    /// After this many incidents shown.
+    /// Stop after this many incidents shown.
     pub count: Option<NonZeroU64>,
     /// When this command ends; program and arguments, never empty.
     pub command: Option<Vec<OsString>>,

@@ -20,7 +20,7 @@ pub fn announce(ready_file: Option<&Path>) -> anyhow::Result<Vec<String>> {
     }
     // A service manager that is not told will say itself that it has waited in vain.
     let failed = sd_notify::notify(&[NotifyState::Ready]).err();
-    let note = failed.map(|error| format!("cannot tell the service manager: {error}"));
+    let note = failed.map(|error| format!("cannot notify the service manager: {error}"));
     Ok(note.into_iter().collect())
 }
 
@@ -29,6 +29,6 @@ pub fn announce(ready_file: Option<&Path>) -> anyhow::Result<Vec<String>> {
 #[must_use = "the user is to be told"]
 pub fn confine(duties: Duties<'_>) -> Vec<String> {
     let kept = confine::confine(duties).into_iter();
-    kept.map(|kept| format!("more privileges are kept than are needed: {kept}"))
+    kept.map(|kept| format!("could not drop all unneeded privileges: {kept}"))
         .collect()
 }
