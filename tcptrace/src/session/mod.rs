@@ -157,7 +157,8 @@ impl Session {
         if self.report().snapshot_refused.is_some() {
             let (sockets, missed) = settings::sockets(&self.scope.filter.netns);
             attributor.learn(&sockets);
-            let not_known = |why| format!("owners of sockets older than this run are not known: {why}");
+            let not_known =
+                |why| format!("owners of sockets older than this run are not known: {why}");
             self.notes.extend(missed.into_iter().map(not_known));
         }
         let live = Live::open(&mut self.attached.maps)?;
