@@ -1,18 +1,4 @@
-//! Any bytes as the text of a file below /proc: no panic.
-
+//! libFuzzer around [`tcptrace_fuzz::proc`].
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tcptrace::attribute::holders::parse_socket_link;
-use tcptrace::attribute::proc::{cgroup_path, container_id, parse_effective_uid, parse_stat};
-use tcptrace::source::mib::{Counters, delta};
-use tcptrace::source::netns::{parse_link, parse_mounts};
-
-fuzz_target!(|data: &[u8]| {
-    let _ = (parse_stat(data), parse_effective_uid(data));
-    let _ = (cgroup_path(data), container_id(data));
-    let _ = (parse_socket_link(data), parse_link(data));
-    let _ = parse_mounts(data);
-    let (before, after) = data.split_at(data.len() / 2);
-    let _ = delta(&Counters::parse(before), &Counters::parse(after));
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tcptrace_fuzz::proc::run(data));

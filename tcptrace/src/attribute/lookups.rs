@@ -9,12 +9,13 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::RandomState;
 
 use super::holders::{self, Query};
-use super::processes::FRESH_NS;
 use super::users::Users;
 use crate::model::{Basis, Owner};
 use crate::model::owner::Heard;
 use budget::Budget;
 
+/// How long the holders of a listener stand, boot clock.
+const FRESH_NS: u64 = 250_000_000;
 /// A listener nobody asked for in this time is not looked for in further walks, boot clock.
 const ASKED_NS: u64 = 10_000_000_000;
 /// Beyond this the tables begin anew.

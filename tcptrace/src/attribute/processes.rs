@@ -18,8 +18,8 @@ use crate::model::{Basis, Owner, Process};
 
 /// Beyond this the table begins anew: only names of the dead are lost by that.
 const MOST: usize = 65_536;
-/// How long a name from /proc stands, boot clock.
-pub(super) const FRESH_NS: u64 = 250_000_000;
+/// How long a name stands, boot clock.
+pub(super) const FRESH_NS: u64 = 20_000_000;
 /// Names that are read again per second at most; each takes some 50 us.
 const REFRESHES_PER_SECOND: u32 = 400;
 const SECOND_NS: u64 = 1_000_000_000;

@@ -7,10 +7,10 @@ use clap::Args;
 
 use super::filter_args::FilterArgs;
 use super::groups::{EngineArgs, SelectionArgs};
-use super::plan::{self, Output, PlanError, Stop, WatchPlan};
+use super::output::Output;
+use super::plan::{self, PlanError};
 use super::values::{self, named_values};
-use crate::model::KindSet;
-use crate::sink::TimeStyle;
+use crate::session::plan::{Plan, Stop};
 use crate::sink::color::ColorChoice;
 use crate::tui::input::KEYS;
 
@@ -23,7 +23,7 @@ const INTERVAL_LEAST: Duration = Duration::from_millis(250);
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = values::duration(text).map_err(|error| error.to_string())?;
     if interval < INTERVAL_LEAST {
-        return Err("top draws four times a second at most; give 250ms or more".to_owned());
+        return Err("top redraws at most four times a second; use 250ms or more".to_owned());
     }
     Ok(interval)
 }
@@ -48,26 +48,27 @@ pub struct TopArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
 
-    /// Draw again after this time: 500ms, 2s; 250ms at least. A key draws at once
+    /// Redraw interval, such as 500ms or 2s (at least 250ms); a key press redraws at once
     #[arg(long, value_name = "TIME", help_heading = SCREEN, default_value = "250ms",
         value_parser = interval)]
     pub interval: Duration,
-    /// End after this time: 30s, 2m, 1h; a plain number is seconds
+    /// Stop after this time: 30s, 2m, 1h; a plain number means seconds
     #[arg(long, value_name = "TIME", help_heading = SCREEN, value_parser = values::duration)]
     pub duration: Option<Duration>,
-    /// Colour by meaning: red lost or refused, yellow degraded; without, bold and reverse
+    /// When to use colour (red: lost or refused, yellow: degraded); bold and reverse video
+    /// otherwise
     #[arg(long, value_name = "WHEN", help_heading = SCREEN, default_value = "auto",
         value_parser = named_values!(ColorChoice))]
     pub color: ColorChoice,
-    /// Create this file once every hook is attached
+    /// Create this file as soon as every hook is attached
     #[arg(long, value_name = "PATH", help_heading = SCREEN)]
     pub ready_file: Option<PathBuf>,
 
-    /// Show a recording (see record) instead of this machine; needs no privilege
+    /// Show a recording (see record) instead of this host; needs no privileges
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = RECORDING,
         conflicts_with_all = ["duration", "ready_file", "tier", "ring_size"])]
     pub replay: Vec<PathBuf>,
-    /// As fast as it happened (1), N times as fast (10, 0.5); without, as fast as possible
+    /// Replay at the original speed (1) or N times as fast (10, 0.5) [default: as fast as possible]
     #[arg(long, value_name = "N", requires = "replay", help_heading = RECORDING,
         value_parser = values::speed)]
     pub speed: Option<f64>,
@@ -79,33 +80,20 @@ pub struct TopArgs {
 
 impl TopArgs {
     /// What to watch live; `Err` for a usage error.
-    pub(super) fn plan(self) -> Result<WatchPlan, PlanError> {
+    pub(super) fn plan(self) -> Result<(Plan, Output), PlanError> {
         let kinds = plan::kinds(&self.selection)?;
-        Ok(WatchPlan {
-            kinds,
+        let run = Plan {
             asked_by_name: self.selection.only.iter().copied().collect(),
-            with_children: self.filter.children,
-            netns: self.filter.netns.clone(),
-            filter: plan::filter(kinds, self.filter),
             stop: Stop {
                 after: self.duration,
                 ..Stop::default()
             },
-            output: Output {
-                has_lines: false,
-                is_json: false,
-                time: TimeStyle::Local,
-                is_wide: false,
-                has_header: false,
-                color: self.color,
-                is_quiet: false,
-                ready_file: self.ready_file,
-                rate_limit: None,
-            },
-            engine: plan::engine(self.engine),
-            is_strict: false,
-            fail_on: KindSet::EMPTY,
-            recording: None,
-        })
+            ..plan::live(kinds, self.filter, plan::engine(self.engine))
+        };
+        let output = Output {
+            ready_file: self.ready_file,
+            ..Output::none(self.color, false)
+        };
+        Ok((run, output))
     }
 }

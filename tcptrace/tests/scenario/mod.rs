@@ -8,6 +8,7 @@ mod confined;
 mod crowd;
 mod doctor;
 mod filters;
+mod holders;
 mod judging;
 mod linger;
 mod ownership;
@@ -47,6 +48,7 @@ pub(crate) fn families() -> Vec<Family> {
         retransmit,
         paws,
         ownership,
+        holders,
         addresses,
         #[own]
         filters,

@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use aya::maps::Map;
 
+use super::plan::{NetnsSpec, Plan};
 use crate::attribute::proc;
-use crate::cli::plan::WatchPlan;
-use crate::cli::values::NetnsSpec;
 use crate::interpret::filter::Filter;
 use crate::source::followed::Followed;
 use crate::source::netns;
 
 /// A filter with everything looked up.
 #[derive(Debug)]
-pub(in crate::cli) struct Scope {
+pub struct Scope {
     /// What to show.
-    pub(in crate::cli) filter: Filter,
+    pub filter: Filter,
     /// Filters besides kinds and namespaces are in force.
     pub(super) is_partial: bool,
     with_children: bool,
@@ -24,14 +23,17 @@ pub(in crate::cli) struct Scope {
 }
 
 impl Scope {
-    /// Looks everything up. Err is a usage error, in one sentence.
-    pub(in crate::cli) fn resolve(plan: &WatchPlan) -> Result<Self, String> {
+    /// Looks everything up.
+    ///
+    /// # Errors
+    /// A usage error, in one sentence.
+    pub fn resolve(plan: &Plan) -> Result<Self, String> {
         let mut filter = plan.filter.clone();
         for pid in plan.filter.pids.numbers() {
             let Ok(Some(facts)) = proc::read(pid) else {
                 return Err(format!(
-                    "--pid {pid}: there is no such process; see ps -e, or trace a new one by \
-                     tcptrace watch -- COMMAND"
+                    "--pid {pid}: no such process; see ps -e, or trace a new process with tcptrace \
+                     watch -- COMMAND"
                 ));
             };
             filter.pids.pin(pid, facts.start_ticks);
@@ -45,19 +47,15 @@ impl Scope {
             }
         }
         for spec in &plan.netns {
-            let text = match spec {
-                NetnsSpec::Pid(pid) => pid.to_string(),
-                NetnsSpec::Name(name) => name.clone(),
-                NetnsSpec::Inode(inode) => format!("inode:{inode}"),
-            };
+            let text = spec.to_string();
             let inode =
                 netns::resolve(&text).map_err(|error| format!("--netns {text}: {error}"))?;
             let inode = u32::try_from(inode)
-                .map_err(|_| format!("--netns {text}: {inode} is no namespace's number"))?;
+                .map_err(|_| format!("--netns {text}: {inode} is not a namespace inode number"))?;
             if matches!(spec, NetnsSpec::Inode(_)) && !is_reachable(inode) {
                 return Err(format!(
-                    "--netns {text}: no process lives in such a network namespace and no name \
-                     stands for it; lsns -t net lists them"
+                    "--netns {text}: no process runs in such a network namespace and it has no \
+                     name; lsns -t net lists namespaces"
                 ));
             }
             filter.netns.push(inode);
@@ -82,7 +80,7 @@ impl Scope {
     }
 
     /// Whether descendants are followed.
-    pub(in crate::cli) fn follows(&self) -> bool {
+    pub fn follows(&self) -> bool {
         self.with_children || self.has_command
     }
 
