@@ -57,9 +57,7 @@ fn is_certain(kind: u16, head: &Head) -> bool {
     let comes_with_each = matches!(kind, kind::STATE | kind::CLOSE | kind::TIME_WAIT);
     match head.owner.basis {
         basis::TASK => true,
-        basis::SOCKET => {
-            (head.inode == 0 || comes_with_each) && head.state != tcp_state::LISTEN
-        }
+        basis::SOCKET => (head.inode == 0 || comes_with_each) && head.state != tcp_state::LISTEN,
         _ => false,
     }
 }

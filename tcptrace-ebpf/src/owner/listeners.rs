@@ -11,9 +11,7 @@ use tcptrace_common::wire::{self, Head};
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use super::entry;
-use crate::maps::{
-    GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry, count_full,
-};
+use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry, count_full};
 use crate::sock::{Access, Probe, SockRef};
 
 /// A port without listeners. In `.rodata`, since the stack is small.

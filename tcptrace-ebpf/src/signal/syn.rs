@@ -15,9 +15,7 @@ use super::packet::{Packet, netns_of};
 use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
-use crate::maps::{
-    GROUP, ListenerGroup, PAGES, SYN_COUNTERS, SynCounters, forgotten, served,
-};
+use crate::maps::{GROUP, ListenerGroup, PAGES, SYN_COUNTERS, SynCounters, forgotten, served};
 use crate::offsets::offset;
 use crate::owner::{self, listeners};
 use crate::sock::{Access, Direct, Probe, SockRef};

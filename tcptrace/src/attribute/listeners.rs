@@ -61,8 +61,7 @@ impl Attributor {
             |process: &Arc<Process>| identity.is_some() && self::identity(process) == identity;
         let stays = match identity {
             Some(identity) => {
-                holders.iter().any(is_heard)
-                    || listener.is_partial && may_hold(inode, identity)
+                holders.iter().any(is_heard) || listener.is_partial && may_hold(inode, identity)
             }
             None => false,
         };
@@ -110,7 +109,11 @@ fn may_hold(inode: u64, (pid, start_ticks): (u32, u64)) -> bool {
 fn successor<'a>(holders: &'a [Arc<Process>], users: &[u32]) -> Option<&'a Arc<Process>> {
     let latest = users.iter().rev();
     let mut used = latest.filter_map(|pid| holders.iter().find(|holder| holder.pid == *pid));
-    let oldest = || holders.iter().min_by_key(|holder| (holder.start_ticks, holder.pid));
+    let oldest = || {
+        holders
+            .iter()
+            .min_by_key(|holder| (holder.start_ticks, holder.pid))
+    };
     used.next().or_else(oldest)
 }
 

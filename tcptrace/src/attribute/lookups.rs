@@ -10,8 +10,8 @@ use foldhash::fast::RandomState;
 
 use super::holders::{self, Query};
 use super::users::Users;
-use crate::model::{Basis, Owner};
 use crate::model::owner::Heard;
+use crate::model::{Basis, Owner};
 use budget::Budget;
 
 /// How long the holders of a listener stand, boot clock.

@@ -86,8 +86,11 @@ impl Filter {
     fn accepts_parts(&self, kind: Kind, flow: &Flow, owner: Option<&Owner>) -> bool {
         self.kinds.contains(kind) && self.accepts_flow(flow) && {
             self.asks_no_owner()
-                || owner
-                    .is_some_and(|owner| owner.processes().any(|process| self.accepts_process(process)))
+                || owner.is_some_and(|owner| {
+                    owner
+                        .processes()
+                        .any(|process| self.accepts_process(process))
+                })
         }
     }
 

@@ -14,9 +14,9 @@ mod tests;
 pub mod timewait;
 
 use crate::interpret::filter::Filter;
+use crate::model::owner::MOST_HOLDERS;
 use crate::model::rows::{Page, SpaceRow};
 use crate::model::snapshot::{Snapshot, Socket, Space, SpaceCounters};
-use crate::model::owner::MOST_HOLDERS;
 use crate::model::{Basis, Owner};
 
 use folds::Folds;

@@ -98,9 +98,7 @@ impl Scope {
         while has_news {
             has_news = false;
             let roots: Vec<_> = pids.processes().collect();
-            for (pid, start_ticks) in
-                proc::children_closure(&roots).context("cannot read /proc")?
-            {
+            for (pid, start_ticks) in proc::children_closure(&roots).context("cannot read /proc")? {
                 has_news |= followed.add(pid, start_ticks)?;
                 pids.add(pid, start_ticks);
             }

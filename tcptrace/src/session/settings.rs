@@ -28,7 +28,12 @@ pub(super) fn config(kernel: &Kernel, plan: &Plan, scope: &Scope) -> Config {
         config.kinds |= KindSet::EMPTY.with(Kind::TimeWait).bits();
     }
     // By number alone: who bears the number of another start is left to the user side.
-    if !scope.follows() && fill(&mut config.pids, filter.pids.processes().map(|(pid, _)| pid)) {
+    if !scope.follows()
+        && fill(
+            &mut config.pids,
+            filter.pids.processes().map(|(pid, _)| pid),
+        )
+    {
         config.features |= FILTER_PID;
     }
     if scope.follows() {

@@ -82,7 +82,11 @@ impl Followed {
         if self.strangers.contains(&identity) {
             return false;
         }
-        if self.map.get(&pid, 0).is_ok_and(|start| start == start_ticks) {
+        if self
+            .map
+            .get(&pid, 0)
+            .is_ok_and(|start| start == start_ticks)
+        {
             return true;
         }
         if self.strangers.len() >= MOST {

@@ -144,7 +144,10 @@ fn connection_in_a_queue_belongs_to_the_listener_of_its_address(world: &World) {
     let second = other.listen(format!("127.0.7.10:{port}"), 5);
     for (owner, listener) in [(&one, first), (&other, second)] {
         let conn = connect_and_reset(&client, listener);
-        tracer.expect("the listener of the address", reset_in_the_queue(owner, conn));
+        tracer.expect(
+            "the listener of the address",
+            reset_in_the_queue(owner, conn),
+        );
     }
     // Another user's listener has come and gone: it changes nothing for the first.
     other.close(second);

@@ -152,7 +152,10 @@ fn what_nobody_holds_any_more_stays_with_who_was_heard_of() {
     let mut event = drop_at(inode, 1, Some(gone));
     Attributor::default().attribute(&mut event);
     let owner = event.owner.unwrap();
-    assert_eq!((owner.process.pid, owner.process.comm.as_str()), (4_194_305, "launcher"));
+    assert_eq!(
+        (owner.process.pid, owner.process.comm.as_str()),
+        (4_194_305, "launcher")
+    );
     assert_eq!((owner.basis, owner.shared_by), (Basis::Socket, None));
 }
 
