@@ -131,7 +131,7 @@ fn filtering(criterion: &mut Criterion) {
         way.take(&bytes, &mut |incident| incidents.push(incident));
     }
     let mut by_pid = Filter::of_kinds(KindSet::ALL);
-    by_pid.pids.insert(std::process::id());
+    by_pid.pids.add_number(std::process::id());
     for (name, filter) in [
         ("by kind", Filter::of_kinds(KindSet::DEFAULT)),
         ("none", Filter::of_kinds(KindSet::ALL)),

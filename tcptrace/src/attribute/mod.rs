@@ -57,13 +57,11 @@ impl Attributor {
             .map(|heard| self.processes.owner(heard, now_ns));
         if listeners::is_about_one(event) {
             owner = self.of_listener(event, owner);
-        } else if owner
-            .as_ref()
-            .is_none_or(|owner| owner.basis == Basis::Listener)
-        {
-            owner = self.look_up(event).or(owner);
-        } else if self.was_given_away(event) {
-            owner = self.look_up(event).or(owner);
+        } else {
+            let is_certain = |owner: &Owner| owner.basis != Basis::Listener;
+            if !owner.as_ref().is_some_and(is_certain) || self.was_given_away(event) {
+                owner = self.look_up(event).or(owner);
+            }
         }
         if let (Some(port), Some(heard)) = (event.flow.local.map(|end| end.port), &event.heard) {
             self.lookups.note_user(port, heard);

@@ -113,10 +113,11 @@ impl Processes {
                 return Arc::clone(&known.process);
             }
         }
-        if !is_own_word && !self.may_refresh(now_ns) {
-            if let Some(known) = self.known.get(&key) {
-                return Arc::clone(&known.process);
-            }
+        if !is_own_word
+            && !self.may_refresh(now_ns)
+            && let Some(known) = self.known.get(&key)
+        {
+            return Arc::clone(&known.process);
         }
         let live = proc::read(heard.pid).ok().flatten();
         let process = match live.filter(|facts| facts.start_ticks == heard.start_ticks) {

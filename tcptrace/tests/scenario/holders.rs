@@ -115,7 +115,7 @@ fn reset_in_the_queue(owner: &Actor, conn: Conn) -> Expect {
         .is("meaning", "reset")
         .owner(owner)
         .basis(&["listener"])
-        .local(conn.remote)
+        .local(conn.remote.expect("connected"))
         .remote(conn.local)
 }
 
@@ -174,7 +174,7 @@ fn connection_passed_on_belongs_to_who_received_it(world: &World) {
     let pair = Pair::connected(world, "cp");
     let worker = world.actor_as("cp-worker", 34567);
     pair.client.write(pair.conn, 17);
-    pair.server.read(pair.accepted, 17);
+    pair.server.order(&format!("read {} 17", pair.accepted.fd));
     let passed = pair.server.pass(pair.accepted, &worker);
     pair.server.close(pair.accepted);
     pair.client.linger(pair.conn, 0);
