@@ -42,7 +42,11 @@ const SECTIONS: [(&str, &str, Section); 10] = [
     ("time-wait", "TIME_WAIT", pictures::time_wait),
     ("owners", "Owners and peers", tables::owners),
     ("retransmits", "Retransmits", tables::retransmits),
-    ("counters", "Against the kernel's counters", tables::counters),
+    (
+        "counters",
+        "Against the kernel's counters",
+        tables::counters,
+    ),
     ("settings", "Settings", settings::section),
     ("origin", "How it was recorded", origin::section),
 ];

@@ -263,7 +263,9 @@ fn line(incident: &Incident) -> String {
 /// What is no trouble, in a sentence.
 fn ordinary(view: &View<'_>) -> Markup {
     let counts = &view.story.ordinary;
-    let present = words::ORDER.iter().map(|kind| (*kind, counts[kind.index()]));
+    let present = words::ORDER
+        .iter()
+        .map(|kind| (*kind, counts[kind.index()]));
     html! {
         @if counts.iter().any(|count| *count > 0) {
             p class="dim" {

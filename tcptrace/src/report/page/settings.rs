@@ -181,9 +181,11 @@ fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
     let settings = spaces.first().map(|space| rows(&space.settings));
     let rows = settings.into_iter().flatten();
     let rows = rows.filter(|row| row.value.is_some() || !row.is_rare);
-    let named = spaces.iter().take(NAMED).map(|space| html! {
-        (space.netns)
-        @if space.is_own { " (tcptrace's own)" }
+    let named = spaces.iter().take(NAMED).map(|space| {
+        html! {
+            (space.netns)
+            @if space.is_own { " (tcptrace's own)" }
+        }
     });
     let columns = [
         ("Setting", false),
@@ -220,11 +222,7 @@ fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
 }
 
 /// The findings in these namespaces that it decides over.
-fn bearing(
-    view: &View<'_>,
-    spaces: &[&SpaceFacts],
-    on: &[(Kind, Option<&'static str>)],
-) -> Markup {
+fn bearing(view: &View<'_>, spaces: &[&SpaceFacts], on: &[(Kind, Option<&'static str>)]) -> Markup {
     let concerned = view.findings.iter().filter(|found| {
         let known = &found.facts.spaces;
         let is_here = known.is_empty()

@@ -82,9 +82,11 @@ pub(super) fn owners(view: &View<'_>) -> Markup {
     let most = |first: Option<&ByKind>| first.map_or(0, total);
     let most_owned = most(owners.rows.first().map(|(_, facts)| &facts.by_kind));
     let most_met = most(peers.rows.first().map(|(_, facts)| &facts.by_kind));
-    let counts = |by_kind: &ByKind, most| html! {
-        (words::number_cell(total(by_kind)))
-        (words::kinds_cell(by_kind, most))
+    let counts = |by_kind: &ByKind, most| {
+        html! {
+            (words::number_cell(total(by_kind)))
+            (words::kinds_cell(by_kind, most))
+        }
     };
     let owner_rows = html! {
         @for (who, facts) in &owners.rows {
