@@ -18,7 +18,7 @@ mod words;
 use std::cmp::Reverse;
 
 use jiff::tz::TimeZone;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::story::Story;
 use super::story::finding::Finding;
@@ -118,7 +118,7 @@ pub fn page(story: &Story, zone: &TimeZone) -> String {
         findings: found,
     };
     let document = html! {
-        (DOCTYPE)
+        (PreEscaped("<!doctype html>\n"))
         html lang="en" {
             head {
                 meta charset="utf-8";
