@@ -5,8 +5,9 @@ use std::io;
 use super::exit::Exit;
 use super::snapshot::args::SnapshotArgs;
 use super::snapshot::{self, Look, Question, View};
+use crate::diagnose::settings::about_time_wait;
 use crate::model::{Kind, KindSet};
-use crate::query::{advise, timewait};
+use crate::query::timewait;
 use crate::sink::{JsonSink, TableStyle, table};
 use crate::source::sock_diag::States;
 
@@ -35,7 +36,11 @@ impl Question for OfTimeWait {
 
     fn text(&self, view: &View<'_>, style: &TableStyle, out: &mut Vec<u8>) {
         let page = timewait::rows(view.snapshot, view.folds, view.filter);
-        let settings: Vec<_> = page.spaces.iter().map(advise::time_wait_settings).collect();
+        let settings: Vec<_> = page
+            .spaces
+            .iter()
+            .map(|space| about_time_wait(&space.settings))
+            .collect();
         table::timewait(out, &page, &settings, style);
     }
 
