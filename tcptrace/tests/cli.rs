@@ -84,7 +84,7 @@ fn help_goes_to_stdout_with_examples_before_options() {
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{words:?}");
         let examples = stdout.find("Examples:").unwrap();
         assert!(examples < stdout.find("Options:").unwrap(), "{words:?}");
-        assert!(stdout.contains("owner"), "{words:?}");
+        assert!(stdout.contains("owns the socket"), "{words:?}");
     }
 }
 

@@ -28,15 +28,21 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about, disable_help_subcommand = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about,
+    disable_help_subcommand = true,
+    after_help = "`cargo xtask TASK --help` has the options of a task."
+)]
 struct Cli {
     #[command(subcommand)]
-    task: Task,
+    task: Option<Task>,
 }
 
 #[derive(Subcommand)]
@@ -55,15 +61,19 @@ enum Task {
     Vm(vm::Args),
     /// Fetch, list or judge the kernels of the VM matrix (target/kernels)
     Kernels(kernels::Args),
-    /// Formatting, clippy, the rules of the house, licences
+    /// Check formatting, clippy, the rules of the house, dependencies, documentation
     Lint(lint::Args),
     /// Build what people install: archive, Debian package, checksums (target/dist)
     Dist(dist::Args),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let outcome = Workspace::locate().and_then(|workspace| match cli.task {
+    let Some(task) = Cli::parse().task else {
+        // Asking for nothing is asking what there is. A terminal that is gone is no failure.
+        let _printed = Cli::command().print_help();
+        return ExitCode::SUCCESS;
+    };
+    let outcome = Workspace::locate().and_then(|workspace| match task {
         Task::Setup(args) => setup::main(&workspace, &args),
         Task::Build(args) => build::main(&workspace, &args),
         Task::Run(args) => run::main(&workspace, &args),

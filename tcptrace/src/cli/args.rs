@@ -20,10 +20,11 @@ use crate::sink::color::ColorChoice;
 
 /// Examples, first in the help and in the manual.
 pub const EXAMPLES: &[(&str, &str)] = &[
-    ("tcptrace watch", "what goes wrong, as it happens"),
+    ("tcptrace doctor", "what is wrong here, and what to do"),
+    ("tcptrace watch", "what is going wrong, as it happens"),
     (
         "tcptrace watch --only rst_sent,rst_received --port 443",
-        "resets of one service",
+        "resets on port 443",
     ),
     (
         "tcptrace watch --only accept_drop,syn_drop",
@@ -35,53 +36,62 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "tcptrace watch --raddr 10.0.0.0/8 --json > incidents.ndjson",
-        "for other programs",
+        "NDJSON for other programs",
     ),
     (
         "tcptrace watch --fail-on rst_sent -- ./integration-test",
-        "fail when a test resets",
+        "fail a test run that sends a RST",
     ),
     (
         "tcptrace explain rst_sent/linger_zero",
-        "what it means, how to fix it",
+        "what it means and how to fix it",
     ),
     (
         "tcptrace listeners",
         "which accept queues are full, and why",
     ),
+    ("tcptrace top", "everything on one screen"),
+    ("tcptrace listeners 443", "one port, explained in sentences"),
     (
-        "tcptrace top",
-        "all of it on one screen, by process, queue and cause",
+        "tcptrace timewait --watch",
+        "which processes fill TIME_WAIT",
     ),
-    ("tcptrace listeners 443", "one port explained in sentences"),
-    ("tcptrace timewait --watch", "who fills TIME_WAIT"),
     (
         "tcptrace record -o flight.rec --rotate --max-size 64M --keep 16",
-        "a flight recorder within 1 GiB",
+        "a flight recorder limited to 1 GiB",
     ),
     (
         "tcptrace replay flight.rec --only accept_drop",
-        "what was refused, from a recording",
+        "refused connections from a recording",
     ),
     (
         "tcptrace states --comm java",
-        "leaked and stuck sockets of one service",
-    ),
-    (
-        "tcptrace doctor",
-        "what can be seen here, what is wrong, what to do",
+        "leaked and stuck sockets of a service",
     ),
 ];
 
-fn examples() -> String {
-    let widest = EXAMPLES
-        .iter()
-        .map(|(line, _)| line.len())
-        .max()
-        .unwrap_or(0);
+/// One example of each subcommand.
+fn first_examples() -> String {
+    let mut shown = Vec::new();
+    examples(|line| {
+        let subcommand = line.split(' ').nth(1);
+        let is_first = !shown.contains(&subcommand);
+        shown.push(subcommand);
+        is_first
+    })
+}
+
+fn examples_of_watch() -> String {
+    examples(|line| line.starts_with("tcptrace watch"))
+}
+
+/// The meaning first, the command below it: a long command still fits 80 columns.
+fn examples(is_shown: impl FnMut(&'static str) -> bool) -> String {
+    let mut is_shown = is_shown;
     let lines = EXAMPLES
         .iter()
-        .map(|(line, says)| format!("  {line:widest$}  {says}\n"));
+        .filter(|(line, _)| is_shown(line))
+        .map(|(line, says)| format!("  # {says}\n  {line}\n"));
     format!("Examples:\n{}", lines.collect::<String>())
 }
 
@@ -96,10 +106,10 @@ const TEMPLATE: &str = "\
 #[command(
     name = "tcptrace",
     version,
-    about = "Tells, live and by process, why TCP connections die, are refused, or pile up",
+    about = "Shows, live and by process, why TCP connections die, are refused, or pile up",
     help_template = TEMPLATE,
-    before_help = examples(),
-    after_help = "A PID is always the owner of the socket: who opened, accepted or listens.",
+    before_help = first_examples(),
+    after_help = "A PID is always the process that owns the socket: the one that opened it, accepted it, or listens.",
     disable_help_subcommand = true,
     arg_required_else_help = true
 )]
@@ -112,31 +122,35 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Show what goes wrong, one line per incident, with the process that owns the socket
+    /// Show what is going wrong, one line per incident, with the process that owns the socket
     Watch(Box<WatchArgs>),
-    /// Show it on a full screen: by process, listener, cause and peer; a recording, too
+    /// Show incidents on a full screen, by process, listener, cause and peer; live or from a
+    /// recording
     Top(Box<TopArgs>),
-    /// Record a run into a file, for later: as a flight recorder within a fixed disk budget, too
+    /// Record a run to a file; with --rotate, a flight recorder that stays within a fixed disk
+    /// budget
     Record(Box<RecordArgs>),
-    /// Show a recording, or NDJSON of an earlier run, as if it happened now; needs no privilege
+    /// Replay a recording, or the NDJSON of an earlier run; needs no privileges
     Replay(Box<ReplayArgs>),
-    /// Make one HTML page of a recording, for the post-mortem: opens anywhere, without a network
+    /// Write a recording as one self-contained HTML page, for the post-mortem
     Report(Box<ReportArgs>),
-    /// Show every listening socket: who, how full its queues are, which limit binds, what it dropped
+    /// Show every listening socket: its process, its queues, the limit that applies, and its drops
     Listeners(Box<ListenersArgs>),
-    /// Show sockets by state and process, and what is wrong with them
+    /// Show sockets by TCP state and process, problems first
     States(Box<SnapshotArgs>),
-    /// Show who left the TIME_WAIT sockets there are, and how many local ports they take
+    /// Show which processes left the current TIME_WAIT sockets, and how many local ports those
+    /// occupy
     Timewait(Box<SnapshotArgs>),
-    /// Say what can be seen on this machine, what is wrong with its TCP, and what to do; changes nothing
+    /// Report what is wrong with TCP on this host, what to do about it, and what tcptrace can
+    /// observe here; changes nothing
     Doctor(DoctorArgs),
-    /// Say what an incident means, how to confirm it and how to fix it
+    /// Explain what an incident means, how to confirm it, and how to fix it
     Explain(ExplainArgs),
     /// Print the JSON Schema of the --json output
     Schema,
     /// Print a completion script
     Completions {
-        /// For this shell
+        /// Shell to generate the script for
         shell: Shell,
     },
     /// Print a manual page (roff)
@@ -146,23 +160,23 @@ pub enum Command {
 /// Options of `man`.
 #[derive(Args, Clone, Debug)]
 pub struct ManArgs {
-    /// The page of this subcommand; without one that of tcptrace itself
+    /// Print the page of this subcommand (default: the page of tcptrace itself)
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
-    /// Write every page into this directory instead
+    /// Write all pages into this directory instead
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "command")]
     pub all: Option<PathBuf>,
 }
 
 /// What `doctor --fail` takes for wrong, for the help and the manual.
 pub const DOCTOR_HELP: &str = "\
-Wrong, for --fail, is what goes on now and can be acted on:
+--fail exits with 5 for what is happening now and can be acted on:
   an accept queue is full; a listener's drop counter rises; a counter of refusals rises
   (ListenOverflows, ListenDrops, TCPReqQFullDrop, TCPAbortOnMemory, TCPAbortFailed,
   TCPTimeWaitOverflow); tcp_max_tw_buckets, tcp_max_orphans or the memory of tcp_mem is used up.
-Rising means: between two looks, a second or so apart. What was counted earlier, resets by
-applications, changed settings and kinds that this kernel cannot show are told, but are not
-wrong. 5 comes before the codes 3 (a privilege is missing) and 1 (nothing can be seen).";
+Rising means: between two samples taken about a second apart. Earlier counts, resets by
+applications, changed settings and kinds that this kernel cannot show are reported but do not
+count. Exit code 5 takes precedence over 3 (missing privilege) and 1 (nothing is observable).";
 
 /// Options of `doctor`.
 #[derive(Args, Clone, Debug)]
@@ -171,16 +185,16 @@ pub struct DoctorArgs {
     /// Write the report as one JSON object (see `tcptrace schema`)
     #[arg(long)]
     pub json: bool,
-    /// Instead of this machine, judge the kernel whose BTF is in this file; nothing is tried
+    /// Judge the kernel whose BTF is in this file instead of this host; no hook is attached
     #[arg(long = "btf", value_name = "FILE", conflicts_with_all = ["fail", "netns"])]
     pub types: Option<PathBuf>,
-    /// Return 5 when something is wrong with TCP now (see below)
+    /// Exit with 5 if something is wrong with TCP now (see below)
     #[arg(long)]
     pub fail: bool,
-    /// Look at this network namespace only: of a process, one of `ip netns`, or by inode number
+    /// Only this network namespace: that of a process, a name from `ip netns`, or an inode number
     #[arg(long, value_name = "PID|NAME|inode:N", value_delimiter = ',')]
     pub netns: Vec<NetnsSpec>,
-    /// Colour by meaning: red wrong now, yellow refused before or changed
+    /// When to use colour: red means wrong now, yellow refused earlier or changed
     #[arg(long, value_name = "WHEN", default_value = "auto",
         value_parser = named_values!(ColorChoice))]
     pub color: ColorChoice,
@@ -189,7 +203,8 @@ pub struct DoctorArgs {
 /// Options of `explain`.
 #[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
-    /// A kind, or a kind and a cause, such as accept_drop or rst_sent/linger_zero; none: list all
+    /// A kind, or a kind and a cause, such as accept_drop or rst_sent/linger_zero (default: list
+    /// all)
     #[arg(value_name = "KIND[/CAUSE]")]
     pub topic: Option<String>,
 }
@@ -224,8 +239,8 @@ fn codes() -> String {
 #[derive(Args, Clone, Debug)]
 #[command(
     help_template = TEMPLATE,
-    before_help = examples(),
-    after_help = "A PID is always the owner of the socket. Marks and exit codes: --help",
+    before_help = examples_of_watch(),
+    after_help = "A PID is always the process that owns the socket. For marks and exit codes, see --help.",
     after_long_help = watch_help()
 )]
 pub struct WatchArgs {
@@ -244,10 +259,10 @@ pub struct WatchArgs {
     /// Beside the output.
     #[command(flatten)]
     pub live: LiveArgs,
-    /// At most this many lines per second; what is left out is counted and said
+    /// Print at most this many lines per second; suppressed lines are counted and reported
     #[arg(long, value_name = "N", help_heading = OUTPUT)]
     pub rate_limit: Option<NonZeroU32>,
-    /// Record what is shown into this new file too, for `tcptrace replay` and `tcptrace report`
+    /// Also record what is shown to this new file, for `tcptrace replay` and `tcptrace report`
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub record: Option<PathBuf>,
     /// How to listen.
@@ -262,28 +277,29 @@ pub struct WatchArgs {
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = codes_help())]
 pub struct RecordArgs {
-    /// Where to: a new file. It is readable by its owner only
+    /// File to create; only its owner can read it
     #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
     pub output: PathBuf,
-    /// No file grows larger than this, such as 64M: recording then ends, or goes on in the next file
+    /// Maximum size of a file, such as 64M; recording then ends or, with --rotate, continues in the
+    /// next file
     #[arg(long, value_name = "SIZE", help_heading = OUTPUT, value_parser = values::size)]
     pub max_size: Option<u64>,
-    /// Go on in a new file when one is full (64M unless --max-size says otherwise), or after this
-    /// time; the full one becomes FILE.1, that one FILE.2, and so on
+    /// Continue in a new file when the current one is full (64M, or --max-size) or after this time;
+    /// the previous file becomes FILE.1, that one FILE.2, and so on
     #[arg(long, value_name = "TIME", help_heading = OUTPUT, num_args = 0..=1,
         value_parser = values::duration)]
     pub rotate: Option<Option<Duration>>,
-    /// With --rotate: so many files stay, the newest included [default: 8]
+    /// With --rotate: keep this many files, including the newest [default: 8]
     #[arg(long, value_name = "N", help_heading = OUTPUT, requires = "rotate")]
     pub keep: Option<NonZeroU32>,
-    /// Write over an existing recording
+    /// Overwrite an existing recording
     #[arg(long, help_heading = OUTPUT, conflicts_with = "rotate")]
     pub force: bool,
-    /// How often queues and TIME_WAIT entries are looked at; 0 never
+    /// How often to sample queues and TIME_WAIT entries; 0 turns sampling off
     #[arg(long, value_name = "TIME", help_heading = OUTPUT, default_value = "1s",
         value_parser = values::interval)]
     pub sample: Duration,
-    /// No banner and no summary on stderr; losses are told all the same
+    /// Print no banner and no summary on stderr; losses are always reported
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
     /// What to record.
@@ -309,13 +325,14 @@ pub struct RecordArgs {
 /// Options of `report`.
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
-    /// A recording, several files of one, or the NDJSON that tcptrace wrote; - is stdin
+    /// A recording, several files of one recording, or NDJSON written by tcptrace; - reads stdin
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// Write the page there, replacing what is there; - is stdout [default: FILE with .html]
+    /// Write the page to this file, replacing it if it exists; - writes to stdout [default: FILE
+    /// with .html]
     #[arg(short = 'o', long = "output", value_name = "OUT", help_heading = OUTPUT)]
     pub page: Option<PathBuf>,
-    /// How the page tells the time
+    /// Time zone of the times on the page
     #[arg(long, value_name = "ZONE", help_heading = OUTPUT, default_value = "local",
         value_parser = named_values!(Zone))]
     pub time: Zone,
@@ -331,10 +348,10 @@ pub struct ReportArgs {
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = watch_help())]
 pub struct ReplayArgs {
-    /// A recording, several files of one, or the NDJSON that tcptrace wrote; - is stdin
+    /// A recording, several files of one recording, or NDJSON written by tcptrace; - reads stdin
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// As fast as it happened (1), N times as fast (10, 0.5), or as fast as possible
+    /// Replay at the original speed (1) or N times as fast (10, 0.5) [default: as fast as possible]
     #[arg(long, value_name = "N", value_parser = values::speed)]
     pub speed: Option<f64>,
     /// What to show.
@@ -343,16 +360,16 @@ pub struct ReplayArgs {
     /// Whose.
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// After this many incidents
+    /// Stop after this many incidents
     #[arg(long, value_name = "N", help_heading = STOP)]
     pub count: Option<NonZeroU64>,
     /// Where and how to write.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// Return 6 if an event was lost, or a part of the recording is missing
+    /// Exit with 6 if an event was lost or part of the recording is missing
     #[arg(long, help_heading = OUTPUT)]
     pub strict: bool,
-    /// Return 5 if one of these kinds was seen
+    /// Exit with 5 if an incident of one of these kinds occurred
     #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = OUTPUT,
         value_parser = named_values!(Kind), hide_possible_values = true)]
     pub fail_on: Vec<Kind>,

@@ -52,24 +52,24 @@ impl From<Exit> for ExitCode {
 pub const TABLE: &[(&str, &str)] = &[
     (
         "0",
-        "done; Ctrl-C of an endless watch and a closed pipe included",
+        "success, including Ctrl-C in an endless run and a closed pipe",
     ),
-    ("1", "something failed while running"),
-    ("2", "the command line is wrong"),
-    ("3", "a privilege is missing"),
+    ("1", "a runtime failure"),
+    ("2", "invalid command line"),
+    ("3", "missing privilege"),
     (
         "4",
-        "this kernel cannot show a kind that was asked for by name",
+        "this kernel cannot show a kind that was requested by name",
     ),
     (
         "5",
-        "a --fail-on kind was seen; doctor --fail: TCP is in trouble now",
+        "a --fail-on kind occurred; doctor --fail: something is wrong with TCP now",
     ),
     ("6", "events were lost under --strict"),
     ("130", "a second Ctrl-C"),
     (
         "other",
-        "with -- COMMAND: that command's own, when nothing above applies",
+        "with -- COMMAND: the exit code of COMMAND, when nothing above applies",
     ),
 ];
 

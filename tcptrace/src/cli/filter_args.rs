@@ -5,50 +5,54 @@ use clap::Args;
 use super::values::{self, NetnsSpec};
 use crate::interpret::cidr::Cidr;
 
-const HEADING: &str = "Filters (different ones combine with AND, repeats and commas with OR)";
+const HEADING: &str =
+    "Filters (different filters combine with AND; repeated and comma-separated values with OR)";
 
 /// Filters as written.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = HEADING)]
 pub struct FilterArgs {
-    /// Sockets owned by this process. The owner is who opened, accepted or listens, never whoever
-    /// was on the CPU. A number of your own PID namespace.
+    /// Sockets that this process owns, because it opened or accepted them or listens. The PID is
+    /// one of your own PID namespace.
     #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Vec<u32>,
-    /// With --pid: its descendants too
+    /// With --pid: include its descendants
     #[arg(long, requires = "pid")]
     pub children: bool,
-    /// Sockets owned by processes of this name (of the main thread, up to 15 bytes)
+    /// Sockets owned by processes of this name (the kernel keeps 15 bytes of the main thread's
+    /// name)
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = values::comm)]
     pub comm: Vec<String>,
-    /// This port at either end
+    /// Port at either end
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Vec<u16>,
-    /// This local port
+    /// Local port
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub lport: Vec<u16>,
-    /// This remote port
+    /// Remote port
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub rport: Vec<u16>,
-    /// An address or network at either end, such as 10.0.0.0/8. IPv4 matches v4-mapped IPv6 too.
+    /// Address or network at either end, such as 10.0.0.0/8; IPv4 also matches v4-mapped IPv6.
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub addr: Vec<Cidr>,
-    /// A local address or network
+    /// Local address or network
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub laddr: Vec<Cidr>,
-    /// A remote address or network
+    /// Remote address or network
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub raddr: Vec<Cidr>,
-    /// IPv4 addresses only; v4-mapped connections of an IPv6 socket are IPv4
+    /// IPv4 addresses only; v4-mapped connections of an IPv6 socket count as IPv4
     #[arg(short = '4', long = "ipv4", conflicts_with = "ipv6")]
     pub ipv4: bool,
-    /// IPv6 addresses only, without v4-mapped ones
+    /// IPv6 addresses only, excluding v4-mapped ones
     #[arg(short = '6', long = "ipv6")]
     pub ipv6: bool,
-    /// The network namespace of a process, one of `ip netns`, or by inode number (inode:4026531840)
+    /// Network namespace: that of a process, a name from `ip netns`, or an inode number
+    /// (inode:4026531840)
     #[arg(long, value_name = "PID|NAME|inode:N", value_delimiter = ',')]
     pub netns: Vec<NetnsSpec>,
-    /// Sockets owned by processes in or below this cgroup, with or without /sys/fs/cgroup in front
+    /// Sockets owned by processes in or below this cgroup, with or without the prefix
+    /// /sys/fs/cgroup
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     pub cgroup: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `tcptrace listeners [PORT]`: every listening socket, or one port explained in sentences.
+//! `tcptrace listeners [PORT]`: every listening socket, or one port, explained in sentences.
 
 use std::io;
 

@@ -18,18 +18,18 @@ use crate::sink::text::LEGEND;
 const TEXT_FIELDS: &[(&str, &str)] = &[
     (
         "TIME",
-        "when it happened in the kernel, not when it was read",
+        "when it happened in the kernel, not when tcptrace read it",
     ),
-    ("KIND", "what happened; tcptrace explain KIND says more"),
+    ("KIND", "what happened; tcptrace explain KIND has more"),
     (
         "PID, COMM",
-        "the owner of the socket: process id and name of its main thread",
+        "the owner of the socket: process ID and name of its main thread",
     ),
     (
         "LOCAL > REMOTE",
         "the connection; IPv6 addresses in brackets",
     ),
-    ("DETAIL", "the most telling first; --wide prints all"),
+    ("DETAIL", "most important first; --wide prints everything"),
 ];
 
 const OVERHEAD: &[&str] = &[
@@ -38,15 +38,15 @@ const OVERHEAD: &[&str] = &[
      kernel wherever it is certain there, before anything is written to the ring.",
     "The cost grows with connections opened and closed per second, not with bytes. The kinds state \
      and close cost most, since they report every connection; they are off unless asked for.",
-    "If losses are told, choose fewer kinds or a bigger --ring-size; --rate-limit saves output only.",
+    "If losses are reported, choose fewer kinds or a larger --ring-size; --rate-limit only reduces output.",
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "NO_COLOR",
-        "set and not empty: no colour, unless --color always",
+        "if set and not empty, no colour unless --color always",
     ),
-    ("TERM", "dumb: no colour, unless --color always"),
+    ("TERM", "if dumb, no colour unless --color always"),
     ("TZ", "the time zone of --time local"),
 ];
 
@@ -64,7 +64,10 @@ pub fn run(args: &ManArgs) -> anyhow::Result<Exit> {
         return super::print(&page_of(command)?);
     }
     let names: Vec<_> = whole.get_subcommands().map(Command::get_name).collect();
-    let why = format!("{name} is no subcommand; there are {}", names.join(", "));
+    let why = format!(
+        "{name} is not a subcommand; the subcommands are {}",
+        names.join(", ")
+    );
     let error = super::usage_error("man", ErrorKind::InvalidValue, &why);
     Ok(super::parse_failed(&error))
 }

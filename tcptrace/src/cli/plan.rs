@@ -67,7 +67,7 @@ impl Recording {
 pub struct Stop {
     /// After this time.
     pub after: Option<Duration>,
-    /// After this many incidents shown.
+    /// Stop after this many incidents shown.
     pub count: Option<NonZeroU64>,
     /// When this command ends; program and arguments, never empty.
     pub command: Option<Vec<OsString>>,
@@ -109,10 +109,10 @@ pub struct Engine {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PlanError {
     /// `--except` took everything away.
-    #[error("--except leaves no kind to watch; name fewer kinds, or choose by --only")]
+    #[error("--except leaves no kind to watch; exclude fewer kinds, or use --only")]
     NothingLeft,
     /// `--fail-on` of a kind that is not watched.
-    #[error("--fail-on {kind}: this kind is not watched, so it could never be seen; {fix}")]
+    #[error("--fail-on {kind}: this kind is not being watched, so it can never occur; {fix}")]
     FailOnUnwatched {
         /// The kind.
         kind: Kind,
@@ -121,7 +121,7 @@ pub enum PlanError {
     },
     /// A filter that needs the machine itself.
     #[error(
-        "{0}: a recording does not tell; give it to tcptrace record, or use --pid, --comm or \
+        "{0}: not available for a recording; pass it to tcptrace record, or use --pid, --comm or \
          --netns inode:N"
     )]
     OnlyLive(&'static str),
@@ -193,7 +193,7 @@ pub(super) fn fail_on(
         let fix = if !selection.only.is_empty() {
             "add it to --only"
         } else if selection.except.contains(&kind) {
-            "take it out of --except"
+            "remove it from --except"
         } else {
             "add --all"
         };

@@ -22,7 +22,7 @@ pub(super) fn tell(ready_file: Option<&Path>) -> anyhow::Result<()> {
         // It will say itself that it has waited in vain.
         drop(writeln!(
             io::stderr(),
-            "tcptrace: cannot tell the service manager: {error}"
+            "tcptrace: cannot notify the service manager: {error}"
         ));
     }
     Ok(())
@@ -34,7 +34,7 @@ pub(super) fn confine(duties: Duties<'_>) {
     for kept in confine::confine(duties) {
         drop(writeln!(
             io::stderr(),
-            "tcptrace: more privileges are kept than are needed: {kept}"
+            "tcptrace: could not drop all unneeded privileges: {kept}"
         ));
     }
 }

@@ -91,7 +91,7 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         // Nobody is left to be told when stderr is closed.
         drop(writeln!(
             io::stderr(),
-            "the report is in {}",
+            "report written to {}",
             file.display()
         ));
     }

@@ -23,7 +23,7 @@ const INTERVAL_LEAST: Duration = Duration::from_millis(250);
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = values::duration(text).map_err(|error| error.to_string())?;
     if interval < INTERVAL_LEAST {
-        return Err("top draws four times a second at most; give 250ms or more".to_owned());
+        return Err("top redraws at most four times a second; use 250ms or more".to_owned());
     }
     Ok(interval)
 }
@@ -48,26 +48,27 @@ pub struct TopArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
 
-    /// Draw again after this time: 500ms, 2s; 250ms at least. A key draws at once
+    /// Redraw interval, such as 500ms or 2s (at least 250ms); a key press redraws at once
     #[arg(long, value_name = "TIME", help_heading = SCREEN, default_value = "250ms",
         value_parser = interval)]
     pub interval: Duration,
-    /// End after this time: 30s, 2m, 1h; a plain number is seconds
+    /// Stop after this time: 30s, 2m, 1h; a plain number means seconds
     #[arg(long, value_name = "TIME", help_heading = SCREEN, value_parser = values::duration)]
     pub duration: Option<Duration>,
-    /// Colour by meaning: red lost or refused, yellow degraded; without, bold and reverse
+    /// When to use colour (red: lost or refused, yellow: degraded); bold and reverse video
+    /// otherwise
     #[arg(long, value_name = "WHEN", help_heading = SCREEN, default_value = "auto",
         value_parser = named_values!(ColorChoice))]
     pub color: ColorChoice,
-    /// Create this file once every hook is attached
+    /// Create this file as soon as every hook is attached
     #[arg(long, value_name = "PATH", help_heading = SCREEN)]
     pub ready_file: Option<PathBuf>,
 
-    /// Show a recording (see record) instead of this machine; needs no privilege
+    /// Show a recording (see record) instead of this host; needs no privileges
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = RECORDING,
         conflicts_with_all = ["duration", "ready_file", "tier", "ring_size"])]
     pub replay: Vec<PathBuf>,
-    /// As fast as it happened (1), N times as fast (10, 0.5); without, as fast as possible
+    /// Replay at the original speed (1) or N times as fast (10, 0.5) [default: as fast as possible]
     #[arg(long, value_name = "N", requires = "replay", help_heading = RECORDING,
         value_parser = values::speed)]
     pub speed: Option<f64>,

@@ -29,7 +29,10 @@ macro_rules! named_values {
 pub(super) use named_values;
 
 pub(super) fn by_name<T>(name: &str, find: fn(&str) -> Option<T>) -> Result<T, ValueError> {
-    find(name).map_or_else(|| refused(format!("`{name}` is not one of the names")), Ok)
+    find(name).map_or_else(
+        || refused(format!("`{name}` is not one of the possible values")),
+        Ok,
+    )
 }
 
 /// `30s`, `500ms`, `2m`, `1.5h`; a plain number is seconds.
@@ -45,7 +48,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, ValueError> {
         "h" => 3600.0,
         _ => {
             return refused(format!(
-                "`{unit}` is no unit of time; use ms, s, m or h, such as 30s"
+                "`{unit}` is not a unit of time; use ms, s, m or h, such as 30s"
             ));
         }
     };
@@ -54,11 +57,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, ValueError> {
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
     let Some(seconds) = number.parse::<f64>().ok().filter(|_| is_decimal) else {
         return refused(format!(
-            "`{text}` is no duration; write a number and a unit, such as 30s"
+            "`{text}` is not a duration; use a number and a unit, such as 30s"
         ));
     };
     match Duration::try_from_secs_f64(seconds * scale) {
-        Ok(Duration::ZERO) => refused("the duration is zero; give at least 1ms"),
+        Ok(Duration::ZERO) => refused("the duration is zero; use at least 1ms"),
         Ok(duration) => Ok(duration),
         Err(_) => refused(format!("`{text}` is too long")),
     }
@@ -85,10 +88,10 @@ pub(super) fn size(text: &str) -> Result<u64, ValueError> {
     let bytes = number.parse::<u64>().ok().filter(|_| is_number);
     match bytes.map(|bytes| bytes.checked_mul(unit)) {
         None => refused(format!(
-            "`{text}` is no size; write bytes, or K, M or G, such as 64M"
+            "`{text}` is not a size; use bytes, or K, M or G, such as 64M"
         )),
         Some(Some(bytes)) if bytes >= LEAST => Ok(bytes),
-        Some(Some(_)) => refused(format!("`{text}` is too little; give at least 64K")),
+        Some(Some(_)) => refused(format!("`{text}` is too small; use at least 64K")),
         Some(None) => refused(format!("`{text}` is too much")),
     }
 }
@@ -98,7 +101,7 @@ pub(super) fn speed(text: &str) -> Result<f64, ValueError> {
     match text.parse::<f64>() {
         Ok(speed) if speed.is_finite() && speed >= 0.001 => Ok(speed),
         _ => refused(format!(
-            "`{text}` is no speed; 1 is as it happened, 10 ten times as fast"
+            "`{text}` is not a speed; 1 is the original speed, 10 is ten times as fast"
         )),
     }
 }
@@ -116,7 +119,7 @@ pub(super) fn ring_bytes(text: &str) -> Result<u32, ValueError> {
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number {
         return refused(format!(
-            "`{text}` is no size; write bytes, or K or M, such as 4M"
+            "`{text}` is not a size; use bytes, or K or M, such as 4M"
         ));
     }
     let bytes = number
@@ -128,14 +131,12 @@ pub(super) fn ring_bytes(text: &str) -> Result<u32, ValueError> {
     };
     let page = page_bytes();
     if u64::from(bytes) < page {
-        return refused(format!(
-            "`{text}` is less than a page; give at least {page}"
-        ));
+        return refused(format!("`{text}` is less than a page; use at least {page}"));
     }
     if !bytes.is_power_of_two() {
         let below: u32 = 1 << bytes.ilog2();
         return refused(format!(
-            "the kernel takes only powers of two; the nearest are {below} and {}",
+            "the kernel accepts only powers of two; the nearest are {below} and {}",
             u64::from(below) * 2
         ));
     }
@@ -172,7 +173,7 @@ impl FromStr for NetnsSpec {
             return match digits.parse() {
                 Ok(inode) if inode > 0 => Ok(Self::Inode(inode)),
                 _ => refused(format!(
-                    "`{digits}` is no inode number; see `readlink /proc/PID/ns/net`, then write \
+                    "`{digits}` is not an inode number; see `readlink /proc/PID/ns/net`, then use \
                      inode:4026531840"
                 )),
             };
@@ -181,13 +182,13 @@ impl FromStr for NetnsSpec {
             return match text.parse() {
                 Ok(pid) if pid > 0 => Ok(Self::Pid(pid)),
                 _ => refused(format!(
-                    "`{text}` is no PID; for an inode number write inode:{text}"
+                    "`{text}` is not a PID; for an inode number use inode:{text}"
                 )),
             };
         }
         if text.is_empty() || text.contains('/') || text == "." || text == ".." {
             return refused(format!(
-                "`{text}` is no name of a network namespace; see `ip netns`, or give a PID or \
+                "`{text}` is not the name of a network namespace; see `ip netns`, or use a PID or \
                  inode:N"
             ));
         }
@@ -211,7 +212,7 @@ const COMM_BYTES: usize = 15;
 /// A process name as the kernel would keep it: cut after 15 bytes.
 pub(super) fn comm(text: &str) -> Result<String, ValueError> {
     if text.is_empty() {
-        return refused("the name is empty; give a process name, such as nginx");
+        return refused("the name is empty; use a process name, such as nginx");
     }
     Ok(text[..text.floor_char_boundary(COMM_BYTES)].to_owned())
 }
@@ -256,9 +257,9 @@ mod tests {
         assert_eq!(ring_bytes("1048576"), Ok(1 << 20));
         assert!(why(ring_bytes("3M")).contains("2097152 and 4194304"));
         assert!(why(ring_bytes("1")).contains("page"));
-        assert!(why(ring_bytes("4G")).contains("no size"));
-        assert!(why(ring_bytes("M")).contains("no size"));
-        assert!(why(ring_bytes("")).contains("no size"));
+        assert!(why(ring_bytes("4G")).contains("not a size"));
+        assert!(why(ring_bytes("M")).contains("not a size"));
+        assert!(why(ring_bytes("")).contains("not a size"));
         assert!(why(ring_bytes("4294967296M")).contains("more than"));
     }
 

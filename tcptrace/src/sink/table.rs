@@ -26,7 +26,7 @@ pub const LEGEND: &str = "\
 !           first column: needs attention
 +3          three more processes hold the socket
 ?           not known
-~           inferred: the process that listens on that port probably left it";
+~           inferred: the process that listens on that port, which probably left it";
 
 /// How tables look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +219,7 @@ fn unseen(out: &mut Vec<u8>, sentences: &[String], style: &TableStyle) {
     for sentence in sentences {
         words(
             out,
-            &format!("not seen: {sentence}"),
+            &format!("not visible: {sentence}"),
             Some(Severity::Degraded),
             style,
         );
@@ -233,16 +233,16 @@ fn reconciled(out: &mut Vec<u8>, rows: &[Reconciled], style: &TableStyle) {
     }
     let exact = rows.iter().filter(|row| row.verdict == Verdict::Exact);
     let text = format!(
-        "reconciled: {} of {} agree with what hooks told",
+        "reconciliation: {} of {} agree with the events observed",
         exact.count(),
         plural(rows.len() as u64, "kernel counter")
     );
     words(out, &text, None, style);
     for row in rows.iter().filter(|row| row.verdict != Verdict::Exact) {
-        let note = row.note.as_deref().unwrap_or("no reason is known");
+        let note = row.note.as_deref().unwrap_or("reason not known");
         let severity = (row.verdict == Verdict::Differs).then_some(Severity::Degraded);
         let text = format!(
-            "  {}: kernel {}, told {}: {note}",
+            "  {}: kernel {}, observed {}: {note}",
             row.counter, row.kernel, row.ours
         );
         words(out, &text, severity, style);

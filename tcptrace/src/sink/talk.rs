@@ -108,7 +108,7 @@ impl<W: Write> Talk<W> {
         }
         if left_out > 0 {
             self.count("and ", left_out);
-            self.text(" more; --json lists every incident with its owner\n");
+            self.text(" more owners; --json prints every incident with its owner\n");
         }
     }
 
@@ -125,7 +125,10 @@ impl<W: Write> Talk<W> {
         }
         self.count("", tally.lost);
         if !tally.is_balanced() {
-            self.warned(Severity::Bad, " (does not add up: please report this)");
+            self.warned(
+                Severity::Bad,
+                " (does not add up; please report this as a bug)",
+            );
         }
         self.line();
     }
@@ -166,7 +169,7 @@ impl<W: Write> Talk<W> {
                 .any(|(seen, count)| seen == *kind && *count > 0)
         };
         if let Some(kind) = EXPLAINED.iter().find(seen) {
-            self.text("\nWhat it means and how to fix it: tcptrace explain ");
+            self.text("\nWhat this means and how to fix it: tcptrace explain ");
             self.text(kind.name());
             self.line();
         }
@@ -177,9 +180,9 @@ impl<W: Write> Talk<W> {
 const fn remedy(place: LossPlace) -> &'static str {
     match place {
         LossPlace::Ring => {
-            "the kernel's ring was full; try --ring-size 16M, or fewer kinds (--only)"
+            "the kernel's ring buffer was full; use --ring-size 16M or fewer kinds (--only)"
         }
-        LossPlace::Channel => "tcptrace could not keep up; try fewer kinds (--only)",
+        LossPlace::Channel => "tcptrace could not keep up; use fewer kinds (--only)",
         LossPlace::Sink => "the output could not be written",
     }
 }

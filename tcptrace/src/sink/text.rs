@@ -22,14 +22,14 @@ use owners::{Owners, PID_WIDTH};
 
 /// What the marks in a line mean: for help, the manual and a banner.
 pub const LEGEND: &str = "\
-?           not known; a PID is always the owner of the socket, never who was on the CPU
-(listener)  not accepted yet: the owner is the listener's; (lsn) where room is short
-(snapshot)  the owner was found in /proc when watching began; (snap) where room is short
-(x4)        four processes hold the socket, the one shown is one of them
-~           before DETAIL: inferred from what the kernel says, by a documented rule
+?           not known; a PID is always the owner of the socket, never the task on the CPU
+(listener)  not accepted yet: the owner is the listener's; (lsn) where space is short
+(snapshot)  the owner was found in /proc when tracing began; (snap) where space is short
+(x4)        four processes hold the socket; one of them is shown
+~           before DETAIL: inferred from kernel data by a documented rule
 #           before DETAIL: counted from kernel counters
-*           no remote end: a fact about a listener
-…           did not fit; --wide shows all";
+*           no remote end: the incident concerns a listener
+…           truncated; --wide shows all";
 
 /// Columns of a line unless the terminal has more.
 pub const COLUMNS: usize = 100;

@@ -8,36 +8,33 @@ const WHEEL: isize = 3;
 
 /// The keys, for the page of help and the docs.
 pub const KEYS: &[(&str, &str)] = &[
-    ("1 to 6, Tab, Left, Right", "another page"),
-    ("Up, Down, k, j", "another row; in a text: scroll"),
-    ("PgUp, PgDn, Home, End, g, G", "the same, further"),
+    ("1 to 6, Tab, Left, Right", "switch page"),
+    ("Up, Down, k, j", "select a row; scroll a text"),
+    (
+        "PgUp, PgDn, Home, End, g, G",
+        "move by a screen, to the start, to the end",
+    ),
     (
         "Enter",
-        "details of the row: its last incidents, what they mean, what to check",
+        "details of the row: latest incidents, what they mean, what to check",
     ),
-    (
-        "[ ] Left Right",
-        "in the details: the row above, the row below",
-    ),
+    ("[ ] Left Right", "in the details: previous row, next row"),
     (
         "/, F4",
-        "show only rows that contain a text: name, PID, address, port, kind",
+        "show only rows that contain a text: name, PID, address, port or kind",
     ),
-    ("Esc", "back; without anything on top: all rows again"),
-    ("s >, <, F6", "sort by the next column, the one before"),
-    ("S, r", "sort the other way round"),
-    (
-        "p, Space",
-        "stand still; counting goes on meanwhile, p shows what came",
-    ),
-    ("c", "count anew; what was lost stays told"),
-    ("?, h, F1", "this page"),
-    ("Ctrl-L", "draw everything anew"),
-    ("Ctrl-Z", "back to the shell; fg goes on"),
-    ("q, Ctrl-C, F10", "end, with a summary"),
+    ("Esc", "back; on a list: clear the filter"),
+    ("s >, <, F6", "sort by the next or the previous column"),
+    ("S, r", "reverse the sort order"),
+    ("p, Space", "pause (counting continues); p again resumes"),
+    ("c", "reset counters (losses are kept)"),
+    ("?, h, F1", "help"),
+    ("Ctrl-L", "redraw the screen"),
+    ("Ctrl-Z", "suspend; fg resumes"),
+    ("q, Ctrl-C, F10", "quit with a summary"),
     (
         "mouse",
-        "click on a page, a column, a row (twice: details); Shift and drag marks text",
+        "click a page, a column or a row (double-click: details); Shift and drag selects text",
     ),
 ];
 

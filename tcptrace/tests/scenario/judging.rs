@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::kit::{Expect, Scenario, World, scenarios, verdict};
+use super::kit::{Expect, Scenario, Space, World, scenarios, verdict};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -157,7 +157,7 @@ fn zero_in_the_place_of_null_is_refused(world: &World) {
 }
 
 fn a_claim_that_does_not_hold_is_reported(world: &World) {
-    let other = World::new(None);
+    let other = World::new(None, &Space::make(), None);
     other.claim("a claim that holds", true);
     other.claim("a claim that does not", false);
     other.claim_eq("two numbers", 1237, 1238);

@@ -152,13 +152,13 @@ fn circle_findings(root: &Path, sources: &str, allowed: &[AllowedCircles]) -> Re
 }
 
 /// Files that only exist under `#[cfg(test)]`.
-fn is_test_module(module: &[String]) -> bool {
+pub(super) fn is_test_module(module: &[String]) -> bool {
     module
         .iter()
         .any(|part| part == "tests" || part.ends_with("_tests"))
 }
 
-fn read(root: &Path, file: &Path) -> Result<(String, String)> {
+pub(super) fn read(root: &Path, file: &Path) -> Result<(String, String)> {
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let relative = file
@@ -170,7 +170,7 @@ fn read(root: &Path, file: &Path) -> Result<(String, String)> {
 }
 
 /// All `.rs` files below, in order; build output is not among them.
-fn rust_files(directory: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn rust_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut pending = vec![directory.to_path_buf()];
     while let Some(directory) = pending.pop() {
@@ -191,7 +191,7 @@ fn rust_files(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// `[kernel, btf]` for `kernel/btf.rs`, `[kernel]` for `kernel/mod.rs`, empty for the crate root.
-fn module_of(sources: &Path, file: &Path) -> Vec<String> {
+pub(super) fn module_of(sources: &Path, file: &Path) -> Vec<String> {
     let relative = file
         .strip_prefix(sources)
         .unwrap_or(file)

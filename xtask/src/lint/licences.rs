@@ -1,14 +1,13 @@
 //! The licence of every crate in the lock file, held against the list in `deny.toml`.
 //!
-//! The check is done here, so that it needs no tool; `cargo deny check licenses`, which reads the
-//! same list and also looks at licence texts, is run too when it is installed. Fails with every
-//! crate whose terms the list does not cover. The workspace's own crates are not asked.
+//! The check is done here, so that it needs no tool; cargo-deny, which reads the same list and also
+//! looks at licence texts, is run by `lint deny`. Fails with every crate whose terms the list does
+//! not cover. The workspace's own crates are not asked.
 
 use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process;
 use crate::workspace::Workspace;
 
 /// Err when a dependency's licence is not on the list.
@@ -46,9 +45,6 @@ pub(super) fn check(workspace: &Workspace) -> Result<()> {
         "licences: {} crates, all allowed by deny.toml",
         packages.len()
     );
-    if process::on_path("cargo-deny").is_some() {
-        process::run(workspace.cargo().args(["deny", "check", "licenses"]))?;
-    }
     Ok(())
 }
 

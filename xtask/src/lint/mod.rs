@@ -1,13 +1,16 @@
-//! `cargo xtask lint`: formatting, clippy on both sides, the rules of the house, licences.
+//! `cargo xtask lint`: formatting, clippy on both sides, the rules of the house, dependencies,
+//! documentation.
 //!
 //! All parts run even when one fails; the end names those that did.
 
 mod circles;
+mod dependencies;
 mod house;
 mod imports;
 mod licences;
 mod paths;
 mod rust_text;
+mod unsafe_count;
 mod words;
 
 use anyhow::{Result, bail};
@@ -31,6 +34,12 @@ enum Part {
     House,
     /// Licences of all dependencies against deny.toml
     Licences,
+    /// cargo-deny: advisories, crates that are there twice, where crates come from
+    Deny,
+    /// `unsafe` per crate against the committed numbers
+    Unsafe,
+    /// rustdoc of the host's crates, private items included, without a warning
+    Docs,
     /// clippy on the host's crates and on the eBPF crate
     Clippy,
 }
@@ -49,6 +58,9 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
             Part::Fmt => process::run(workspace.cargo().args(["fmt", "--all", "--check"])),
             Part::House => house::check(workspace.root(), house::ALLOWED),
             Part::Licences => licences::check(workspace),
+            Part::Deny => dependencies::check(workspace),
+            Part::Unsafe => unsafe_count::check(workspace.root()),
+            Part::Docs => docs(workspace),
             Part::Clippy => clippy(workspace),
         };
         if let Err(error) = outcome {
@@ -61,6 +73,23 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     println!("lint: clean");
     Ok(())
+}
+
+fn docs(workspace: &Workspace) -> Result<()> {
+    setup::ensure(workspace)?;
+    let mut command = workspace.cargo();
+    command.args([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    for name in EBPF_CRATES {
+        command.args(["--exclude", name]);
+    }
+    // The documentation is for people who change the code: private items are part of it.
+    let flags = "-D warnings -A rustdoc::private_intra_doc_links";
+    process::run(command.env("RUSTDOCFLAGS", flags))
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {

@@ -7,6 +7,7 @@
 
 mod bpf_linker;
 pub(crate) mod browser;
+pub(crate) mod cargo_deny;
 mod core_sources;
 mod host_tools;
 pub(crate) mod peers;
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// Also see to the tracers that `bench` compares with (into target/peers)
     #[arg(long)]
     peers: bool,
+    /// Also see to cargo-deny of `lint deny` (into target/tools)
+    #[arg(long)]
+    deny: bool,
     /// Also see to the browser of `test report` (into target/browser)
     #[arg(long)]
     browser: bool,
@@ -56,6 +60,9 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     if args.peers {
         peers::ensure(workspace)?;
+    }
+    if args.deny {
+        cargo_deny::ensure(workspace)?;
     }
     if args.browser {
         browser::ensure(workspace)?;

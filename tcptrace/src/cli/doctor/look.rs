@@ -35,8 +35,8 @@ pub(super) fn resolve(specs: &[NetnsSpec]) -> Result<Vec<u32>, String> {
         let known = u32::try_from(inode)
             .ok()
             .filter(|inode| matches!(netns::find(u64::from(*inode)), Ok(Some(_))));
-        let why = "no process lives in such a network namespace and no name stands for it; \
-                   lsns -t net lists them";
+        let why = "no process runs in such a network namespace and it has no name; lsns -t net \
+                   lists namespaces";
         inodes.push(known.ok_or_else(|| failed(why.to_owned()))?);
     }
     Ok(inodes)

@@ -26,11 +26,13 @@ impl Place {
         let Some(output) = output else {
             let first = recordings.iter().find(|path| *path != stdin);
             let beside = first.map(|path| path.with_extension("html"));
-            let beside = beside.ok_or("a recording from stdin has no name; give one by -o FILE")?;
+            let beside = beside.ok_or("a recording from stdin has no name; use -o FILE")?;
             // Nobody named it, so it may be somebody else's.
             if beside.exists() {
                 let name = beside.display();
-                return Err(format!("{name} is there already; to replace it: -o {name}"));
+                return Err(format!(
+                    "{name} already exists; to replace it, use -o {name}"
+                ));
             }
             return Ok(Self::File(beside));
         };
@@ -40,7 +42,7 @@ impl Place {
         if recordings.iter().any(|path| is_same(path, output)) {
             let name = output.display();
             return Err(format!(
-                "-o {name}: this is the recording itself; name another file"
+                "-o {name}: this is the recording itself; use another file"
             ));
         }
         Ok(Self::File(output.to_path_buf()))

@@ -16,19 +16,19 @@ const OUTPUT: &str = "Output";
 /// Options of every snapshot command.
 #[derive(Args, Clone, Debug)]
 pub struct SnapshotArgs {
-    /// Look again every SECONDS (default 2), with hooks attached: drawn in place on a terminal, else
-    /// one snapshot after the other. Ctrl-C ends it
+    /// Repeat every SECONDS (default 2) with hooks attached: redrawn in place on a terminal,
+    /// otherwise one snapshot after another. Ctrl-C ends it
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
         value_parser = values::duration, help_heading = LIVE)]
     pub watch: Option<Duration>,
-    /// End after this time: 30s, 2m, 1h; a plain number is seconds
+    /// Stop after this time: 30s, 2m, 1h; a plain number means seconds
     #[arg(long, value_name = "TIME", requires = "watch", value_parser = values::duration,
         help_heading = LIVE)]
     pub duration: Option<Duration>,
-    /// End after this many snapshots
+    /// Stop after this many snapshots
     #[arg(long, value_name = "N", requires = "watch", help_heading = LIVE)]
     pub count: Option<NonZeroU64>,
-    /// Create this file once every hook is attached
+    /// Create this file as soon as every hook is attached
     #[arg(long, value_name = "PATH", requires = "watch", help_heading = LIVE)]
     pub ready_file: Option<PathBuf>,
 
@@ -36,20 +36,20 @@ pub struct SnapshotArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
 
-    /// Write NDJSON: one object a row, then one that ends the snapshot (see `tcptrace schema`)
+    /// Write NDJSON: one object per row, then one that ends the snapshot (see `tcptrace schema`)
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
-    /// Cut nothing
+    /// Truncate nothing
     #[arg(short, long, help_heading = OUTPUT)]
     pub wide: bool,
-    /// No line with the names of the columns
+    /// Omit the header line
     #[arg(short = 'H', long, help_heading = OUTPUT)]
     pub no_header: bool,
-    /// Colour by meaning: red refused or leaking, yellow getting there
+    /// When to use colour: red means refused or leaking, yellow close to it
     #[arg(long, value_name = "WHEN", help_heading = OUTPUT, default_value = "auto",
         value_parser = named_values!(ColorChoice))]
     pub color: ColorChoice,
-    /// No banner and no summary on stderr
+    /// Print no banner and no summary on stderr
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
 }
@@ -58,7 +58,7 @@ pub struct SnapshotArgs {
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = crate::sink::table::LEGEND)]
 pub struct ListenersArgs {
-    /// Explain the listeners of this port in sentences
+    /// Explain the listeners on this port in sentences
     #[arg(value_name = "PORT")]
     pub explain: Option<NonZeroU16>,
     /// The rest.

@@ -48,7 +48,7 @@ pub(in crate::cli) fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snaps
     };
     if unreadable > 0 {
         snapshot.unseen.push(format!(
-            "in which network namespace {} lives takes CAP_SYS_PTRACE to tell",
+            "the network namespace of {} cannot be read without CAP_SYS_PTRACE",
             processes(unreadable)
         ));
     }
@@ -66,8 +66,8 @@ pub(in crate::cli) fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snaps
                 inodes.extend(inside.rows.iter().filter(is_wanted).filter_map(|r| r.inode));
                 if inside.is_interrupted {
                     snapshot.unseen.push(format!(
-                        "the sockets of netns {inode} changed while they were listed: some may be \
-                         missing or there twice"
+                        "the sockets of netns {inode} changed while they were listed; some may be \
+                         missing or appear twice"
                     ));
                 }
                 spaces.push((inode, found, inside));
@@ -181,8 +181,8 @@ fn holders_of(
     let found = holders::scan(&query).context("cannot look for sockets in /proc")?;
     if found.unreadable_processes > 0 {
         unseen.push(format!(
-            "the files of {} take CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH to read: owners shown \
-             as ? may be among them",
+            "the open files of {} cannot be read without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; \
+             owners shown as ? may be among them",
             processes(found.unreadable_processes)
         ));
     }

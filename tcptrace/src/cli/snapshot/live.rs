@@ -85,7 +85,7 @@ async fn watch<Q: Question>(
                 Some(hooks)
             }
             Err(why) => {
-                canvas.without_hooks = Some(format!("what hooks would tell: {why}"));
+                canvas.without_hooks = Some(format!("facts from hooks: {why}"));
                 None
             }
         }
@@ -156,7 +156,7 @@ impl<Q: Question> Canvas<'_, Q> {
         snapshot.unseen.extend(self.without_hooks.clone());
         if heard.lost > 0 {
             snapshot.unseen.push(format!(
-                "{} events were lost in the kernel's ring: what hooks told is too little",
+                "{} events were lost in the kernel's ring buffer; counts from hooks are too low",
                 heard.lost
             ));
         }

@@ -40,8 +40,7 @@ pub fn run(args: TopArgs) -> anyhow::Result<Exit> {
         Err(why) => return Ok(usage(&why)),
     };
     if !term::is_there() {
-        let why = "top needs a terminal on stdin and stdout; where there is none, use tcptrace \
-                   watch";
+        let why = "top needs a terminal on stdin and stdout; without one, use tcptrace watch";
         return Ok(refuse(why, Exit::Usage));
     }
     match way {

@@ -40,7 +40,7 @@ impl Plan {
 pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::Result<Exit> {
     let is_keyboard = |path: &PathBuf| path == Path::new(STDIN);
     if plan.files.iter().any(is_keyboard) {
-        let why = "--replay -: top is told keys on stdin; write what comes there into a file first";
+        let why = "--replay -: top reads keys from stdin; save the recording to a file first";
         return Ok(refuse(why, Exit::Usage));
     }
     let past = Past::open(&plan.files)?;

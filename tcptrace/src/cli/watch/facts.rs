@@ -54,7 +54,9 @@ pub(in crate::cli) fn unseen(report: &AttachReport, kinds: KindSet) -> Vec<Strin
         }
     }
     if let Some(why) = &report.snapshot_refused {
-        sentences.push(format!("older sockets are looked up in /proc: {why}"));
+        sentences.push(format!(
+            "owners of sockets older than this run are looked up in /proc: {why}"
+        ));
     }
     sentences
 }

@@ -125,7 +125,7 @@ pub(super) fn attach(
         }
     };
     if let Some(why) = &attached.report.forks_refused {
-        anyhow::bail!("children of processes cannot be followed: {why}");
+        anyhow::bail!("cannot follow child processes: {why}");
     }
     if let Some(why) = engine::tier_refused(plan.engine.tier, &attached.report) {
         return Ok(Err(refuse(&why, Exit::Unsupported)));
@@ -141,8 +141,8 @@ pub(super) fn attach(
 /// Says which programs the kernel did not run.
 pub(super) fn tell_skipped(skipped: impl IntoIterator<Item = (String, u64)>) {
     for (program, count) in skipped {
-        let note = "the kernel skipped runs of a hook that an interrupt brought again; some may \
-                    have been events";
+        let note = "the kernel skipped runs of a hook that was interrupted by itself; some of them \
+                    may have been events";
         drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
     }
 }
@@ -167,7 +167,7 @@ pub(super) fn connect<S: Sink>(
         for why in missed {
             drop(writeln!(
                 io::stderr(),
-                "owners of older sockets are not known: {why}"
+                "owners of sockets older than this run are not known: {why}"
             ));
         }
     }
@@ -235,7 +235,7 @@ fn cannot_show(kinds: &[Kind], report: &AttachReport) -> String {
             text.push_str(&format!("\n  {refusal}"));
         }
     }
-    text.push_str("\nwhat can be shown here: tcptrace doctor");
+    text.push_str("\nto see what this kernel can show: tcptrace doctor");
     text
 }
 
@@ -247,7 +247,7 @@ fn banner(kernel: &Kernel, report: &AttachReport, plan: &WatchPlan) {
         "recording"
     };
     let mut text = format!(
-        "{verb} {} by {} hooks on Linux {}; Ctrl-C ends with a summary\n",
+        "{verb} {} by {} hooks on Linux {}; Ctrl-C ends the run with a summary\n",
         plan.kinds
             .iter()
             .map(Kind::name)

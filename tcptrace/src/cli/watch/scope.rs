@@ -26,8 +26,8 @@ impl Scope {
         for pid in &plan.filter.pids {
             if !matches!(proc::read(*pid), Ok(Some(_))) {
                 return Err(format!(
-                    "--pid {pid}: there is no such process; see ps -e, or trace a new one by \
-                     tcptrace watch -- COMMAND"
+                    "--pid {pid}: no such process; see ps -e, or trace a new process with tcptrace \
+                     watch -- COMMAND"
                 ));
             }
         }
@@ -46,11 +46,11 @@ impl Scope {
             let inode =
                 netns::resolve(&text).map_err(|error| format!("--netns {text}: {error}"))?;
             let inode = u32::try_from(inode)
-                .map_err(|_| format!("--netns {text}: {inode} is no namespace's number"))?;
+                .map_err(|_| format!("--netns {text}: {inode} is not a namespace inode number"))?;
             if matches!(spec, NetnsSpec::Inode(_)) && !is_reachable(inode) {
                 return Err(format!(
-                    "--netns {text}: no process lives in such a network namespace and no name \
-                     stands for it; lsns -t net lists them"
+                    "--netns {text}: no process runs in such a network namespace and it has no \
+                     name; lsns -t net lists namespaces"
                 ));
             }
             filter.netns.push(inode);

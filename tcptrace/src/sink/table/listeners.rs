@@ -107,14 +107,14 @@ fn notes(row: &ListenerRow, spaces: &[SpaceRow]) -> String {
 
 fn settings(space: &SpaceRow) -> String {
     let overflow = match space.settings.tcp_abort_on_overflow {
-        Some(0) => "0: when full, clients hear nothing and retry",
-        Some(_) => "1: when full, a finished handshake gets a RST",
+        Some(0) => "0: when full, handshakes are dropped and clients retry",
+        Some(_) => "1: when full, a completed handshake gets a RST",
         None => "?",
     };
     let cookies = match space.settings.tcp_syncookies {
-        Some(0) => "0: a full SYN queue drops",
-        Some(1) => "1: a full SYN queue answers by cookies",
-        Some(_) => "2: always",
+        Some(0) => "0: a full SYN queue drops SYNs SYNs",
+        Some(1) => "1: a full SYN queue answers with cookies",
+        Some(_) => "2: always answers with cookies",
         None => "?",
     };
     let since = match space.risen.and_then(|risen| risen.accept_overflows) {

@@ -53,8 +53,8 @@ pub fn states(out: &mut Vec<u8>, page: &Page<StateRow>, style: &TableStyle) {
         .iter()
         .find_map(|space| space.settings.tcp_max_orphans);
     let line = format!(
-        "orphans (closed, not finished): {} of tcp_max_orphans {} on the whole host; SILENT: longest \
-         without data from the peer",
+        "orphans (closed by their process, not finished): {} of tcp_max_orphans {} on this host; \
+         SILENT: longest time without data from the peer",
         or_unknown(orphans),
         or_unknown(limit),
     );
@@ -86,12 +86,12 @@ fn notes(row: &StateRow, page: &Page<StateRow>) -> String {
     let mut notes = Vec::new();
     if let Some(anomaly) = row.anomaly {
         notes.push(match anomaly {
-            Anomaly::CloseWaitPiling => "the peer closed, it does not: a leak".to_owned(),
+            Anomaly::CloseWaitPiling => "the peer closed, the process did not: a leak".to_owned(),
             Anomaly::SynSentStuck => {
                 format!("no answer to {} SYNs", u32::from(row.resends_max) + 1)
             }
-            Anomaly::FinWait1Unsent => format!("{}B not getting out", row.unacked_bytes),
-            Anomaly::ManyOrphans => "near tcp_max_orphans".to_owned(),
+            Anomaly::FinWait1Unsent => format!("{}B stuck in the send queue", row.unacked_bytes),
+            Anomaly::ManyOrphans => "close to tcp_max_orphans".to_owned(),
         });
     } else if row.state != TcpState::Listen {
         if row.unread_bytes > 0 {

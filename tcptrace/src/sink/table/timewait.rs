@@ -80,13 +80,14 @@ pub fn timewait(
         }
     }
     if page.rows.iter().any(|row| row.time_wait > 0) {
-        let why = "TIME_WAIT stays with the end that closes first, so these were closed first here; to \
-                   leave it to the other end, let that close first";
+        let why = "TIME_WAIT stays with the end that closes first, and this host closed these \
+                   first; to move it to the other end, let the peer close first";
         words(out, why, None, style);
     }
     if page.rows.iter().any(|row| row.left_by != LeftBy::Learnt) {
-        let why = "the kernel forgets who left a TIME_WAIT: ~ is the process that listens on its \
-                   local port, ? is not known; --watch learns those left from now on";
+        let why = "the kernel does not record which process left a TIME_WAIT: ~ marks the process \
+                   that listens on its local port, ? is not known; --watch records owners from now \
+                   on";
         words(out, why, None, style);
     }
     reconciled(out, &page.reconciliation, style);

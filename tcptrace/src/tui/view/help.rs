@@ -15,11 +15,11 @@ const KEY: usize = 28;
 
 /// What stands on the pages and needs a word.
 const MARKS: &[&str] = &[
-    "A PID is always the owner of the socket, never who was on the CPU; ? is not known.",
-    "Rates are the mean of the last five seconds; curves are the last minute, each to its own scale.",
-    "An accept queue is full when its length is above its limit: 129/128.",
+    "A PID is always the owner of the socket, never the task on the CPU; ? means not known.",
+    "Rates are means over the last five seconds; curves show the last minute, each at its own scale.",
+    "An accept queue is full when its length exceeds its limit, as in 129/128.",
     "DROPS is the socket's counter since it began: 1 for a SYN, 2 for a third ACK, socket filters \
-     too. IN RUN is by how much it rose in this run. REFUSED is told by hooks: connections.",
+     too. IN RUN is its increase during this run. REFUSED counts connections seen by hooks.",
     "TIME_WAIT held: begins less ends that were seen; what is older than the run is only in the \
      namespace's entries.",
     "Each page keeps a bounded number of rows; those without news for the longest time go first, and \
@@ -70,7 +70,7 @@ pub(super) fn draw(
     };
     let unseen = scene.state.facts().map(|facts| &facts.unseen);
     let unseen = unseen.into_iter().flatten().map(|text| clean(text));
-    section("Not seen in this run", unseen.collect());
+    section("Not visible in this run", unseen.collect());
     let notices = scene.state.notices().iter().map(|text| clean(text));
     section("To be known", notices.collect());
     section(

@@ -200,7 +200,12 @@ fn shown<S: Sheet>(
         let pane = Rect::new(0, body.bottom() - height, body.width, height);
         match chosen {
             Some(row) => S::details(row, scene).draw(buffer, pane, scene, line, seen),
-            None => put_nothing(buffer, pane, scene, "this row is gone; Esc goes back"),
+            None => put_nothing(
+                buffer,
+                pane,
+                scene,
+                "this row no longer exists; Esc goes back",
+            ),
         }
         body.height -= height;
     }

@@ -260,7 +260,7 @@ fn a_pause_shows_what_was_while_counting_goes_on() {
 fn paused_is_said_on_the_screen() {
     let shown = after(SMALL, busy(), &keys("p"));
     assert!(
-        shown.contains("PAUSED") && shown.contains("counting goes on"),
+        shown.contains("PAUSED") && shown.contains("counting continues"),
         "{shown}"
     );
 }

@@ -49,7 +49,10 @@ pub(super) fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, control
     right.push(Span::raw(format!("{} incidents", short(state.total()))));
     let unseen = state.facts().map_or(0, |facts| facts.unseen.len());
     if unseen > 0 {
-        right.push(Span::styled(format!("{unseen} not seen"), theme.degraded()));
+        right.push(Span::styled(
+            format!("{unseen} not visible"),
+            theme.degraded(),
+        ));
     }
     let notices = state.notices().len();
     if notices > 0 {
@@ -189,7 +192,7 @@ pub(super) fn footer(
     if let Some(frozen) = &control.frozen {
         let since = scene.moment(frozen.now_ns(), false);
         left.push(Span::styled(
-            format!("as of {since}, counting goes on"),
+            format!("paused at {since}; counting continues"),
             theme.strong(),
         ));
     } else if scene.state.is_cleared() {
@@ -197,7 +200,7 @@ pub(super) fn footer(
         left.push(Span::raw(format!("counts since {since}")));
     }
     if seen.left_out > 0 {
-        let text = format!("{} more left out", short(seen.left_out));
+        let text = format!("{} more not shown", short(seen.left_out));
         left.push(Span::styled(text, theme.degraded()));
     }
     let is_written = matches!(control.mode, Mode::Filter(_));

@@ -140,8 +140,8 @@ fn ended(event: &Value, from: &[&str]) -> i64 {
     is(event, "state", &[("new", "CLOSE")]) * i64::from(is_from)
 }
 
-/// What does not add up, of what was told about a namespace from a place on.
-pub(crate) fn differences(shared: &Shared, netns: u64, from: usize) -> Vec<String> {
+/// What does not add up, of all that was told about a namespace.
+pub(crate) fn differences(shared: &Shared, netns: u64) -> Vec<String> {
     let mut wrong = Vec::new();
     // What happens between settling and counting is on one side only: then once more.
     for _ in 0..3 {
@@ -154,7 +154,7 @@ pub(crate) fn differences(shared: &Shared, netns: u64, from: usize) -> Vec<Strin
             .filter_map(|rule| {
                 let adds = adds(rule, &counters);
                 let of = |event: &Value| adds.iter().map(|add| add(event)).sum::<i64>();
-                let ours = shared.with(netns, from, |events| events.iter().map(of).sum());
+                let ours = shared.with(netns, 0, |events| events.iter().map(of).sum());
                 difference(rule, counters.find(rule.counter)?, ours, shared)
             })
             .collect();

@@ -3,7 +3,6 @@
 //! that scenario only.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -11,7 +10,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::shared::Running;
+use super::group::{Groups, Place};
 use super::sys_ops;
 use super::world::{Report, World};
 
@@ -281,28 +280,28 @@ fn run_all(
     let (alone, together): (Vec<_>, Vec<_>) = selected.iter().partition(|(_, s)| s.alone);
     for (scenarios, threads) in [(together, options.threads.unwrap_or(2).max(1)), (alone, 1)] {
         // Those that need the machine for themselves have no second tracer beside theirs.
-        let shared = binary
-            .filter(|_| threads > 1 && scenarios.len() > 1)
-            .map(Running::start);
-        let queue = Mutex::new(VecDeque::from(scenarios));
+        let shared = binary.filter(|_| threads > 1 && scenarios.len() > 1);
+        let groups = Groups::new(shared, scenarios);
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    loop {
-                        let next = queue.lock().expect("no panic").pop_front();
-                        let Some((name, scenario)) = next else { return };
-                        let outcome = tried(name, *scenario, binary, options.json);
+                    while let Some((selected, place)) = groups.next() {
+                        let outcome = tried(selected, binary, &groups, place, options.json);
                         outcomes.lock().expect("no panic").push(outcome);
                     }
                 });
             }
         });
-        if let Some(shared) = shared {
+        if let Some((measured, problems)) = groups.into_findings() {
             if options.json {
-                println!("{}", json!({ "measured": shared.measured() }));
+                let measured: Vec<_> = measured
+                    .into_iter()
+                    .map(|([kind, hook, evidence], count)| (kind, hook, evidence, count))
+                    .collect();
+                println!("{}", json!({ "measured": measured }));
             }
             let report = Report {
-                problems: shared.stop(),
+                problems,
                 ..Report::default()
             };
             let outcome = told("kit::shared_tracer", report, 0.0, options.json);
@@ -319,12 +318,19 @@ thread_local! {
 
 /// Runs a scenario, and once more when it fails and `$TCPTRACE_TEST_RETRY` is set: on an emulated
 /// processor the kernel's own timers may overtake a scenario. The verdict says so.
-fn tried(name: &str, scenario: Scenario, binary: Option<&Path>, as_json: bool) -> Outcome {
+fn tried(
+    (name, scenario): &(String, Scenario),
+    binary: Option<&Path>,
+    groups: &Groups<'_, (String, Scenario)>,
+    place: Place,
+    as_json: bool,
+) -> Outcome {
     let started = Instant::now();
-    let mut report = run_one(scenario, binary);
+    let group = place.group.clone();
+    let mut report = run_one(*scenario, binary, place);
     if report.verdict() == "failed" && std::env::var_os("TCPTRACE_TEST_RETRY").is_some() {
         let first = report.problems.join("; ");
-        report = run_one(scenario, binary);
+        report = run_one(*scenario, binary, groups.another(group));
         let text = first.split_whitespace().collect::<Vec<_>>().join(" ");
         let text: String = text.chars().take(300).collect();
         report.notes.push(format!("second try; the first: {text}"));
@@ -333,10 +339,10 @@ fn tried(name: &str, scenario: Scenario, binary: Option<&Path>, as_json: bool) -
 }
 
 /// A thread per scenario: it takes its network namespace with it when it ends.
-fn run_one(scenario: Scenario, binary: Option<&Path>) -> Report {
+fn run_one(scenario: Scenario, binary: Option<&Path>, place: Place) -> Report {
     let binary = binary.map(Path::to_path_buf);
     let work = std::thread::spawn(move || {
-        let world = World::new(binary);
+        let world = World::new(binary, &place.space, place.shared());
         let run = std::panic::AssertUnwindSafe(|| (scenario.run)(&world));
         let panicked = std::panic::catch_unwind(run).is_err();
         if !panicked {

@@ -1,5 +1,5 @@
-//! One tracer for many scenarios: started once for the whole run, watching everything. A scenario
-//! gets a view of it: what was printed about its own network namespace since the view was opened.
+//! One tracer for several scenarios. A scenario gets a view of it: what was printed about its own
+//! network namespace since the view was opened. Of other namespaces nothing is kept.
 //!
 //! Starting a tracer costs a second here and ten on an emulated processor; a view costs nothing.
 
@@ -9,13 +9,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::expect::{Expect, field};
+use super::space::own_netns;
 use super::world::poll;
 use super::{sys_ops, tracer, verdict};
 
@@ -24,32 +26,91 @@ const MARK: &str = "127.99.1.1";
 const MARK_PATIENCE: Duration = Duration::from_secs(2);
 const KNOCKS: usize = 3;
 
-static CURRENT: RwLock<Option<Arc<Shared>>> = RwLock::new(None);
+/// Events kept of one namespace, more than any view shows. More are counted, and fail its scenario.
+const KEPT_EVENTS: usize = 20_000;
+/// Violations of the contract that are reported; more would be the same ones.
+const KEPT_VIOLATIONS: usize = 20;
 
-/// The tracer of the run.
+/// The tracer of several scenarios.
 pub(crate) struct Shared {
     pid: u32,
-    by_netns: Arc<Mutex<HashMap<u64, Vec<Value>>>>,
+    intake: Arc<Mutex<Intake>>,
     /// Its standard error so far.
     errors: Arc<Mutex<String>>,
+}
+
+/// How often a hook reported a kind with an evidence: kind, hook, evidence.
+pub(crate) type Measured = BTreeMap<[String; 3], usize>;
+
+/// What is kept of its standard output.
+#[derive(Default)]
+struct Intake {
+    /// The namespaces that are served now.
+    served: HashMap<u64, Kept>,
+    measured: Measured,
+    events: usize,
+    violations: Vec<String>,
+    /// The last object, unless it is an event.
+    last: Option<Value>,
+}
+
+#[derive(Default)]
+struct Kept {
+    events: Vec<Value>,
+    beyond: usize,
+}
+
+impl Intake {
+    fn add(&mut self, line: String) {
+        // A line that is not JSON stays a string, which the verdict refuses.
+        let object: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+        if self.violations.len() < KEPT_VIOLATIONS {
+            self.violations.extend(verdict::on_object(&object));
+        }
+        if !verdict::is_event(&object) {
+            self.last = Some(object);
+            return;
+        }
+        self.last = None;
+        self.events += 1;
+        let text = |name: &str| field(&object, name).as_str().unwrap_or("").to_owned();
+        let key = [text("kind"), text("hook"), text("evidence")];
+        *self.measured.entry(key).or_default() += 1;
+        let netns = field(&object, "netns").as_u64();
+        let Some(kept) = netns.and_then(|netns| self.served.get_mut(&netns)) else {
+            return;
+        };
+        if kept.events.len() < KEPT_EVENTS {
+            kept.events.push(object);
+        } else {
+            kept.beyond += 1;
+        }
+    }
 }
 
 /// What the runner holds of it, to end it.
 pub(crate) struct Running {
     child: Child,
     shared: Arc<Shared>,
-    out: JoinHandle<Vec<Value>>,
+    out: JoinHandle<()>,
     err: JoinHandle<String>,
     ready_file: std::path::PathBuf,
 }
 
 impl Shared {
-    /// The one that runs now.
-    pub(crate) fn current() -> Option<Arc<Self>> {
-        CURRENT
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what is printed about a namespace from now on.
+    pub(super) fn serve(&self, netns: u64) {
+        self.intake().served.insert(netns, Kept::default());
+    }
+
+    /// Keeps it no longer; how many events were too many to be kept.
+    pub(super) fn forget(&self, netns: u64) -> usize {
+        let kept = self.intake().served.remove(&netns);
+        kept.map_or(0, |kept| kept.beyond)
     }
 
     /// What it announced about a part of a kind: why that is not seen, or only counted.
@@ -82,8 +143,9 @@ impl Shared {
 
     /// What was printed about a namespace from a place on.
     pub(crate) fn with<T>(&self, netns: u64, from: usize, look: impl FnOnce(&[Value]) -> T) -> T {
-        let all = self.by_netns.lock().expect("no panic");
-        let events = all.get(&netns).map_or(&[][..], Vec::as_slice);
+        let intake = self.intake();
+        let kept = intake.served.get(&netns);
+        let events = kept.map_or(&[][..], |kept| kept.events.as_slice());
         look(events.get(from..).unwrap_or_default())
     }
 
@@ -129,13 +191,17 @@ impl Shared {
 }
 
 impl Running {
-    /// Starts it and waits until it is attached.
-    pub(crate) fn start(binary: &Path) -> Self {
-        let name = format!("tcptrace-live-{}-shared.ready", std::process::id());
+    /// Starts it and waits until it is attached. It reports on these namespaces; none named: on all.
+    /// Err says why not.
+    pub(crate) fn start(binary: &Path, spaces: &[u64]) -> Result<Self, String> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tcptrace-live-{}-shared-{number}.ready", std::process::id());
         let ready_file = std::env::temp_dir().join(name);
-        let host = Rc::new(std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace"));
+        let host = Rc::new(own_netns());
         let mut child = tracer::command(binary, &host)
             .args(["watch", "--all", "--json", "--ring-size", "16777216"])
+            .args(spaces.iter().map(|inode| format!("--netns=inode:{inode}")))
             .arg("--ready-file")
             .arg(&ready_file)
             .args(tracer::forced_tier())
@@ -143,26 +209,30 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("start the tracer");
-        let by_netns: Arc<Mutex<HashMap<u64, Vec<Value>>>> = Arc::default();
+        let intake: Arc<Mutex<Intake>> = Arc::default();
         let lines = BufReader::new(child.stdout.take().expect("piped"));
-        let sink = Arc::clone(&by_netns);
-        let out = std::thread::spawn(move || sort(lines, &sink));
+        let sink = Arc::clone(&intake);
+        let out = std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                sink.lock().expect("no panic").add(line);
+            }
+        });
         let (errors, err) = tracer::collect(child.stderr.take().expect("piped"));
         let ready = poll(tracer::START_PATIENCE, || {
             ready_file.exists() || child.try_wait().is_ok_and(|status| status.is_some())
         });
-        assert!(
-            ready && ready_file.exists(),
-            "the shared tracer is not ready: {}",
-            errors.lock().expect("no panic")
-        );
+        if !(ready && ready_file.exists()) {
+            let _ = child.kill();
+            let _ = child.wait();
+            let errors = errors.lock().expect("no panic");
+            return Err(format!("the shared tracer is not ready: {errors}"));
+        }
         let shared = Arc::new(Shared {
             pid: child.id(),
-            by_netns,
+            intake,
             errors: Arc::clone(&errors),
         });
-        *CURRENT.write().expect("no panic") = Some(Arc::clone(&shared));
-        Self {
+        Ok(Self {
             child,
             shared,
             out,
@@ -171,66 +241,29 @@ impl Running {
                 errors.lock().expect("no panic").clone()
             }),
             ready_file,
-        }
+        })
     }
 
-    /// Which hook told what, how surely and how often: kind, hook, evidence, count.
-    pub(crate) fn measured(&self) -> Vec<(String, String, String, usize)> {
-        let mut counts: BTreeMap<[String; 3], usize> = BTreeMap::new();
-        for event in self
-            .shared
-            .by_netns
-            .lock()
-            .expect("no panic")
-            .values()
-            .flatten()
-        {
-            let text = |name: &str| field(event, name).as_str().unwrap_or("").to_owned();
-            let key = [text("kind"), text("hook"), text("evidence")];
-            *counts.entry(key).or_default() += 1;
-        }
-        counts
-            .into_iter()
-            .map(|([kind, hook, evidence], count)| (kind, hook, evidence, count))
-            .collect()
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
-    /// Ends it; what is wrong with its output as a whole.
-    pub(crate) fn stop(mut self) -> Vec<String> {
-        *CURRENT.write().expect("no panic") = None;
+    /// Ends it: which hook reported what, and what is wrong with its output as a whole.
+    pub(crate) fn stop(mut self) -> (Measured, Vec<String>) {
         sys_ops::kill(self.shared.pid(), libc::SIGINT).expect("interrupt the tracer");
         let status = tracer::wait_for(&mut self.child);
-        let rest = self.out.join().expect("no panic");
+        self.out.join().expect("no panic");
         let errors = self.err.join().expect("no panic");
         let _ = std::fs::remove_file(&self.ready_file);
-        let mut objects: Vec<Value> = Vec::new();
-        for events in self.shared.by_netns.lock().expect("no panic").values() {
-            objects.extend(events.iter().cloned());
-        }
-        objects.extend(rest);
-        let mut wrong = verdict::on_output(&objects, 0, false);
+        let intake = std::mem::take(&mut *self.shared.intake());
+        let mut wrong = intake.violations;
+        wrong.extend(verdict::on_end(intake.last.as_ref(), intake.events, false));
         if status.and_then(|status| status.code()) != Some(0) {
             wrong.push(format!("exit code: expected 0, got {status:?}"));
         }
         if !wrong.is_empty() {
             wrong.push(format!("its standard error:\n{errors}"));
         }
-        wrong
+        (intake.measured, wrong)
     }
-}
-
-/// Files events by namespace; returns what belongs to none (losses, the summary, no JSON at all).
-fn sort(lines: impl BufRead, by_netns: &Mutex<HashMap<u64, Vec<Value>>>) -> Vec<Value> {
-    let mut rest = Vec::new();
-    for line in lines.lines().map_while(Result::ok) {
-        let object: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
-        match field(&object, "netns").as_u64() {
-            Some(netns) => {
-                let mut all = by_netns.lock().expect("no panic");
-                all.entry(netns).or_default().push(object);
-            }
-            None => rest.push(object),
-        }
-    }
-    rest
 }

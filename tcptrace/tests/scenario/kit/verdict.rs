@@ -22,33 +22,40 @@ const BASES: [&str; 5] = ["task", "socket", "listener", "snapshot", "none"];
 /// One line for each violation; empty when the output keeps the contract. `beyond` events were
 /// printed too and only counted.
 pub(crate) fn on_output(objects: &[Value], beyond: usize, loses: bool) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for object in objects {
-        let kind = field(object, "kind").as_str().unwrap_or("");
-        let problems = match kind {
-            "lost" | "summary" => Vec::new(),
-            _ if KINDS.contains(&kind) => on_event(object),
-            _ => vec![format!(
-                "kind {:?} is not in the contract",
-                field(object, "kind")
-            )],
-        };
-        wrong.extend(
-            problems
-                .into_iter()
-                .map(|problem| format!("{problem} in {object}")),
-        );
-    }
-    let shown = objects
-        .iter()
-        .filter(|o| KINDS.iter().any(|kind| field(o, "kind") == *kind));
-    match objects.last() {
-        Some(last) if field(last, "kind") == "summary" => {
-            wrong.extend(on_loss(last, shown.count() + beyond, loses));
-        }
-        _ => wrong.push("the last object is not the summary".into()),
-    }
+    let mut wrong: Vec<String> = objects.iter().flat_map(on_object).collect();
+    let shown = objects.iter().filter(|object| is_event(object)).count();
+    wrong.extend(on_end(objects.last(), shown + beyond, loses));
     wrong
+}
+
+/// Whether the object is an event, and not a loss or the summary.
+pub(super) fn is_event(object: &Value) -> bool {
+    KINDS.iter().any(|kind| field(object, "kind") == *kind)
+}
+
+/// What is wrong with one object by itself.
+pub(super) fn on_object(object: &Value) -> Vec<String> {
+    let kind = field(object, "kind").as_str().unwrap_or("");
+    let problems = match kind {
+        "lost" | "summary" => Vec::new(),
+        _ if is_event(object) => on_event(object),
+        _ => vec![format!(
+            "kind {:?} is not in the contract",
+            field(object, "kind")
+        )],
+    };
+    let problems = problems.into_iter();
+    problems
+        .map(|problem| format!("{problem} in {object}"))
+        .collect()
+}
+
+/// What is wrong with the end of an output of `shown` events.
+pub(super) fn on_end(last: Option<&Value>, shown: usize, loses: bool) -> Vec<String> {
+    match last {
+        Some(last) if field(last, "kind") == "summary" => on_loss(last, shown, loses),
+        _ => vec!["the last object is not the summary".into()],
+    }
 }
 
 fn on_event(event: &Value) -> Vec<String> {

@@ -4,15 +4,15 @@
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::os::fd::AsRawFd;
-use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::command::Actor;
 use super::counters::Counters;
 use super::shared::Shared;
+use super::space::{Space, keep_namespace, netns_inode, own_netns};
 use super::tracer::{Format, Tracer};
 use super::{reconcile, sys_ops, tracer};
 
@@ -25,8 +25,8 @@ pub(crate) type Problems = Rc<RefCell<Vec<String>>>;
 pub(crate) struct World {
     /// The inode of the namespace, `netns` in every event.
     pub(crate) netns: u64,
-    /// How much the run's tracer had told of another namespace of that number.
-    told_before: usize,
+    /// The tracer that serves this namespace and others.
+    shared: Option<Arc<Shared>>,
     /// How many runs of its programs had been skipped.
     skipped_before: u64,
     binary: Option<PathBuf>,
@@ -34,14 +34,6 @@ pub(crate) struct World {
     problems: Problems,
     notes: RefCell<Vec<String>>,
     unseen: RefCell<Option<String>>,
-}
-
-/// Keeps this thread's namespace for the rest of the run: the next one with its number would hear,
-/// in the shared tracer's view, how the kernel clears it away.
-fn keep_namespace() {
-    static KEPT: Mutex<Vec<std::fs::File>> = Mutex::new(Vec::new());
-    let file = std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace");
-    KEPT.lock().expect("no panic").push(file);
 }
 
 /// What a scenario found out.
@@ -66,25 +58,19 @@ impl Report {
     }
 }
 
-pub(crate) fn netns_inode() -> u64 {
-    std::fs::metadata("/proc/thread-self/ns/net")
-        .expect("own network namespace")
-        .st_ino()
-}
-
 impl World {
-    /// Moves the calling thread into a new namespace. `binary` is the tracer; without one only the
-    /// mechanics of the scenarios are checked.
-    pub(crate) fn new(binary: Option<PathBuf>) -> Self {
-        let host_netns = std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace");
-        sys_ops::unshare(libc::CLONE_NEWNET).expect("a network namespace of our own");
-        sys_ops::loopback_up().expect("loopback up");
-        keep_namespace();
-        let netns = netns_inode();
+    /// Moves the calling thread into `space`. `binary` is the tracer; without one only the mechanics
+    /// of the scenarios are checked. `shared` is one that runs already and serves this space.
+    pub(crate) fn new(binary: Option<PathBuf>, space: &Space, shared: Option<Arc<Shared>>) -> Self {
+        let host_netns = own_netns();
+        space.enter();
+        if let Some(shared) = &shared {
+            shared.serve(space.inode);
+        }
         Self {
-            netns,
-            skipped_before: Shared::current().map_or(0, |shared| shared.skipped()),
-            told_before: Shared::current().map_or(0, |shared| shared.printed(netns)),
+            netns: space.inode,
+            skipped_before: shared.as_ref().map_or(0, |shared| shared.skipped()),
+            shared,
             binary,
             host_netns: Rc::new(host_netns),
             problems: Problems::default(),
@@ -104,7 +90,7 @@ impl World {
 
     /// The same, but the namespace ends with the last of its processes.
     pub(crate) fn briefly<T>(&self, work: impl FnOnce(u64) -> T) -> T {
-        let here = std::fs::File::open("/proc/thread-self/ns/net").expect("own namespace");
+        let here = own_netns();
         sys_ops::unshare(libc::CLONE_NEWNET).expect("a further network namespace");
         sys_ops::loopback_up().expect("loopback up");
         let result = work(netns_inode());
@@ -199,9 +185,9 @@ impl World {
     /// What every kind says about this namespace from now on: a view of the run's own tracer where
     /// there is one and nothing else is asked of it. Sockets made before are not older than it.
     pub(crate) fn watch(&self, extra: &[&str]) -> Tracer {
-        match Shared::current() {
+        match &self.shared {
             Some(shared) if extra.is_empty() => {
-                Tracer::view(shared, self.problems.clone(), self.netns)
+                Tracer::view(Arc::clone(shared), self.problems.clone(), self.netns)
             }
             _ => self.watch_alone(extra),
         }
@@ -210,7 +196,8 @@ impl World {
     /// Whether a part of a kind (as `tcptrace doctor` names them) is seen on this kernel, by what
     /// the run's tracer announced. When it is not, the scenario's verdict is `unseen`.
     pub(crate) fn sees(&self, kind: &str, part: &str) -> bool {
-        let why = Shared::current().and_then(|shared| shared.cannot_see(kind, part));
+        let shared = self.shared.as_ref();
+        let why = shared.and_then(|shared| shared.cannot_see(kind, part));
         if why.is_some() {
             self.unseen.replace(why.clone());
         }
@@ -219,8 +206,8 @@ impl World {
 
     /// Claims that what the run's tracer told about this namespace is what the kernel counted.
     pub(crate) fn reconcile(&self) {
-        if let Some(shared) = Shared::current() {
-            let wrong = reconcile::differences(&shared, self.netns, self.told_before);
+        if let Some(shared) = &self.shared {
+            let wrong = reconcile::differences(shared, self.netns);
             let skipped = shared.skipped() - self.skipped_before;
             if skipped > 0 && !wrong.is_empty() {
                 let note = format!("{}; {skipped} runs of hooks were skipped", wrong.join(";"));
@@ -290,8 +277,13 @@ impl World {
         self.notes.borrow_mut().push(text);
     }
 
-    /// What the scenario found out.
+    /// What the scenario found out. What the run's tracer printed about it is forgotten.
     pub(crate) fn into_report(self) -> Report {
+        let beyond = self.shared.map_or(0, |shared| shared.forget(self.netns));
+        if beyond > 0 {
+            let text = format!("  {beyond} events too many for a view: start a tracer of its own");
+            self.problems.borrow_mut().push(text);
+        }
         Report {
             notes: self.notes.into_inner(),
             problems: self.problems.take(),

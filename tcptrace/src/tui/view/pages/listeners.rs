@@ -181,9 +181,9 @@ impl Sheet for Listeners {
 
     fn nothing(scene: &Scene<'_>) -> String {
         if scene.state.listeners.has_samples() {
-            "nothing listens, and nothing was refused".to_owned()
+            "no listener, and nothing was refused".to_owned()
         } else {
-            "no sample of listeners yet, and nothing was refused".to_owned()
+            "listeners not sampled yet, and nothing was refused".to_owned()
         }
     }
 
@@ -201,7 +201,7 @@ impl Sheet for Listeners {
                 if row.is_gone { ", gone since" } else { "" },
                 row.peak
             ),
-            None => "no sample has this listener".to_owned(),
+            None => "this listener was never sampled".to_owned(),
         };
         facts.push(("accept queue", queue));
         let refused = [
@@ -220,7 +220,7 @@ impl Sheet for Listeners {
             let rise = row
                 .risen
                 .map_or_else(|| "?".to_owned(), |risen| risen.to_string());
-            let text = format!("{drops} since the socket began, {rise} of them in this run");
+            let text = format!("{drops} since the socket was created, {rise} of them in this run");
             facts.push(("drops", text));
         }
         if let Some(netns) = row.netns {

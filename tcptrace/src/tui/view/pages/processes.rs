@@ -116,7 +116,7 @@ impl Sheet for Processes {
             facts.push(("owner known", format!("by {known}")));
         }
         if row.process.is_none() {
-            let why = "no process could be told: nobody has the socket (any more), or it was never \
+            let why = "no process is known: no process holds the socket (any longer), or it was never \
                        seen with its owner";
             facts.push(("why", why.to_owned()));
         }

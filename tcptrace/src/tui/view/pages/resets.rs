@@ -140,7 +140,7 @@ impl Sheet for Resets {
     }
 
     fn nothing(_: &Scene<'_>) -> String {
-        "no RST yet, neither sent nor received".to_owned()
+        "no RST sent or received yet".to_owned()
     }
 
     fn left_out(state: &State) -> u64 {
@@ -160,7 +160,10 @@ impl Sheet for Resets {
         facts.push(("in all", short(row.count.total)));
         if matches!(row.way, Way::Sent(_)) {
             let known = if row.unknown > 0 {
-                format!(" (of {} RSTs not all is known)", short(row.unknown))
+                format!(
+                    " (incomplete: bytes of {} RSTs are not known)",
+                    short(row.unknown)
+                )
             } else {
                 String::new()
             };

@@ -146,7 +146,7 @@ impl Sheet for Retransmits {
     }
 
     fn nothing(_: &Scene<'_>) -> String {
-        "nothing was sent again yet".to_owned()
+        "no retransmission yet".to_owned()
     }
 
     fn left_out(state: &State) -> u64 {
@@ -159,7 +159,7 @@ impl Sheet for Retransmits {
             ("bytes", short(row.bytes)),
         ];
         if row.given_up > 0 {
-            let text = format!("{} requests after the last attempt", short(row.given_up));
+            let text = format!("{} handshakes after the last attempt", short(row.given_up));
             facts.push(("given up", text));
         }
         process_facts(row.process(), &mut facts);

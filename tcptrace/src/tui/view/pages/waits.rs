@@ -128,7 +128,7 @@ impl Sheet for Waits {
         let shown = levels.iter().take(SPACES);
         let mut lines: Vec<Line<'static>> = shown.map(|level| space(level, scene)).collect();
         if levels.len() > SPACES {
-            let text = format!("{} less full", levels.len() - SPACES);
+            let text = format!("{} with fewer entries", levels.len() - SPACES);
             lines.push(labelled("more namespaces:", text, scene));
         }
         let remotes = remotes(
@@ -146,10 +146,10 @@ impl Sheet for Waits {
     fn nothing(scene: &Scene<'_>) -> String {
         let kinds = scene.state.facts().map(|facts| facts.kinds);
         if kinds.is_some_and(|kinds| !kinds.contains(crate::model::Kind::TimeWait)) {
-            return "time_wait is not watched: leave it out of --except, or add it to --only"
+            return "time_wait is not being watched; remove it from --except or add it to --only"
                 .into();
         }
-        "no TIME_WAIT begun, ended or refused yet".to_owned()
+        "no TIME_WAIT entry has started, ended or overflowed yet".to_owned()
     }
 
     fn left_out(state: &State) -> u64 {
@@ -163,8 +163,8 @@ impl Sheet for Waits {
             comm(row.process())
         );
         let held = match row.held() {
-            Some(held) => format!("{} (begins less ends that were seen)", short(held)),
-            None => "not known: some that ended are older than the run".to_owned(),
+            Some(held) => format!("{} (starts minus ends, as observed)", short(held)),
+            None => "not known: entries older than this run have ended".to_owned(),
         };
         let mut facts = vec![("held now", held)];
         let seen = [
