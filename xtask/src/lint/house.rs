@@ -40,7 +40,6 @@ pub(super) const ALLOWED: &[AllowedCircles] = &[
                 "cli::watch",
             ],
             &["pipeline::ledger", "pipeline::reconcile"],
-            &["query::checkup::effects", "query::checkup::settings"],
             &["sink::json::fields", "sink::json::known"],
             &["sink::schema::checkup", "sink::schema::doctor"],
         ],

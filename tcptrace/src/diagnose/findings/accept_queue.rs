@@ -35,7 +35,7 @@ pub(super) const FAMILIES: &[Family] = &[
 
 fn full(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = family
-        .from_incidents(case, Severity::Broken)
+        .of_incidents(case, Severity::Broken)
         .into_iter()
         .collect();
     for space in &case.survey.spaces {
@@ -198,7 +198,7 @@ fn remedy(space: &Space, row: &ListenerRow) -> (String, Option<Change>) {
 }
 
 fn aborting(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.from_incidents(case, Severity::Broken);
+    let seen = family.of_incidents(case, Severity::Broken);
     let mut found: Vec<Finding> = seen.into_iter().collect();
     for space in &case.survey.spaces {
         let Some(value) = space.settings.number(ABORT).filter(|value| *value > 0) else {

@@ -28,5 +28,5 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     } else {
         Severity::Degraded
     };
-    family.from_incidents(case, severity).into_iter().collect()
+    family.of_incidents(case, severity).into_iter().collect()
 }

@@ -148,7 +148,7 @@ impl Family {
 
     /// The finding that the incidents of this family make, with the texts of `explain`; `None`
     /// without any.
-    fn from_incidents(&self, case: &Case<'_>, severity: Severity) -> Option<Finding> {
+    fn of_incidents(&self, case: &Case<'_>, severity: Severity) -> Option<Finding> {
         let tallies: Vec<(Topic, &Tally)> = self
             .topics
             .iter()
@@ -186,7 +186,7 @@ impl Family {
 /// A rule for families that only incidents can show: how bad they are is given.
 macro_rules! only_incidents {
     ($severity:expr) => {
-        |family, case| family.from_incidents(case, $severity).into_iter().collect()
+        |family, case| family.of_incidents(case, $severity).into_iter().collect()
     };
 }
 use only_incidents;

@@ -72,7 +72,7 @@ fn by_limit(family: &Family, survey: &Survey) -> Option<Finding> {
 }
 
 fn discarded(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.from_incidents(case, Severity::Broken);
+    let seen = family.of_incidents(case, Severity::Broken);
     let mut found: Vec<Finding> = seen.into_iter().collect();
     let survey = case.survey;
     let pressures: u64 = survey.spaces.iter().map(|space| space.total(PRESSURES)).sum();

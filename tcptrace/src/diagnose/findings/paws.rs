@@ -21,7 +21,7 @@ pub(super) const FAMILIES: &[Family] = &[Family {
 }];
 
 fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.from_incidents(case, Severity::Degraded);
+    let seen = family.of_incidents(case, Severity::Degraded);
     let spaces = case.survey.spaces.iter();
     let by_space = spaces.filter_map(|space| of_space(family, case.survey, space));
     seen.into_iter().chain(by_space).collect()

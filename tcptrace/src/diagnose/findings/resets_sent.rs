@@ -23,7 +23,7 @@ pub(super) const FAMILIES: &[Family] = &[
         &[(Kind::RstSent, Some("linger2"))],
         |family, case| {
             let mut found = many(family, case, "TcpExt.TCPAbortOnLinger");
-            found.extend(family.from_incidents(case, Severity::Broken));
+            found.extend(family.of_incidents(case, Severity::Broken));
             found
         },
     ),

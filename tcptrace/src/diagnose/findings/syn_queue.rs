@@ -35,7 +35,7 @@ const FLOOD: &str = "Find out whether it is real load or a flood: ss -tn state s
                      limits its SYN queue too.";
 
 fn dropped(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.from_incidents(case, Severity::Broken);
+    let seen = family.of_incidents(case, Severity::Broken);
     let mut found: Vec<Finding> = seen.into_iter().collect();
     for space in &case.survey.spaces {
         let cookies_are_off = space.settings.number(COOKIES) == Some(0);
@@ -108,7 +108,7 @@ fn dropped(family: &Family, case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn answered(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.from_incidents(case, Severity::Note);
+    let seen = family.of_incidents(case, Severity::Note);
     let mut found: Vec<Finding> = seen.into_iter().collect();
     for space in &case.survey.spaces {
         // kernel: with tcp_syncookies=2 the counter rises for every SYN, whether a queue is full or

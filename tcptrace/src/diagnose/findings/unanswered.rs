@@ -22,7 +22,7 @@ pub(super) const FAMILIES: &[Family] = &[
 
 fn connects(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = family
-        .from_incidents(case, Severity::Degraded)
+        .of_incidents(case, Severity::Degraded)
         .into_iter()
         .collect();
     for (space, row) in rows(case, Anomaly::SynSentStuck) {
@@ -49,7 +49,7 @@ fn connects(family: &Family, case: &Case<'_>) -> Vec<Finding> {
 
 fn closes(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = family
-        .from_incidents(case, Severity::Degraded)
+        .of_incidents(case, Severity::Degraded)
         .into_iter()
         .collect();
     for (space, row) in rows(case, Anomaly::FinWait1Unsent) {

@@ -13,6 +13,6 @@ pub(super) const FAMILIES: &[Family] = &[Family {
 
 fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     let mut found = many(family, case, "TcpExt.TCPAbortOnClose");
-    found.extend(family.from_incidents(case, Severity::Broken));
+    found.extend(family.of_incidents(case, Severity::Broken));
     found
 }
