@@ -133,7 +133,7 @@ fn report(verdicts: &[(String, Verdict)]) -> Result<()> {
     let failed = those(|verdict| matches!(verdict, Verdict::Failed(_)));
     let skipped = those(|verdict| *verdict == Verdict::Skipped);
     println!(
-        "incidents: {} told, {} failed, {} skipped",
+        "test result: incidents: {} passed; {} failed; {} ignored",
         those(|verdict| *verdict == Verdict::Ok).len(),
         failed.len(),
         skipped.len()

@@ -1,5 +1,5 @@
-//! Everything around the build: `cargo xtask setup | build | run | test | bench | vm | kernels | lint |
-//! dist`.
+//! Everything around the build: `cargo xtask setup | build | run | test | fuzz | verifier | bench | vm |
+//! kernels | lint | dist`.
 //!
 //! Each subcommand is a short script over cargo, rustc and the system's package manager. Tools go
 //! to `target/tools` of the workspace and nowhere else; the toolchain and the package manager's own
@@ -16,6 +16,7 @@ mod browser;
 mod build;
 mod debian;
 mod dist;
+mod fuzz;
 mod incidents;
 mod kernels;
 mod lint;
@@ -23,6 +24,7 @@ mod process;
 mod run;
 mod setup;
 mod test;
+mod verifier;
 mod vm;
 mod workspace;
 
@@ -55,6 +57,10 @@ enum Task {
     Run(run::Args),
     /// Set up when needed, then run the unit tests and the live tests on this kernel
     Test(test::Args),
+    /// Feed every reader of foreign bytes with any bytes (tcptrace/fuzz)
+    Fuzz(fuzz::Args),
+    /// Count what the kernel's verifier walks, against docs/verifier.md
+    Verifier(verifier::Args),
     /// Measure speed, end to end and beside other tracers (docs/performance.md)
     Bench(bench::Args),
     /// Boot a kernel in QEMU and run something in it
@@ -78,6 +84,8 @@ fn main() -> ExitCode {
         Task::Build(args) => build::main(&workspace, &args),
         Task::Run(args) => run::main(&workspace, &args),
         Task::Test(args) => test::main(&workspace, &args),
+        Task::Fuzz(args) => fuzz::main(&workspace, &args),
+        Task::Verifier(args) => verifier::main(&workspace, &args),
         Task::Bench(args) => bench::main(&workspace, &args),
         Task::Kernels(args) => kernels::main(&workspace, &args),
         Task::Vm(args) => vm::main(&workspace, &args),

@@ -57,6 +57,21 @@ pub(crate) fn stdout_text(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` did not write UTF-8"))
 }
 
+/// What `command` wrote to stderr; its stdout is thrown away.
+pub(crate) fn stderr_text(command: &mut Command) -> Result<String> {
+    let line = command_line(command);
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() {
+        bail!("`{line}` failed ({}): {}", output.status, text.trim());
+    }
+    Ok(text)
+}
+
 /// Like [`run`], without stdin, and ended by SIGKILL after `limit`.
 pub(crate) fn run_limited(command: &mut Command, limit: Duration) -> Result<()> {
     let line = command_line(command);

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 use crate::{build, process};
 
 /// What tcptrace reads from the environment and sudo would drop.
-const KEPT_VARIABLES: [&str; 3] = ["NO_COLOR", "RUST_BACKTRACE", "RUST_LOG"];
+const KEPT_VARIABLES: [&str; 3] = ["NO_COLOR", "RUST_BACKTRACE", "TCPTRACE_LOG"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -73,7 +73,8 @@ pub(crate) fn as_root<'a>(
     Ok(Some(prefix))
 }
 
-fn with_prefix(prefix: &[OsString], binary: &Path) -> Command {
+/// The command of [`as_root`] that starts `binary`.
+pub(crate) fn with_prefix(prefix: &[OsString], binary: &Path) -> Command {
     let mut words = prefix
         .iter()
         .map(OsString::as_os_str)

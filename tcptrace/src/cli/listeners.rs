@@ -6,13 +6,14 @@ use clap::error::ErrorKind;
 
 use super::doctor::page::Page;
 use super::exit::Exit;
-use super::snapshot::args::ListenersArgs;
-use super::snapshot::{self, Look, Question, View};
+use super::snapshot::{self, Question, View};
+use super::snapshot_args::ListenersArgs;
 use crate::diagnose::listener;
 use crate::model::{Kind, KindSet};
 use crate::query::listeners;
 use crate::sink::{JsonSink, TableStyle, table};
 use crate::source::sock_diag::States;
+use crate::survey::Look;
 
 struct Listeners {
     is_explained: bool,

@@ -221,6 +221,7 @@ pub fn attach_all(
         .err()
         .map(|error| format!("{error:#}"));
     let (held, maps) = Held::take(object, links)?;
+    held.log_verified();
     Ok(Attached { maps, report, held })
 }
 

@@ -284,7 +284,12 @@ fn report(cells: &mut [Cell], directory: &Path) -> Result<()> {
     let file = directory.join(RESULTS);
     std::fs::write(&file, serde_json::to_string_pretty(&all)?)
         .with_context(|| format!("cannot write {}", file.display()))?;
-    let broken: usize = cells.iter().map(|cell| cell.count("failed")).sum();
+    let [passed, broken, unseen, skipped] = ["passed", "failed", "unseen", "skipped"]
+        .map(|verdict| cells.iter().map(|cell| cell.count(verdict)).sum::<usize>());
+    println!(
+        "test result: matrix: {passed} passed; {broken} failed; {} ignored",
+        unseen + skipped
+    );
     if broken > 0 {
         bail!("{broken} failed, all verdicts in {}", file.display());
     }

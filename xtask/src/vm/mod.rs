@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result, bail};
 use self::initramfs::{Added, Job, Root};
 use self::payload::Payload;
 use self::qemu::{Accelerator, End, Machine};
-use crate::kernels::{self, Kernel, Wanted};
+use crate::kernels::{self, Kernel, Series, Wanted};
 use crate::workspace::Workspace;
 
 /// The rest of a boot beside its job.
@@ -155,6 +155,48 @@ fn run(workspace: &Workspace, args: &RunArgs) -> Result<()> {
     match booted.end {
         End::Exit(0) if booted.console.fatal.is_empty() => Ok(()),
         end => bail!("in the VM: {end}"),
+    }
+}
+
+/// Runs a program on one kernel, by emulation, and hands over each line it prints. Returns which
+/// kernel it was.
+pub(crate) fn run_program(
+    workspace: &Workspace,
+    wanted: Wanted,
+    words: &[&str],
+    env: &[(&str, &str)],
+    limit_seconds: u64,
+    on_line: &mut dyn FnMut(&str),
+) -> Result<Series> {
+    qemu::ensure_installed()?;
+    let directory = directory(workspace)?;
+    let kernel = kernels::ensure(workspace, &[wanted], false)?
+        .pop()
+        .context("one kernel was asked for")?;
+    let root = Root::build(&Payload::build(workspace)?, &[])?;
+    let job = Job {
+        args: words.iter().map(|word| (*word).to_owned()).collect(),
+        env: env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        limit_seconds,
+        tracefs: false,
+    };
+    let initramfs = directory.join(format!("program-{}.cpio", std::process::id()));
+    let log = directory.join(format!("program-{}.log", kernel.series));
+    root.write(&kernel, &job, &initramfs)?;
+    let hardware = Hardware {
+        accel: Accelerator::Tcg,
+        smp: 1,
+        memory: 1024,
+    };
+    let machine = hardware.machine("", limit_seconds);
+    let booted = qemu::boot(&machine, &kernel, &initramfs, &log, on_line);
+    remove(&initramfs)?;
+    match booted?.end {
+        End::Exit(0) => Ok(kernel.series),
+        end => bail!("on {}: {end}, console in {}", kernel.series, log.display()),
     }
 }
 

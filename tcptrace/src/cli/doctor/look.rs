@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::cli::snapshot::{self, Look};
-use crate::cli::values::NetnsSpec;
 use crate::diagnose::settings;
 use crate::interpret::filter::Filter;
 use crate::kernel::sysctl;
@@ -19,9 +17,11 @@ use crate::model::rows::{ListenerRow, PortUse, StateRow};
 use crate::model::survey::{Count, Host, Space, Survey, Values, WayIn};
 use crate::query::folds::Folds;
 use crate::query::{listeners, ports, states};
+use crate::session::plan::NetnsSpec;
 use crate::source::mib::{Counters, Sockstat, delta};
 use crate::source::netns::{self, EnterError, Netns, Reach};
 use crate::source::sock_diag::{self, States};
+use crate::survey::{self, Look};
 
 /// Between two looks at least: a client that was refused tries again after a second.
 const APART: Duration = Duration::from_millis(1100);
@@ -93,7 +93,7 @@ impl First {
             has_half_open: true,
             owners_of_listeners: false,
         };
-        let snapshot = snapshot::take(&look, &self.watched)?;
+        let snapshot = survey::take(&look, &self.watched)?;
         let (folds, everything) = (Folds::default(), Filter::of_kinds(KindSet::EMPTY));
         let page = listeners::rows(&snapshot, &folds, &everything);
         let mut held: HashMap<u32, Held> = HashMap::new();

@@ -75,14 +75,30 @@ impl Held {
     /// they ran, and how many. Kernels before 5.12 do not say.
     pub(super) fn skipped(&self) -> Vec<(String, u64)> {
         let skips = |(name, fd): &(String, OwnedFd)| {
-            let fd = fd.as_raw_fd();
-            let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let line = facts
-                .lines()
-                .find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            let count = line.trim().parse().ok().filter(|count| *count > 0)?;
+            let count = fact(fd, "recursion_misses:").filter(|count| *count > 0)?;
             Some((name.clone(), count))
         };
         self.programs.iter().filter_map(skips).collect()
     }
+
+    /// How many instructions the verifier walked for each program: two thirds of what a start costs.
+    /// Kernels before 5.16 do not say. `cargo xtask verifier` reads these lines.
+    pub(super) fn log_verified(&self) {
+        if !log::log_enabled!(target: "attach", log::Level::Debug) {
+            return;
+        }
+        for (name, fd) in &self.programs {
+            if let Some(count) = fact(fd, "verified_insns:") {
+                log::debug!(target: "attach", "{name}: the verifier walked {count} instructions");
+            }
+        }
+    }
+}
+
+/// A number that the kernel shows of a program. `None` where it does not.
+fn fact(program: &OwnedFd, label: &str) -> Option<u64> {
+    let fd = program.as_raw_fd();
+    let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+    let line = facts.lines().find_map(|line| line.strip_prefix(label))?;
+    line.trim().parse().ok()
 }
