@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::{
     bpf_get_current_uid_gid,
 };
 use tcptrace_common::config::{FOLLOWS, HELPER_TASK_BTF, NESTED_PIDNS};
-use tcptrace_common::kind::{basis, tcp_state};
+use tcptrace_common::kind::basis;
 use tcptrace_common::names::full;
 use tcptrace_common::wire::{self, Head, OwnerRecord};
 

@@ -138,7 +138,7 @@ fn give_place(group: *mut ListenerGroup, sock: u64) -> u32 {
 #[inline(always)]
 pub(crate) fn only(netns: u32, port: u16) -> u64 {
     // SAFETY: a map value.
-    if !page(netns, port, 0).is_some_and(|first| unsafe { (*first).count } == 1) {
+    if page(netns, port, 0).is_none_or(|first| unsafe { (*first).count } != 1) {
         return 0;
     }
     let mut number = 0;

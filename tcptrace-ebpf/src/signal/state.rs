@@ -28,11 +28,11 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
     head.sock = sk.address();
     // kernel: the SYN_RECV of a child comes while its state still reads LISTEN (5.10 to 7.3).
     let mut entry = if old == tcp_state::LISTEN && new == tcp_state::SYN_RECV {
-        let child = owner::born(head.sock, sock_bits::CHILD, head.time_ns);
-        child.map(|child| {
+        let mut child = owner::born(head.sock, sock_bits::CHILD, head.time_ns);
+        if let Some(child) = child.as_deref_mut() {
             child.listener = sk.cloned_from();
-            child
-        })
+        }
+        child
     } else if new == tcp_state::SYN_SENT || new == tcp_state::LISTEN {
         owner::born_by_task(head.sock, head.time_ns)
     } else {
