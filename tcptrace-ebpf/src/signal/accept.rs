@@ -66,10 +66,8 @@ fn waited(born_ns: u64) {
     if inode == 0 {
         return;
     }
-    if WAITS.get_ptr(inode).is_none() {
-        if WAITS.insert(inode, &NO_WAITS, 0).is_err() {
-            full::count(limited::WAITS);
-        }
+    if WAITS.get_ptr(inode).is_none() && WAITS.insert(inode, &NO_WAITS, 0).is_err() {
+        full::count(limited::WAITS);
     }
     let Some(waits) = WAITS.get_ptr_mut(inode) else {
         return;
