@@ -5,10 +5,11 @@ use super::plot::{self, Layer};
 use super::words;
 use super::{Found, View};
 use crate::interpret::advice::{self, Advice};
+use crate::model::finding::Severity;
 use crate::model::incident::LimitedBy;
 use crate::model::{Clock, Evidence, Incident, Kind};
 use crate::report::ranking::Ranking;
-use crate::report::story::finding::{Finding, Harm};
+use crate::report::story::trouble::Trouble;
 use crate::sink::text::TextStyle;
 use crate::sink::{Sink, TextSink, TimeStyle};
 
@@ -34,17 +35,18 @@ pub(super) fn put(out: &mut Markup, view: &View<'_>) {
 
 fn card(out: &mut Markup, view: &View<'_>, found: &Found<'_>, is_open: bool, is_first: bool) {
     let facts = found.facts;
-    let (class, harm) = match facts.harm {
-        Harm::Lost => ("finding lost", "refused or lost"),
-        Harm::Degraded => ("finding", "degraded"),
+    let (class, severity) = match found.finding {
+        Some(finding) if finding.severity == Severity::Broken => ("finding lost", finding.severity),
+        Some(finding) => ("finding", finding.severity),
+        None => ("finding", Severity::Note),
     };
     out.open("article", &[("class", &class), ("id", &found.anchor())]);
     out.raw("<h3><span class=\"count\">")
-        .number(facts.count)
+        .number(facts.tally.count)
         .raw("</span> ");
     out.text(found.topic())
         .raw(" <span class=\"badge\">")
-        .raw(harm)
+        .raw(severity.name())
         .raw("</span></h3>");
     let advice = found.advice();
     if let Some(advice) = advice {
@@ -100,7 +102,7 @@ fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
         out,
         ["local port ", " local ports"],
         &facts.local_ports,
-        facts.count,
+        facts.tally.count,
     );
     if !facts.remote_ports.is_empty() {
         out.raw("; ");
@@ -108,7 +110,7 @@ fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
             out,
             ["remote port ", " remote ports"],
             &facts.remote_ports,
-            facts.count,
+            facts.tally.count,
         );
     }
     if !facts.peers.is_empty() {
@@ -126,12 +128,24 @@ fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
     }
     out.raw("</dd><dt>When</dt><dd>");
     let clock = &view.axis.clock;
-    out.text(clock.date_and_time(facts.first_ns));
-    if facts.incidents > 1 {
-        out.raw(" to ").text(clock.date_and_time(facts.last_ns));
+    out.text(clock.date_and_time(facts.tally.first_ns));
+    if facts.tally.incidents > 1 {
+        out.raw(" to ")
+            .text(clock.date_and_time(facts.tally.last_ns));
     }
     out.raw("</dd>");
     cost(out, facts);
+    if let Some(finding) = found.finding {
+        out.raw("<dt>Finding</dt><dd><code>")
+            .raw(finding.id)
+            .raw("</code>");
+        if let Some(rate) = finding.rate_per_s {
+            out.text(format!(", {rate:.2} a second"));
+        }
+        out.raw("</dd><dt>Do first</dt><dd>")
+            .prose(&finding.do_first)
+            .raw("</dd>");
+    }
     out.raw("<dt>How known</dt><dd>");
     evidence(out, facts);
     out.raw("</dd>");
@@ -161,9 +175,9 @@ fn ports(out: &mut Markup, names: [&'static str; 2], ports: &Ranking<u16, u64>, 
     });
 }
 
-fn cost(out: &mut Markup, facts: &Finding) {
-    let thrown = facts.thrown;
-    if thrown.told_by > 0 {
+fn cost(out: &mut Markup, facts: &Trouble) {
+    let thrown = facts.tally.discarded;
+    if thrown.reported_by > 0 {
         out.raw("<dt>Thrown away</dt><dd>");
         let parts = [
             (thrown.unsent, " written, never sent"),
@@ -181,22 +195,22 @@ fn cost(out: &mut Markup, facts: &Finding) {
         if is_first {
             out.raw("no bytes");
         }
-        if thrown.told_by < facts.incidents {
-            let silent = facts.incidents - thrown.told_by;
+        if thrown.reported_by < facts.tally.incidents {
+            let silent = facts.tally.incidents - thrown.reported_by;
             out.raw("; ")
                 .text(plural(silent, "incident does", "incidents do"))
                 .raw(" not tell");
         }
         out.raw("</dd>");
     }
-    if let Some(queue) = facts.queue {
+    if let Some(queue) = facts.tally.queue {
         out.raw("<dt>Queue</dt><dd>")
             .number(queue.length.into())
             .raw(" waiting with a limit of ");
         out.number(queue.limit.into());
         let limits = LimitedBy::ALL
             .iter()
-            .zip(facts.limited_by)
+            .zip(facts.tally.limited_by)
             .filter(|(_, count)| *count > 0);
         for (at, (limit, count)) in limits.enumerate() {
             out.raw(if at == 0 { "; limited by " } else { ", " });
@@ -204,22 +218,22 @@ fn cost(out: &mut Markup, facts: &Finding) {
         }
         out.raw("</dd>");
     }
-    if facts.gave_up > 0 {
+    if facts.tally.gave_up > 0 {
         out.raw("<dt>Given up</dt><dd>");
-        out.text(plural(facts.gave_up, "request was", "requests were"));
+        out.text(plural(facts.tally.gave_up, "request was", "requests were"));
         out.raw(" dropped after the last attempt</dd>");
     }
-    if let Some(blocked_ms) = facts.blocked_ms {
+    if let Some(blocked_ms) = facts.tally.blocked_ms {
         out.raw("<dt>Blocked</dt><dd>close() for up to ")
             .number(blocked_ms)
             .raw(" ms</dd>");
     }
 }
 
-fn evidence(out: &mut Markup, facts: &Finding) {
+fn evidence(out: &mut Markup, facts: &Trouble) {
     let known = Evidence::ALL
         .iter()
-        .zip(facts.by_evidence)
+        .zip(facts.tally.by_evidence)
         .filter(|(_, count)| *count > 0);
     for (at, (evidence, count)) in known.enumerate() {
         out.raw(if at == 0 { "" } else { ", " })
@@ -262,13 +276,13 @@ fn explanation(out: &mut Markup, advice: &Advice) {
 }
 
 /// The first ones as `watch` prints them, each with its own moment.
-fn examples(out: &mut Markup, view: &View<'_>, facts: &Finding) {
+fn examples(out: &mut Markup, view: &View<'_>, facts: &Trouble) {
     out.raw("<details><summary>");
-    if facts.incidents > facts.examples.len() as u64 {
+    if facts.tally.incidents > facts.examples.len() as u64 {
         let said = format!(
             "The first {} of {}",
             facts.examples.len(),
-            thousands(facts.incidents)
+            thousands(facts.tally.incidents)
         );
         out.text(said);
     } else {

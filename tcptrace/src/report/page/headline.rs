@@ -228,7 +228,7 @@ fn in_short(out: &mut Markup, view: &View<'_>) {
     for found in view.findings.iter().take(AT_ONCE) {
         let facts = found.facts;
         out.raw("<li><strong>")
-            .number(facts.count)
+            .number(facts.tally.count)
             .raw("</strong> × ");
         out.element(
             "a",
@@ -237,14 +237,14 @@ fn in_short(out: &mut Markup, view: &View<'_>) {
         );
         if let Some((who, count)) = facts.owners.top(1).rows.first() {
             out.raw(", ");
-            if **count < facts.count {
+            if **count < facts.tally.count {
                 out.raw("most of ");
             }
             words::name(out, who);
         }
-        if facts.thrown.total() > 0 {
+        if facts.tally.discarded.total() > 0 {
             out.raw(", ")
-                .text(bytes(facts.thrown.total()))
+                .text(bytes(facts.tally.discarded.total()))
                 .raw(" thrown away");
         }
         if let Some(advice) = found.advice() {

@@ -3,41 +3,14 @@
 use super::View;
 use super::markup::Markup;
 use super::words;
+use crate::diagnose::settings::{DefaultValue, known};
 use crate::model::Kind;
 use crate::model::run::SpaceFacts;
-use crate::model::snapshot::Settings;
 
 /// Groups of namespaces shown.
 const GROUPS: usize = 6;
 /// Namespaces named in a group.
 const NAMED: usize = 8;
-
-/// A setting as it is.
-struct Row {
-    name: &'static str,
-    value: Option<String>,
-    /// What the kernel sets when a namespace begins; `None`: it follows memory.
-    default: Option<&'static str>,
-    /// Kernels without it are ordinary.
-    is_rare: bool,
-    /// Kinds, and causes of them, that it decides over; no cause: all.
-    bears_on: &'static [(Kind, Option<&'static str>)],
-}
-
-const fn row(
-    name: &'static str,
-    value: Option<String>,
-    default: Option<&'static str>,
-    bears_on: &'static [(Kind, Option<&'static str>)],
-) -> Row {
-    Row {
-        name,
-        value,
-        default,
-        is_rare: false,
-        bears_on,
-    }
-}
 
 const ACCEPT: &[(Kind, Option<&str>)] = &[
     (Kind::AcceptDrop, None),
@@ -47,93 +20,17 @@ const SYN: &[(Kind, Option<&str>)] = &[(Kind::SynDrop, None)];
 const WAIT: &[(Kind, Option<&str>)] = &[(Kind::TimeWait, None)];
 const PAWS: &[(Kind, Option<&str>)] = &[(Kind::PawsDrop, None)];
 
-/// The defaults are those of `doctor`, the same from 5.10 to 7.3.
-fn rows(settings: &Settings) -> Vec<Row> {
-    fn text<T: ToString>(value: Option<T>) -> Option<String> {
-        value.map(|value| value.to_string())
+/// Kinds, and causes of them, that a setting decides over; no cause: all.
+fn bears_on(name: &str) -> &'static [(Kind, Option<&'static str>)] {
+    match name.rsplit('.').next().unwrap_or(name) {
+        "somaxconn" | "tcp_abort_on_overflow" => ACCEPT,
+        "tcp_max_syn_backlog" | "tcp_syncookies" => SYN,
+        "tcp_syn_retries" => &[(Kind::Retransmit, Some("syn"))],
+        "tcp_tw_recycle" | "tcp_timestamps" => PAWS,
+        "tcp_fin_timeout" => &[(Kind::RstSent, Some("fin_timeout"))],
+        "tcp_max_orphans" => &[(Kind::RstSent, Some("out_of_memory"))],
+        _ => WAIT,
     }
-    let range = settings.ip_local_port_range;
-    let range = range.map(|(first, last)| format!("{first} {last}"));
-    vec![
-        row(
-            "net.core.somaxconn",
-            text(settings.somaxconn),
-            Some("4096"),
-            ACCEPT,
-        ),
-        row(
-            "net.ipv4.tcp_abort_on_overflow",
-            text(settings.tcp_abort_on_overflow),
-            Some("0"),
-            ACCEPT,
-        ),
-        row(
-            "net.ipv4.tcp_max_syn_backlog",
-            text(settings.tcp_max_syn_backlog),
-            None,
-            SYN,
-        ),
-        row(
-            "net.ipv4.tcp_syncookies",
-            text(settings.tcp_syncookies),
-            Some("1"),
-            SYN,
-        ),
-        row(
-            "net.ipv4.tcp_tw_reuse",
-            text(settings.tcp_tw_reuse),
-            Some("2"),
-            WAIT,
-        ),
-        Row {
-            is_rare: true,
-            ..row(
-                "net.ipv4.tcp_tw_reuse_delay",
-                text(settings.tcp_tw_reuse_delay_ms),
-                Some("1000"),
-                WAIT,
-            )
-        },
-        Row {
-            is_rare: true,
-            ..row(
-                "net.ipv4.tcp_tw_recycle",
-                text(settings.tcp_tw_recycle),
-                Some("0"),
-                PAWS,
-            )
-        },
-        row(
-            "net.ipv4.tcp_max_tw_buckets",
-            text(settings.tcp_max_tw_buckets),
-            None,
-            WAIT,
-        ),
-        row(
-            "net.ipv4.tcp_timestamps",
-            text(settings.tcp_timestamps),
-            Some("1"),
-            PAWS,
-        ),
-        row(
-            "net.ipv4.tcp_fin_timeout",
-            text(settings.tcp_fin_timeout_secs),
-            Some("60"),
-            &[(Kind::RstSent, Some("fin_timeout"))],
-        ),
-        row(
-            "net.ipv4.tcp_max_orphans",
-            text(settings.tcp_max_orphans),
-            None,
-            &[(Kind::RstSent, Some("out_of_memory"))],
-        ),
-        row(
-            "net.ipv4.ip_local_port_range",
-            range,
-            Some("32768 60999"),
-            WAIT,
-        ),
-    ]
 }
 
 pub(super) fn put(out: &mut Markup, view: &View<'_>) {
@@ -207,28 +104,25 @@ fn group(out: &mut Markup, view: &View<'_>, spaces: &[&SpaceFacts]) {
             ("Bears on", false),
         ],
     );
-    for row in rows(&first.settings) {
-        if row.value.is_none() && row.is_rare {
-            continue;
-        }
-        let is_changed = match (&row.value, row.default) {
-            (Some(value), Some(default)) => value != default,
-            _ => false,
+    for row in known(&first.settings) {
+        let is_changed = row.is_default() == Some(false);
+        let default = match &row.default {
+            DefaultValue::Known(value) => value.as_str(),
+            DefaultValue::FromMemory => "from memory",
         };
         out.raw("<tr><td><code>")
             .raw(row.name)
             .raw("</code></td><td class=\"n\">");
         out.text(row.value.as_deref().unwrap_or("?"))
             .raw("</td><td class=\"n dim\">");
-        out.raw(row.default.unwrap_or("from memory"))
-            .raw("</td><td>");
+        out.text(default).raw("</td><td>");
         out.raw(if is_changed {
             "<b class=\"bad\">changed</b>"
         } else {
             ""
         });
         out.raw("</td><td>");
-        bearing(out, view, spaces, row.bears_on);
+        bearing(out, view, spaces, bears_on(row.name));
         out.raw("</td></tr>");
     }
     words::close_table(out);

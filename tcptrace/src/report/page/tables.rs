@@ -24,10 +24,10 @@ pub(super) fn resets(out: &mut Markup, view: &View<'_>) {
         out.raw("<p>No RST was seen.</p>");
         return;
     }
-    resets.sort_by_key(|found| Reverse(found.facts.count));
+    resets.sort_by_key(|found| Reverse(found.facts.tally.count));
     let most = resets
         .iter()
-        .map(|found| found.facts.count)
+        .map(|found| found.facts.tally.count)
         .max()
         .unwrap_or(0);
     words::open_table(
@@ -52,19 +52,19 @@ pub(super) fn resets(out: &mut Markup, view: &View<'_>) {
             found.topic(),
         );
         out.raw("</td>");
-        words::number_cell(out, facts.count);
-        words::bar_cell(out, plot::class(found.kind), facts.count, most);
+        words::number_cell(out, facts.tally.count);
+        words::bar_cell(out, plot::class(found.kind), facts.tally.count, most);
         out.raw("<td>");
         if let Some((who, _)) = facts.owners.top(1).rows.first() {
             words::name(out, who);
         }
         out.raw("</td>");
         for count in [
-            facts.thrown.unsent,
-            facts.thrown.unacked,
-            facts.thrown.unread,
+            facts.tally.discarded.unsent,
+            facts.tally.discarded.unacked,
+            facts.tally.discarded.unread,
         ] {
-            bytes_cell(out, count, facts.thrown.told_by > 0);
+            bytes_cell(out, count, facts.tally.discarded.reported_by > 0);
         }
         out.raw("</tr>");
     }
@@ -157,7 +157,7 @@ pub(super) fn retransmits(out: &mut Markup, view: &View<'_>) {
     }
     let most = by_type
         .iter()
-        .map(|found| found.facts.count)
+        .map(|found| found.facts.tally.count)
         .max()
         .unwrap_or(0);
     words::open_table(
@@ -175,9 +175,14 @@ pub(super) fn retransmits(out: &mut Markup, view: &View<'_>) {
         let name = found.cause.unwrap_or("not told");
         out.element("a", &[("href", &format!("#{}", found.anchor()))], name);
         out.raw("</td>");
-        words::number_cell(out, found.facts.count);
-        words::bar_cell(out, plot::class(Kind::Retransmit), found.facts.count, most);
-        words::number_cell(out, found.facts.gave_up);
+        words::number_cell(out, found.facts.tally.count);
+        words::bar_cell(
+            out,
+            plot::class(Kind::Retransmit),
+            found.facts.tally.count,
+            most,
+        );
+        words::number_cell(out, found.facts.tally.gave_up);
         out.raw("</tr>");
     }
     words::close_table(out);
