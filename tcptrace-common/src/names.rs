@@ -14,22 +14,6 @@ pub const LISTENERS: &str = "LISTENERS";
 pub const LINGERING: &str = "LINGERING";
 /// Processes whose descendants are followed, by pid.
 pub const FOLLOWED: &str = "FOLLOWED";
-/// How often maps of the programs were full: see [`full`].
-pub const FULL: &str = "FULL";
-
-/// Places in the map [`FULL`].
-pub mod full {
-    /// Sockets that could not be remembered.
-    pub const SOCKS: u32 = 0;
-    /// Ports whose listeners could not be remembered.
-    pub const LISTENERS: u32 = 1;
-    /// Descendants that could not be followed.
-    pub const FOLLOWED: u32 = 2;
-    /// Descendants that were added.
-    pub const JOINED: u32 = 3;
-    /// How many places there are.
-    pub const COUNT: u32 = 4;
-}
 /// One word: the bits of [`crate::config::served`].
 pub const SERVED: &str = "SERVED";
 /// Tasks inside accept(), and the listener they ask.
@@ -42,3 +26,39 @@ pub const BACKLOGS: &str = "BACKLOGS";
 pub const OFFSETS: &str = "OFFSETS";
 /// Global with the [`crate::config::Config`] of this run.
 pub const CONFIG: &str = "CONFIG";
+
+/// Per-CPU counters of what found no room: by the numbers of [`limited`].
+pub const FULL: &str = "FULL";
+
+/// Maps that can be full: their numbers in [`FULL`], and what is lost then.
+pub mod limited {
+    /// [`super::SOCKS`]
+    pub const SOCKS: u32 = 0;
+    /// [`super::LISTENERS`]
+    pub const LISTENERS: u32 = 1;
+    /// [`super::LINGERING`]
+    pub const LINGERING: u32 = 2;
+    /// [`super::FOLLOWED`]
+    pub const FOLLOWED: u32 = 3;
+    /// Counters of refused SYNs by namespace.
+    pub const SYN_COUNTERS: u32 = 4;
+    /// Counters of TIME_WAITs that could not be made, by namespace.
+    pub const TIME_WAIT_OVERFLOWS: u32 = 5;
+    /// [`super::WAITS`]
+    pub const WAITS: u32 = 6;
+    /// Places where records are built.
+    pub const ROOMS: u32 = 7;
+    /// How many there are.
+    pub const COUNT: usize = 8;
+    /// What was not remembered, by number.
+    pub const MEANINGS: [&str; COUNT] = [
+        "sockets whose owner was not remembered",
+        "ports whose listeners were not remembered",
+        "lingering closes that were not followed",
+        "descendants that were not followed",
+        "namespaces whose refused SYNs were not counted before",
+        "namespaces whose TIME_WAIT overflows were not counted before",
+        "listeners whose waits were not measured",
+        "records that were not built",
+    ];
+}

@@ -5,13 +5,15 @@
 //! knows which listener it came from.
 
 use tcptrace_common::kind::{basis, tcp_state};
-use tcptrace_common::names::full;
+use tcptrace_common::names::limited;
 use tcptrace_common::wire::{self, Head};
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use super::entry;
-use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry, count_full};
+use crate::full;
+use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry};
+use crate::note::note;
 use crate::sock::{Access, Probe, SockRef};
 
 /// A port without listeners. In `.rodata`, since the stack is small.
@@ -40,7 +42,8 @@ pub(crate) fn join<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
         };
         if LISTENERS.get_ptr(key).is_none() && LISTENERS.insert(key, &EMPTY, 0).is_err() {
             // The listener of a refused SYN is then not known; the refusal is.
-            count_full(full::LISTENERS);
+            full::count(limited::LISTENERS);
+            note!("no room to remember the listener", sock: sk.address(), port);
             break;
         }
         let Some(group) = LISTENERS.get_ptr_mut(key) else {
@@ -216,6 +219,8 @@ pub(crate) fn owner_by_port(head: &mut Head) {
         && has_another(first, listener.tgid) == 0
     {
         belongs_to(sock, listener, head);
+    } else {
+        note!("several processes listen on the port", head: head, port);
     }
 }
 

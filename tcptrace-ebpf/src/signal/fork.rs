@@ -1,8 +1,9 @@
 //! Descendants of followed processes.
 
-use tcptrace_common::names::full;
+use tcptrace_common::names::limited;
 
-use crate::maps::{FOLLOWED, count_full};
+use crate::full;
+use crate::maps::FOLLOWED;
 use crate::owner;
 
 /// `sched_process_fork(parent, child)`: the child of a followed process is followed. Threads have
@@ -17,8 +18,10 @@ pub(crate) fn on_fork(parent: *const u8, child: *const u8) {
     }
     let start = owner::start_ticks(child);
     // A full map loses a descendant, never one of those named.
-    match FOLLOWED.insert(owner::process_number(child), start, 0) {
-        Ok(()) => count_full(full::JOINED),
-        Err(_) => count_full(full::FOLLOWED),
+    if FOLLOWED
+        .insert(owner::process_number(child), start, 0)
+        .is_err()
+    {
+        full::count(limited::FOLLOWED);
     }
 }
