@@ -8,16 +8,17 @@
 //! reconcile, then tell the summary.
 
 mod counted;
+mod counts;
 pub mod import;
-mod keeping;
+mod kernel_counters;
 mod ledger;
-mod namespaces;
 mod outlet;
 mod pace;
 mod rate;
 mod reconcile;
+mod recording_hooks;
 pub mod replay;
-mod samples;
+mod surveys;
 mod tap;
 
 use std::time::{Duration, Instant};
@@ -31,23 +32,25 @@ use crate::decode::{decode, kind_of};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
 use crate::model::loss::LossPlace;
+use crate::model::snapshot::Snapshot;
 use crate::model::summary::Reconciled;
 use crate::model::{Host, Kind, KindSet};
 use crate::recording::Outcome;
 use crate::sink::Sink;
 use crate::source::followed::Followed;
 use crate::source::live::Live;
+use crate::survey::{self, Answer, Look, Question, RefusalReading};
 
 use counted::Counted;
-use keeping::pass_by;
+use kernel_counters::KernelCounters;
 use ledger::Ledger;
-use namespaces::Namespaces;
 use outlet::Outlet;
 use pace::{Pace, Pause};
 use rate::RateLimit;
 use reconcile::Unheard;
 use reconcile::lasting::Lasting;
-use samples::Sampler;
+use recording_hooks::pass_by;
+use surveys::Surveys;
 use tap::Tap;
 
 /// Records taken from the ring before anything else is looked at.
@@ -60,9 +63,6 @@ const HOLDING: Duration = Duration::from_millis(10);
 
 /// How long the ring is emptied at most where it never runs dry: many times what it holds.
 const DRAINING: Duration = Duration::from_secs(1);
-
-/// How often counters are read for what hooks do not see.
-const COUNTING: Duration = Duration::from_secs(1);
 
 /// What a run is to do.
 #[derive(Debug)]
@@ -82,6 +82,13 @@ pub struct Settings {
     pub fail_on: KindSet,
     /// Kinds of which hooks do not see everything on this kernel.
     pub counted: KindSet,
+}
+
+/// Something that a run may be waited for.
+enum Wanted<T> {
+    Nothing,
+    Awaited,
+    There(T),
 }
 
 /// How a run ended.
@@ -106,13 +113,16 @@ pub struct Pipeline<S> {
     after: Option<Duration>,
     fail_on: KindSet,
     is_partial: bool,
-    namespaces: Namespaces,
+    kernel_counters: KernelCounters,
     lasting: Lasting,
     counted: Counted,
-    counted_at: Instant,
     outlet: Outlet<S>,
     tap: Option<Tap>,
-    sampler: Option<Sampler>,
+    surveys: Surveys,
+    /// A snapshot that was asked for is waited for, or is there.
+    snapshot: Wanted<anyhow::Result<Box<Snapshot>>>,
+    /// Counters that were asked for are waited for.
+    counters: Wanted<()>,
     is_patient: bool,
 }
 
@@ -126,10 +136,19 @@ impl<S: Sink> Pipeline<S> {
         followed: Option<Followed>,
         sink: S,
     ) -> Self {
-        let namespaces = Namespaces::begin(&settings.filter.netns);
+        let watched = &settings.filter.netns;
+        let kernel_counters = KernelCounters::begin(watched);
+        let counts = !settings.counted.is_empty();
+        let refusals = if counts {
+            survey::refusals(watched)
+        } else {
+            RefusalReading::default()
+        };
         Self {
-            counted: Counted::begin(settings.counted, &settings.filter.netns),
-            counted_at: Instant::now(),
+            counted: Counted::begin(settings.counted, refusals),
+            surveys: Surveys::new(watched, counts),
+            snapshot: Wanted::Nothing,
+            counters: Wanted::Nothing,
             interpreter: Interpreter::new(host),
             live,
             attributor,
@@ -138,7 +157,7 @@ impl<S: Sink> Pipeline<S> {
             is_partial: settings.is_partial,
             lasting: Lasting::default(),
             outlet: Outlet {
-                ledger: Ledger::new(namespaces.start_ns(), namespaces.is_known()),
+                ledger: Ledger::new(kernel_counters.start_ns(), kernel_counters.is_known()),
                 rate: settings.rate_limit.map(RateLimit::new),
                 filter: settings.filter,
                 count: settings.count,
@@ -147,9 +166,8 @@ impl<S: Sink> Pipeline<S> {
                 is_pipe_closed: false,
                 failure: None,
             },
-            namespaces,
+            kernel_counters,
             tap: None,
-            sampler: None,
             is_patient: false,
         }
     }
@@ -187,9 +205,15 @@ impl<S: Sink> Pipeline<S> {
             before = now;
             has_read |= taken > 0;
             self.release();
+            self.surveys.tick(now);
+            while let Some(answer) = self.surveys.try_take() {
+                self.surveyed(answer);
+            }
             if now.duration_since(round) >= ROUND {
                 round = now;
-                self.count_unseen(now);
+                if let Some(text) = self.surveys.trouble(now) {
+                    self.outlet.notice(&text);
+                }
                 // Nothing is lost where nothing comes.
                 if std::mem::take(&mut has_read) {
                     self.look_for_losses()?;
@@ -209,12 +233,17 @@ impl<S: Sink> Pipeline<S> {
             let is_stopped = match pause {
                 Pause::Tick(tick) => tokio::select! {
                     () = &mut stop => true,
+                    answer = self.surveys.answer() => {
+                        self.surveyed(answer);
+                        false
+                    }
                     () = tokio::time::sleep(tick.min(rest)) => false,
                 },
                 Pause::Sleep => {
                     self.live.set_sleeping(true);
                     // What came before that word was set woke nobody.
                     early = self.read();
+                    let idle = self.idle();
                     let is_stopped = early == 0
                         && tokio::select! {
                             () = &mut stop => true,
@@ -222,7 +251,11 @@ impl<S: Sink> Pipeline<S> {
                                 ready.context("cannot wait for the ring")?.clear_ready();
                                 false
                             }
-                            () = tokio::time::sleep(self.idle().min(rest)) => false,
+                            answer = self.surveys.answer() => {
+                                self.surveyed(answer);
+                                false
+                            }
+                            () = tokio::time::sleep(idle.min(rest)) => false,
                         };
                     self.live.set_sleeping(false);
                     is_stopped
@@ -235,17 +268,57 @@ impl<S: Sink> Pipeline<S> {
         Ok(())
     }
 
-    /// Our counts against the kernel's counters while the run goes on. A difference is called one
-    /// when it has lasted from one call to the next. `skipped` as for [`Self::finish`].
+    /// Our counts against the kernel's counters while the run goes on, which it does meanwhile. A
+    /// difference is called one when it has lasted from one call to the next. `skipped` as for
+    /// [`Self::finish`]. `None`: `stop` was done first.
     ///
     /// # Errors
-    /// When the output fails other than by a closed pipe.
-    pub fn reconcile(&mut self, skipped: u64) -> anyhow::Result<Vec<Reconciled>> {
-        // What the counters will show must have been taken from the ring.
-        self.namespaces.look();
+    /// As [`Self::run`].
+    pub async fn reconcile(
+        &mut self,
+        skipped: u64,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<Option<Vec<Reconciled>>> {
+        self.require(Question::Counters)?;
+        self.counters = Wanted::Awaited;
+        self.run(stop).await?;
+        let is_there = matches!(
+            std::mem::replace(&mut self.counters, Wanted::Nothing),
+            Wanted::There(())
+        );
+        if !is_there {
+            return Ok(None);
+        }
+        // What the counters show must have been taken from the ring.
         self.drain();
         let rows = self.compared(skipped);
-        Ok(self.lasting.settle(rows))
+        Ok(Some(self.lasting.settle(rows)))
+    }
+
+    /// A snapshot; the run goes on meanwhile. `None`: `stop` was done first.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when /proc cannot be read.
+    pub async fn look(
+        &mut self,
+        look: Look,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<Option<Snapshot>> {
+        self.require(Question::Snapshot(look))?;
+        self.snapshot = Wanted::Awaited;
+        self.run(stop).await?;
+        match std::mem::replace(&mut self.snapshot, Wanted::Nothing) {
+            Wanted::There(snapshot) => Ok(Some(*snapshot?)),
+            Wanted::Nothing | Wanted::Awaited => Ok(None),
+        }
+    }
+
+    fn require(&mut self, question: Question) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.surveys.ask(question),
+            "cannot look at the host: the survey's thread is gone"
+        );
+        Ok(())
     }
 
     fn compared(&self, skipped: u64) -> Vec<Reconciled> {
@@ -254,7 +327,7 @@ impl<S: Sink> Pipeline<S> {
         }
         let Outlet { ledger, filter, .. } = &self.outlet;
         reconcile::rows(
-            &self.namespaces,
+            &self.kernel_counters,
             ledger,
             filter.kinds,
             Unheard::live(skipped),
@@ -267,24 +340,28 @@ impl<S: Sink> Pipeline<S> {
     /// # Errors
     /// When the output fails other than by a closed pipe.
     pub fn finish(mut self, skipped: u64) -> anyhow::Result<Ended> {
-        self.namespaces.end();
-        let end_ns = self.namespaces.end_ns();
+        self.kernel_counters.end();
+        let end_ns = self.kernel_counters.end_ns();
+        let mut answers = Vec::new();
+        if let Err(why) = self.surveys.last_counters(|answer| answers.push(answer)) {
+            self.outlet.notice(&why);
+        }
         self.outlet.ledger.end(end_ns);
         if let Some(tap) = &mut self.tap {
             tap.ending(end_ns);
         }
         self.drain();
+        answers.into_iter().for_each(|answer| self.surveyed(answer));
         let outlet = &mut self.outlet;
         self.interpreter
             .finish(&mut |incident| outlet.take(&incident));
         if let Some(tap) = &mut self.tap {
             tap.release_all(end_ns);
         }
-        self.count_unseen(Instant::now());
         self.look_for_losses()?;
         let recorded = self.tap.take().map(|tap| {
             let ledger = &self.outlet.ledger;
-            let standing = tap::standing(&self.namespaces, ledger, end_ns, skipped);
+            let standing = tap::standing(&self.kernel_counters, ledger, end_ns, skipped);
             tap.recorder.finish(&standing)
         });
         let rows = self.compared(skipped);
@@ -307,22 +384,19 @@ impl<S: Sink> Pipeline<S> {
             || self.after.is_some_and(|after| begin.elapsed() >= after)
             || self.outlet.has_enough()
             || self.tap.as_ref().is_some_and(|tap| tap.is_full)
+            || matches!(self.snapshot, Wanted::There(_))
+            || matches!(self.counters, Wanted::There(()))
     }
 
     fn rest(&self, begin: Instant) -> Duration {
         let left = |after: Duration| after.saturating_sub(begin.elapsed());
-        let sampled = self
-            .sampler
-            .as_ref()
-            .map_or(IDLE, |sampler| sampler.rest(Instant::now()));
-        self.after.map_or(IDLE, left).min(sampled)
+        let due = self.surveys.rest(Instant::now()).min(IDLE);
+        self.after.map_or(IDLE, left).min(due)
     }
 
     fn idle(&self) -> Duration {
         if self.interpreter.is_holding() {
             HOLDING
-        } else if self.counted.is_wanted() {
-            ROUND
         } else {
             IDLE
         }
@@ -349,7 +423,7 @@ impl<S: Sink> Pipeline<S> {
                 let kind = kind_of(bytes).and_then(|n| Kind::from_index(usize::from(n)));
                 outlet.ledger.lose(LossPlace::Channel, kind, 1);
                 if let Some(tap) = tap {
-                    tap.undecodable(kind, namespaces::boot_ns());
+                    tap.undecodable(kind, survey::boot_ns());
                 }
                 return;
             };
@@ -365,7 +439,7 @@ impl<S: Sink> Pipeline<S> {
     fn release(&mut self) {
         if self.interpreter.is_holding() {
             let outlet = &mut self.outlet;
-            let now_ns = namespaces::boot_ns();
+            let now_ns = survey::boot_ns();
             let has_let_go = self
                 .interpreter
                 .tick(now_ns, &mut |incident| outlet.take(&incident));
@@ -377,7 +451,7 @@ impl<S: Sink> Pipeline<S> {
 
     /// What the kernel side could not put on the ring, or left out.
     fn look_for_losses(&mut self) -> anyhow::Result<()> {
-        let now_ns = namespaces::boot_ns();
+        let now_ns = survey::boot_ns();
         for (index, counters) in self.live.counters()?.iter().enumerate() {
             if let Some(kind) = Kind::from_index(index) {
                 let (filtered, lost) = (counters.filtered, counters.lost);
@@ -390,13 +464,31 @@ impl<S: Sink> Pipeline<S> {
         Ok(())
     }
 
-    /// What hooks did not see, from the kernel's counters, now and then.
-    fn count_unseen(&mut self, now: Instant) {
-        if now.duration_since(self.counted_at) < COUNTING {
-            return;
+    /// What a look at the host has found.
+    fn surveyed(&mut self, answer: Answer) {
+        match answer {
+            Answer::Counters(reading) => {
+                let read_ns = reading.boot_ns;
+                self.kernel_counters.read(reading);
+                self.rotate(Some(read_ns));
+                if matches!(self.counters, Wanted::Awaited) {
+                    self.counters = Wanted::There(());
+                }
+            }
+            Answer::Refusals(reading) => self.count_unseen(&reading),
+            Answer::Queues(sample) => {
+                self.outlet.sample(&sample);
+                if let Some(tap) = &mut self.tap {
+                    tap.sample(&sample);
+                }
+            }
+            Answer::Snapshot(snapshot) => self.snapshot = Wanted::There(snapshot),
         }
-        self.counted_at = now;
-        let now_ns = namespaces::boot_ns();
+    }
+
+    /// What hooks did not see, from the kernel's counters.
+    fn count_unseen(&mut self, reading: &RefusalReading) {
+        let now_ns = survey::boot_ns();
         let Self {
             counted,
             attributor,
@@ -406,7 +498,9 @@ impl<S: Sink> Pipeline<S> {
             ..
         } = self;
         let ledger = &outlet.ledger;
-        let found = counted.poll(now_ns, |netns, counter| ledger.seen(netns, counter));
+        let found = counted.poll(reading, now_ns, |netns, counter| {
+            ledger.seen(netns, counter)
+        });
         for mut event in found {
             attributor.attribute(&mut event);
             if let Some(tap) = tap {

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
-use super::namespaces::Namespaces;
 use crate::model::{Event, Kind, Sample};
 use crate::recording::{Item, KernelCount, Recorder, Standing, Trouble, Want};
 
@@ -21,6 +21,8 @@ pub(super) struct Tap {
     /// Lost in the ring, as recorded last.
     lost: HashMap<Kind, u64>,
     told_at: Option<Instant>,
+    /// Since when the next file waits to begin.
+    pub(super) rotation_since: Option<Instant>,
     /// The file is full, and there is to be no other.
     pub(super) is_full: bool,
 }
@@ -31,6 +33,7 @@ impl Tap {
             recorder,
             lost: HashMap::new(),
             told_at: None,
+            rotation_since: None,
             is_full: false,
         }
     }
@@ -99,7 +102,7 @@ impl Tap {
 
 /// Where things stand by the readings of the counters that were taken last.
 pub(super) fn standing(
-    namespaces: &Namespaces,
+    namespaces: &KernelCounters,
     ledger: &Ledger,
     boot_ns: u64,
     skipped: u64,
