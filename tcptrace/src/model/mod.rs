@@ -1,6 +1,7 @@
 //! Plain data shared by all rooms: no behaviour beyond naming, parsing of names and `Display`.
 
 pub mod event;
+pub mod finding;
 pub mod flow;
 pub mod host;
 pub mod incident;
@@ -12,9 +13,11 @@ pub mod run;
 pub mod sample;
 pub mod snapshot;
 pub mod summary;
+pub mod survey;
 pub mod tier;
 
 pub use event::{Event, Signal};
+pub use finding::Finding;
 pub use flow::{Endpoint, Family, Flow};
 pub use host::{Clock, Host};
 pub use incident::{Evidence, Incident, What};

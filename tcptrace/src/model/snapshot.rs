@@ -55,6 +55,9 @@ pub struct Settings {
     pub tcp_fin_timeout_secs: Option<u32>,
     pub tcp_max_orphans: Option<u32>,
     pub ip_local_port_range: Option<(u16, u16)>,
+    pub tcp_syn_retries: Option<u32>,
+    pub tcp_syn_linear_timeouts: Option<u32>,
+    pub tcp_rto_max_ms: Option<u32>,
 }
 
 /// Counters and levels of a namespace; `None` where this kernel has no such counter.

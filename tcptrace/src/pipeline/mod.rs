@@ -355,6 +355,7 @@ impl<S: Sink> Pipeline<S> {
         let outlet = &mut self.outlet;
         self.interpreter
             .finish(&mut |incident| outlet.take(&incident));
+        outlet.dropped(self.interpreter.take_dropped());
         if let Some(tap) = &mut self.tap {
             tap.release_all(end_ns);
         }
@@ -429,7 +430,7 @@ impl<S: Sink> Pipeline<S> {
             };
             attributor.attribute(&mut event);
             if let Some(tap) = tap {
-                pass_by(tap, outlet, interpreter, &event);
+                pass_by(tap, outlet, &event);
             }
             interpreter.on(event, &mut |incident| outlet.take(&incident));
         })
@@ -440,10 +441,10 @@ impl<S: Sink> Pipeline<S> {
         if self.interpreter.is_holding() {
             let outlet = &mut self.outlet;
             let now_ns = survey::boot_ns();
-            let has_let_go = self
-                .interpreter
+            self.interpreter
                 .tick(now_ns, &mut |incident| outlet.take(&incident));
-            if let Some(tap) = self.tap.as_mut().filter(|_| has_let_go) {
+            outlet.dropped(self.interpreter.take_dropped());
+            if let Some(tap) = &mut self.tap {
                 tap.tick(now_ns);
             }
         }
@@ -504,7 +505,7 @@ impl<S: Sink> Pipeline<S> {
         for mut event in found {
             attributor.attribute(&mut event);
             if let Some(tap) = tap {
-                pass_by(tap, outlet, interpreter, &event);
+                pass_by(tap, outlet, &event);
             }
             interpreter.on(event, &mut |incident| outlet.take(&incident));
         }

@@ -4,6 +4,7 @@
 //! would cost more than everything else here.
 
 mod fields;
+pub mod finding;
 mod known;
 mod rows;
 

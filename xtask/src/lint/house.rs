@@ -28,7 +28,6 @@ pub(super) const ALLOWED: &[AllowedCircles] = &[
     (
         "tcptrace/src",
         &[
-            &["query::checkup::effects", "query::checkup::settings"],
             &["sink::json::fields", "sink::json::known"],
             &["sink::schema::checkup", "sink::schema::doctor"],
         ],

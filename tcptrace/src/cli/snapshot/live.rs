@@ -179,6 +179,12 @@ impl<Q: Question> Canvas<'_, Q> {
                 heard.lost
             ));
         }
+        let dropped = heard.folds.dropped();
+        if dropped > 0 {
+            snapshot.unseen.push(format!(
+                "{dropped} incidents are missing in this table: tcptrace had no room for them"
+            ));
+        }
         let view = View {
             snapshot: &snapshot,
             folds: &heard.folds,

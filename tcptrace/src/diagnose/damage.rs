@@ -1,0 +1,381 @@
+//! Counters of damage, in plain words.
+//!
+//! They count since the namespace began, so they show that something happened, not when. A counter
+//! that this kernel does not have gives no row.
+
+use crate::model::named;
+use crate::model::survey::{Count, Space};
+
+named! {
+    /// What damage means for users.
+    Weight {
+        /// Connections were refused or thrown away by limits of this host or namespace.
+        Refused = "refused",
+        /// Connections ended badly, or worked worse.
+        Degraded = "degraded",
+    }
+}
+
+/// What a count is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// Nothing that would tell more.
+    Nothing,
+    /// Connections opened, by either side.
+    Opens,
+    /// Connections opened from here.
+    ActiveOpens,
+    /// Connections accepted into a queue.
+    PassiveOpens,
+    /// Segments sent.
+    Segments,
+}
+
+/// One counter that tells of damage.
+#[derive(Clone, Copy, Debug)]
+struct Telling {
+    counter: &'static str,
+    weight: Weight,
+    topic: Option<&'static str>,
+    of: Of,
+    says: &'static str,
+}
+
+const fn refused(
+    counter: &'static str,
+    topic: Option<&'static str>,
+    says: &'static str,
+) -> Telling {
+    Telling {
+        counter,
+        weight: Weight::Refused,
+        topic,
+        of: Nothing,
+        says,
+    }
+}
+
+const fn degraded(
+    counter: &'static str,
+    topic: Option<&'static str>,
+    of: Of,
+    says: &'static str,
+) -> Telling {
+    Telling {
+        counter,
+        weight: Weight::Degraded,
+        topic,
+        of,
+        says,
+    }
+}
+
+use Of::{ActiveOpens, Nothing, Opens, PassiveOpens, Segments};
+
+const TELLING: &[Telling] = &[
+    refused(
+        "TcpExt.ListenOverflows",
+        Some("accept_drop"),
+        "refusals because an accept queue was full; each retry of a client counts again",
+    ),
+    refused(
+        "TcpExt.ListenDrops",
+        Some("accept_drop"),
+        "SYNs and ACKs dropped by listeners for any reason, full accept queues included",
+    ),
+    refused(
+        "TcpExt.TCPReqQFullDrop",
+        Some("syn_drop/dropped"),
+        "SYNs dropped because a SYN queue was full and SYN cookies were off",
+    ),
+    degraded(
+        "TcpExt.TCPReqQFullDoCookies",
+        Some("syn_drop/cookie"),
+        Nothing,
+        "SYNs answered with a cookie because a SYN queue was full",
+    ),
+    degraded(
+        "TcpExt.SyncookiesSent",
+        Some("syn_drop/cookie"),
+        PassiveOpens,
+        "SYN cookies sent",
+    ),
+    degraded(
+        "TcpExt.SyncookiesFailed",
+        Some("syn_drop/cookie"),
+        Nothing,
+        "ACKs whose SYN cookie was wrong or too old",
+    ),
+    degraded(
+        "TcpExt.TCPFastOpenListenOverflow",
+        None,
+        Nothing,
+        "TCP Fast Open requests beyond the limit of their listener",
+    ),
+    degraded(
+        "TcpExt.TCPBacklogDrop",
+        None,
+        Nothing,
+        "segments dropped because too many came while a process was using the socket",
+    ),
+    degraded(
+        "TcpExt.PAWSPassive",
+        Some("paws_drop"),
+        Nothing,
+        "SYNs rejected for their old timestamp (tcp_tw_recycle and clients behind NAT)",
+    ),
+    degraded(
+        "TcpExt.PAWSActive",
+        Some("paws_drop"),
+        ActiveOpens,
+        "SYN-ACKs rejected: they echo a timestamp that was never sent",
+    ),
+    degraded(
+        "TcpExt.PAWSEstab",
+        Some("paws_drop/established"),
+        Nothing,
+        "segments rejected because their timestamp was older than one seen before",
+    ),
+    degraded(
+        "TcpExt.PAWSOldAck",
+        Some("paws_drop/ack"),
+        Nothing,
+        "old ACKs rejected for their timestamp",
+    ),
+    degraded(
+        "TcpExt.PAWSTimewait",
+        Some("paws_drop/time_wait"),
+        Nothing,
+        "segments to a TIME_WAIT rejected for their timestamp, a new connection's SYN perhaps",
+    ),
+    degraded(
+        "TcpExt.TSEcrRejected",
+        Some("paws_drop/echo"),
+        Nothing,
+        "ACKs of handshakes rejected: they echo a timestamp that was never sent",
+    ),
+    degraded(
+        "TcpExt.TCPAbortOnData",
+        Some("rst_sent/linger_zero"),
+        Opens,
+        "connections reset by close() with SO_LINGER{1,0}, or by data that came after close()",
+    ),
+    degraded(
+        "TcpExt.TCPAbortOnClose",
+        Some("rst_sent/unread_data"),
+        Opens,
+        "connections reset because they were closed with data unread",
+    ),
+    degraded(
+        "TcpExt.TCPAbortOnLinger",
+        Some("rst_sent/linger2"),
+        Opens,
+        "connections reset after close() because TCP_LINGER2 was below 0",
+    ),
+    degraded(
+        "TcpExt.TCPAbortOnTimeout",
+        Some("rst_sent/keepalive_timeout"),
+        Opens,
+        "connections given up: no answer to a SYN, to data or to keepalive probes",
+    ),
+    refused(
+        "TcpExt.TCPAbortOnMemory",
+        Some("rst_sent/out_of_memory"),
+        "closed sockets discarded: too many of them, or too little memory for TCP",
+    ),
+    refused(
+        "TcpExt.TCPAbortFailed",
+        None,
+        "RSTs that could not be sent for a lack of memory",
+    ),
+    refused(
+        "TcpExt.TCPTimeWaitOverflow",
+        Some("time_wait/overflow"),
+        "TIME_WAIT sockets that could not be created: tcp_max_tw_buckets was reached, or memory was short",
+    ),
+    degraded(
+        "TcpExt.TCPMemoryPressures",
+        None,
+        Nothing,
+        "times that TCP used more memory than the middle value of tcp_mem",
+    ),
+    degraded(
+        "TcpExt.PruneCalled",
+        None,
+        Nothing,
+        "times a full receive buffer was compacted",
+    ),
+    degraded(
+        "TcpExt.RcvPruned",
+        None,
+        Nothing,
+        "segments dropped because a receive buffer stayed full",
+    ),
+    degraded(
+        "TcpExt.TCPRcvQDrop",
+        None,
+        Nothing,
+        "segments dropped because there was no memory to receive them",
+    ),
+    degraded(
+        "Tcp.OutRsts",
+        Some("rst_sent"),
+        Opens,
+        "RSTs sent, to closed ports too",
+    ),
+    degraded(
+        "Tcp.EstabResets",
+        Some("rst_received/reset"),
+        Opens,
+        "established connections that ended without a FIN: by a RST of either side, or given up",
+    ),
+    degraded(
+        "Tcp.AttemptFails",
+        Some("rst_received/refused"),
+        Opens,
+        "handshakes that failed, of either side",
+    ),
+    degraded(
+        "TcpExt.TCPSynRetrans",
+        Some("retransmit/syn"),
+        Opens,
+        "SYNs and SYN-ACKs sent again",
+    ),
+    degraded(
+        "Tcp.RetransSegs",
+        Some("retransmit"),
+        Segments,
+        "segments sent again",
+    ),
+    degraded(
+        "Tcp.InCsumErrors",
+        None,
+        Nothing,
+        "segments with a wrong checksum",
+    ),
+];
+
+/// One counter and what it says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Damage {
+    /// Name, as in /proc/net.
+    pub counter: &'static str,
+    /// Value.
+    pub count: Count,
+    /// What it means for users.
+    pub weight: Weight,
+    /// In plain words; the number comes before them.
+    pub says: &'static str,
+    /// What `tcptrace explain` has to say of it.
+    pub topic: Option<&'static str>,
+    /// What it is to be compared with.
+    pub share: Option<Share>,
+}
+
+/// A count against what it is part of, since the namespace began.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// So many of these.
+    pub total: u64,
+    /// What they are.
+    pub of: &'static str,
+}
+
+impl Damage {
+    /// Per 100 of what it is compared with; `None` without that.
+    #[must_use]
+    pub fn percent(&self) -> Option<f64> {
+        let total = self.share?.total;
+        (total > 0).then(|| self.count.total as f64 * 100.0 / total as f64)
+    }
+
+    /// Whether it is rising now.
+    #[must_use]
+    pub fn rose(&self) -> u64 {
+        self.count.rose.unwrap_or(0)
+    }
+}
+
+/// Every counter that is told, and its weight.
+pub fn names() -> impl Iterator<Item = (&'static str, Weight)> {
+    TELLING
+        .iter()
+        .map(|telling| (telling.counter, telling.weight))
+}
+
+/// Every counter of the namespace that tells of damage, those at 0 too.
+#[must_use]
+pub fn all(space: &Space) -> Vec<Damage> {
+    let one = |telling: &Telling| {
+        Some(Damage {
+            counter: telling.counter,
+            count: space.count(telling.counter)?,
+            weight: telling.weight,
+            says: says(telling, space),
+            topic: telling.topic,
+            share: share(space, telling.of),
+        })
+    };
+    TELLING.iter().filter_map(one).collect()
+}
+
+fn says(telling: &Telling, space: &Space) -> &'static str {
+    // kernel: tcp_syncookies=2 counts every SYN there, whether a queue is full or not.
+    let always = space.settings.number("net.ipv4.tcp_syncookies") == Some(2);
+    if always && telling.counter == "TcpExt.TCPReqQFullDoCookies" {
+        return "SYNs answered with a cookie because tcp_syncookies=2 answers every SYN that way";
+    }
+    telling.says
+}
+
+/// Those that have moved.
+#[must_use]
+pub fn moved(space: &Space) -> Vec<Damage> {
+    let mut damages = all(space);
+    damages.retain(|damage| damage.count.total > 0);
+    damages
+}
+
+fn share(space: &Space, of: Of) -> Option<Share> {
+    let total = |name: &str| space.count(name).map(|count| count.total);
+    let (total, of) = match of {
+        Nothing => return None,
+        Opens => (
+            total("Tcp.ActiveOpens")?.saturating_add(total("Tcp.PassiveOpens")?),
+            "connections opened",
+        ),
+        ActiveOpens => (total("Tcp.ActiveOpens")?, "connections opened from here"),
+        PassiveOpens => (total("Tcp.PassiveOpens")?, "connections taken in"),
+        Segments => (total("Tcp.OutSegs")?, "segments sent"),
+    };
+    (total > 0).then_some(Share { total, of })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpret::advice;
+    use crate::model::Kind;
+
+    #[test]
+    fn every_topic_can_be_explained() {
+        for telling in TELLING {
+            let Some(topic) = telling.topic else { continue };
+            let (kind, cause) = match topic.split_once('/') {
+                Some((kind, cause)) => (kind, Some(cause)),
+                None => (topic, None),
+            };
+            let kind = Kind::from_name(kind).expect(telling.counter);
+            assert!(advice::find(kind, cause).is_some(), "{topic}");
+        }
+    }
+
+    #[test]
+    fn every_counter_is_told_once() {
+        for (at, telling) in TELLING.iter().enumerate() {
+            let rest = &TELLING[at + 1..];
+            assert!(rest.iter().all(|other| other.counter != telling.counter));
+            assert!(!telling.says.ends_with('.') && telling.says.is_ascii());
+        }
+    }
+}
