@@ -263,7 +263,7 @@ pub(super) fn counters(out: &mut Markup, view: &View<'_>) {
 
 fn counter(out: &mut Markup, row: &Reconciled) {
     out.raw("<tr><td><code>")
-        .text(row.counter)
+        .text(&row.counter)
         .raw("</code></td>");
     words::number_cell(out, row.kernel);
     words::number_cell(out, row.ours);
