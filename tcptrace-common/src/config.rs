@@ -48,6 +48,8 @@ pub const MEASURE_ACCEPTS: u32 = 1 << 12;
 
 /// A reason number that no packet bears.
 pub const NO_REASON: u32 = u32::MAX;
+/// A result that no transmission has.
+pub const NO_RESULT: i32 = i32::MIN;
 /// How many values one in-kernel filter list holds; longer lists are left to the user side.
 pub const LIST: usize = 8;
 

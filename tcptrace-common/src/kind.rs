@@ -1,5 +1,7 @@
 //! Kinds of facts as integer constants: an enum is never conjured from bytes.
 
+pub use crate::hook;
+
 /// State transition of a socket.
 pub const STATE: u16 = 0;
 /// RST sent.
@@ -22,107 +24,6 @@ pub const PAWS_DROP: u16 = 8;
 pub const CLOSE: u16 = 9;
 /// How many kinds there are.
 pub const COUNT: usize = 10;
-
-/// Where a record was heard. The number is on the wire, the name is for people.
-pub mod hook {
-    /// `tp_btf/inet_sock_set_state`
-    pub const INET_SOCK_SET_STATE: u8 = 0;
-    /// `tp_btf/tcp_send_reset`
-    pub const TCP_SEND_RESET: u8 = 1;
-    /// `tp_btf/tcp_receive_reset`
-    pub const TCP_RECEIVE_RESET: u8 = 2;
-    /// `tp_btf/tcp_retransmit_skb`
-    pub const TCP_RETRANSMIT_SKB: u8 = 3;
-    /// `tp_btf/tcp_retransmit_synack`
-    pub const TCP_RETRANSMIT_SYNACK: u8 = 4;
-    /// `tp_btf/kfree_skb`
-    pub const KFREE_SKB: u8 = 5;
-    /// `tp_btf/consume_skb`
-    pub const CONSUME_SKB: u8 = 6;
-    /// `tp_btf/timer_start`
-    pub const TIMER_START: u8 = 7;
-    /// `tp_btf/timer_expire_entry`
-    pub const TIMER_EXPIRE_ENTRY: u8 = 8;
-    /// `tp_btf/timer_cancel`
-    pub const TIMER_CANCEL: u8 = 9;
-    /// `tp_btf/tcp_destroy_sock`
-    pub const TCP_DESTROY_SOCK: u8 = 10;
-    /// `tp_btf/tcp_rcv_space_adjust`
-    pub const TCP_RCV_SPACE_ADJUST: u8 = 11;
-    /// `fexit/tcp_conn_request`
-    pub const TCP_CONN_REQUEST: u8 = 12;
-    /// `fexit/tcp_check_req`
-    pub const TCP_CHECK_REQ: u8 = 13;
-    /// `fexit/tcp_get_cookie_sock`
-    pub const TCP_GET_COOKIE_SOCK: u8 = 14;
-    /// `fexit/sk_stream_wait_close`
-    pub const SK_STREAM_WAIT_CLOSE: u8 = 15;
-    /// `fexit/inet_twsk_alloc`
-    pub const INET_TWSK_ALLOC: u8 = 16;
-    /// `fentry/inet_twsk_hashdance_schedule`
-    pub const INET_TWSK_HASHDANCE_SCHEDULE: u8 = 17;
-    /// `fentry/__inet_twsk_schedule`
-    pub const INET_TWSK_SCHEDULE: u8 = 18;
-    /// `fentry/tw_timer_handler`
-    pub const TW_TIMER_HANDLER: u8 = 19;
-    /// `fentry/inet_twsk_deschedule_put`
-    pub const INET_TWSK_DESCHEDULE_PUT: u8 = 20;
-    /// `fexit/tcp_v4_send_reset`
-    pub const TCP_V4_SEND_RESET: u8 = 21;
-    /// `fexit/tcp_v6_send_reset`
-    pub const TCP_V6_SEND_RESET: u8 = 22;
-    /// `fexit/tcp_timewait_state_process`
-    pub const TCP_TIMEWAIT_STATE_PROCESS: u8 = 23;
-    /// `fexit/tcp_validate_incoming`
-    pub const TCP_VALIDATE_INCOMING: u8 = 24;
-    /// `fexit/reqsk_timer_handler`
-    pub const REQSK_TIMER_HANDLER: u8 = 25;
-    /// Added to the number of a function hook: the same function, heard by a breakpoint.
-    pub const BY_BREAKPOINT: u8 = 14;
-    /// Names by number.
-    pub const NAMES: [&str; 40] = [
-        "tp_btf/inet_sock_set_state",
-        "tp_btf/tcp_send_reset",
-        "tp_btf/tcp_receive_reset",
-        "tp_btf/tcp_retransmit_skb",
-        "tp_btf/tcp_retransmit_synack",
-        "tp_btf/kfree_skb",
-        "tp_btf/consume_skb",
-        "tp_btf/timer_start",
-        "tp_btf/timer_expire_entry",
-        "tp_btf/timer_cancel",
-        "tp_btf/tcp_destroy_sock",
-        "tp_btf/tcp_rcv_space_adjust",
-        "fexit/tcp_conn_request",
-        "fexit/tcp_check_req",
-        "fexit/tcp_get_cookie_sock",
-        "fexit/sk_stream_wait_close",
-        "fexit/inet_twsk_alloc",
-        "fentry/inet_twsk_hashdance_schedule",
-        "fentry/__inet_twsk_schedule",
-        "fentry/tw_timer_handler",
-        "fentry/inet_twsk_deschedule_put",
-        "fexit/tcp_v4_send_reset",
-        "fexit/tcp_v6_send_reset",
-        "fexit/tcp_timewait_state_process",
-        "fexit/tcp_validate_incoming",
-        "fexit/reqsk_timer_handler",
-        "kretprobe/tcp_conn_request",
-        "kretprobe/tcp_check_req",
-        "kretprobe/tcp_get_cookie_sock",
-        "kretprobe/sk_stream_wait_close",
-        "kretprobe/inet_twsk_alloc",
-        "kprobe/inet_twsk_hashdance_schedule",
-        "kprobe/__inet_twsk_schedule",
-        "kprobe/tw_timer_handler",
-        "kprobe/inet_twsk_deschedule_put",
-        "kretprobe/tcp_v4_send_reset",
-        "kretprobe/tcp_v6_send_reset",
-        "kretprobe/tcp_timewait_state_process",
-        "kretprobe/tcp_validate_incoming",
-        "kretprobe/reqsk_timer_handler",
-    ];
-}
 
 /// How an owner is known, as a number on the wire.
 pub mod basis {

@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod flow;
+pub mod hook;
 pub mod kind;
 pub mod names;
 pub mod offsets;

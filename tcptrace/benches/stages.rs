@@ -11,7 +11,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use tcptrace::attribute::Attributor;
 use tcptrace::decode::decode;
 use tcptrace::interpret::Interpreter;
-use tcptrace::model::Event;
+use tcptrace::model::{Event, Signal};
 use tcptrace::recording::{Files, Recorder, Rotation, Standing, Start, Want};
 use tcptrace_common::kind;
 
@@ -106,6 +106,40 @@ fn interpretation(criterion: &mut Criterion) {
                 BatchSize::SmallInput,
             );
         });
+    }
+    // RSTs received by orphans, 29,000 a second: hundreds are held back at any time.
+    let mut interpreter = Interpreter::new(churn::host());
+    if let Some(mut own) = events(kind::RST_SENT).pop() {
+        let mut orphan = own.clone();
+        orphan.signal = Signal::ResetReceived { dead: true };
+        if let Signal::Reset(facts) = &mut own.signal {
+            (facts.has_sock, facts.is_reply, facts.is_dead) = (true, true, true);
+            (facts.shutdown, facts.state_now) = (3, 7);
+        }
+        let (mut sock, mut moment) = (0, 0);
+        group.bench_function("rst_received by an orphan, and its rst_sent", |bench| {
+            bench.iter(|| {
+                sock += 1;
+                moment += 34_000;
+                for event in [&mut orphan, &mut own] {
+                    (event.sock, event.boot_ns) = (Some(sock), moment);
+                    interpreter.on(event.clone(), &mut |incident| drop(black_box(incident)));
+                }
+            });
+        });
+        group.bench_function(
+            "rst_received by an orphan, and another's rst_sent",
+            |bench| {
+                bench.iter(|| {
+                    sock += 2;
+                    moment += 34_000;
+                    for (event, sock) in [(&mut orphan, sock), (&mut own, sock + 1)] {
+                        (event.sock, event.boot_ns) = (Some(sock), moment);
+                        interpreter.on(event.clone(), &mut |incident| drop(black_box(incident)));
+                    }
+                });
+            },
+        );
     }
     group.finish();
 }

@@ -16,6 +16,8 @@ pub mod pipeline;
 pub mod query;
 pub mod recording;
 pub mod report;
+pub mod session;
 pub mod sink;
 pub mod source;
+pub mod survey;
 pub mod tui;

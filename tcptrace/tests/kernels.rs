@@ -12,6 +12,7 @@ use tcptrace_common::config::{
     ARG_DROP_REASON, ARG_DROP_SOCK, ARG_RESET_REASON, ARG_RETRANSMIT_ERR, Config,
     HELPER_SOCKET_COOKIE, HELPER_TASK_BTF, NO_REASON,
 };
+use tcptrace_common::hook::HOOKS;
 use tcptrace_common::offsets::{KernelOffsets, NONE};
 
 #[path = "fixture/kernels.rs"]
@@ -35,8 +36,8 @@ fn kernels() -> Vec<(Fixture, Kernel)> {
 /// Every type that tcptrace asks for is asked here too.
 fn ask(types: &Btf) {
     let _ = Kernel::from_types(types, String::new());
-    for shim in quoted::shims() {
-        let _ = shim.prototype(types);
+    for hook in HOOKS {
+        let _ = quoted::prototype(hook, types);
     }
 }
 

@@ -1,17 +1,18 @@
-//! The prototypes that the programs quote, held against every kernel there is a fixture of, and
+//! The prototypes in the table of hooks, held against every kernel there is a fixture of, and
 //! against the one that runs here.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use tcptrace::kernel::btf::{Btf, Param, Prototype};
+use tcptrace_common::hook::{HOOKS, Hook};
 
 #[path = "fixture/kernels.rs"]
 #[allow(dead_code, reason = "shared with the other tests of kernels")]
 mod fixtures;
 mod quoted;
 
-use quoted::{Form, Shim, Target, shims, shims_of};
+use quoted::{Form, forms, prototype, target};
 
 fn form(name: &str, args: &[&str], required: usize) -> Form {
     Form {
@@ -28,38 +29,6 @@ fn brackets_are_optional_arguments() {
     for other in ["f", "see f() there)", "f(int", "two words(int)", "(int)"] {
         assert_eq!(Form::parse(other), None, "{other}");
     }
-}
-
-#[test]
-fn alternatives_may_stand_on_one_line_or_on_several() {
-    let source = "\
-/// `f(int)` or `f(struct a *,
-/// bool[, u32])`: with a later kernel's `flag`.
-#[inline(always)]
-#[fexit(function = \"f\")]
-fn fexit_f(ctx: FExitContext) {}
-
-/// `g(int)`
-#[kretprobe]
-fn kretprobe_g(ctx: RetProbeContext) {}
-";
-    let shim = |attached_to: Option<&str>, forms: &[Form]| Shim {
-        file: "x.rs".to_owned(),
-        target: Target::Function,
-        attached_to: attached_to.map(str::to_owned),
-        forms: forms.to_vec(),
-    };
-    let expected = [
-        shim(
-            Some("f"),
-            &[
-                form("f", &["int"], 1),
-                form("f", &["struct a *", "bool", "u32"], 2),
-            ],
-        ),
-        shim(None, &[form("g", &["int"], 1)]),
-    ];
-    assert_eq!(shims_of("x.rs", source), expected);
 }
 
 #[test]
@@ -82,31 +51,25 @@ fn a_prototype_with_more_or_other_arguments_differs() {
 }
 
 #[test]
-fn every_program_quotes_what_it_attaches_to() {
-    let shims = shims();
-    assert!(shims.len() >= 14, "only {}", shims.len());
-    for shim in shims {
-        assert!(
-            !shim.forms.is_empty(),
-            "{}: {shim} quotes nothing",
-            shim.file
-        );
-        for form in &shim.forms {
-            assert_eq!(form.name, shim.name(), "{}", shim.file);
+fn every_row_quotes_what_it_is_attached_to() {
+    assert!(HOOKS.len() >= 33, "only {}", HOOKS.len());
+    for hook in HOOKS {
+        let forms = forms(hook);
+        assert!(!forms.is_empty(), "{} quotes nothing", hook.name);
+        for form in forms {
+            assert_eq!(form.name, target(hook));
         }
     }
 }
 
-/// Nothing when a kernel has what a program quotes; `Some(None)` when it has no such hook.
-fn trouble(shim: &Shim, kernel: &Btf) -> Option<Option<String>> {
-    let Some(there) = shim.prototype(kernel) else {
+/// Nothing when a kernel has what a row quotes; `Some(None)` when it has no such hook.
+fn trouble(hook: &Hook, kernel: &Btf) -> Option<Option<String>> {
+    let Some(there) = prototype(hook, kernel) else {
         return Some(None);
     };
-    let differences: Option<Vec<String>> = shim
-        .forms
-        .iter()
-        .map(|form| form.differs_from(&there))
-        .collect();
+    let forms = forms(hook);
+    let differences: Option<Vec<String>> =
+        forms.iter().map(|form| form.differs_from(&there)).collect();
     differences.map(|differences| Some(differences.join("; ")))
 }
 
@@ -116,11 +79,11 @@ fn quoted_prototypes_are_every_kernels_or_absent_there() {
     for fixture in fixtures::all() {
         let kernel = fixture.types();
         let mut names = BTreeSet::new();
-        for shim in shims() {
-            match trouble(&shim, &kernel) {
+        for hook in HOOKS {
+            match trouble(hook, &kernel) {
                 None => {}
-                Some(None) => drop(names.insert(shim.to_string())),
-                Some(Some(why)) => panic!("{}, {}: {shim}: {why}", fixture.release, shim.file),
+                Some(None) => drop(names.insert(format!("{:?} {}", hook.site, target(hook)))),
+                Some(Some(why)) => panic!("{}: {}: {why}", fixture.release, hook.name),
             }
         }
         let _ = writeln!(absent, "{}: {names:?}", fixture.release);
@@ -139,9 +102,9 @@ fn quoted_prototypes_are_this_kernels_or_absent_here() {
             return;
         }
     };
-    for shim in shims() {
-        if let Some(Some(why)) = trouble(&shim, &kernel) {
-            panic!("{}: {shim}: {why}", shim.file);
+    for hook in HOOKS {
+        if let Some(Some(why)) = trouble(hook, &kernel) {
+            panic!("{}: {why}", hook.name);
         }
     }
 }

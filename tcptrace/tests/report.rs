@@ -264,6 +264,26 @@ fn the_files_of_a_rotated_run_are_one_run() {
 }
 
 #[test]
+fn each_run_keeps_its_own_summary_and_those_left_out_still_count_their_losses() {
+    let mut story = Story::default();
+    for run in 1..=66_u64 {
+        let mut facts = stories::facts();
+        facts.clock.start_boot_ns += run;
+        story.begin(&facts).unwrap();
+        let mut summary = fixture::summary();
+        summary.duration_ms = run * 1_000;
+        summary.loss.lost = 1_000;
+        story.summary(&summary).unwrap();
+    }
+    let document = written(&story);
+    let table = &document[document.find("Runs of tcptrace").unwrap()..];
+    let rows: Vec<&str> = table.split("<tr>").collect();
+    assert!(rows[65].contains("<td>1 min 4 s</td>"), "{}", rows[65]);
+    assert!(table.contains("2 more runs are left out"));
+    assert!(document.contains("66,000 events were"));
+}
+
+#[test]
 fn the_same_run_gives_the_same_page() {
     let document = || {
         let mut story = Story::default();

@@ -5,7 +5,7 @@
 
 use tcptrace_common::config::NO_REASON;
 use tcptrace_common::flow::{AF_INET6, FlowRecord};
-use tcptrace_common::kind::{self, basis, hook, tcp_state};
+use tcptrace_common::kind::{self, basis, tcp_state};
 use tcptrace_common::wire::{
     Head, OwnerRecord, QueueDropRecord, ResetReceivedRecord, RetransmitRecord, UNKNOWN_U32, check,
     evidence, outcome, retransmit, step,
@@ -43,7 +43,7 @@ pub(crate) fn on_enter(listener: u64, skb: u64) {
 
 /// `tcp_conn_request` returns: 0 whatever it did.
 #[inline(always)]
-pub(crate) fn on_conn_request_end(tier: u8) {
+pub(crate) fn on_conn_request_end(hook: u8) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
@@ -58,7 +58,7 @@ pub(crate) fn on_conn_request_end(tier: u8) {
     let known = &mut scratch.syn;
     begin(&sk, skb, known);
     known.evidence = how;
-    syn::report(fate, listener, known, 1, hook::TCP_CONN_REQUEST + tier);
+    syn::report(fate, listener, known, 1, hook);
 }
 
 /// What became of the SYN, and how that is known.
@@ -91,20 +91,9 @@ fn begin(sk: &SockRef<Probe>, skb: u64, head: &mut Head) {
     }
 }
 
-/// `tcp_check_req` returns.
+/// `tcp_check_req` or `tcp_get_cookie_sock` returns.
 #[inline(always)]
-pub(crate) fn on_check_req_end(tier: u8) {
-    on_ack_end(hook::TCP_CHECK_REQ + tier);
-}
-
-/// `tcp_get_cookie_sock` returns.
-#[inline(always)]
-pub(crate) fn on_cookie_sock_end(tier: u8) {
-    on_ack_end(hook::TCP_GET_COOKIE_SOCK + tier);
-}
-
-#[inline(always)]
-fn on_ack_end(hook: u8) {
+pub(crate) fn on_ack_end(hook: u8) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
@@ -218,7 +207,7 @@ pub(crate) fn on_request_timer(timer: u64) {
 /// (`reqsk_timer_handler`, 5.10 to 7.3); otherwise the request is gone: given up, or its listener
 /// was closed. The memory of a request stays one until the RCU grace period is over.
 #[inline(always)]
-pub(crate) fn on_request_timer_end(tier: u8) {
+pub(crate) fn on_request_timer_end(hook: u8) {
     let Some(timeouts_at) = offset!(req_num_timeout) else {
         return;
     };
@@ -246,7 +235,7 @@ pub(crate) fn on_request_timer_end(tier: u8) {
     owner::known(known);
     emit(
         kind::RETRANSMIT,
-        hook::REQSK_TIMER_HANDLER + tier,
+        hook,
         known,
         |record: &mut RetransmitRecord| {
             sent_again::describe_synack(request as *const u8, record);

@@ -161,7 +161,7 @@ pub(crate) fn on_wait(timeout: u64) {
 
 /// It returns: the state has moved on (reported there), a signal came, or the time is up.
 #[inline(always)]
-pub(crate) fn on_wait_end(tier: u8) {
+pub(crate) fn on_wait_end(hook: u8) {
     let task = owner::pid_tgid();
     if LINGERING.get_ptr(task).is_none() {
         return;
@@ -171,7 +171,6 @@ pub(crate) fn on_wait_end(tier: u8) {
     } else {
         linger_end::TIMED_OUT
     };
-    let hook = hook::SK_STREAM_WAIT_CLOSE + tier;
     finish(task, end, hook, Builder::WaitClose);
 }
 

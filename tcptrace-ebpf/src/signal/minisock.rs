@@ -5,7 +5,7 @@
 //! when `tcp_twsk_unique` or `tcp_timewait_state_process` has just allowed it.
 
 use tcptrace_common::config::NO_REASON;
-use tcptrace_common::kind::{self, basis, hook, tcp_state};
+use tcptrace_common::kind::{self, basis, tcp_state};
 use tcptrace_common::wire::{OwnerRecord, TimeWaitRecord, UNKNOWN_U64, check, phase};
 
 use super::mib::Mib;
@@ -21,7 +21,7 @@ const TW_SYN: u64 = 3;
 
 /// `inet_twsk_alloc(sk, death_row, state)` returns a minisock, or NULL (0).
 #[inline(always)]
-pub(crate) fn on_alloc(sock: u64, substate: u64, minisock: u64, tier: u8) {
+pub(crate) fn on_alloc(sock: u64, substate: u64, minisock: u64, hook: u8) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
@@ -36,7 +36,7 @@ pub(crate) fn on_alloc(sock: u64, substate: u64, minisock: u64, tier: u8) {
     owner::find(&sk, known);
     emit(
         kind::TIME_WAIT,
-        hook::INET_TWSK_ALLOC + tier,
+        hook,
         known,
         |record: &mut TimeWaitRecord| {
             record.phase = phase::OVERFLOW;
@@ -57,27 +57,28 @@ pub(crate) fn before_alloc(sock: u64, substate: u64) {
 
 /// `inet_twsk_alloc` returns to whom [`before_alloc`] has seen.
 #[inline(always)]
-pub(crate) fn on_alloc_end(minisock: u64, tier: u8) {
+pub(crate) fn on_alloc_end(minisock: u64, hook: u8) {
     if let Some(scratch) = owner::scratch() {
-        on_alloc(scratch.tw_of, scratch.tw_substate, minisock, tier);
+        on_alloc(scratch.tw_of, scratch.tw_substate, minisock, hook);
     }
 }
 
 /// `inet_twsk_hashdance_schedule(tw, sk, hashinfo, timeout)`, which is the only maker of
 /// minisocks from 6.12 on.
 #[inline(always)]
-pub(crate) fn on_hashdance_schedule(sock: u64, timeout: u64, tier: u8) {
-    made(sock, timeout, hook::INET_TWSK_HASHDANCE_SCHEDULE + tier);
+pub(crate) fn on_hashdance_schedule(sock: u64, timeout: u64, hook: u8) {
+    made(sock, timeout, hook);
 }
 
 /// `__inet_twsk_schedule(tw, timeout, rearm)` of kernels before; a rearmed one is not new.
 #[inline(always)]
-pub(crate) fn on_schedule(timeout: u64, is_rearmed: bool, tier: u8) {
-    if is_rearmed {
+pub(crate) fn on_schedule(timeout: u64, is_rearmed: u64, hook: u8) {
+    // A bool: the rest of the argument is not defined.
+    if is_rearmed & 0xff != 0 {
         return;
     }
     if let Some(scratch) = owner::scratch() {
-        made(scratch.tw_of, timeout, hook::INET_TWSK_SCHEDULE + tier);
+        made(scratch.tw_of, timeout, hook);
     }
 }
 
@@ -129,16 +130,11 @@ pub(super) fn made_for(sock: u64) -> u8 {
 
 /// `tw_timer_handler(timer)`: its time is up.
 #[inline(always)]
-pub(crate) fn on_timer(timer: u64, tier: u8) {
+pub(crate) fn on_timer(timer: u64, hook: u8) {
     let Some(timer_at) = offset!(tw_timer) else {
         return;
     };
-    ended(
-        timer - timer_at as u64,
-        phase::EXPIRE,
-        hook::TW_TIMER_HANDLER + tier,
-        0,
-    );
+    ended(timer - timer_at as u64, phase::EXPIRE, hook, 0);
 }
 
 /// `tcp_twsk_unique(sk, sktw)` returns: 1 = the connecting socket may take the tuple.
@@ -195,7 +191,7 @@ pub(crate) fn on_packet(minisock: u64, skb: u64) {
 
 /// It returns a `enum tcp_tw_status`.
 #[inline(always)]
-pub(crate) fn on_packet_end(answer: u64, tier: u8) {
+pub(crate) fn on_packet_end(answer: u64, hook: u8) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
@@ -223,22 +219,16 @@ pub(crate) fn on_packet_end(answer: u64, tier: u8) {
     let flow = tw.flow(tw.kept_cookie().unwrap_or(0));
     *known = head(now(), tcp_state::TIME_WAIT, flow, OwnerRecord::default());
     known.sock = minisock;
-    paws::report(
-        known,
-        NO_REASON,
-        check::TIME_WAIT,
-        hook::TCP_TIMEWAIT_STATE_PROCESS + tier,
-    );
+    paws::report(known, NO_REASON, check::TIME_WAIT, hook);
 }
 
 /// `inet_twsk_deschedule_put(tw)`: taken away before its time.
 #[inline(always)]
-pub(crate) fn on_deschedule(minisock: u64, tier: u8) {
+pub(crate) fn on_deschedule(minisock: u64, hook: u8) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
     let takeover = scratch.takeover;
-    let hook = hook::INET_TWSK_DESCHEDULE_PUT + tier;
     if takeover.minisock != minisock {
         ended(minisock, phase::CANCEL, hook, 0);
         return;

@@ -1,6 +1,6 @@
 //! Segments rejected for their timestamp, on kernels whose drop reasons do not say so.
 
-use tcptrace_common::kind::{self, hook};
+use tcptrace_common::kind;
 use tcptrace_common::wire::{Head, PawsRecord, check};
 
 use super::mib::Mib;
@@ -27,7 +27,7 @@ pub(crate) fn on_validate(sock: u64, skb: u64) {
 
 /// It returns.
 #[inline(always)]
-pub(crate) fn on_validate_end(tier: u8) {
+pub(crate) fn on_validate_end(hook: u8) {
     let Some(scratch) = owner::scratch() else {
         return;
     };
@@ -49,12 +49,7 @@ pub(crate) fn on_validate_end(tier: u8) {
     identify(&sk, known);
     owner::known(known);
     // What the kernel itself calls it, where it has a name for it.
-    report(
-        known,
-        config!(drop_paws),
-        check::ESTABLISHED,
-        hook::TCP_VALIDATE_INCOMING + tier,
-    );
+    report(known, config!(drop_paws), check::ESTABLISHED, hook);
 }
 
 /// Tells a reject.

@@ -13,7 +13,8 @@ use crate::sock::{Direct, SockRef};
 /// `inet_sock_set_state(sk, old, new)`. Who and where is found out only where something is told:
 /// most changes of a connection tell nothing unless states are wanted.
 #[inline(always)]
-pub(crate) fn on_set_state(sk: *const u8, old: u8, new: u8) {
+pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
+    let (old, new) = (old as u8, new as u8);
     let Some(sk) = SockRef::trusted(sk) else {
         return;
     };

@@ -11,11 +11,11 @@ use super::filter_args::FilterArgs;
 use super::groups::{
     CommandArgs, EngineArgs, LiveArgs, OUTPUT, OutputArgs, STOP, SelectionArgs, StopArgs,
 };
-use super::report::Zone;
-use super::snapshot::args::{ListenersArgs, SnapshotArgs};
+use super::snapshot_args::{ListenersArgs, SnapshotArgs};
 use super::top_args::TopArgs;
-use super::values::{self, NetnsSpec, named_values};
-use crate::model::Kind;
+use super::values::{self, named_values};
+use crate::model::{Kind, named};
+use crate::session::plan::NetnsSpec;
 use crate::sink::color::ColorChoice;
 
 /// Examples, first in the help and in the manual.
@@ -320,6 +320,16 @@ pub struct RecordArgs {
     /// A command to watch.
     #[command(flatten)]
     pub command: CommandArgs,
+}
+
+named! {
+    /// Where the times of a page are those of.
+    Zone {
+        /// This machine.
+        Local = "local",
+        /// UTC.
+        Utc = "utc",
+    }
 }
 
 /// Options of `report`.

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use super::values::{self, NetnsSpec};
+use super::values;
 use crate::interpret::cidr::Cidr;
+use crate::session::plan::NetnsSpec;
 
 const HEADING: &str =
     "Filters (different filters combine with AND; repeated and comma-separated values with OR)";

@@ -6,12 +6,13 @@ use clap::error::ErrorKind;
 
 use super::doctor::page::Page;
 use super::exit::Exit;
-use super::snapshot::args::ListenersArgs;
-use super::snapshot::{self, Look, Question, View};
+use super::snapshot::{self, Question, View};
+use super::snapshot_args::ListenersArgs;
 use crate::model::{Kind, KindSet};
 use crate::query::{advise, listeners};
 use crate::sink::{JsonSink, TableStyle, table};
 use crate::source::sock_diag::States;
+use crate::survey::Look;
 
 struct Listeners {
     is_explained: bool,

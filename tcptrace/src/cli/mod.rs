@@ -3,24 +3,25 @@
 //! Nothing here panics over a closed stream: a closed stdout ends quietly with 0.
 
 pub mod args;
+mod choice;
 pub mod completions;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod filter_args;
 pub mod groups;
-mod lean;
 pub mod listeners;
 pub mod man;
 pub mod output;
-mod past;
+mod output_file;
 pub mod plan;
-mod ready;
 pub mod record;
+mod recorded_input;
 pub mod replay;
 pub mod report;
 pub mod schema;
 pub mod snapshot;
+pub mod snapshot_args;
 pub mod states;
 pub mod timewait;
 pub mod top;
@@ -36,10 +37,12 @@ use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command, RecordArgs, ReplayArgs, ReportArgs, WatchArgs};
 use exit::Exit;
-use plan::WatchPlan;
 use record::RecordPlan;
 use replay::ReplayPlan;
 use report::ReportPlan;
+use watch::WatchPlan;
+
+use crate::session::Refused;
 
 /// Parses, runs, and says what to return. Errors are told on stderr.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
@@ -118,9 +121,13 @@ fn finish(ended: anyhow::Result<Exit>) -> Exit {
         Ok(exit) => exit,
         Err(error) if is_closed_pipe(&error) => Exit::Done,
         Err(error) => {
-            // Nobody is left to be told when stderr is closed too.
-            drop(writeln!(io::stderr(), "tcptrace: {error:#}"));
-            Exit::Failure
+            let exit = match error.downcast_ref() {
+                Some(Refused::Usage(_)) => Exit::Usage,
+                Some(Refused::Privilege(_)) => Exit::Privilege,
+                Some(Refused::Unsupported(_)) => Exit::Unsupported,
+                None => Exit::Failure,
+            };
+            output::refuse(&format!("{error:#}"), exit)
         }
     }
 }

@@ -1,13 +1,86 @@
 //! From output settings to sinks: data on stdout, talk on stderr, each coloured by its own stream.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
-use super::plan::Output;
+use super::exit::Exit;
+use super::groups::OutputArgs;
 use crate::model::Clock;
 use crate::sink::color::ColorChoice;
 use crate::sink::text::COLUMNS;
-use crate::sink::{Fan, JsonSink, Talk, TextSink, text::TextStyle};
+use crate::sink::{Fan, JsonSink, Talk, TextSink, TimeStyle, text::TextStyle};
+
+/// Where and how to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Incidents are shown as lines.
+    pub has_lines: bool,
+    /// NDJSON instead of text.
+    pub is_json: bool,
+    /// The TIME column of text.
+    pub time: TimeStyle,
+    /// Nothing is cut.
+    pub is_wide: bool,
+    /// Names of the columns first.
+    pub has_header: bool,
+    /// When to colour.
+    pub color: ColorChoice,
+    /// Neither banner nor summary on stderr.
+    pub is_quiet: bool,
+    /// Created when every hook is attached.
+    pub ready_file: Option<PathBuf>,
+}
+
+impl Output {
+    /// Lines as these options want them.
+    pub(super) fn lines(args: &OutputArgs) -> Self {
+        Self {
+            has_lines: true,
+            is_json: args.json,
+            time: args.time,
+            is_wide: args.wide,
+            has_header: !args.no_header,
+            color: args.color,
+            is_quiet: args.quiet,
+            ready_file: None,
+        }
+    }
+
+    /// No lines.
+    pub(super) const fn none(color: ColorChoice, is_quiet: bool) -> Self {
+        Self {
+            has_lines: false,
+            is_json: false,
+            time: TimeStyle::Local,
+            is_wide: false,
+            has_header: false,
+            color,
+            is_quiet,
+            ready_file: None,
+        }
+    }
+}
+
+/// Says on stderr what the user should know. Nobody is left to be told when that is closed.
+pub(super) fn say(text: &str) {
+    drop(writeln!(io::stderr(), "tcptrace: {text}"));
+}
+
+/// Says why nothing is done.
+pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
+    say(why);
+    exit
+}
+
+/// Says which programs the kernel did not run.
+pub(super) fn tell_skipped(skipped: impl IntoIterator<Item = (String, u64)>) {
+    for (program, count) in skipped {
+        let note = "the kernel skipped runs of a hook that was interrupted by itself; some of them \
+                    may have been events";
+        drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
+    }
+}
 
 /// The sinks of a live command. `clock` ties the boot clock to the wall clock.
 pub fn sinks(output: &Output, clock: Clock) -> Fan {

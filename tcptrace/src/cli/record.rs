@@ -2,10 +2,11 @@
 
 use super::args::RecordArgs;
 use super::exit::Exit;
-use super::plan::{self, Output, PlanError, Recording, WatchPlan};
-use super::watch;
+use super::output::Output;
+use super::plan::{self, PlanError};
+use super::watch::{self, WatchPlan};
 use crate::recording::{Files, Rotation};
-use crate::sink::TimeStyle;
+use crate::session::plan::{Plan, Recording};
 use crate::sink::color::ColorChoice;
 
 /// The largest file of a rotation, unless told otherwise.
@@ -32,26 +33,17 @@ impl RecordPlan {
             overwrites: args.force,
         };
         Ok(Self(WatchPlan {
-            kinds,
-            asked_by_name: plan::asked_by_name(&args.selection, &args.live),
-            with_children: args.filter.children,
-            netns: args.filter.netns.clone(),
-            filter: plan::filter(kinds, args.filter),
-            stop: plan::stop(&args.stop, args.command),
-            fail_on: plan::fail_on(kinds, &args.selection, &args.live.fail_on)?,
+            run: Plan {
+                asked_by_name: plan::asked_by_name(&args.selection, &args.live),
+                stop: plan::stop(&args.stop, args.command),
+                fail_on: plan::fail_on(kinds, &args.selection, &args.live.fail_on)?,
+                ..plan::live(kinds, args.filter, plan::engine(args.engine))
+            },
             is_strict: args.live.strict,
             output: Output {
-                has_lines: false,
-                is_json: false,
-                time: TimeStyle::Local,
-                is_wide: false,
-                has_header: false,
-                color: ColorChoice::Auto,
-                is_quiet: args.quiet,
                 ready_file: args.live.ready_file,
-                rate_limit: None,
+                ..Output::none(ColorChoice::Auto, args.quiet)
             },
-            engine: plan::engine(args.engine),
             recording: Some(Recording {
                 files,
                 sample_every: Some(args.sample).filter(|every| !every.is_zero()),

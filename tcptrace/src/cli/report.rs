@@ -1,32 +1,21 @@
 //! `tcptrace report`: a recording as one HTML page.
 
-mod place;
-
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
 
-use super::args::ReportArgs;
+use super::args::{ReportArgs, Zone};
+use super::choice::Choice;
 use super::exit::Exit;
-use super::past::Past;
+use super::output::refuse;
+use super::output_file::OutputFile;
 use super::plan::PlanError;
-use super::replay::Choice;
-use crate::model::{KindSet, named};
+use super::recorded_input::RecordedInput;
+use crate::model::KindSet;
 use crate::pipeline::replay::Settings;
 use crate::report::{Story, page};
-use place::Place;
-
-named! {
-    /// Where the times of a page are those of.
-    Zone {
-        /// This machine.
-        Local = "local",
-        /// UTC.
-        Utc = "utc",
-    }
-}
 
 /// What `report` is to do.
 #[derive(Clone, Debug)]
@@ -54,11 +43,11 @@ impl ReportPlan {
 /// # Errors
 /// When the recording cannot be read, or the page not be written.
 pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
-    let place = match Place::of(plan.page.as_deref(), &plan.files) {
+    let place = match OutputFile::of(plan.page.as_deref(), &plan.files) {
         Ok(place) => place,
         Err(why) => return Ok(refuse(&why, Exit::Usage)),
     };
-    let past = Past::open(&plan.files)?;
+    let past = RecordedInput::open(&plan.files)?;
     let recorded = past.kinds();
     let filter = match plan.choice.filter(recorded) {
         Ok(filter) => filter,
@@ -96,10 +85,4 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         ));
     }
     Ok(Exit::Done)
-}
-
-/// Nobody is left to be told when stderr is closed.
-fn refuse(why: &str, exit: Exit) -> Exit {
-    drop(writeln!(io::stderr(), "tcptrace: {why}"));
-    exit
 }

@@ -3,12 +3,13 @@
 use std::io;
 
 use super::exit::Exit;
-use super::snapshot::args::SnapshotArgs;
-use super::snapshot::{self, Look, Question, View};
+use super::snapshot::{self, Question, View};
+use super::snapshot_args::SnapshotArgs;
 use crate::model::{Kind, KindSet};
 use crate::query::{advise, timewait};
 use crate::sink::{JsonSink, TableStyle, table};
 use crate::source::sock_diag::States;
+use crate::survey::Look;
 
 struct OfTimeWait;
 

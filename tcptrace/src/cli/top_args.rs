@@ -7,10 +7,10 @@ use clap::Args;
 
 use super::filter_args::FilterArgs;
 use super::groups::{EngineArgs, SelectionArgs};
-use super::plan::{self, Output, PlanError, Stop, WatchPlan};
+use super::output::Output;
+use super::plan::{self, PlanError};
 use super::values::{self, named_values};
-use crate::model::KindSet;
-use crate::sink::TimeStyle;
+use crate::session::plan::{Plan, Stop};
 use crate::sink::color::ColorChoice;
 use crate::tui::input::KEYS;
 
@@ -80,33 +80,20 @@ pub struct TopArgs {
 
 impl TopArgs {
     /// What to watch live; `Err` for a usage error.
-    pub(super) fn plan(self) -> Result<WatchPlan, PlanError> {
+    pub(super) fn plan(self) -> Result<(Plan, Output), PlanError> {
         let kinds = plan::kinds(&self.selection)?;
-        Ok(WatchPlan {
-            kinds,
+        let run = Plan {
             asked_by_name: self.selection.only.iter().copied().collect(),
-            with_children: self.filter.children,
-            netns: self.filter.netns.clone(),
-            filter: plan::filter(kinds, self.filter),
             stop: Stop {
                 after: self.duration,
                 ..Stop::default()
             },
-            output: Output {
-                has_lines: false,
-                is_json: false,
-                time: TimeStyle::Local,
-                is_wide: false,
-                has_header: false,
-                color: self.color,
-                is_quiet: false,
-                ready_file: self.ready_file,
-                rate_limit: None,
-            },
-            engine: plan::engine(self.engine),
-            is_strict: false,
-            fail_on: KindSet::EMPTY,
-            recording: None,
-        })
+            ..plan::live(kinds, self.filter, plan::engine(self.engine))
+        };
+        let output = Output {
+            ready_file: self.ready_file,
+            ..Output::none(self.color, false)
+        };
+        Ok((run, output))
     }
 }

@@ -1,11 +1,12 @@
 //! Values of options: from one word to a typed value. An error says what is wrong and how to write
 //! it; clap puts the option's name in front.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
+
+use crate::session::plan::NetnsSpec;
 
 /// Why a value was refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -150,17 +151,6 @@ fn page_bytes() -> u64 {
     u64::try_from(answer).unwrap_or(4096)
 }
 
-/// Which network namespace, as written; it is looked up later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetnsSpec {
-    /// That of a process.
-    Pid(u32),
-    /// One with a name under `/run/netns` (`ip netns`).
-    Name(String),
-    /// By inode number, as in `net:[4026531840]`.
-    Inode(u64),
-}
-
 impl FromStr for NetnsSpec {
     type Err = ValueError;
 
@@ -196,16 +186,6 @@ impl FromStr for NetnsSpec {
     }
 }
 
-impl fmt::Display for NetnsSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pid(pid) => write!(f, "{pid}"),
-            Self::Name(name) => f.write_str(name),
-            Self::Inode(inode) => write!(f, "inode:{inode}"),
-        }
-    }
-}
-
 /// Bytes the kernel keeps of a process name.
 const COMM_BYTES: usize = 15;
 
@@ -220,6 +200,8 @@ pub(super) fn comm(text: &str) -> Result<String, ValueError> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use std::fmt;
 
     use super::*;
 

@@ -4,6 +4,7 @@ pub mod advice;
 pub mod cidr;
 mod close;
 pub mod filter;
+mod held;
 pub mod listen;
 mod paws;
 mod reset;
@@ -15,22 +16,20 @@ mod time_wait;
 use crate::model::event::{LingerEnd, StateChange};
 use crate::model::{Event, Evidence, Host, Incident, Signal, What};
 
-/// How long a RST received by an orphan is held back: the kernel also reports it when it resets
-/// an orphan of its own, and sends a RST in the same softirq. Longer than a softirq takes on a
-/// machine under load, or an emulated one.
-const HOLD_NS: u64 = 20_000_000;
+use held::Held;
+
+pub use held::HOLD_NS;
 
 /// Turns events into incidents.
 #[derive(Debug)]
 pub struct Interpreter {
     host: Host,
-    held: Vec<Held>,
+    held: Held,
 }
 
-#[derive(Debug)]
-struct Held {
-    sock: Option<u64>,
-    incident: Incident,
+/// Whether what the event means is held back for [`HOLD_NS`].
+pub const fn is_held_back(event: &Event) -> bool {
+    matches!(event.signal, Signal::ResetReceived { dead: true })
 }
 
 impl Interpreter {
@@ -38,7 +37,7 @@ impl Interpreter {
     pub fn new(host: Host) -> Self {
         Self {
             host,
-            held: Vec::new(),
+            held: Held::default(),
         }
     }
 
@@ -47,14 +46,16 @@ impl Interpreter {
     pub fn on(&mut self, event: Event, found: &mut impl FnMut(Incident)) {
         self.release(Some(event.boot_ns), found);
         let sock = event.sock;
-        let is_held = matches!(event.signal, Signal::ResetReceived { dead: true });
+        let is_held = is_held_back(&event);
         let (mut evidence, host) = (event.evidence, &self.host);
         let what = match event.signal {
             Signal::State(change) => Some(state(change)),
             Signal::Reset(facts) => {
-                if reset::answers_late_data(&facts) {
+                if reset::answers_late_data(&facts)
+                    && let Some(sock) = sock
+                {
                     // The RST "received" just before was the kernel's own.
-                    self.held.retain(|held| held.sock != sock);
+                    self.held.take_back(sock);
                 }
                 let verdict = reset::classify(&facts, event.state, host);
                 // What the hook had to infer is not made certain by what it says.
@@ -83,7 +84,7 @@ impl Interpreter {
             what,
         };
         if is_held {
-            self.held.push(Held { sock, incident });
+            self.held.push(sock, incident);
         } else {
             found(incident);
         }
@@ -94,11 +95,14 @@ impl Interpreter {
         !self.held.is_empty()
     }
 
-    /// Lets go of what was held back long enough at `now_ns`; whether there was anything.
-    pub fn tick(&mut self, now_ns: u64, found: &mut impl FnMut(Incident)) -> bool {
-        let before = self.held.len();
+    /// Incidents dropped since the last call because too many were held back: to be counted as lost.
+    pub fn take_dropped(&mut self) -> u64 {
+        self.held.take_dropped()
+    }
+
+    /// Lets go of what was held back long enough at `now_ns`.
+    pub fn tick(&mut self, now_ns: u64, found: &mut impl FnMut(Incident)) {
         self.release(Some(now_ns), found);
-        self.held.len() < before
     }
 
     /// Lets go of everything.
@@ -108,14 +112,8 @@ impl Interpreter {
 
     #[inline]
     fn release(&mut self, now_ns: Option<u64>, found: &mut impl FnMut(Incident)) {
-        if self.held.is_empty() {
-            return;
-        }
-        let is_due = |held: &Held| {
-            now_ns.is_none_or(|now| now.saturating_sub(held.incident.boot_ns) > HOLD_NS)
-        };
-        while self.held.first().is_some_and(is_due) {
-            found(self.held.remove(0).incident);
+        while let Some(incident) = self.held.pop_due(now_ns) {
+            found(incident);
         }
     }
 }

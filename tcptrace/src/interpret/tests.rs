@@ -192,6 +192,51 @@ fn finish_releases_everything_in_order() {
 }
 
 #[test]
+fn only_the_latest_report_of_a_reused_address_is_absorbed() {
+    let mut interpreter = interpreter();
+    let events = vec![
+        received(ORPHAN, 1, true),
+        received(OTHER, 2, true),
+        received(ORPHAN, 3, true),
+        own_reset(ORPHAN, 4),
+    ];
+    assert_eq!(kinds(&mut interpreter, events), [Kind::RstSent]);
+    let left = finished(interpreter);
+    let moments: Vec<u64> = left.iter().map(|one| one.boot_ns).collect();
+    assert_eq!(moments, [START + 1, START + 2]);
+}
+
+#[test]
+fn a_report_that_was_taken_back_holds_nothing_up() {
+    let mut interpreter = interpreter();
+    let events = vec![
+        received(ORPHAN, 1, true),
+        received(OTHER, 2, true),
+        own_reset(ORPHAN, 3),
+        own_reset(OTHER, 4),
+    ];
+    kinds(&mut interpreter, events);
+    assert!(!interpreter.is_holding());
+    let events = vec![received(ORPHAN, 5, true), own_reset(ORPHAN, 6)];
+    assert_eq!(kinds(&mut interpreter, events), [Kind::RstSent]);
+    assert!(!interpreter.is_holding());
+}
+
+#[test]
+fn a_flood_of_held_reports_is_bounded_and_what_is_dropped_is_counted() {
+    let mut interpreter = interpreter();
+    let flood = (0..20_000).map(|sock| received(sock, sock, true)).collect();
+    assert_eq!(kinds(&mut interpreter, flood), []);
+    let dropped = interpreter.take_dropped();
+    assert_eq!(interpreter.take_dropped(), 0);
+    let left = finished(interpreter);
+    assert_eq!(left.len() as u64 + dropped, 20_000);
+    assert_eq!(dropped, 20_000 - 16_384);
+    // The oldest went.
+    assert_eq!(left[0].boot_ns, START + dropped);
+}
+
+#[test]
 fn received_reset_of_a_live_connection_is_not_held() {
     let events = vec![received(ORPHAN, 0, false)];
     assert_eq!(kinds(&mut interpreter(), events), [Kind::RstReceived]);

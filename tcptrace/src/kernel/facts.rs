@@ -79,14 +79,12 @@ fn function(types: &Btf, name: &str) -> Result<Option<u64>, String> {
 
 fn places_of(kernel: &Btf) -> Places {
     let typedefs = tiers::tracepoints().map(|name| format!("btf_trace_{name}"));
-    let functions = tiers::FUNCTIONS.iter().copied().chain([tiers::WALK]);
+    let functions = tiers::functions().chain([tiers::WALK]);
     Places::find(kernel, typedefs, functions)
 }
 
 fn functions_of(kernel: &Btf) -> BTreeSet<&'static str> {
-    tiers::FUNCTIONS
-        .iter()
-        .copied()
+    tiers::functions()
         .filter(|name| kernel.function(name).is_some())
         .collect()
 }

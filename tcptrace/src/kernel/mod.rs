@@ -47,7 +47,7 @@ pub struct Kernel {
     pub has_drop_socket: bool,
     /// Where its types have the names by which programs are attached.
     attach_places: Places,
-    /// Which of [`tiers::FUNCTIONS`] it has.
+    /// Which of [`tiers::functions`] it has.
     functions: BTreeSet<&'static str>,
     /// Which of [`tiers::tracepoints`] it has.
     tracepoints: BTreeSet<&'static str>,

@@ -11,10 +11,12 @@ mod tests;
 
 use std::fmt;
 
+use tcptrace_common::hook::{Family, Hook};
+
 use super::Kernel;
 use crate::model::{self, Evidence, Kind};
 
-pub use functions::{FUNCTIONS, WALK};
+pub use functions::{WALK, functions};
 pub use signals::{ACCEPT, LISTENED, SIGNALS, WAITS};
 
 /// Kinds of hooks.
@@ -54,53 +56,11 @@ impl fmt::Display for Tier {
     }
 }
 
-/// Where in a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Its first instruction.
-    Entry,
-    /// Its first instruction and its return.
-    Both,
-    /// Its return, for what it returns and was called with: breakpoints need its entry for that.
-    Call,
-}
-
-/// One function hook.
-#[derive(Clone, Copy, Debug)]
-pub struct Function {
-    /// The kernel's name: the first of these that it has.
-    pub names: &'static [&'static str],
-    /// Where.
-    pub place: Place,
-}
-
-impl Function {
-    /// The name in this kernel.
-    ///
-    /// # Errors
-    /// What is missing, when it has none of them.
-    fn name(&self, kernel: &Kernel) -> Result<&'static str, String> {
-        let mut names = self.names.iter();
-        let found = names.find(|name| kernel.has_function(name)).copied();
-        found.ok_or_else(|| format!("this kernel has no function {}", self.names.join(" or ")))
-    }
-
-    fn prefixes(&self, tier: Tier) -> &'static [&'static str] {
-        match (tier, self.place) {
-            (Tier::Kprobe, Place::Entry) => &["kprobe"],
-            (Tier::Kprobe, Place::Both | Place::Call) => &["kprobe", "kretprobe"],
-            (_, Place::Entry) => &["fentry"],
-            (_, Place::Call) => &["fexit"],
-            (_, Place::Both) => &["fentry", "fexit"],
-        }
-    }
-}
-
 /// One program of the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// Its name in the object.
-    pub name: String,
+    pub name: &'static str,
     /// The function or tracepoint it is attached to.
     pub target: &'static str,
 }
@@ -108,10 +68,15 @@ pub struct Program {
 /// What a candidate attaches: all of it, or it does not serve.
 #[derive(Clone, Copy, Debug)]
 pub enum Hooks {
-    /// Tracepoints by name.
+    /// Tracepoints by name; the first reports.
     Tracepoints(&'static [&'static str]),
     /// Function hooks as [`Tier::Fentry`] needs them, or as [`Tier::Kprobe`] does.
-    Functions(&'static [Function]),
+    Functions {
+        /// Those that serve together.
+        family: Family,
+        /// The number of the hook that reports.
+        reporter: u8,
+    },
     /// Nothing: counters are read.
     Counters,
 }
@@ -126,8 +91,6 @@ pub struct Candidate {
     pub tier: Tier,
     /// What it attaches.
     pub hooks: Hooks,
-    /// The place among its hooks of the one that reports.
-    pub reporter: usize,
     /// How a fact from here is known.
     pub evidence: Evidence,
     /// What cannot be seen here; empty = nothing.
@@ -144,26 +107,29 @@ impl Candidate {
     /// # Errors
     /// Which function this kernel does not have.
     pub fn programs(&self, kernel: &Kernel) -> Result<Vec<Program>, String> {
-        let functions = match self.hooks {
-            Hooks::Counters => return Ok(Vec::new()),
+        match self.hooks {
+            Hooks::Counters => Ok(Vec::new()),
             Hooks::Tracepoints(names) => {
                 if let Some(absent) = names.iter().find(|name| !kernel.has_tracepoint(name)) {
                     return Err(format!("this kernel has no tracepoint {absent}"));
                 }
-                return Ok(names.iter().map(|name| tracepoint(name)).collect());
+                Ok(names.iter().map(|name| tracepoint(name)).collect())
             }
-            Hooks::Functions(functions) => functions,
-        };
-        let mut programs = Vec::new();
-        for function in functions {
-            let target = function.name(kernel)?;
-            programs.extend(function.prefixes(self.tier).iter().map(|prefix| Program {
-                // Names of programs have no leading underscores.
-                name: format!("{prefix}_{}", target.trim_start_matches('_')),
-                target,
-            }));
+            Hooks::Functions { family, .. } => {
+                let hooks = functions::present(family, kernel)?.into_iter();
+                Ok(hooks.flat_map(|hook| self.programs_of(hook)).collect())
+            }
         }
-        Ok(programs)
+    }
+
+    /// The programs of one function hook, by its tier.
+    fn programs_of(&self, hook: &'static Hook) -> impl Iterator<Item = Program> + use<> {
+        let names = match self.tier {
+            Tier::Kprobe => hook.by_breakpoint,
+            Tier::Fentry | Tier::Tracepoint | Tier::Counting => hook.by_btf,
+        };
+        let target = hook.name;
+        names.iter().map(move |name| Program { name, target })
     }
 
     /// The hook that reports, as events name it.
@@ -171,17 +137,18 @@ impl Candidate {
         match self.hooks {
             Hooks::Counters => "the kernel's counters".to_owned(),
             Hooks::Tracepoints(names) => {
-                format!("tp_btf/{}", names.get(self.reporter).unwrap_or(&"?"))
+                format!("tp_btf/{}", names.first().unwrap_or(&"?"))
             }
-            Hooks::Functions(functions) => {
-                let Some(function) = functions.get(self.reporter) else {
+            Hooks::Functions { reporter, .. } => {
+                let Some(hook) = Hook::by_number(reporter) else {
                     return self.tier.to_string();
                 };
-                let name = function
-                    .name(kernel)
-                    .unwrap_or_else(|_| function.names.first().unwrap_or(&"?"));
-                let prefix = function.prefixes(self.tier).last().unwrap_or(&"?");
-                format!("{prefix}/{name}")
+                let hook = functions::or_stand_in(hook, kernel).unwrap_or(hook);
+                let label = match self.tier {
+                    Tier::Kprobe => hook.label_by_breakpoint(),
+                    Tier::Fentry | Tier::Tracepoint | Tier::Counting => Some(hook.label()),
+                };
+                label.unwrap_or(hook.name).to_owned()
             }
         }
     }
@@ -202,17 +169,14 @@ pub fn tracepoints() -> impl Iterator<Item = &'static str> {
         .flat_map(|signal| signal.candidates);
     let of_signals = candidates.flat_map(|candidate| match candidate.hooks {
         Hooks::Tracepoints(names) => names,
-        Hooks::Functions(_) | Hooks::Counters => &[],
+        Hooks::Functions { .. } | Hooks::Counters => &[],
     });
     of_signals.chain(OWNERS).chain([&FORKS]).copied()
 }
 
 /// A tracepoint's program bears its name.
 pub fn tracepoint(name: &'static str) -> Program {
-    Program {
-        name: name.to_owned(),
-        target: name,
-    }
+    Program { name, target: name }
 }
 
 /// A signal, the kind it belongs to, its candidates.

@@ -48,6 +48,18 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            seen: self.seen.saturating_add(other.seen),
+            shown: self.shown.saturating_add(other.shown),
+            filtered: self.filtered.saturating_add(other.filtered),
+            rate_limited: self.rate_limited.saturating_add(other.rate_limited),
+            lost: self.lost.saturating_add(other.lost),
+        }
+    }
+
     /// Whether nothing is unaccounted for.
     pub const fn is_balanced(&self) -> bool {
         self.seen == self.shown + self.filtered + self.rate_limited + self.lost

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::outlet::Outlet;
 use super::samples::Sampler;
 use super::tap::{self, Tap};
 use super::{Pipeline, namespaces};
-use crate::interpret::Interpreter;
 use crate::model::{Event, Host, RunFacts};
 use crate::recording::{Files, Recorder, Start};
 use crate::sink::Sink;
@@ -21,6 +21,10 @@ impl<S: Sink> Pipeline<S> {
     /// # Errors
     /// When the file cannot be begun.
     pub fn record(&mut self, files: Files, facts: &RunFacts, host: Host) -> anyhow::Result<()> {
+        // Without a handler, writing beyond RLIMIT_FSIZE would kill the process; with one it fails like
+        // writing to a full disk. A handler stays installed, and a command that is started does not
+        // inherit it. Where none can be installed, the kernel's default holds.
+        drop(signal(SignalKind::from_raw(libc::SIGXFSZ)));
         let why = format!("cannot record into {}", files.path.display());
         let mut run = [0; 16];
         getrandom(&mut run, GetRandomFlags::empty()).context("no random numbers")?;
@@ -79,15 +83,10 @@ impl<S: Sink> Pipeline<S> {
 }
 
 /// Records the event if it will be shown. One that will not may still let go of what was held back.
-pub(super) fn pass_by<S: Sink>(
-    tap: &mut Tap,
-    outlet: &mut Outlet<S>,
-    interpreter: &Interpreter,
-    event: &Event,
-) {
+pub(super) fn pass_by<S: Sink>(tap: &mut Tap, outlet: &mut Outlet<S>, event: &Event) {
     if outlet.wants(event) {
         tap.event(event);
-    } else if interpreter.is_holding() {
+    } else {
         tap.tick(event.boot_ns);
     }
 }

@@ -277,6 +277,7 @@ impl<S: Sink> Pipeline<S> {
         let outlet = &mut self.outlet;
         self.interpreter
             .finish(&mut |incident| outlet.take(&incident));
+        outlet.dropped(self.interpreter.take_dropped());
         if let Some(tap) = &mut self.tap {
             tap.release_all(end_ns);
         }
@@ -355,7 +356,7 @@ impl<S: Sink> Pipeline<S> {
             };
             attributor.attribute(&mut event);
             if let Some(tap) = tap {
-                pass_by(tap, outlet, interpreter, &event);
+                pass_by(tap, outlet, &event);
             }
             interpreter.on(event, &mut |incident| outlet.take(&incident));
         })
@@ -366,10 +367,10 @@ impl<S: Sink> Pipeline<S> {
         if self.interpreter.is_holding() {
             let outlet = &mut self.outlet;
             let now_ns = namespaces::boot_ns();
-            let has_let_go = self
-                .interpreter
+            self.interpreter
                 .tick(now_ns, &mut |incident| outlet.take(&incident));
-            if let Some(tap) = self.tap.as_mut().filter(|_| has_let_go) {
+            outlet.dropped(self.interpreter.take_dropped());
+            if let Some(tap) = &mut self.tap {
                 tap.tick(now_ns);
             }
         }
@@ -410,7 +411,7 @@ impl<S: Sink> Pipeline<S> {
         for mut event in found {
             attributor.attribute(&mut event);
             if let Some(tap) = tap {
-                pass_by(tap, outlet, interpreter, &event);
+                pass_by(tap, outlet, &event);
             }
             interpreter.on(event, &mut |incident| outlet.take(&incident));
         }

@@ -131,6 +131,12 @@ impl<S: Sink> Outlet<S> {
         }
     }
 
+    /// RSTs received by orphans that interpretation had no room to hold back.
+    pub(super) fn dropped(&mut self, count: u64) {
+        self.ledger
+            .lose(LossPlace::Channel, Some(Kind::RstReceived), count);
+    }
+
     /// What was lost in a run of the past.
     pub(super) fn lost_before(&mut self, loss: &Loss, boot_ns: u64) {
         self.ledger.lose(loss.place, loss.of_kind, loss.count);

@@ -186,6 +186,7 @@ impl<S: Sink> Replay<'_, S> {
         let outlet = &mut self.outlet;
         self.interpreter
             .finish(&mut |incident| outlet.take(&incident));
+        outlet.dropped(self.interpreter.take_dropped());
         let begin = self.begin.take().unwrap_or_default();
         // What a recording says of its end holds for all of it.
         let end = self.end.take().filter(|_| !is_cut);

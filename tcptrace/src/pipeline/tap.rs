@@ -3,11 +3,12 @@
 //! What no filter lets through is not recorded; the books say how much that was. Whatever decides
 //! over the order of what is shown is recorded with the events, so that a replay shows the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::ledger::Ledger;
 use super::namespaces::Namespaces;
+use crate::interpret::{HOLD_NS, is_held_back};
 use crate::model::{Event, Kind, Sample};
 use crate::recording::{Item, KernelCount, Recorder, Standing, Trouble, Want};
 
@@ -18,6 +19,8 @@ const TOLD: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Tap {
     pub(super) recorder: Recorder,
+    /// Moments of recorded events that interpretation still holds back.
+    held_ns: VecDeque<u64>,
     /// Lost in the ring, as recorded last.
     lost: HashMap<Kind, u64>,
     told_at: Option<Instant>,
@@ -29,6 +32,7 @@ impl Tap {
     pub(super) fn new(recorder: Recorder) -> Self {
         Self {
             recorder,
+            held_ns: VecDeque::new(),
             lost: HashMap::new(),
             told_at: None,
             is_full: false,
@@ -38,12 +42,31 @@ impl Tap {
     /// An event that will be shown if it means anything.
     #[inline]
     pub(super) fn event(&mut self, event: &Event) {
+        // A replay lets go by this event as the run does.
+        self.let_go(event.boot_ns);
+        if is_held_back(event) {
+            self.held_ns.push_back(event.boot_ns);
+        }
         self.recorder.event(event);
     }
 
-    /// Everything held back until then was let go.
+    /// Everything held back long enough at that moment is let go. Recorded only where that concerns
+    /// a recorded event: what is left out of a recording costs it nothing.
+    #[inline]
     pub(super) fn tick(&mut self, boot_ns: u64) {
-        self.recorder.item(&Item::Tick(boot_ns), boot_ns);
+        if self.let_go(boot_ns) {
+            self.recorder.item(&Item::Tick(boot_ns), boot_ns);
+        }
+    }
+
+    fn let_go(&mut self, now_ns: u64) -> bool {
+        let is_due = |held_ns: &u64| now_ns.saturating_sub(*held_ns) > HOLD_NS;
+        let mut has_let_go = false;
+        while self.held_ns.front().is_some_and(is_due) {
+            self.held_ns.pop_front();
+            has_let_go = true;
+        }
+        has_let_go
     }
 
     /// Everything held back was let go, at the end of the run.
@@ -121,5 +144,61 @@ pub(super) fn standing(
         filtered: ledger.filtered_here(),
         skipped,
         has_gone: namespaces.has_gone(ledger.counts.keys().copied()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Evidence, Family, Flow, Signal};
+    use crate::recording::{Files, Start};
+
+    fn orphan(boot_ns: u64) -> Event {
+        Event {
+            boot_ns,
+            sock: Some(boot_ns),
+            inode: None,
+            flow: Flow {
+                family: Family::Inet,
+                local: None,
+                unbound: None,
+                remote: None,
+                netns: None,
+                cookie: None,
+            },
+            state: None,
+            heard: None,
+            owner: None,
+            hook: "test",
+            evidence: Evidence::Seen,
+            signal: Signal::ResetReceived { dead: true },
+        }
+    }
+
+    #[test]
+    fn ticks_are_recorded_for_recorded_events_only() {
+        let path = std::env::temp_dir().join(format!("tcptrace-tap-{}", std::process::id()));
+        let files = Files {
+            path: path.clone(),
+            max_bytes: None,
+            rotation: None,
+            overwrites: true,
+        };
+        let mut tap = Tap::new(Recorder::create(files, Start::default()).unwrap());
+        // Events that a filter leaves out let others go, a hundred thousand of them nothing.
+        (0..100_000).for_each(|ms| tap.tick(ms * 1_000_000));
+        assert!(!tap.let_go(u64::MAX));
+        tap.event(&orphan(1_000));
+        tap.event(&orphan(2_000));
+        assert!(!tap.let_go(1_000 + HOLD_NS));
+        assert!(tap.let_go(2_001 + HOLD_NS), "both at once");
+        assert!(!tap.let_go(u64::MAX));
+        // A recorded event lets go in a replay as well.
+        tap.event(&orphan(3_000));
+        tap.event(&orphan(3_001 + HOLD_NS));
+        assert!(!tap.let_go(3_001 + HOLD_NS));
+        let outcome = tap.recorder.finish(&Standing::default());
+        std::fs::remove_file(path).unwrap();
+        assert!(outcome.bytes < 1_000, "{} bytes", outcome.bytes);
     }
 }

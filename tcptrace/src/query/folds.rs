@@ -1,5 +1,8 @@
 //! What is remembered between snapshots: who left which TIME_WAIT, who was refused how often, and
 //! counters as they were at the first look.
+//!
+//! Each look forgets what is gone. Between looks memory is bounded too: what finds no room is counted
+//! ([`Folds::dropped`]).
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,14 +24,26 @@ enum Listener {
     Place(Place),
 }
 
+/// Owners of TIME_WAIT kept at most: as many as the kernel allows by default on a host of 64 GiB.
+const MOST_TUPLES: usize = 262_144;
+/// Listeners whose refusals are kept at most.
+const MOST_LISTENERS: usize = 16_384;
+/// A namespace that so many looks in a row did not show is gone. One that could not be read once is
+/// not: its counters must not begin anew.
+const LOOKS_MISSED: u64 = 16;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Folds {
     watching_since_ns: Option<u64>,
-    refusals: HashMap<Listener, Refusals>,
+    looks: u64,
+    /// With the moment of the last one (boot clock, ns).
+    refusals: HashMap<Listener, (u64, Refusals)>,
     left_by: HashMap<Tuple, (u64, Owner)>,
-    first_counters: HashMap<u32, SpaceCounters>,
+    /// With the number of the look that showed the namespace last.
+    first_counters: HashMap<u32, (u64, SpaceCounters)>,
     drops: HashMap<u64, Drops>,
+    dropped: u64,
 }
 
 /// A listener's drop counter over time.
@@ -95,7 +110,18 @@ impl Folds {
             }
             _ => Listener::Place((incident.flow.netns?, local)),
         };
-        Some(self.refusals.entry(key).or_default())
+        if self.refusals.len() >= MOST_LISTENERS && !self.refusals.contains_key(&key) {
+            self.dropped += 1;
+            return None;
+        }
+        let (last_ns, refusals) = self.refusals.entry(key).or_default();
+        *last_ns = incident.boot_ns.max(*last_ns);
+        Some(refusals)
+    }
+
+    /// Incidents that found no room: what rows say of listeners and owners is too little by them.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     fn time_wait(&mut self, phase: TimeWaitPhase, incident: &Incident) {
@@ -105,6 +131,11 @@ impl Folds {
         };
         let tuple = (netns, local, remote);
         match (phase, &incident.owner) {
+            (TimeWaitPhase::Enter, Some(_))
+                if self.left_by.len() >= MOST_TUPLES && !self.left_by.contains_key(&tuple) =>
+            {
+                self.dropped += 1;
+            }
             (TimeWaitPhase::Enter, Some(owner)) => {
                 self.left_by
                     .insert(tuple, (incident.boot_ns, owner.clone()));
@@ -119,23 +150,38 @@ impl Folds {
     /// Takes what a snapshot adds, before its rows are made: how counters moved; forgets what is
     /// gone.
     pub fn look(&mut self, snapshot: &Snapshot) {
+        self.looks += 1;
         let mut here = HashSet::new();
         let mut listening = HashSet::new();
+        let mut ports = HashSet::new();
         for space in &snapshot.spaces {
-            self.first_counters
-                .entry(space.netns)
-                .or_insert(space.counters);
+            let first = self.first_counters.entry(space.netns);
+            first.or_insert((0, space.counters)).0 = self.looks;
             for socket in &space.sockets {
                 if let (Form::TimeWait, Some(remote)) = (socket.form, socket.remote) {
                     here.insert((space.netns, socket.local, remote));
                 }
-                if let (TcpState::Listen, Some(drops)) = (socket.state, socket.drops) {
-                    listening.insert(socket.cookie);
+                if socket.state != TcpState::Listen {
+                    continue;
+                }
+                listening.insert(socket.cookie);
+                ports.insert((space.netns, socket.local.port));
+                if let Some(drops) = socket.drops {
                     self.count(socket.cookie, drops, snapshot.boot_ns);
                 }
             }
         }
         self.drops.retain(|cookie, _| listening.contains(cookie));
+        let looks = self.looks;
+        self.first_counters
+            .retain(|_, (seen, _)| looks - *seen < LOOKS_MISSED);
+        self.refusals.retain(|listener, (last_ns, _)| {
+            let is_here = match listener {
+                Listener::Cookie(cookie) => listening.contains(cookie),
+                Listener::Place((netns, local)) => ports.contains(&(*netns, local.port)),
+            };
+            is_here || *last_ns >= snapshot.boot_ns
+        });
         // An entry younger than the snapshot could not be in it.
         self.left_by
             .retain(|tuple, (since, _)| *since >= snapshot.boot_ns || here.contains(tuple));
@@ -164,7 +210,7 @@ impl Folds {
     /// Refusals of a listener; `None` without hooks.
     pub fn refusals(&self, netns: u32, local: Endpoint, cookie: u64) -> Option<Refusals> {
         self.watching_since_ns?;
-        let by = |key| self.refusals.get(&key).copied().unwrap_or_default();
+        let by = |key| self.refusals.get(&key).copied().unwrap_or_default().1;
         let (one, other) = (
             by(Listener::Cookie(cookie)),
             by(Listener::Place((netns, local))),
@@ -195,6 +241,6 @@ impl Folds {
     /// A namespace's counters at the first look; `None` until the second.
     pub fn first_counters(&self, netns: u32) -> Option<SpaceCounters> {
         self.watching_since_ns?;
-        self.first_counters.get(&netns).copied()
+        self.first_counters.get(&netns).map(|(_, first)| *first)
     }
 }

@@ -365,6 +365,68 @@ fn who_left_a_time_wait_is_learnt_or_inferred_or_unknown() {
 }
 
 #[test]
+fn refusals_of_listeners_that_are_gone_are_forgotten_and_others_kept() {
+    let dropped = || What::AcceptDrop {
+        step: Some(Step::Syn),
+        outcome: Some(DropOutcome::Dropped),
+        queue: None,
+        limited_by: None,
+        count: 7,
+    };
+    let client = Some("9.9.9.9:9");
+    let mut folds = Folds::default();
+    folds.watch_from(1);
+    for cookie in [8, 9] {
+        folds.on(&incident(Some(cookie), "1.1.1.1:1", client, dropped()));
+        folds.on(&incident(
+            None,
+            &format!("1.1.1.1:{cookie}"),
+            client,
+            dropped(),
+        ));
+    }
+    let both = vec![
+        listener(8, "0.0.0.0:8", 0, 7),
+        listener(9, "0.0.0.0:9", 0, 7),
+    ];
+    let one = vec![listener(8, "0.0.0.0:8", 0, 7)];
+    let refused = |folds: &Folds, cookie, local| {
+        let refusals = folds.refusals(NETNS, end(local), cookie).unwrap();
+        refusals.accept_syn
+    };
+    folds.look(&snapshot(100, both.clone()));
+    assert_eq!(refused(&folds, 9, "1.1.1.1:9"), 14);
+    folds.look(&snapshot(200, one));
+    folds.look(&snapshot(300, both));
+    assert_eq!(refused(&folds, 8, "1.1.1.1:8"), 14);
+    assert_eq!(refused(&folds, 9, "1.1.1.1:9"), 0);
+}
+
+#[test]
+fn owners_of_time_wait_are_bounded_and_what_has_no_room_is_counted() {
+    let entered = || What::TimeWait {
+        phase: TimeWaitPhase::Enter,
+        substate: None,
+        timeout_ms: None,
+        ended_by: None,
+        new_owner: None,
+    };
+    let mut folds = Folds::default();
+    let mut entry = incident(None, "1.1.1.1:1", Some("9.9.9.9:443"), entered());
+    for address in 0..262_144_u32 + 5 {
+        entry.flow.local = Some(Endpoint {
+            addr: std::net::Ipv4Addr::from_bits(address).into(),
+            port: 1,
+        });
+        folds.on(&entry);
+    }
+    assert_eq!(folds.dropped(), 5);
+    folds.look(&snapshot(u64::MAX, Vec::new()));
+    folds.on(&entry);
+    assert_eq!(folds.dropped(), 5);
+}
+
+#[test]
 fn port_pressure_counts_each_port_once_and_only_those_of_the_range() {
     let remote = "9.9.9.9:443";
     let sockets = vec![

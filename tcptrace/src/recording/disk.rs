@@ -1,24 +1,31 @@
 //! Blocks to files, by a thread of its own: writing, syncing, the next file, a full disk.
 //!
+//! Whoever hands blocks over never waits: the queue takes no more than [`MOST_QUEUED`] blocks, and the
+//! few orders that must not be missing (the end of a file, the next one) are always taken.
+//!
 //! A block is in the file as a whole or not at all: what was written of one that failed is cut off
 //! again. While the disk is full each new block is tried, so that recording goes on once there is
 //! room. Files are readable by their owner only: addresses and names of processes are nobody
 //! else's.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::MAGIC;
 
 /// Blocks that may wait for the disk: some 4 MB before compression.
-const WAITING: usize = 64;
+pub(super) const MOST_QUEUED: usize = 64;
+/// A lock on a new file is tried so often.
+const PROBED: u32 = 20;
 /// How often the disk is asked to keep what it has.
 const SYNC: Duration = Duration::from_secs(1);
 
@@ -53,54 +60,81 @@ pub struct Trouble {
     pub lost_events: u64,
 }
 
+/// What the thread is to do.
 #[derive(Debug)]
-enum Work {
-    Append(Vec<u8>, u32),
-    Next(Vec<u8>),
+pub(super) enum Work {
+    Append(Bytes, u32),
+    Next(Bytes),
     Done,
+}
+
+/// What the disk did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Done {
+    /// Files begun.
+    pub(super) files: u32,
+    /// Bytes written.
+    pub(super) bytes: u64,
+    /// Events in no file.
+    pub(super) lost_events: u64,
+    /// Why, the last time.
+    pub(super) trouble: Option<String>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    lost_events: u64,
-    trouble: Option<String>,
+    done: Done,
     is_told: bool,
+    /// Blocks on their way.
+    queued: usize,
+    /// Files ordered and not begun yet.
+    files_due: u32,
 }
 
 impl Shared {
     fn lose(&mut self, events: u64, why: String) {
-        self.lost_events += events;
-        self.trouble = Some(why);
+        self.done.lost_events += events;
+        self.done.trouble = Some(why);
         self.is_told = false;
     }
 }
 
+/// What the thread will be made of.
+pub(super) type Idle = (Writer, Receiver<Work>);
+
 /// The thread, seen from whoever records.
 #[derive(Debug)]
 pub(super) struct Disk {
-    work: SyncSender<Work>,
+    work: Sender<Work>,
     shared: Arc<Mutex<Shared>>,
     /// Until the first order, and not from the beginning: a thread keeps the privileges it was
     /// started with, and those of the start are given up before anything is written.
-    idle: Option<(Writer, Receiver<Work>)>,
+    idle: Option<Idle>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Disk {
     /// Creates the file with its beginning.
-    pub(super) fn begin(files: &Files, head: &[u8]) -> io::Result<Self> {
+    pub(super) fn begin(files: &Files, head: &Bytes) -> io::Result<Self> {
         clear_the_way(files)?;
         let mut file = create(&files.path, files.overwrites)?;
         file.write_all(head)?;
         file.sync_all()?;
-        let shared = Arc::new(Mutex::new(Shared::default()));
-        let (work, orders) = sync_channel(WAITING);
+        let shared = Arc::new(Mutex::new(Shared {
+            done: Done {
+                files: 1,
+                bytes: head.len() as u64,
+                ..Done::default()
+            },
+            ..Shared::default()
+        }));
+        let (work, orders) = channel();
         let writer = Writer {
             path: files.path.clone(),
             keep: files.rotation.map_or(1, |rotation| rotation.keep.max(1)),
             whole: head.len() as u64,
             file: Some(file),
-            head: head.to_vec(),
+            head: head.clone(),
             synced: Instant::now(),
             shared: Arc::clone(&shared),
         };
@@ -128,29 +162,49 @@ impl Disk {
     }
 
     /// Appends a block with so many events; false: it was lost.
-    pub(super) fn append(&mut self, block: Vec<u8>, events: u32) -> bool {
-        self.start();
-        match self.work.try_send(Work::Append(block, events)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                let why = "the disk is too slow for what is recorded".to_owned();
-                lock(&self.shared).lose(u64::from(events), why);
-                false
-            }
+    pub(super) fn append(&mut self, block: Bytes, events: u32) -> bool {
+        if lock(&self.shared).queued >= MOST_QUEUED {
+            self.lose(events);
+            return false;
         }
+        let is_sent = self.order(Work::Append(block, events));
+        if !is_sent {
+            self.lose(events);
+        }
+        is_sent
     }
 
-    /// Appends what must not be missing, waiting for room in the queue.
-    pub(super) fn append_last(&mut self, block: Vec<u8>) {
-        self.start();
-        // A thread that is gone has told so, as trouble.
-        drop(self.work.send(Work::Append(block, 0)));
+    /// Appends what must not be missing, however many blocks wait: one for each file.
+    pub(super) fn append_last(&mut self, block: Bytes) {
+        self.order(Work::Append(block, 0));
     }
 
-    /// The next file begins with `head`.
-    pub(super) fn next(&mut self, head: Vec<u8>) {
+    /// The next file begins with `head`. Not to be ordered while [`Self::is_behind`].
+    pub(super) fn next(&mut self, head: Bytes) {
+        lock(&self.shared).files_due += 1;
+        self.order(Work::Next(head));
+    }
+
+    /// Whether a file that was ordered has not begun yet.
+    pub(super) fn is_behind(&self) -> bool {
+        lock(&self.shared).files_due > 0
+    }
+
+    /// Events of a block for which there was no room.
+    pub(super) fn lose(&self, events: u32) {
+        let why = "the disk is too slow for what is recorded".to_owned();
+        lock(&self.shared).lose(events.into(), why);
+    }
+
+    /// Hands an order over; false: the thread is gone, and has said why.
+    fn order(&mut self, work: Work) -> bool {
         self.start();
-        drop(self.work.send(Work::Next(head)));
+        lock(&self.shared).queued += 1;
+        let is_sent = self.work.send(work).is_ok();
+        if !is_sent {
+            lock(&self.shared).queued -= 1;
+        }
+        is_sent
     }
 
     /// What went wrong since the last call.
@@ -160,20 +214,31 @@ impl Disk {
             return None;
         }
         Some(Trouble {
-            why: shared.trouble.clone()?,
-            lost_events: shared.lost_events,
+            why: shared.done.trouble.clone()?,
+            lost_events: shared.done.lost_events,
         })
     }
 
-    /// Waits until everything is written; how many events were lost, and why.
-    pub(super) fn finish(&mut self) -> (u64, Option<String>) {
-        drop(self.work.send(Work::Done));
+    /// Nothing takes orders, as where the disk hangs. To be called before the first of them.
+    #[cfg(test)]
+    pub(super) fn stall(&mut self) -> Idle {
+        self.idle.take().expect("it has no orders yet")
+    }
+
+    #[cfg(test)]
+    pub(super) fn resume(&mut self, idle: Idle) {
+        self.idle = Some(idle);
+    }
+
+    /// Waits until everything is written; what became of it.
+    pub(super) fn finish(&mut self) -> Done {
+        self.order(Work::Done);
         let ended = self.thread.take().map(JoinHandle::join);
         let mut shared = lock(&self.shared);
         if matches!(ended, Some(Err(_))) {
-            shared.trouble = Some("the thread that writes it has failed".to_owned());
+            shared.done.trouble = Some("the thread that writes it has failed".to_owned());
         }
-        (shared.lost_events, shared.trouble.clone())
+        shared.done.clone()
     }
 }
 
@@ -182,8 +247,9 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The thread's part.
 #[derive(Debug)]
-struct Writer {
+pub(super) struct Writer {
     path: PathBuf,
     keep: u32,
     /// `None` while the next file could not be created.
@@ -191,7 +257,7 @@ struct Writer {
     /// Bytes of whole blocks in it.
     whole: u64,
     /// How the file begins, for when it could not be written yet.
-    head: Vec<u8>,
+    head: Bytes,
     synced: Instant,
     shared: Arc<Mutex<Shared>>,
 }
@@ -204,6 +270,8 @@ impl Writer {
                 Work::Next(head) => self.next(head),
                 Work::Done => break,
             }
+            let mut shared = lock(&self.shared);
+            shared.queued = shared.queued.saturating_sub(1);
         }
         self.sync();
     }
@@ -222,14 +290,22 @@ impl Writer {
             Some(file) => file,
             None => self.file.insert(create(&self.path, false)?),
         };
-        let head: &[u8] = if self.whole == 0 { &self.head } else { &[] };
-        let written = file.write_all(head).and_then(|()| file.write_all(block));
+        let head = if self.whole == 0 {
+            self.head.clone()
+        } else {
+            Bytes::new()
+        };
+        let written = file.write_all(&head).and_then(|()| file.write_all(block));
         if written.is_err() {
             // Nothing half-written stays; what cannot be cut off is told apart by its checksum.
             drop(file.set_len(self.whole));
             drop(file.seek(SeekFrom::Start(self.whole)));
         } else {
-            self.whole += (head.len() + block.len()) as u64;
+            let length = (head.len() + block.len()) as u64;
+            let mut shared = lock(&self.shared);
+            shared.done.files += u32::from(self.whole == 0);
+            shared.done.bytes += length;
+            self.whole += length;
         }
         written
     }
@@ -242,34 +318,78 @@ impl Writer {
         }
     }
 
-    fn next(&mut self, head: Vec<u8>) {
+    fn next(&mut self, head: Bytes) {
         self.sync();
-        self.file = None;
+        // Its lock holds until the next one has its own.
+        let before = self.file.take();
         self.whole = 0;
         self.head = head;
         if let Err(error) = rotate(&self.path, self.keep).and_then(|()| self.write(&[])) {
             let why = format!("cannot begin the next {}: {error}", self.path.display());
             lock(&self.shared).lose(0, why);
         }
+        drop(before);
         sync_directory(&self.path);
+        lock(&self.shared).files_due -= 1;
     }
 }
 
-/// A file that only its owner may read. Nobody's file is written over, nor a link followed.
+/// A file that only its owner may read, locked. Nobody's file is written over, nor a link followed.
 fn create(path: &Path, overwrites: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
     if overwrites {
-        options.create(true).truncate(true);
+        options.create(true).truncate(false);
     } else {
         options.create_new(true);
     }
-    options.open(path)
+    let file = options.open(path)?;
+    let mut is_locked = lock_file(&file);
+    // Another process may look whether a new file is in use, which takes it a moment.
+    for _ in 0..PROBED {
+        if is_locked.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        is_locked = lock_file(&file);
+    }
+    is_locked?;
+    if overwrites {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
+/// Keeps every other recorder off the file. It goes with the process, however that ends.
+fn lock_file(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "another tcptrace is recording into it; choose another name",
+        )),
+        // Some file systems have no locks. Recording without one is better than not at all.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// Refuses a recording that another process is writing, also while that one changes files.
+fn refuse_if_in_use(path: &Path) -> io::Result<()> {
+    for path in [path, &numbered(path, 1)] {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
+        // A file that cannot be opened is judged by whoever opens it next.
+        if let Ok(file) = options.open(path) {
+            lock_file(&file)?;
+        }
+    }
+    Ok(())
 }
 
 /// An existing file is moved on, left to be written over, or refused.
 fn clear_the_way(files: &Files) -> io::Result<()> {
+    refuse_if_in_use(&files.path)?;
     let Ok(found) = fs::symlink_metadata(&files.path) else {
         return Ok(());
     };

@@ -3,6 +3,9 @@
 //! A block is a head of fixed size and a payload, each with its own checksum: lengths of a damaged
 //! head are never believed, and after damage the next sound head is looked for.
 
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use lz4_flex::block::{compress_into, get_maximum_output_size};
+
 /// How every block begins: found again after damage.
 const MARK: [u8; 4] = *b"tTb\x01";
 
@@ -65,28 +68,45 @@ pub(super) struct Extent {
     pub(super) last_ns: u64,
 }
 
-/// A block as it goes into the file.
-pub(super) fn block(kind: BlockKind, extent: Extent, raw: &[u8]) -> Vec<u8> {
-    let packed = lz4_flex::block::compress(raw);
-    let is_compressed = packed.len() < raw.len();
-    let payload = if is_compressed { &packed } else { raw };
-    let mut bytes = Vec::with_capacity(HEAD + payload.len());
-    bytes.extend_from_slice(&MARK);
-    bytes.push(kind as u8);
-    bytes.push(if is_compressed { LZ4 } else { 0 });
-    bytes.extend_from_slice(&[0; 2]);
-    bytes.extend_from_slice(&length(payload).to_le_bytes());
-    bytes.extend_from_slice(&length(raw).to_le_bytes());
-    bytes.extend_from_slice(&extent.events_before.to_le_bytes());
-    bytes.extend_from_slice(&extent.events.to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&extent.first_ns.to_le_bytes());
-    bytes.extend_from_slice(&extent.last_ns.to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
-    let head_crc = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(&head_crc.to_le_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
+/// Makes blocks as they go into the file.
+#[derive(Debug, Default)]
+pub(super) struct Framer {
+    /// Blocks are cut from it without being copied; it is used again once nobody has any.
+    room: BytesMut,
+}
+
+impl Framer {
+    /// A block.
+    pub(super) fn block(&mut self, kind: BlockKind, extent: Extent, raw: &[u8]) -> Bytes {
+        let room = &mut self.room;
+        room.clear();
+        room.resize(HEAD + get_maximum_output_size(raw.len()), 0);
+        let packed = compress_into(raw, &mut room[HEAD..]).ok();
+        let is_compressed = packed.is_some_and(|packed| packed < raw.len());
+        let stored = packed.filter(|_| is_compressed).unwrap_or(raw.len());
+        room.truncate(HEAD + stored);
+        if !is_compressed {
+            room.truncate(HEAD);
+            room.put_slice(raw);
+        }
+        let (mut head, payload) = room.split_at_mut(HEAD);
+        let payload_crc = crc32fast::hash(payload);
+        head.put_slice(&MARK);
+        head.put_u8(kind as u8);
+        head.put_u8(if is_compressed { LZ4 } else { 0 });
+        head.put_u16_le(0);
+        head.put_u32_le(length(payload));
+        head.put_u32_le(length(raw));
+        head.put_u64_le(extent.events_before);
+        head.put_u32_le(extent.events);
+        head.put_u32_le(0);
+        head.put_u64_le(extent.first_ns);
+        head.put_u64_le(extent.last_ns);
+        head.put_u32_le(payload_crc);
+        let head_crc = crc32fast::hash(&room[..HEAD - 4]);
+        (&mut room[HEAD - 4..HEAD]).put_u32_le(head_crc);
+        room.split().freeze()
+    }
 }
 
 fn length(bytes: &[u8]) -> u32 {
@@ -101,18 +121,25 @@ pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     if !covered.starts_with(&MARK) || crc32fast::hash(covered).to_le_bytes() != crc {
         return None;
     }
+    let mut rest = &covered[MARK.len()..];
+    let kind = BlockKind::of(rest.get_u8());
+    let is_compressed = rest.get_u8() & LZ4 != 0;
+    rest.advance(2);
+    let (stored, raw) = (rest.get_u32_le(), rest.get_u32_le());
+    let (events_before, events) = (rest.get_u64_le(), rest.get_u32_le());
+    rest.advance(4);
     let head = Head {
-        kind: BlockKind::of(bytes[4]),
-        is_compressed: bytes[5] & LZ4 != 0,
-        stored: number32(bytes, 8),
-        raw: number32(bytes, 12),
+        kind,
+        is_compressed,
+        stored,
+        raw,
         extent: Extent {
-            events_before: number64(bytes, 16),
-            events: number32(bytes, 24),
-            first_ns: number64(bytes, 32),
-            last_ns: number64(bytes, 40),
+            events_before,
+            events,
+            first_ns: rest.get_u64_le(),
+            last_ns: rest.get_u64_le(),
         },
-        payload_crc: number32(bytes, 48),
+        payload_crc: rest.get_u32_le(),
     };
     let is_sane = |length: u32| length as usize <= PAYLOAD_MOST;
     (is_sane(head.stored) && is_sane(head.raw)).then_some(head)
@@ -125,28 +152,16 @@ pub(super) fn find_mark(bytes: &[u8]) -> Option<usize> {
 
 impl Head {
     /// The payload unpacked; `None` when it is damaged.
-    pub(super) fn unpack(&self, payload: &[u8]) -> Option<Vec<u8>> {
-        if crc32fast::hash(payload) != self.payload_crc {
+    pub(super) fn unpack(&self, payload: Bytes) -> Option<Bytes> {
+        if crc32fast::hash(&payload) != self.payload_crc {
             return None;
         }
         if !self.is_compressed {
-            return Some(payload.to_vec());
+            return Some(payload);
         }
-        let raw = lz4_flex::block::decompress(payload, self.raw as usize).ok()?;
-        (raw.len() == self.raw as usize).then_some(raw)
+        let raw = lz4_flex::block::decompress(&payload, self.raw as usize).ok()?;
+        (raw.len() == self.raw as usize).then(|| raw.into())
     }
-}
-
-fn number32(bytes: &[u8], at: usize) -> u32 {
-    let mut number = [0; 4];
-    number.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(number)
-}
-
-fn number64(bytes: &[u8], at: usize) -> u64 {
-    let mut number = [0; 8];
-    number.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(number)
 }
 
 #[cfg(test)]
@@ -160,32 +175,50 @@ mod tests {
         last_ns: u64::MAX,
     };
 
+    fn block(raw: &[u8]) -> Vec<u8> {
+        let mut framer = Framer::default();
+        framer.block(BlockKind::Items, EXTENT, raw).to_vec()
+    }
+
+    #[test]
+    fn a_block_is_not_changed_by_the_next() {
+        let mut framer = Framer::default();
+        let first = framer.block(BlockKind::Items, EXTENT, b"the first");
+        let kept = first.to_vec();
+        framer.block(BlockKind::End, EXTENT, &[9; 5_000]);
+        assert_eq!(first, kept);
+    }
+
     #[test]
     fn a_block_is_read_as_it_was_written() {
         for raw in [Vec::new(), b"abc".to_vec(), vec![7; 100_000]] {
-            let bytes = block(BlockKind::Items, EXTENT, &raw);
+            let bytes = block(&raw);
             let head = head(&bytes).unwrap();
             assert_eq!((head.kind, head.extent), (BlockKind::Items, EXTENT));
             assert_eq!(head.stored as usize, bytes.len() - HEAD);
-            assert_eq!(head.unpack(&bytes[HEAD..]).unwrap(), raw);
+            assert_eq!(
+                head.unpack(Bytes::copy_from_slice(&bytes[HEAD..])).unwrap(),
+                raw
+            );
         }
     }
 
     #[test]
     fn no_flipped_bit_goes_unnoticed() {
         let raw = b"what was heard, what was heard, what was heard".repeat(3);
-        let sound = block(BlockKind::Items, EXTENT, &raw);
+        let sound = block(&raw);
         for bit in 0..sound.len() * 8 {
             let mut bytes = sound.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let read = head(&bytes).and_then(|head| head.unpack(&bytes[HEAD..]));
+            let read =
+                head(&bytes).and_then(|head| head.unpack(Bytes::copy_from_slice(&bytes[HEAD..])));
             assert_eq!(read, None, "bit {bit}");
         }
     }
 
     #[test]
     fn a_head_that_claims_too_much_is_not_believed() {
-        let mut bytes = block(BlockKind::Items, EXTENT, b"abc");
+        let mut bytes = block(b"abc");
         bytes[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
         let crc = crc32fast::hash(&bytes[..HEAD - 4]);
         bytes[HEAD - 4..HEAD].copy_from_slice(&crc.to_le_bytes());

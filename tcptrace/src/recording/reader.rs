@@ -10,6 +10,8 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use bytes::{Bytes, BytesMut};
+
 use super::frame::{self, BlockKind, HEAD, Head};
 use super::v1::{self, Decoder};
 use super::{Item, MAGIC, Standing, Start, VERSION};
@@ -122,7 +124,7 @@ struct Opened {
 
 /// What comes next in a file.
 enum Block {
-    Whole(Head, Vec<u8>, u64),
+    Whole(Head, Bytes, u64),
     Damaged(Gap),
     Nothing,
 }
@@ -158,9 +160,11 @@ impl Reader {
         })
     }
 
-    /// What holds for the run, before anything is read; `None` in a recording that is damaged there.
+    /// What holds for the run, by the first file that knows it, before anything is read; `None` in a
+    /// recording that is damaged there.
     pub fn facts(&self) -> Option<&RunFacts> {
-        self.files.front()?.start.as_ref()?.facts.as_ref()
+        let mut starts = self.files.iter().filter_map(|file| file.start.as_ref());
+        starts.find_map(|start| start.facts.as_ref())
     }
 
     /// Hands over the pieces of the next block; false at the end of the recording. `take` may break
@@ -380,7 +384,7 @@ impl Opened {
                 .next_mark(begin)
                 .map(|end| self.damaged(begin, end, why));
         };
-        let mut payload = vec![0; head.stored as usize];
+        let mut payload = BytesMut::zeroed(head.stored as usize);
         let read = read_up_to(&mut self.input, &mut payload)?;
         self.offset += read as u64;
         if read < payload.len() {
@@ -389,7 +393,7 @@ impl Opened {
                 .next_mark(begin)
                 .map(|end| self.damaged(begin, end, why));
         }
-        Ok(match head.unpack(&payload) {
+        Ok(match head.unpack(payload.freeze()) {
             Some(raw) => Block::Whole(head, raw, begin),
             None => self.damaged(begin, self.offset, "a block is damaged"),
         })

@@ -1,12 +1,15 @@
 //! What is recorded becomes blocks: filled here, written to the disk by a thread of their own.
 //!
-//! Whoever records is never held up: blocks wait in a bounded queue, and one that finds no room in it
-//! is lost and counted. A block ends when it is large or old, so that little is lost with us.
+//! Whoever records never waits for the disk, not even when one file ends and the next begins: blocks
+//! queue for it in bounded memory, and a block that finds no room is lost and counted. A block ends
+//! when it is large or old, so that little is lost when the process is killed.
 
 use std::time::{Duration, Instant};
 
-use super::disk::{Disk, Files, Trouble};
-use super::frame::{self, BlockKind, Extent};
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::disk::{self, Disk, Files, Trouble};
+use super::frame::{BlockKind, Extent, Framer};
 use super::v1::{self, Encoder};
 use super::{Item, MAGIC, Standing, Start, VERSION};
 use crate::model::Event;
@@ -30,9 +33,9 @@ pub enum Want {
 /// How a recording went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Files begun.
+    /// Files begun on the disk.
     pub files: u32,
-    /// Bytes written, those of files that were removed since too.
+    /// Bytes the disk took, those of files that were removed since too.
     pub bytes: u64,
     /// Events handed over.
     pub events: u64,
@@ -48,6 +51,7 @@ pub struct Recorder {
     files: Files,
     start: Start,
     encoder: Encoder,
+    framer: Framer,
     extent: Extent,
     /// When the first item of the block came.
     begin: Option<Instant>,
@@ -56,11 +60,17 @@ pub struct Recorder {
     file_begin: Instant,
     /// Kept free for the end of the file.
     reserve: u64,
-    /// Blocks that do not fit into the file any more.
-    waiting: Vec<(Vec<u8>, u32)>,
+    /// Blocks that do not fit into the file any more; at most [`disk::MOST_QUEUED`].
+    waiting: Vec<Sealed>,
     disk: Disk,
-    file_count: u32,
-    bytes: u64,
+}
+
+/// A block with its events, and those of the run before it.
+#[derive(Debug)]
+struct Sealed {
+    block: Bytes,
+    events: u32,
+    events_before: u64,
 }
 
 impl Recorder {
@@ -69,13 +79,15 @@ impl Recorder {
     /// # Errors
     /// When the file cannot be created or written; the text says what to do.
     pub fn create(files: Files, start: Start) -> std::io::Result<Self> {
-        let head = file_head(&start, 0);
+        let mut framer = Framer::default();
+        let head = file_head(&mut framer, &start, 0);
         let disk = Disk::begin(&files, &head)?;
         let written = head.len() as u64;
         Ok(Self {
             files,
             start,
             encoder: Encoder::default(),
+            framer,
             extent: Extent::default(),
             begin: None,
             file_bytes: written,
@@ -83,8 +95,6 @@ impl Recorder {
             reserve: reserve(written),
             waiting: Vec::new(),
             disk,
-            file_count: 1,
-            bytes: written,
         })
     }
 
@@ -113,7 +123,8 @@ impl Recorder {
         }
     }
 
-    /// Ends a block that is old, and says what is wanted. To be called every now and then.
+    /// Ends a block that is old, and says what is wanted. To be called every now and then. The next
+    /// file is not asked for before the disk has begun this one.
     pub fn tick(&mut self, now: Instant) -> Want {
         let is_old = |begin: Instant| now.saturating_duration_since(begin) >= OLD;
         if self.begin.is_some_and(is_old) {
@@ -126,6 +137,7 @@ impl Recorder {
             .is_some_and(|after| now.saturating_duration_since(self.file_begin) >= after);
         match (rotation, is_full || is_stale) {
             (_, false) => Want::Nothing,
+            (Some(_), true) if self.disk.is_behind() => Want::Nothing,
             (Some(_), true) => Want::NextFile,
             (None, true) => Want::End,
         }
@@ -136,19 +148,18 @@ impl Recorder {
         self.end_file(&standing);
         self.start.sequence += 1;
         self.start.standing = standing;
-        let head = file_head(&self.start, self.events_in_files());
+        let events_before = self.events_in_files();
+        let head = file_head(&mut self.framer, &self.start, events_before);
         self.reserve = reserve(head.len() as u64);
         self.file_bytes = head.len() as u64;
-        self.bytes += self.file_bytes;
         self.file_begin = Instant::now();
-        self.file_count += 1;
         self.disk.next(head);
-        for (place, (block, events)) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+        for (place, sealed) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
             // The first goes in however large it is: no file would be large enough otherwise.
             if place == 0 {
-                self.send(block, events);
+                self.send(sealed);
             } else {
-                self.place(block, events);
+                self.place(sealed);
             }
         }
     }
@@ -156,6 +167,18 @@ impl Recorder {
     /// What went wrong since the last call.
     pub fn trouble(&self) -> Option<Trouble> {
         self.disk.trouble()
+    }
+
+    /// The disk hangs from now on.
+    #[cfg(test)]
+    pub(super) fn stall(&mut self) -> disk::Idle {
+        self.disk.stall()
+    }
+
+    /// The disk works again.
+    #[cfg(test)]
+    pub(super) fn resume(&mut self, idle: disk::Idle) {
+        self.disk.resume(idle);
     }
 
     /// Ends the recording; waits until it is on the disk.
@@ -168,17 +191,17 @@ impl Recorder {
         let unfit: u64 = self
             .waiting
             .drain(..)
-            .map(|(_, events)| u64::from(events))
+            .map(|sealed| u64::from(sealed.events))
             .sum();
         self.end_file(standing);
-        let (lost, trouble) = self.disk.finish();
+        let done = self.disk.finish();
         let full = || "the file is full (--max-size)".to_owned();
         Outcome {
-            files: self.file_count,
-            bytes: self.bytes,
+            files: done.files,
+            bytes: done.bytes,
             events: self.extent.events_before,
-            lost_events: lost + unfit,
-            trouble: trouble.or_else(|| (unfit > 0).then(full)),
+            lost_events: done.lost_events + unfit,
+            trouble: done.trouble.or_else(|| (unfit > 0).then(full)),
         }
     }
 
@@ -187,38 +210,45 @@ impl Recorder {
         if self.begin.take().is_none() {
             return;
         }
-        let block = frame::block(BlockKind::Items, self.extent, &self.encoder.take());
-        let events = self.extent.events;
+        let payload = self.encoder.payload();
+        let block = self.framer.block(BlockKind::Items, self.extent, payload);
+        self.encoder.clear();
+        let (events, events_before) = (self.extent.events, self.extent.events_before);
         self.extent = Extent {
-            events_before: self.extent.events_before + u64::from(events),
+            events_before: events_before + u64::from(events),
             ..Extent::default()
         };
-        self.place(block, events);
+        self.place(Sealed {
+            block,
+            events,
+            events_before,
+        });
     }
 
     /// Into the file if it fits, and nothing waits before it.
-    fn place(&mut self, block: Vec<u8>, events: u32) {
-        let after = self.file_bytes + block.len() as u64 + self.reserve;
+    fn place(&mut self, sealed: Sealed) {
+        let after = self.file_bytes + sealed.block.len() as u64 + self.reserve;
         let is_full = self.files.max_bytes.is_some_and(|most| after > most);
-        if is_full || !self.waiting.is_empty() {
-            self.waiting.push((block, events));
+        if !is_full && self.waiting.is_empty() {
+            self.send(sealed);
+        } else if self.waiting.len() < disk::MOST_QUEUED {
+            self.waiting.push(sealed);
         } else {
-            self.send(block, events);
+            self.disk.lose(sealed.events);
         }
     }
 
-    fn send(&mut self, block: Vec<u8>, events: u32) {
-        let length = block.len() as u64;
-        if self.disk.append(block, events) {
+    fn send(&mut self, sealed: Sealed) {
+        let length = sealed.block.len() as u64;
+        if self.disk.append(sealed.block, sealed.events) {
             self.file_bytes += length;
-            self.bytes += length;
         }
     }
 
-    /// Those of the blocks that wait are the next file's.
+    /// Events before the next block that goes into a file.
     fn events_in_files(&self) -> u64 {
-        let waiting = self.waiting.iter().map(|(_, events)| u64::from(*events));
-        self.extent.events_before - waiting.sum::<u64>()
+        let next = self.waiting.first();
+        next.map_or(self.extent.events_before, |sealed| sealed.events_before)
     }
 
     fn end_file(&mut self, standing: &Standing) {
@@ -228,8 +258,8 @@ impl Recorder {
             last_ns: standing.boot_ns,
             events: 0,
         };
-        let block = frame::block(BlockKind::End, extent, &v1::end_bytes(standing));
-        self.bytes += block.len() as u64;
+        let end = v1::end_bytes(standing);
+        let block = self.framer.block(BlockKind::End, extent, &end);
         self.disk.append_last(block);
     }
 }
@@ -239,10 +269,7 @@ const fn reserve(head: u64) -> u64 {
     head * 2 + 1024
 }
 
-fn file_head(start: &Start, events_before: u64) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&[0; 6]);
+fn file_head(framer: &mut Framer, start: &Start, events_before: u64) -> Bytes {
     let boot_ns = start.standing.boot_ns;
     let extent = Extent {
         events_before,
@@ -250,10 +277,10 @@ fn file_head(start: &Start, events_before: u64) -> Vec<u8> {
         first_ns: boot_ns,
         last_ns: boot_ns,
     };
-    bytes.extend(frame::block(
-        BlockKind::Start,
-        extent,
-        &v1::start_bytes(start),
-    ));
-    bytes
+    let block = framer.block(BlockKind::Start, extent, &v1::start_bytes(start));
+    let mut bytes = BytesMut::from(&MAGIC[..]);
+    bytes.put_u16_le(VERSION);
+    bytes.put_bytes(0, 6);
+    bytes.put(block);
+    bytes.freeze()
 }

@@ -17,7 +17,7 @@ use super::ranking::{Ranking, Weight};
 use super::who::{Members, Who, WhoRef};
 use crate::interpret::advice;
 use crate::model::incident::{CloseHow, RetransmitType};
-use crate::model::loss::{Loss, LossPlace};
+use crate::model::loss::{Loss, LossPlace, Tally};
 use crate::model::summary::Summary;
 use crate::model::{Clock, Incident, Kind, KindSet, RunFacts, Sample, What};
 use crate::sink::Sink;
@@ -104,6 +104,10 @@ pub struct Story {
     pub(super) flaws_left_out: u64,
     pub(super) runs: Vec<Run>,
     pub(super) runs_left_out: u64,
+    /// Place in `runs` of the run that is being told; `None`: it is one of those left out.
+    current: Option<usize>,
+    /// What the summaries of the runs left out say of losses.
+    pub(super) loss_left_out: Tally,
     clock: Clock,
     pub(super) has_clock: bool,
     /// Only these kinds are told, by the choice of whoever reads the recording.
@@ -135,6 +139,8 @@ impl Default for Story {
             flaws_left_out: 0,
             runs: Vec::new(),
             runs_left_out: 0,
+            current: None,
+            loss_left_out: Tally::default(),
             clock: Clock::default(),
             has_clock: false,
             chosen: None,
@@ -295,14 +301,15 @@ impl Sink for Story {
     fn begin(&mut self, facts: &RunFacts) -> io::Result<()> {
         self.clock(facts.clock);
         // The files of one run that was rotated begin with the same facts.
-        let is_known = self
+        self.current = self
             .runs
             .iter()
-            .any(|run| run.facts.as_ref() == Some(facts));
-        if is_known {
+            .position(|run| run.facts.as_ref() == Some(facts));
+        if self.current.is_some() {
             return Ok(());
         }
         if self.runs.len() < MOST_RUNS {
+            self.current = Some(self.runs.len());
             self.runs.push(Run {
                 facts: Some(facts.clone()),
                 summary: None,
@@ -352,13 +359,16 @@ impl Sink for Story {
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        let kept = Some(summary.clone());
-        match self.runs.last_mut() {
-            Some(run) => run.summary = kept,
-            None => self.runs.push(Run {
+        // Lines of NDJSON tell no run's beginning: each summary ends a run of its own.
+        if let Some(at) = self.current.take() {
+            self.runs[at].summary = Some(summary.clone());
+        } else if self.runs.len() < MOST_RUNS {
+            self.runs.push(Run {
                 facts: None,
-                summary: kept,
-            }),
+                summary: Some(summary.clone()),
+            });
+        } else {
+            self.loss_left_out = self.loss_left_out.plus(summary.loss);
         }
         Ok(())
     }

@@ -16,6 +16,13 @@ pub fn is_hostile(c: char) -> bool {
             | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// The text without anything that a terminal would obey.
+pub fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_hostile(c) { '?' } else { c })
+        .collect()
+}
+
 /// Appends at most `width` characters; hostile ones become `?`, a cut is marked by `…`. Returns how
 /// many characters were appended.
 pub(super) fn append(out: &mut Vec<u8>, text: &str, width: usize) -> usize {

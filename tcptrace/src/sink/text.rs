@@ -17,7 +17,7 @@ use super::put;
 use super::stamp::{Stamp, TimeStyle};
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
-use crate::model::{Clock, Evidence, Flow, Incident};
+use crate::model::{Clock, Evidence, Flow, Incident, Kind};
 use owners::{Owners, PID_WIDTH};
 
 /// What the marks in a line mean: for help, the manual and a banner.
@@ -34,13 +34,25 @@ pub const LEGEND: &str = "\
 /// Columns of a line unless the terminal has more.
 pub const COLUMNS: usize = 100;
 
-const KIND_WIDTH: usize = 12;
+const KIND_WIDTH: usize = longest_kind();
 const FLOW_WIDTH: usize = 33;
 const FLOW_WIDTH_WIDE: usize = 45;
 /// What the details get at least before a process name has to yield.
 const DETAIL_WISHED: usize = 19;
 /// The same, whatever the columns, beside IPv6 addresses.
 const DETAIL_BESIDE_IPV6: usize = 24;
+
+const fn longest_kind() -> usize {
+    let (mut longest, mut at) = (0, 0);
+    while at < Kind::ALL.len() {
+        let length = Kind::ALL[at].name().len();
+        if length > longest {
+            longest = length;
+        }
+        at += 1;
+    }
+    longest
+}
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +156,7 @@ impl<W: Write> TextSink<W> {
         } else {
             put::text(buffer, name);
         }
-        put::spaces(buffer, KIND_WIDTH + 1 - name.len());
+        put::spaces(buffer, KIND_WIDTH.saturating_sub(name.len()) + 1);
     }
 
     /// Appends the details, cut at a space to `room` characters.

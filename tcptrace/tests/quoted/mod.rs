@@ -1,15 +1,9 @@
-//! The prototypes that the programs quote in their comments, read from the sources of the hooks.
-//!
-//! A hook's comment quotes what it is attached to as `name(type, type[, type[, type]])`: types of
-//! parameters, those from the first bracket on not there on every kernel. Where a kernel has
-//! another prototype of the name, that is quoted too: `name(...)` or `name(...)`, on one line or
-//! on several.
-
-use std::fmt;
-use std::fs;
-use std::path::Path;
+//! The prototypes in the table of hooks: `name(type, type[, type[, type]])`, types of parameters, those
+//! from the first bracket on not there on every kernel. Where a kernel has another prototype of the
+//! name, that is quoted too.
 
 use tcptrace::kernel::btf::{Btf, Prototype};
+use tcptrace_common::hook::{Hook, Site};
 
 /// One way a prototype may look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,44 +14,27 @@ pub(crate) struct Form {
     pub(crate) required: usize,
 }
 
-/// Where a program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Target {
-    Tracepoint,
-    Function,
+/// The forms of a hook in the table.
+pub(crate) fn forms(hook: &Hook) -> Vec<Form> {
+    let prototypes = hook.prototypes.iter();
+    prototypes
+        .map(|text| Form::parse(text).unwrap_or_else(|| panic!("{}: {text}", hook.name)))
+        .collect()
 }
 
-/// One program: what it is attached to, and what its comment says of that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shim {
-    pub(crate) file: String,
-    pub(crate) target: Target,
-    /// As written in the attribute; `None` where that names nothing.
-    pub(crate) attached_to: Option<String>,
-    /// In the order of the comment.
-    pub(crate) forms: Vec<Form>,
-}
-
-impl Shim {
-    /// The kernel's name of what it is attached to.
-    pub(crate) fn name(&self) -> &str {
-        let quoted = self.forms.first().map(|form| &form.name);
-        let name = self.attached_to.as_ref().or(quoted);
-        name.unwrap_or_else(|| panic!("{}: a program without a name", self.file))
-    }
-
-    /// The prototype a kernel has for it; `None` = the kernel does not have it.
-    pub(crate) fn prototype(&self, kernel: &Btf) -> Option<Prototype> {
-        match self.target {
-            Target::Tracepoint => kernel.typedef_proto(&format!("btf_trace_{}", self.name())),
-            Target::Function => kernel.function(self.name()),
-        }
+/// The kernel's name of what the programs of a hook are attached to.
+pub(crate) fn target(hook: &Hook) -> String {
+    match hook.site {
+        Site::Iterator => format!("bpf_iter_{}", hook.name),
+        Site::Tracepoint | Site::Function => hook.name.to_owned(),
     }
 }
 
-impl fmt::Display for Shim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.target, self.name())
+/// The prototype a kernel has for a hook; `None` = the kernel does not have it.
+pub(crate) fn prototype(hook: &Hook, kernel: &Btf) -> Option<Prototype> {
+    match hook.site {
+        Site::Tracepoint => kernel.typedef_proto(&format!("btf_trace_{}", hook.name)),
+        Site::Iterator | Site::Function => kernel.function(&target(hook)),
     }
 }
 
@@ -98,70 +75,4 @@ impl Form {
 /// Kernels add and drop `const` freely; a program reads the same bytes.
 fn plain(type_name: &str) -> String {
     type_name.trim_start_matches("const ").to_owned()
-}
-
-/// Every program of every hook.
-pub(crate) fn shims() -> Vec<Shim> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tcptrace-ebpf/src/hook");
-    let entries = fs::read_dir(&directory)
-        .unwrap()
-        .map(|entry| entry.unwrap());
-    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
-    files.sort();
-    let text = |path: &Path| fs::read_to_string(path).unwrap();
-    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
-    files
-        .iter()
-        .flat_map(|path| shims_of(&name(path), &text(path)))
-        .collect()
-}
-
-/// The programs of one source.
-pub(crate) fn shims_of(file: &str, source: &str) -> Vec<Shim> {
-    let mut shims = Vec::new();
-    let mut comment = String::new();
-    for line in source.lines() {
-        if let Some(text) = line.strip_prefix("///") {
-            comment.push_str(text);
-        } else if let Some((target, attached_to)) = attribute(line) {
-            shims.push(Shim {
-                file: file.to_owned(),
-                target,
-                attached_to,
-                // Between backticks is every second part.
-                forms: comment
-                    .split('`')
-                    .skip(1)
-                    .step_by(2)
-                    .filter_map(Form::parse)
-                    .collect(),
-            });
-        } else if !line.starts_with("#[") {
-            comment.clear();
-        }
-    }
-    shims
-}
-
-/// What an attribute attaches to; `None` = it attaches nothing.
-fn attribute(line: &str) -> Option<(Target, Option<String>)> {
-    let inside = line.strip_prefix("#[")?.strip_suffix(']')?;
-    let (word, rest) = match inside.split_once('(') {
-        Some((word, rest)) => (word, rest),
-        None => (inside, ""),
-    };
-    let function = rest
-        .split_once("function = \"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map(|(name, _)| name.to_owned());
-    match word {
-        "btf_tracepoint" => Some((Target::Tracepoint, function)),
-        "fentry" | "fexit" | "kprobe" | "kretprobe" => Some((Target::Function, function)),
-        "unsafe" => {
-            let iterator = rest.strip_prefix("link_section = \"iter/")?;
-            let (name, _) = iterator.split_once('"')?;
-            Some((Target::Function, Some(format!("bpf_iter_{name}"))))
-        }
-        _ => None,
-    }
 }

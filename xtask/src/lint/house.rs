@@ -28,17 +28,6 @@ pub(super) const ALLOWED: &[AllowedCircles] = &[
     (
         "tcptrace/src",
         &[
-            &[
-                "cli::args",
-                "cli::doctor",
-                "cli::output",
-                "cli::plan",
-                "cli::replay",
-                "cli::report",
-                "cli::snapshot",
-                "cli::top_args",
-                "cli::watch",
-            ],
             &["pipeline::ledger", "pipeline::reconcile"],
             &["query::checkup::effects", "query::checkup::settings"],
             &["sink::json::fields", "sink::json::known"],

@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::cli::snapshot::{self, Look};
-use crate::cli::values::NetnsSpec;
 use crate::interpret::filter::Filter;
 use crate::kernel::sysctl;
 use crate::model::KindSet;
@@ -18,9 +16,11 @@ use crate::model::rows::ListenerRow;
 use crate::query::checkup::{Checkup, Count, Host, Space, Values, WayIn, settings};
 use crate::query::folds::Folds;
 use crate::query::listeners;
+use crate::session::plan::NetnsSpec;
 use crate::source::mib::{Counters, Sockstat, delta};
 use crate::source::netns::{self, EnterError, Netns, Reach};
 use crate::source::sock_diag::{self, States};
+use crate::survey::{self, Look};
 
 /// Between two looks at least: a client that was refused tries again after a second.
 const APART: Duration = Duration::from_millis(1100);
@@ -84,7 +84,7 @@ impl First {
             has_half_open: true,
             owners_of_listeners: true,
         };
-        let snapshot = snapshot::take(&look, &self.watched)?;
+        let snapshot = survey::take(&look, &self.watched)?;
         let page = listeners::rows(
             &snapshot,
             &Folds::default(),

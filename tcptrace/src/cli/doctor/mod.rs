@@ -21,7 +21,9 @@ use std::io::{self, IsTerminal, Write};
 use super::args::DoctorArgs;
 use super::exit::Exit;
 use crate::kernel::caps::Privileges;
-use page::{Page, clean};
+use crate::session::lack;
+use crate::sink::sanitize::clean;
+use page::Page;
 use report::Report;
 
 /// Looks, and changes nothing.
@@ -95,16 +97,6 @@ fn is_colored(args: &DoctorArgs) -> bool {
     let is_terminal = io::stdout().is_terminal();
     args.color
         .colors(is_terminal, no_color.as_deref(), term.as_deref())
-}
-
-/// What to say when privileges are missing, for every command that needs them.
-pub(super) fn lack(privileges: &Privileges) -> Option<String> {
-    let binary = std::env::current_exe().unwrap_or_else(|_| "tcptrace".into());
-    let words: Vec<String> = std::env::args_os()
-        .map(|word| clean(&word.to_string_lossy()))
-        .collect();
-    let message = privileges.permission_message(&binary, &words.join(" "))?;
-    Some(cleaned(&message))
 }
 
 fn cleaned(message: &str) -> String {

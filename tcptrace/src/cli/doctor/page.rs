@@ -3,7 +3,7 @@
 //! Whatever goes through here is harmless for a terminal: errors quote the kernel and /proc.
 
 use crate::sink::color::{END, Severity};
-use crate::sink::sanitize::is_hostile;
+use crate::sink::sanitize::clean;
 
 const COLUMNS: usize = 100;
 /// Where the texts of plain rows begin.
@@ -88,13 +88,6 @@ impl Page {
     pub(in crate::cli) fn text(&self) -> &str {
         &self.text
     }
-}
-
-/// The text without anything that a terminal would obey.
-pub(in crate::cli) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if is_hostile(c) { '?' } else { c })
-        .collect()
 }
 
 /// Lines of at most `first`, then `width` characters, broken between words and, where a word is
@@ -189,7 +182,7 @@ mod tests {
         fn nothing_hostile_reaches_the_terminal(text: String) {
             let mut page = Page::default();
             page.row("label", &text);
-            prop_assert!(!page.text().chars().any(|c| c != '\n' && is_hostile(c)));
+            prop_assert!(!page.text().chars().any(|c| c != '\n' && crate::sink::sanitize::is_hostile(c)));
         }
     }
 }

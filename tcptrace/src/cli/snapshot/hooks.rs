@@ -5,21 +5,16 @@ use std::collections::HashSet;
 use std::io;
 use std::rc::Rc;
 
-use tcptrace_common::config::MEASURE_ACCEPTS;
-
-use crate::cli::plan::{Output, WatchPlan};
-use crate::cli::watch::{connect, engine, scope::Scope};
-use crate::cli::{doctor, output};
-use crate::kernel::Kernel;
-use crate::kernel::attach::{Attached, Wanted, attach_all};
+use crate::cli::output::{self, Output};
 use crate::kernel::caps::Privileges;
+use crate::model::Incident;
 use crate::model::flow::TcpState;
 use crate::model::loss::Loss;
 use crate::model::snapshot::Snapshot;
 use crate::model::summary::{Reconciled, Summary};
-use crate::model::{Incident, Kind};
 use crate::pipeline::Pipeline;
 use crate::query::folds::Folds;
+use crate::session::{Plan, Scope, Session, lack};
 use crate::sink::{Fan, Sink};
 use crate::source::listens::Listens;
 
@@ -69,14 +64,13 @@ pub(super) struct Hooks {
     listens: Listens,
     /// Accepts are measured, or why they are not.
     measured: Result<(), String>,
-    /// Detaches when dropped.
-    attached: Attached,
+    session: Session,
 }
 
 impl Hooks {
     /// Runs of the programs that the kernel skipped.
     fn skipped(&self) -> u64 {
-        let skipped = self.attached.skipped();
+        let skipped = self.session.skipped();
         skipped.iter().map(|(_, count)| count).sum()
     }
 
@@ -116,41 +110,31 @@ impl Hooks {
 
 /// Attaches; Err says in a sentence why nothing can be heard.
 pub(super) fn attach(
-    plan: &WatchPlan,
+    plan: &Plan,
+    output: &Output,
     scope: Scope,
     heard: &Rc<RefCell<Heard>>,
 ) -> Result<Hooks, String> {
-    if let Some(message) = doctor::lack(&Privileges::probe()) {
+    let privileges = Privileges::probe();
+    if let Some(message) = lack(&privileges) {
         return Err(message);
     }
     let try_it = || -> anyhow::Result<Hooks> {
-        let kernel = Kernel::probe()?;
-        let measures_accepts = plan.kinds.contains(Kind::AcceptDrop);
-        let mut config = engine::config(&kernel, plan, &scope);
-        if measures_accepts {
-            config.features |= MEASURE_ACCEPTS;
-        }
-        let wanted = Wanted {
-            measures_accepts,
-            kinds: plan.kinds,
-            follows: scope.follows(),
-            tier: plan.engine.tier,
-        };
-        let sizes = engine::sizes(plan.engine.ring_bytes);
-        let mut attached = attach_all(&kernel, config, wanted, sizes)?;
+        let mut session = Session::attach(plan, scope, &privileges)?;
         let output = Output {
             // Its lines are not shown, and neither are their columns.
             has_header: false,
-            ..plan.output.clone()
+            ..output.clone()
         };
         let sink = FoldSink {
             heard: Rc::clone(heard),
             summary: (output.is_json || !output.is_quiet)
-                .then(|| output::sinks(&output, engine::clock())),
+                .then(|| output::sinks(&output, session.clock)),
         };
-        let pipeline = connect(plan, scope, &kernel, &mut attached, sink)?;
-        let listens = Listens::open(&mut attached.maps)?;
-        let measured = match &attached.report.waits {
+        let pipeline = session.connect(plan, sink)?;
+        session.notes.iter().for_each(|note| output::say(note));
+        let listens = session.listens()?;
+        let measured = match &session.report().waits {
             Some(outcome) if outcome.chosen.is_none() => Err(outcome.reason().to_owned()),
             _ => Ok(()),
         };
@@ -158,7 +142,7 @@ pub(super) fn attach(
             pipeline,
             listens,
             measured,
-            attached,
+            session,
         })
     };
     try_it().map_err(|error| format!("{error:#}"))

@@ -8,35 +8,38 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::args::SnapshotArgs;
 use super::hooks::{self, Heard, Hooks};
 use super::screen::Screen;
-use super::{Question, View, gather, style, style_in_place};
+use super::{Question, View, style, style_in_place};
 use crate::attribute::proc;
 use crate::cli::exit::Exit;
-use crate::cli::plan::WatchPlan;
-use crate::cli::ready;
-use crate::cli::watch::{ending::Stopper, engine, scope::Scope};
+use crate::cli::output::{Output, say};
+use crate::cli::snapshot_args::SnapshotArgs;
 use crate::interpret::filter::Filter;
 use crate::kernel::confine::Duties;
 use crate::model::Clock;
+use crate::session::ending::Stopper;
+use crate::session::{Plan, Scope, clock, event_loop, ready};
 use crate::sink::{JsonSink, Sink, table};
+use crate::survey;
 
 /// Looks until told to stop.
 pub(super) fn run(
     question: &impl Question,
     args: &SnapshotArgs,
     interval: Duration,
-    plan: WatchPlan,
+    plan: Plan,
+    output: Output,
     scope: Scope,
 ) -> anyhow::Result<Exit> {
-    engine::event_loop()?.block_on(watch(question, args, interval, plan, scope))
+    event_loop()?.block_on(watch(question, args, interval, plan, output, scope))
 }
 
 /// What the drawing needs.
 struct Canvas<'a, Q> {
     question: &'a Q,
-    plan: &'a WatchPlan,
+    plan: &'a Plan,
+    output: &'a Output,
     filter: Filter,
     roots: Vec<u32>,
     heard: Rc<RefCell<Heard>>,
@@ -53,34 +56,36 @@ async fn watch<Q: Question>(
     question: &Q,
     args: &SnapshotArgs,
     interval: Duration,
-    plan: WatchPlan,
+    plan: Plan,
+    output: Output,
     scope: Scope,
 ) -> anyhow::Result<Exit> {
     let mut stopper = Stopper::listen()?;
     let begin = Instant::now();
     let heard = Rc::new(RefCell::new(Heard::default()));
     // Before the hooks: the kernel then knows every socket by its cookie, and counters have a start.
-    let first = gather::take(&question.look(), &scope.filter.netns)?;
+    let first = survey::take(&question.look(), &scope.filter.netns)?;
     heard.borrow_mut().folds.look(&first);
     let mut canvas = Canvas {
         question,
         filter: scope.filter.clone(),
         roots: scope.filter.pids.iter().copied().collect(),
         heard: Rc::clone(&heard),
-        clock: engine::clock(),
+        clock: clock::now(),
         interval,
         screen: None,
         last: Vec::new(),
         frames: 0,
         without_hooks: None,
         plan: &plan,
+        output: &output,
     };
     let mut hooks = if plan.kinds.is_empty() {
         None
     } else {
-        match hooks::attach(&plan, scope, &heard) {
+        match hooks::attach(&plan, &output, scope, &heard) {
             Ok(hooks) => {
-                let now = engine::clock().start_boot_ns;
+                let now = clock::now().start_boot_ns;
                 heard.borrow_mut().folds.watch_from(now);
                 Some(hooks)
             }
@@ -90,9 +95,11 @@ async fn watch<Q: Question>(
             }
         }
     };
-    ready::tell(args.ready_file.as_deref())?;
-    ready::confine(Duties::default());
-    if style_in_place(&plan.output).is_some() {
+    let notes = ready::announce(args.ready_file.as_deref())?;
+    notes.iter().for_each(|note| say(note));
+    let notes = ready::confine(Duties::default());
+    notes.iter().for_each(|note| say(note));
+    if style_in_place(&output).is_some() {
         canvas.screen = Some(Screen::enter()?);
     }
     loop {
@@ -146,7 +153,7 @@ impl<Q: Question> Canvas<'_, Q> {
             Some(hooks) => hooks.reconcile()?,
             None => Vec::new(),
         };
-        let mut snapshot = gather::take(&self.question.look(), &self.filter.netns)?;
+        let mut snapshot = survey::take(&self.question.look(), &self.filter.netns)?;
         snapshot.reconciliation = reconciliation;
         if let Some(hooks) = hooks {
             hooks.complete(&mut snapshot);
@@ -160,22 +167,28 @@ impl<Q: Question> Canvas<'_, Q> {
                 heard.lost
             ));
         }
+        let dropped = heard.folds.dropped();
+        if dropped > 0 {
+            snapshot.unseen.push(format!(
+                "{dropped} incidents are missing in this table: tcptrace had no room for them"
+            ));
+        }
         let view = View {
             snapshot: &snapshot,
             folds: &heard.folds,
             filter: &self.filter,
         };
         self.frames += 1;
-        if self.plan.output.is_json {
+        if self.output.is_json {
             let mut sink = JsonSink::new(io::stdout(), self.clock);
             self.question.json(&view, &mut sink)?;
             sink.flush()?;
             return Ok(());
         }
-        let in_place = style_in_place(&self.plan.output);
+        let in_place = style_in_place(self.output);
         let style = match in_place {
             Some((style, _)) if self.screen.is_some() => style,
-            _ => style(&self.plan.output),
+            _ => style(self.output),
         };
         let mut text = Vec::new();
         table::moment(

@@ -3,26 +3,25 @@
 //! A snapshot needs no hook and no privilege beyond reading /proc; what is missing without them is
 //! told. `--watch` attaches hooks where it may and goes on without where it may not.
 
-pub mod args;
-mod gather;
 mod hooks;
 mod live;
 mod screen;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use super::exit::Exit;
-use super::output;
-use super::plan::{self, Engine, Output, Stop, WatchPlan};
-use super::watch::{engine, scope::Scope};
+use super::output::{self, Output};
+use super::plan;
+use super::snapshot_args::SnapshotArgs;
 use crate::interpret::filter::Filter;
-use crate::model::KindSet;
 use crate::model::snapshot::Snapshot;
+use crate::model::{Kind, KindSet};
 use crate::query::folds::Folds;
-use crate::sink::{JsonSink, Sink, TableStyle, TimeStyle};
+use crate::session::plan::{Engine, Plan};
+use crate::session::{Refused, Scope, clock};
+use crate::sink::{JsonSink, Sink, TableStyle};
+use crate::survey::{self, Look};
 
-use args::SnapshotArgs;
-pub(super) use gather::{Look, settings, take};
 use screen::Screen;
 
 /// The ring of a watch unless told otherwise.
@@ -54,31 +53,25 @@ pub(super) struct View<'a> {
 /// Answers once, or again and again.
 pub(super) fn run(question: &impl Question, args: &SnapshotArgs) -> anyhow::Result<Exit> {
     let plan = plan(args, kinds(question));
-    let scope = match Scope::resolve(&plan) {
-        Ok(scope) => scope,
-        Err(why) => {
-            // Nobody is left to be told when stderr is closed.
-            drop(writeln!(io::stderr(), "tcptrace: {why}"));
-            return Ok(Exit::Usage);
-        }
-    };
+    let output = output(args);
+    let scope = Scope::resolve(&plan).map_err(Refused::Usage)?;
     if let Some(interval) = args.watch {
-        return live::run(question, args, interval, plan, scope);
+        return live::run(question, args, interval, plan, output, scope);
     }
-    let snapshot = take(&question.look(), &scope.filter.netns)?;
+    let snapshot = survey::take(&question.look(), &scope.filter.netns)?;
     let view = View {
         snapshot: &snapshot,
         folds: &Folds::default(),
         filter: &scope.filter,
     };
     if args.json {
-        let mut sink = JsonSink::new(io::stdout(), engine::clock());
+        let mut sink = JsonSink::new(io::stdout(), clock::now());
         question.json(&view, &mut sink)?;
         sink.flush()?;
         return Ok(Exit::Done);
     }
     let mut text = Vec::new();
-    question.text(&view, &style(&plan.output), &mut text);
+    question.text(&view, &style(&output), &mut text);
     super::print(&text)
 }
 
@@ -113,31 +106,24 @@ fn style_in_place(output: &Output) -> Option<(TableStyle, usize)> {
     Some((style, rows))
 }
 
-fn plan(args: &SnapshotArgs, kinds: KindSet) -> WatchPlan {
-    WatchPlan {
-        kinds,
-        asked_by_name: KindSet::EMPTY,
-        filter: plan::filter(kinds, args.filter.clone()),
-        with_children: args.filter.children,
-        netns: args.filter.netns.clone(),
-        stop: Stop::default(),
-        output: Output {
-            has_lines: true,
-            is_json: args.json,
-            time: TimeStyle::Local,
-            is_wide: args.wide,
-            has_header: !args.no_header,
-            color: args.color,
-            is_quiet: args.quiet,
-            ready_file: args.ready_file.clone(),
-            rate_limit: None,
-        },
-        engine: Engine {
-            tier: None,
-            ring_bytes: RING_BYTES,
-        },
-        is_strict: false,
-        fail_on: KindSet::EMPTY,
-        recording: None,
+fn plan(args: &SnapshotArgs, kinds: KindSet) -> Plan {
+    let engine = Engine {
+        tier: None,
+        ring_bytes: RING_BYTES,
+    };
+    Plan {
+        measures_accepts: kinds.contains(Kind::AcceptDrop),
+        ..plan::live(kinds, args.filter.clone(), engine)
+    }
+}
+
+fn output(args: &SnapshotArgs) -> Output {
+    Output {
+        has_lines: true,
+        is_json: args.json,
+        is_wide: args.wide,
+        has_header: !args.no_header,
+        ready_file: args.ready_file.clone(),
+        ..Output::none(args.color, args.quiet)
     }
 }

@@ -10,10 +10,10 @@ use clap::error::ErrorKind;
 use jiff::tz::TimeZone;
 
 use super::exit::Exit;
-use super::output;
+use super::output::{self, Output, refuse};
 use super::plan::PlanError;
 use super::top_args::TopArgs;
-use super::watch::refuse;
+use crate::session::Plan;
 use crate::sink::color::ColorChoice;
 use crate::sink::{Sink, Talk};
 use crate::tui::theme::{Marks, Theme};
@@ -31,7 +31,7 @@ pub fn run(args: TopArgs) -> anyhow::Result<Exit> {
     };
     let color = args.color;
     let planned = if args.replay.is_empty() {
-        args.plan().map(Way::Live)
+        args.plan().map(|(plan, output)| Way::Live(plan, output))
     } else {
         replay::Plan::new(args).map(Way::Recording)
     };
@@ -44,14 +44,14 @@ pub fn run(args: TopArgs) -> anyhow::Result<Exit> {
         return Ok(refuse(why, Exit::Usage));
     }
     match way {
-        Way::Live(plan) => live::run(plan, options, color),
+        Way::Live(plan, output) => live::run(&plan, &output, options),
         Way::Recording(plan) => replay::run(&plan, options, color),
     }
 }
 
 /// Where incidents come from.
 enum Way {
-    Live(super::plan::WatchPlan),
+    Live(Plan, Output),
     Recording(replay::Plan),
 }
 

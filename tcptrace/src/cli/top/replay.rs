@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 
 use super::screen::{Screen, Signals};
+use crate::cli::choice::Choice;
 use crate::cli::exit::Exit;
-use crate::cli::past::Past;
+use crate::cli::output::refuse;
 use crate::cli::plan::PlanError;
-use crate::cli::replay::Choice;
+use crate::cli::recorded_input::RecordedInput;
 use crate::cli::top_args::TopArgs;
-use crate::cli::watch::{engine, refuse};
 use crate::model::KindSet;
 use crate::pipeline::replay::Settings;
+use crate::session::event_loop;
 use crate::sink::color::ColorChoice;
 use crate::source::lines::STDIN;
 use crate::tui::{Options, Shared, Source, State, TopSink};
@@ -43,7 +44,7 @@ pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::
         let why = "--replay -: top reads keys from stdin; save the recording to a file first";
         return Ok(refuse(why, Exit::Usage));
     }
-    let past = Past::open(&plan.files)?;
+    let past = RecordedInput::open(&plan.files)?;
     let filter = match plan.choice.filter(past.kinds()) {
         Ok(filter) => filter,
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
@@ -55,11 +56,11 @@ pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::
         fail_on: KindSet::EMPTY,
         speed: plan.speed,
     };
-    engine::event_loop()?.block_on(show(past, settings, options, color))
+    event_loop()?.block_on(show(past, settings, options, color))
 }
 
 async fn show(
-    past: Past,
+    past: RecordedInput,
     settings: Settings,
     options: Options,
     color: ColorChoice,

@@ -9,7 +9,7 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::cli::watch::ending::Stopper;
+use crate::session::ending::Stopper;
 use crate::tui::{self, Bell, Options, Shared, term};
 
 /// How long the thread may take to give the terminal back. It may hang in a terminal that takes no

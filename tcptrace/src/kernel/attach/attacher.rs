@@ -65,7 +65,7 @@ impl<'a> Attacher<'a> {
             next: 0,
         };
         while let Some(candidate) = self.viable(&mut open) {
-            if !matches!(candidate.hooks, Hooks::Functions(_)) {
+            if !matches!(candidate.hooks, Hooks::Functions { .. }) {
                 break;
             }
             self.choose(&mut open, candidate);
@@ -125,7 +125,7 @@ impl<'a> Attacher<'a> {
     /// back: half a family would tell things twice, or wrong.
     fn attach_whole(&mut self, candidate: &Candidate) -> Result<(), String> {
         let programs = candidate.programs(self.kernel)?;
-        let known = |program: &Program| match self.tried.get(&program.name) {
+        let known = |program: &Program| match self.tried.get(program.name) {
             Some(Err(why)) => Some(format!("{} {why}", program.target)),
             _ => None,
         };
@@ -134,7 +134,7 @@ impl<'a> Attacher<'a> {
         }
         let mut fresh = Vec::new();
         for program in programs {
-            let is_fresh = !self.tried.contains_key(&program.name);
+            let is_fresh = !self.tried.contains_key(program.name);
             match self.attach(&program) {
                 Ok(()) if is_fresh => fresh.push(program.name),
                 Ok(()) => {}
@@ -147,10 +147,10 @@ impl<'a> Attacher<'a> {
         Ok(())
     }
 
-    fn take_back(&mut self, names: &[String]) {
+    fn take_back(&mut self, names: &[&str]) {
         for name in names {
-            self.tried.remove(name);
-            self.links.remove(name);
+            self.tried.remove(*name);
+            self.links.remove(*name);
             if let Some(program) = self.object.program_mut(name) {
                 // It was loaded a moment ago; what cannot be unloaded goes with this process.
                 drop(programs::unload(program));
@@ -160,10 +160,10 @@ impl<'a> Attacher<'a> {
 
     /// Attaches a program once; the answer is remembered.
     pub(super) fn attach(&mut self, program: &Program) -> Result<(), String> {
-        if let Some(answer) = self.tried.get(&program.name) {
+        if let Some(answer) = self.tried.get(program.name) {
             return answer.clone();
         }
-        let tier = programs::tier_of(&program.name);
+        let tier = programs::tier_of(program.name);
         let answer = match self.closed.get(tier) {
             Some(why) => Err(why.clone()),
             None => self.attach_now(program).map_err(|error| {
@@ -174,27 +174,27 @@ impl<'a> Attacher<'a> {
                 why
             }),
         };
-        self.tried.insert(program.name.clone(), answer.clone());
+        self.tried.insert(program.name.to_owned(), answer.clone());
         answer
     }
 
     fn attach_now(&mut self, program: &Program) -> anyhow::Result<()> {
         let found = self
             .object
-            .program_mut(&program.name)
+            .program_mut(program.name)
             .context("not in the object")?;
-        match self.loaded.remove(&program.name) {
+        match self.loaded.remove(program.name) {
             Some(answer) => answer?,
             None => programs::load(found, program.target, self.types)?,
         }
         let link = programs::attach(found, program.target)?;
-        self.links.insert(program.name.clone(), link);
+        self.links.insert(program.name.to_owned(), link);
         Ok(())
     }
 
     /// Loads programs that will most likely be wanted, several at a time.
     pub(super) fn load_ahead(&mut self, wanted: &[Program]) {
-        let names: BTreeSet<&str> = wanted.iter().map(|program| program.name.as_str()).collect();
+        let names: BTreeSet<&str> = wanted.iter().map(|program| program.name).collect();
         self.loaded = programs::load_tracepoints(self.object, self.types, &names);
     }
 

@@ -1,11 +1,9 @@
 //! The signals and their candidates.
 
+use tcptrace_common::hook::{self, Family};
 use tcptrace_common::offsets::NONE;
 
-use super::functions::{
-    ACCEPT_WAITS, ACCEPTED, ACKS, ANSWERS, BACKLOGS, Family, REQUEST_TIMER, SYNS, TIME_WAIT,
-    VALIDATION, WAIT_CLOSE, turn,
-};
+use super::functions::candidates;
 use super::{Candidate, Hooks, Obstacle, Signal, Tier, nothing};
 use crate::kernel::Kernel;
 use crate::model::{Evidence, Kind};
@@ -19,7 +17,6 @@ const fn tracepoint(
     Candidate {
         tier: Tier::Tracepoint,
         hooks: Hooks::Tracepoints(names),
-        reporter: 0,
         evidence: Evidence::Seen,
         blind_to,
         served: 0,
@@ -38,7 +35,6 @@ const fn inferred(candidate: Candidate) -> Candidate {
 const COUNTED: Candidate = Candidate {
     tier: Tier::Counting,
     hooks: Hooks::Counters,
-    reporter: 0,
     evidence: Evidence::Counted,
     blind_to: "the client, the queue at that instant, which listener when several dropped",
     served: 0,
@@ -91,8 +87,8 @@ const NOT_MADE: Candidate = inferred(tracepoint(
 ));
 
 /// The functions, then a tracepoint, which is blind to the same.
-const fn then(family: &Family, reporter: usize, last: Candidate) -> [Candidate; 3] {
-    let [first, second] = family.candidates(reporter);
+const fn then(family: Family, reporter: u8, last: Candidate) -> [Candidate; 3] {
+    let [first, second] = candidates(family, reporter);
     let blind_to = last.blind_to;
     [
         Candidate { blind_to, ..first },
@@ -101,26 +97,26 @@ const fn then(family: &Family, reporter: usize, last: Candidate) -> [Candidate; 
     ]
 }
 
-const fn or_counted(family: &Family, third: Candidate) -> [Candidate; 4] {
-    let [first, second] = family.candidates(0);
+const fn or_counted(third: Candidate) -> [Candidate; 4] {
+    let [first, second] = candidates(Family::Syns, hook::TCP_CONN_REQUEST);
     [first, second, third, COUNTED]
 }
 
 /// A close that sleeps: breakpoints miss the returns of functions that block.
 const fn waiting(timer: Candidate) -> [Candidate; 2] {
-    let [first, _] = WAIT_CLOSE.candidates(0);
+    let [first, _] = candidates(Family::WaitClose, hook::SK_STREAM_WAIT_CLOSE);
     [first, timer]
 }
 
 /// The functions, which see what the tracepoint after them is blind to.
-const fn unblind(family: &Family, last: Candidate) -> [Candidate; 3] {
-    let [first, second] = family.candidates(0);
+const fn unblind(family: Family, reporter: u8, last: Candidate) -> [Candidate; 3] {
+    let [first, second] = candidates(family, reporter);
     [first, second, last]
 }
 
 /// Functions only where the tracepoint does not tell everything.
-const fn unless(first: Candidate, family: &Family, reporter: usize) -> [Candidate; 3] {
-    let [second, third] = family.candidates(reporter);
+const fn unless(first: Candidate, family: Family, reporter: u8) -> [Candidate; 3] {
+    let [second, third] = candidates(family, reporter);
     [first, second, third]
 }
 
@@ -129,7 +125,8 @@ pub static ACCEPT: Signal = Signal {
     kind: Kind::State,
     part: "who accepted a connection",
     candidates: &unblind(
-        &ACCEPTED,
+        Family::Accepted,
+        hook::SECURITY_SOCK_GRAFT,
         tracepoint(
             &["tcp_rcv_space_adjust"],
             "who accepted a connection and has not read from it: looked up in /proc",
@@ -142,14 +139,14 @@ pub static ACCEPT: Signal = Signal {
 pub static WAITS: Signal = Signal {
     kind: Kind::State,
     part: "how long connections wait for accept()",
-    candidates: &ACCEPT_WAITS.candidates(0),
+    candidates: &candidates(Family::AcceptWaits, hook::INET_CSK_ACCEPT),
 };
 
 /// The backlogs of listeners: for what bounds their queues.
 pub static LISTENED: Signal = Signal {
     kind: Kind::AcceptDrop,
     part: "the backlog given to listen()",
-    candidates: &BACKLOGS.candidates(0),
+    candidates: &candidates(Family::Backlogs, hook::SYS_LISTEN),
 };
 
 /// Every signal.
@@ -168,7 +165,7 @@ pub static SIGNALS: &[Signal] = &[
         kind: Kind::RstSent,
         part: "without a socket",
         candidates: &{
-            let [first, second] = ANSWERS.candidates(0);
+            let [first, second] = candidates(Family::Answers, hook::TCP_V4_SEND_RESET);
             [
                 tracepoint(&["tcp_send_reset"], "", reset_reason),
                 first,
@@ -182,8 +179,8 @@ pub static SIGNALS: &[Signal] = &[
         part: "of TIME_WAIT sockets",
         candidates: &unless(
             tracepoint(&["tcp_send_reset"], "", reset_reason),
-            &ANSWERS,
-            0,
+            Family::Answers,
+            hook::TCP_V4_SEND_RESET,
         ),
     },
     Signal {
@@ -194,7 +191,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::RstReceived,
         part: "of handshakes",
-        candidates: &ACKS.candidates(0),
+        candidates: &candidates(Family::Acks, hook::TCP_CHECK_REQ),
     },
     Signal {
         kind: Kind::LingerClose,
@@ -220,7 +217,7 @@ pub static SIGNALS: &[Signal] = &[
         kind: Kind::AcceptDrop,
         part: "at the ACK",
         candidates: &{
-            let [first, second] = ACKS.candidates(0);
+            let [first, second] = candidates(Family::Acks, hook::TCP_CHECK_REQ);
             let named = tracepoint(&["kfree_skb", "tcp_send_reset"], "", overflow_reason);
             [first, second, named, inferred(DROPPED_ACK), COUNTED]
         },
@@ -228,12 +225,12 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::AcceptDrop,
         part: "at the SYN",
-        candidates: &or_counted(&SYNS, CONSUMED_SYN),
+        candidates: &or_counted(CONSUMED_SYN),
     },
     Signal {
         kind: Kind::SynDrop,
         part: "drops and cookies",
-        candidates: &or_counted(&SYNS, CONSUMED_SYN),
+        candidates: &or_counted(CONSUMED_SYN),
     },
     Signal {
         kind: Kind::Retransmit,
@@ -248,38 +245,46 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Retransmit,
         part: "SYN-ACKs given up",
-        candidates: &REQUEST_TIMER.candidates(0),
+        candidates: &candidates(Family::RequestTimer, hook::REQSK_TIMER_HANDLER),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "enter",
-        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_HASHDANCE_SCHEDULE,
+            TW_STARTED,
+        ),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "overflow",
-        candidates: &then(&TIME_WAIT, turn::OVERFLOW, NOT_MADE),
+        candidates: &then(Family::TimeWait, hook::INET_TWSK_ALLOC, NOT_MADE),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "expire",
-        candidates: &then(&TIME_WAIT, turn::EXPIRE, TW_EXPIRED),
+        candidates: &then(Family::TimeWait, hook::TW_TIMER_HANDLER, TW_EXPIRED),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "reuse by connect()",
-        candidates: &then(&TIME_WAIT, turn::REUSE, TW_CANCELLED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_DESCHEDULE_PUT,
+            TW_CANCELLED,
+        ),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "reuse by a SYN",
-        candidates: &then(&TIME_WAIT, turn::REUSE, TW_SYN),
+        candidates: &then(Family::TimeWait, hook::INET_TWSK_DESCHEDULE_PUT, TW_SYN),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "by connections",
         candidates: &{
-            let [second, third] = VALIDATION.candidates(0);
+            let [second, third] = candidates(Family::Validation, hook::TCP_VALIDATE_INCOMING);
             let blind = dropped(paws_reason);
             [dropped(whose_paws), second, third, blind]
         },
@@ -287,17 +292,25 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::PawsDrop,
         part: "whose connection it was",
-        candidates: &unless(dropped(whose_paws), &VALIDATION, 0),
+        candidates: &unless(
+            dropped(whose_paws),
+            Family::Validation,
+            hook::TCP_VALIDATE_INCOMING,
+        ),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "by TIME_WAIT sockets",
-        candidates: &unless(dropped(tw_paws_reason), &TIME_WAIT, turn::REJECT),
+        candidates: &unless(
+            dropped(tw_paws_reason),
+            Family::TimeWait,
+            hook::TCP_TIMEWAIT_STATE_PROCESS,
+        ),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "in handshakes",
-        candidates: &unless(dropped(tw_paws_reason), &ACKS, 0),
+        candidates: &unless(dropped(tw_paws_reason), Family::Acks, hook::TCP_CHECK_REQ),
     },
     Signal {
         kind: Kind::Close,
@@ -312,17 +325,29 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Close,
         part: "whether TIME_WAIT followed",
-        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_HASHDANCE_SCHEDULE,
+            TW_STARTED,
+        ),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "whose TIME_WAIT rejected",
-        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_HASHDANCE_SCHEDULE,
+            TW_STARTED,
+        ),
     },
     Signal {
         kind: Kind::RstSent,
         part: "whose TIME_WAIT answered",
-        candidates: &then(&TIME_WAIT, turn::ENTER, TW_STARTED),
+        candidates: &then(
+            Family::TimeWait,
+            hook::INET_TWSK_HASHDANCE_SCHEDULE,
+            TW_STARTED,
+        ),
     },
 ];
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use tcptrace_common::kind::hook;
+use tcptrace_common::hook::{self, Site};
 
 use super::*;
 
@@ -76,20 +76,20 @@ fn a_function_that_blocks_has_no_return_breakpoint() {
 #[test]
 fn breakpoints_keep_the_arguments_of_a_call_at_its_entry() {
     let part = signal(Kind::TimeWait, "overflow");
-    let names = |tier| -> Vec<String> {
+    let names = |tier| -> Vec<&str> {
         let found = part.candidates.iter().find(|c| c.tier == tier).unwrap();
         let programs = found.programs(&kernel("6.12.117")).unwrap();
         programs.into_iter().map(|program| program.name).collect()
     };
-    let alloc = |name: &&String| name.ends_with("_inet_twsk_alloc");
+    let alloc = |name: &&str| name.ends_with("_inet_twsk_alloc");
     let by_btf = names(Tier::Fentry);
     assert_eq!(
-        by_btf.iter().filter(alloc).collect::<Vec<_>>(),
+        by_btf.into_iter().filter(alloc).collect::<Vec<_>>(),
         ["fexit_inet_twsk_alloc"]
     );
     let by_breakpoint = names(Tier::Kprobe);
     assert_eq!(
-        by_breakpoint.iter().filter(alloc).collect::<Vec<_>>(),
+        by_breakpoint.into_iter().filter(alloc).collect::<Vec<_>>(),
         ["kprobe_inet_twsk_alloc", "kretprobe_inet_twsk_alloc"]
     );
 }
@@ -115,6 +115,37 @@ fn every_label_is_a_hook_that_events_can_name() {
 }
 
 #[test]
+fn a_function_has_a_number_of_its_own_in_each_tier() {
+    let by_number = |number: u8| hook::NAMES[usize::from(number)];
+    let number = hook::TCP_CHECK_REQ;
+    assert_eq!(by_number(number), "fexit/tcp_check_req");
+    let by_breakpoint = hook::by_breakpoint(number);
+    assert_eq!(by_number(by_breakpoint), "kretprobe/tcp_check_req");
+    let names: HashSet<&str> = hook::NAMES.into_iter().collect();
+    assert_eq!(names.len(), hook::NAMES.len());
+    for hook in hook::HOOKS
+        .iter()
+        .filter(|hook| hook.site == Site::Function)
+    {
+        let by_btf = hook.label().rsplit('/').next();
+        assert_eq!(by_btf, Some(hook.name));
+        if let Some(label) = hook.label_by_breakpoint() {
+            assert_eq!(label.rsplit('/').next(), by_btf);
+        }
+    }
+}
+
+#[test]
+fn a_stand_in_is_for_a_function_of_the_same_family() {
+    for hook in hook::HOOKS {
+        if let Some(replaced) = hook.unless {
+            let replaced = hook::HOOKS.iter().find(|other| other.name == replaced);
+            assert_eq!(replaced.unwrap().families, hook.families, "{}", hook.name);
+        }
+    }
+}
+
+#[test]
 fn every_program_of_a_candidate_is_in_the_object() {
     let object = crate::kernel::attach::OBJECT;
     let words: HashSet<&[u8]> = object.split(|byte| *byte == 0).collect();
@@ -123,7 +154,7 @@ fn every_program_of_a_candidate_is_in_the_object() {
         let kernel = kernel(release);
         for candidate in SIGNALS.iter().flat_map(|signal| signal.candidates) {
             for program in candidate.programs(&kernel).unwrap_or_default() {
-                assert!(has(&program.name), "{} is not in the object", program.name);
+                assert!(has(program.name), "{} is not in the object", program.name);
             }
         }
     }

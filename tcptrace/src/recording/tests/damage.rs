@@ -144,14 +144,15 @@ proptest! {
         let place = places[usize::from(!is_start)];
         let head = frame::head(&sound[place..]).unwrap();
         let payload = &sound[place + frame::HEAD..][..head.stored as usize];
-        let mut changed = head.unpack(payload).unwrap();
+        let payload = bytes::Bytes::copy_from_slice(payload);
+        let mut changed = head.unpack(payload).unwrap().to_vec();
         for (at, value) in &swaps {
             let at = at.index(changed.len());
             changed[at] = *value;
         }
         let hostile = if swaps.is_empty() { &raw } else { &changed };
         let mut bytes = sound[..place].to_vec();
-        bytes.extend(frame::block(head.kind, head.extent, hostile));
+        bytes.extend(frame::Framer::default().block(head.kind, head.extent, hostile));
         bytes.extend(&sound[places[if is_start { 1 } else { 2 }]..]);
         let pieces = read_bytes(&room, &bytes);
         prop_assert!(times(&pieces).len() >= 40);

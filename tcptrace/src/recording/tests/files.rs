@@ -201,3 +201,85 @@ fn a_rotation_by_time_begins_the_next_file_unasked() {
     assert_eq!(recorder.tick(now + Duration::from_secs(61)), Want::NextFile);
     recorder.finish(&end());
 }
+
+#[test]
+fn a_disk_that_hangs_holds_nobody_up_and_what_it_misses_is_counted() {
+    let room = Room::new("hangs");
+    let mut recorder = Recorder::create(rotated(&room, 200_000, 99), start()).unwrap();
+    let stuck = recorder.stall();
+    // Nothing takes orders: one that was waited for would hang this test here.
+    let rotations = fill(&mut recorder, 0, 250_000);
+    assert_eq!(
+        rotations, 1,
+        "the next file is not asked for before this one has begun"
+    );
+    assert!(recorder.trouble().unwrap().lost_events > 50_000);
+    recorder.resume(stuck);
+    fill(&mut recorder, 250_000, 10);
+    let outcome = recorder.finish(&end());
+    assert_eq!(outcome.events, 250_010);
+    assert!(outcome.trouble.unwrap().contains("too slow"));
+    let paths: Vec<PathBuf> = std::fs::read_dir(&room.0)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(paths.len(), outcome.files as usize);
+    let pieces = read(&paths);
+    let times = times(&pieces);
+    assert_eq!(times.len() as u64 + outcome.lost_events, 250_010);
+    assert_eq!(times[0], 0, "what was queued in time is kept");
+    let missing: u64 = gaps(&pieces).iter().filter_map(|gap| gap.events).sum();
+    assert_eq!(missing, outcome.lost_events);
+    let on_disk: u64 = paths
+        .iter()
+        .map(|path| std::fs::metadata(path).unwrap().len())
+        .sum();
+    assert_eq!(outcome.bytes, on_disk);
+}
+
+#[test]
+fn bytes_that_the_disk_did_not_take_are_not_recorded() {
+    let room = Room::new("vanished");
+    let mut recorder = Recorder::create(rotated(&room, 50_000, 1), start()).unwrap();
+    let begun = std::fs::metadata(room.file()).unwrap().len();
+    // The next file cannot be created: a directory is in its way.
+    let stuck = recorder.stall();
+    std::fs::remove_file(room.file()).unwrap();
+    std::fs::create_dir(room.file()).unwrap();
+    recorder.resume(stuck);
+    recorder.rotate(end());
+    fill(&mut recorder, 0, 500);
+    let outcome = recorder.finish(&end());
+    assert_eq!((outcome.files, outcome.lost_events), (1, 500));
+    // The end of the first file went into what has no name any more.
+    assert!(outcome.bytes < begun + 2_000, "{} bytes", outcome.bytes);
+    assert!(outcome.trouble.is_some());
+}
+
+#[test]
+fn a_second_recorder_is_refused_while_the_first_one_records() {
+    let room = Room::new("second");
+    let files = rotated(&room, 1 << 20, 3);
+    let mut first = Recorder::create(files.clone(), start()).unwrap();
+    let forced = Files {
+        overwrites: true,
+        ..plain(&room.file())
+    };
+    let refused = |files: &Files| {
+        let error = Recorder::create(files.clone(), start()).unwrap_err();
+        error.to_string().contains("another tcptrace is recording")
+    };
+    assert!(refused(&files) && refused(&forced));
+    first.event(&received(5));
+    first.rotate(end());
+    first.event(&received(6));
+    seal(&mut first);
+    while first.tick(Instant::now()) == Want::Nothing && !numbered(&room.file(), 1).exists() {
+        std::thread::yield_now();
+    }
+    assert!(refused(&files) && refused(&forced));
+    first.finish(&end());
+    let both = [room.file(), numbered(&room.file(), 1)];
+    assert_eq!(times(&read(&both)), [5, 6]);
+    Recorder::create(forced, start()).unwrap().finish(&end());
+}

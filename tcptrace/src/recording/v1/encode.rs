@@ -39,13 +39,18 @@ impl Encoder {
         self.payload.len()
     }
 
-    /// The payload; the encoder is as new.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
+    /// The payload so far.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Begins the next payload, in the memory of this one.
+    pub(crate) fn clear(&mut self) {
         self.hooks.clear();
         self.processes.clear();
         self.kept.clear();
         self.before_ns = 0;
-        std::mem::take(&mut self.payload)
+        self.payload.clear();
     }
 
     /// Appends an event.

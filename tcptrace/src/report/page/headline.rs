@@ -4,7 +4,7 @@
 use super::clock::duration;
 use super::markup::{Markup, bytes, plural};
 use super::{SECTIONS, View, words};
-use crate::model::loss::{LossPlace, Tally};
+use crate::model::loss::LossPlace;
 use crate::model::{KindSet, RunFacts};
 use crate::report::story::Story;
 
@@ -110,7 +110,7 @@ fn trust(out: &mut Markup, story: &Story) {
         .values()
         .copied()
         .fold(0, u64::saturating_add);
-    let tally = summaries().fold(Tally::default(), |sum, summary| sum_of(sum, summary.loss));
+    let tally = summaries().fold(story.loss_left_out, |sum, summary| sum.plus(summary.loss));
     let lost = tally.lost.max(told);
     if lost > 0 {
         out.raw("<strong class=\"bad\">")
@@ -158,16 +158,6 @@ fn trust(out: &mut Markup, story: &Story) {
         sentences(out, &unseen);
     }
     out.raw("</dd>");
-}
-
-fn sum_of(a: Tally, b: Tally) -> Tally {
-    Tally {
-        seen: a.seen.saturating_add(b.seen),
-        shown: a.shown.saturating_add(b.shown),
-        filtered: a.filtered.saturating_add(b.filtered),
-        rate_limited: a.rate_limited.saturating_add(b.rate_limited),
-        lost: a.lost.saturating_add(b.lost),
-    }
 }
 
 const fn place_text(place: LossPlace) -> &'static str {

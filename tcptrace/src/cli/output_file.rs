@@ -12,14 +12,14 @@ const MODE: u32 = 0o600;
 
 /// Where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum OutputFile {
     /// As it is.
     Stdout,
     /// Replaced if it is there.
     File(PathBuf),
 }
 
-impl Place {
+impl OutputFile {
     /// As asked for by `-o`, else beside the first recording. Err is a usage error, in one sentence.
     pub(super) fn of(output: Option<&Path>, recordings: &[PathBuf]) -> Result<Self, String> {
         let stdin = Path::new("-");
@@ -135,23 +135,27 @@ mod tests {
         ];
         let beside = room.file("friday.html");
         assert_eq!(
-            Place::of(None, &recordings),
-            Ok(Place::File(beside.clone()))
+            OutputFile::of(None, &recordings),
+            Ok(OutputFile::File(beside.clone()))
         );
         fs::write(&beside, "mine").unwrap();
-        assert!(Place::of(None, &recordings).unwrap_err().contains("-o"));
+        assert!(
+            OutputFile::of(None, &recordings)
+                .unwrap_err()
+                .contains("-o")
+        );
         assert_eq!(
-            Place::of(Some(&beside), &recordings),
-            Ok(Place::File(beside))
+            OutputFile::of(Some(&beside), &recordings),
+            Ok(OutputFile::File(beside))
         );
         assert!(
-            Place::of(None, &recordings[..1])
+            OutputFile::of(None, &recordings[..1])
                 .unwrap_err()
                 .contains("stdin")
         );
         assert_eq!(
-            Place::of(Some(Path::new("-")), &recordings),
-            Ok(Place::Stdout)
+            OutputFile::of(Some(Path::new("-")), &recordings),
+            Ok(OutputFile::Stdout)
         );
     }
 
@@ -161,9 +165,9 @@ mod tests {
         let recording = room.file("a.html");
         fs::write(&recording, "recording").unwrap();
         let other_name = room.file("./a.html");
-        let refused = Place::of(Some(&other_name), std::slice::from_ref(&recording));
+        let refused = OutputFile::of(Some(&other_name), std::slice::from_ref(&recording));
         assert!(refused.unwrap_err().contains("the recording itself"));
-        let refused = Place::of(None, std::slice::from_ref(&recording));
+        let refused = OutputFile::of(None, std::slice::from_ref(&recording));
         assert!(refused.is_err());
     }
 
@@ -172,7 +176,9 @@ mod tests {
         let room = Room::new("whole");
         let file = room.file("page.html");
         for text in ["first", "second"] {
-            Place::File(file.clone()).write(text.as_bytes()).unwrap();
+            OutputFile::File(file.clone())
+                .write(text.as_bytes())
+                .unwrap();
             assert_eq!(fs::read_to_string(&file).unwrap(), text);
         }
         let mode = fs::metadata(&file).unwrap().permissions().mode();
@@ -183,12 +189,16 @@ mod tests {
     #[test]
     fn a_place_that_is_not_there_is_named_and_nothing_is_left() {
         let room = Room::new("nowhere");
-        let error = Place::File(room.file("no/page.html"))
+        let error = OutputFile::File(room.file("no/page.html"))
             .write(b"x")
             .unwrap_err();
         assert!(format!("{error:#}").contains("no/page.html"), "{error:#}");
         fs::create_dir(room.file("directory")).unwrap();
-        assert!(Place::File(room.file("directory")).write(b"x").is_err());
+        assert!(
+            OutputFile::File(room.file("directory"))
+                .write(b"x")
+                .is_err()
+        );
         assert_eq!(fs::read_dir(&room.0).unwrap().count(), 1);
     }
 }

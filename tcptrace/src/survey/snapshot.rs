@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::boot_ns;
+use super::settings::settings;
 use crate::attribute::holders::{self, Query};
 use crate::attribute::{from_facts, proc};
 use crate::kernel::sysctl::Sysctls;
@@ -16,19 +18,17 @@ use crate::source::mib::{Counters, Sockstat};
 use crate::source::netns::{self, Netns, Reach};
 use crate::source::sock_diag::{self, DiagError, Dump, SockRow, States, Timer};
 
-use crate::cli::watch::engine;
-
 /// What to look at.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cli) struct Look {
+pub struct Look {
     /// Sockets in these states.
-    pub(in crate::cli) states: States,
+    pub states: States,
     /// How long each has been silent.
-    pub(in crate::cli) has_times: bool,
+    pub has_times: bool,
     /// Half-open handshakes per listener.
-    pub(in crate::cli) has_half_open: bool,
+    pub has_half_open: bool,
     /// Holders of listeners only, instead of all sockets.
-    pub(in crate::cli) owners_of_listeners: bool,
+    pub owners_of_listeners: bool,
 }
 
 /// What one namespace says from within.
@@ -40,10 +40,13 @@ struct Inside {
 }
 
 /// The snapshot; `watched` empty: of every namespace.
-pub(in crate::cli) fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
     let (namespaces, unreadable) = namespaces(watched)?;
     let mut snapshot = Snapshot {
-        boot_ns: engine::clock().start_boot_ns,
+        boot_ns: boot_ns(),
         ..Snapshot::default()
     };
     if unreadable > 0 {
@@ -241,24 +244,6 @@ fn socket(row: &SockRow, holders: &HashMap<u64, Vec<Arc<Process>>>) -> Option<So
             .cloned()
             .unwrap_or_default(),
     })
-}
-
-/// The settings that decide over queues, orphans and TIME_WAIT.
-pub(in crate::cli) fn settings(sysctls: &Sysctls) -> Settings {
-    Settings {
-        somaxconn: sysctls.somaxconn,
-        tcp_max_syn_backlog: sysctls.tcp_max_syn_backlog,
-        tcp_abort_on_overflow: sysctls.tcp_abort_on_overflow,
-        tcp_syncookies: sysctls.tcp_syncookies,
-        tcp_tw_reuse: sysctls.tcp_tw_reuse,
-        tcp_tw_reuse_delay_ms: sysctls.tcp_tw_reuse_delay,
-        tcp_tw_recycle: sysctls.tcp_tw_recycle,
-        tcp_max_tw_buckets: sysctls.tcp_max_tw_buckets,
-        tcp_timestamps: sysctls.tcp_timestamps,
-        tcp_fin_timeout_secs: sysctls.tcp_fin_timeout,
-        tcp_max_orphans: sysctls.tcp_max_orphans,
-        ip_local_port_range: sysctls.ip_local_port_range,
-    }
 }
 
 fn counters(found: &Netns) -> anyhow::Result<SpaceCounters> {

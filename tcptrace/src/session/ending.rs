@@ -10,17 +10,22 @@ use anyhow::Context;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::exit::Exit;
+/// What a second signal makes the process return: 128 and the number of SIGINT, as in a shell.
+const INTERRUPTED: i32 = 130;
 
 /// Listens for SIGINT and SIGTERM.
 #[derive(Debug)]
-pub(in crate::cli) struct Stopper {
+pub struct Stopper {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Stopper {
-    pub(in crate::cli) fn listen() -> anyhow::Result<Self> {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the kernel gives no descriptor for it.
+    pub fn listen() -> anyhow::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
@@ -28,11 +33,7 @@ impl Stopper {
     }
 
     /// Done at the first signal, or when the command has ended; its status goes to `status`.
-    pub(in crate::cli) async fn wait(
-        &mut self,
-        command: Option<Child>,
-        status: &mut Option<ExitStatus>,
-    ) {
+    pub async fn wait(&mut self, command: Option<Child>, status: &mut Option<ExitStatus>) {
         let ended = async {
             match command {
                 Some(mut child) => child.wait().await.ok(),
@@ -48,7 +49,7 @@ impl Stopper {
 
     /// From now on a signal ends the process at once, with 130. The handler of the first signals
     /// stays installed, so another thread waits for the next one.
-    pub(in crate::cli) fn arm_second(mut self) {
+    pub fn arm_second(mut self) {
         std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -62,14 +63,17 @@ impl Stopper {
                     _ = self.terminate.recv() => {}
                 }
             });
-            std::process::exit(i32::from(Exit::Interrupted.code()));
+            std::process::exit(INTERRUPTED);
         });
     }
 }
 
 /// A flag that the first SIGINT or SIGTERM sets, for work that is not asynchronous. The second one
 /// ends the process at once.
-pub(in crate::cli) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+///
+/// # Errors
+/// When no thread can be started for it.
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let (told, is_listening) = std::sync::mpsc::sync_channel(1);
     let set = Arc::clone(&flag);
@@ -98,8 +102,11 @@ pub(in crate::cli) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// Starts the command. Err says why not.
-pub(super) fn start(words: &[OsString]) -> Result<Child, String> {
+/// Starts the command.
+///
+/// # Errors
+/// Why not, in one sentence.
+pub fn start(words: &[OsString]) -> Result<Child, String> {
     let (program, arguments) = words.split_first().ok_or("no command was given")?;
     Command::new(program)
         .args(arguments)
@@ -108,12 +115,10 @@ pub(super) fn start(words: &[OsString]) -> Result<Child, String> {
 }
 
 /// The command's own code; 128 and the signal's number when one ended it, as shells tell it.
-pub(super) fn code(status: ExitStatus) -> Exit {
+pub fn code(status: ExitStatus) -> u8 {
     let code = status
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal));
-    Exit::Command(
-        code.and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(u8::MAX),
-    )
+    code.and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
 }

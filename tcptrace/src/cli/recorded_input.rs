@@ -15,14 +15,14 @@ use crate::source::lines::{Lines, STDIN};
 
 /// A run, or several.
 #[derive(Debug)]
-pub(super) enum Past {
+pub(super) enum RecordedInput {
     /// A recording.
     Recording(Box<Reader>),
     /// NDJSON.
     Lines(Box<Lines>),
 }
 
-impl Past {
+impl RecordedInput {
     /// Opens them. What begins like a line of NDJSON is taken for that.
     ///
     /// # Errors

@@ -2,17 +2,16 @@
 
 use std::collections::HashSet;
 
+use super::plan::{NetnsSpec, Plan};
 use crate::attribute::proc;
-use crate::cli::plan::WatchPlan;
-use crate::cli::values::NetnsSpec;
 use crate::interpret::filter::Filter;
 use crate::source::netns;
 
 /// A filter with everything looked up.
 #[derive(Debug)]
-pub(in crate::cli) struct Scope {
+pub struct Scope {
     /// What to show.
-    pub(in crate::cli) filter: Filter,
+    pub filter: Filter,
     /// Filters besides kinds and namespaces are in force.
     pub(super) is_partial: bool,
     with_children: bool,
@@ -20,8 +19,11 @@ pub(in crate::cli) struct Scope {
 }
 
 impl Scope {
-    /// Looks everything up. Err is a usage error, in one sentence.
-    pub(in crate::cli) fn resolve(plan: &WatchPlan) -> Result<Self, String> {
+    /// Looks everything up.
+    ///
+    /// # Errors
+    /// A usage error, in one sentence.
+    pub fn resolve(plan: &Plan) -> Result<Self, String> {
         let mut filter = plan.filter.clone();
         for pid in &plan.filter.pids {
             if !matches!(proc::read(*pid), Ok(Some(_))) {
@@ -38,11 +40,7 @@ impl Scope {
             filter.pids.extend(all);
         }
         for spec in &plan.netns {
-            let text = match spec {
-                NetnsSpec::Pid(pid) => pid.to_string(),
-                NetnsSpec::Name(name) => name.clone(),
-                NetnsSpec::Inode(inode) => format!("inode:{inode}"),
-            };
+            let text = spec.to_string();
             let inode =
                 netns::resolve(&text).map_err(|error| format!("--netns {text}: {error}"))?;
             let inode = u32::try_from(inode)
@@ -70,7 +68,7 @@ impl Scope {
     }
 
     /// Whether descendants are followed.
-    pub(in crate::cli) fn follows(&self) -> bool {
+    pub fn follows(&self) -> bool {
         self.with_children || self.has_command
     }
 

@@ -1,16 +1,14 @@
 //! What the programs are told, and how large their maps are.
 
-use anyhow::Context;
-use rustix::time::{ClockId, Timespec, clock_gettime};
-use tcptrace_common::config::{Config, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST};
-use tokio::runtime::Runtime;
+use tcptrace_common::config::{
+    Config, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST, MEASURE_ACCEPTS,
+};
 
-use super::scope::Scope;
-use crate::cli::plan::WatchPlan;
+use super::{Plan, Scope};
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Sizes};
 use crate::kernel::tiers::Tier;
-use crate::model::{self, Clock, Kind, KindSet};
+use crate::model::{self, Kind, KindSet};
 use crate::source::netns;
 use crate::source::sock_diag::{self, States};
 
@@ -18,16 +16,8 @@ use crate::source::sock_diag::{self, States};
 const FEWEST_SOCKS: u32 = 65_536;
 const MOST_SOCKS: u32 = 1 << 20;
 
-/// The loop that a live command runs in: one thread.
-pub(in crate::cli) fn event_loop() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the event loop")
-}
-
 /// The kernel's configuration with this plan's filters.
-pub(in crate::cli) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -> Config {
+pub(super) fn config(kernel: &Kernel, plan: &Plan, scope: &Scope) -> Config {
     let mut config = kernel.config;
     config.kinds = plan.kinds.bits();
     config.crowded_from = plan.engine.ring_bytes / 4 * 3;
@@ -39,6 +29,9 @@ pub(in crate::cli) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -
     }
     if !scope.follows() && fill(&mut config.pids, filter.pids.iter().copied()) {
         config.features |= FILTER_PID;
+    }
+    if plan.measures_accepts {
+        config.features |= MEASURE_ACCEPTS;
     }
     if fill(&mut config.netns, filter.netns.iter().copied()) {
         config.features |= FILTER_NETNS;
@@ -53,10 +46,7 @@ pub(in crate::cli) fn config(kernel: &Kernel, plan: &WatchPlan, scope: &Scope) -
 }
 
 /// Why the tier that the user insists on is not to be had; `None` = it serves, or needs nothing.
-pub(in crate::cli) fn tier_refused(
-    forced: Option<model::Tier>,
-    report: &AttachReport,
-) -> Option<String> {
+pub(super) fn tier_refused(forced: Option<model::Tier>, report: &AttachReport) -> Option<String> {
     let (forced, tier) = match forced? {
         model::Tier::Fentry => ("fentry", Tier::Fentry),
         model::Tier::Kprobe => ("kprobe", Tier::Kprobe),
@@ -92,7 +82,7 @@ fn fill<T: Copy + Default>(list: &mut [T; LIST], values: impl ExactSizeIterator<
 }
 
 /// Room for twice the sockets there are now.
-pub(in crate::cli) fn sizes(ring: u32) -> Sizes {
+pub(super) fn sizes(ring: u32) -> Sizes {
     let mut sockets = 0_u32;
     for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
         if let Ok(stat) = crate::source::mib::Sockstat::read(&found) {
@@ -130,17 +120,4 @@ pub(super) fn sockets(watched: &[u32]) -> (Vec<(u64, u64)>, Vec<String>) {
         }
     }
     (sockets, missed)
-}
-
-/// How the boot clock and the wall clock stand to each other now.
-pub(in crate::cli) fn clock() -> Clock {
-    let (boot, wall) = (
-        clock_gettime(ClockId::Boottime),
-        clock_gettime(ClockId::Realtime),
-    );
-    let nanos = |time: Timespec| time.tv_sec.saturating_mul(1_000_000_000) + time.tv_nsec;
-    Clock {
-        boot_to_wall_ns: nanos(wall).saturating_sub(nanos(boot)),
-        start_boot_ns: nanos(boot).unsigned_abs(),
-    }
 }

@@ -2,21 +2,20 @@
 
 use std::fs;
 
-use super::scope::Scope;
-use crate::cli::plan::WatchPlan;
-use crate::cli::snapshot::settings;
+use super::{Plan, Scope};
 use crate::kernel::Kernel;
 use crate::kernel::attach::AttachReport;
 use crate::kernel::sysctl::Sysctls;
 use crate::model::run::SpaceFacts;
 use crate::model::{Clock, Evidence, KindSet, RunFacts};
 use crate::source::netns::{self, Reach};
+use crate::survey::settings;
 
 /// The facts of a run that is about to begin.
-pub(in crate::cli) fn gather(
+pub(super) fn gather(
     kernel: &Kernel,
     report: &AttachReport,
-    plan: &WatchPlan,
+    plan: &Plan,
     scope: &Scope,
     clock: Clock,
 ) -> RunFacts {
@@ -37,7 +36,7 @@ pub(in crate::cli) fn gather(
 }
 
 /// What cannot be seen of these kinds, or is only counted, and why: one sentence each.
-pub(in crate::cli) fn unseen(report: &AttachReport, kinds: KindSet) -> Vec<String> {
+pub fn unseen(report: &AttachReport, kinds: KindSet) -> Vec<String> {
     let mut sentences = Vec::new();
     for outcome in &report.outcomes {
         let (kind, part) = (outcome.signal.kind, outcome.signal.part);
