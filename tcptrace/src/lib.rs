@@ -9,6 +9,7 @@
 pub mod attribute;
 pub mod cli;
 pub mod decode;
+pub mod diagnose;
 pub mod interpret;
 pub mod kernel;
 pub mod model;

@@ -341,8 +341,7 @@ fn a_kernel_is_judged_by_its_file_without_privileges_and_nothing_is_tried() {
         "settings",
         "namespaces",
         "listeners",
-        "advice",
-        "wrong",
+        "findings",
         "unseen",
     ] {
         assert_eq!(report[absent], Value::Null, "{absent}");
@@ -393,8 +392,8 @@ fn the_own_namespace_is_told_to_nobody_too() {
     for part in [
         "SETTINGS OF NETNS ",
         "COUNTED IN NETNS ",
-        "NOT SEEN",
-        "NOW, ",
+        "NOT VISIBLE",
+        "FINDINGS, LOOKED AT FOR ",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }

@@ -81,6 +81,25 @@ fn version_1_is_read_as_ever() {
     assert!(said.contains("of web-1, Linux 6.18.0"), "{said}");
 }
 
+#[test]
+fn without_its_beginning_a_recording_tells_no_time_of_day() {
+    let mut bytes = std::fs::read(file("v1.rec")).unwrap();
+    bytes[80] ^= 1;
+    let path = std::env::temp_dir().join(format!("tcptrace-no-start-{}", std::process::id()));
+    std::fs::write(&path, bytes).unwrap();
+    let damaged = replay(&["--time", "utc"], &path);
+    std::fs::remove_file(&path).unwrap();
+    let lines = |output: Output| String::from_utf8(output.stdout).unwrap();
+    let said = String::from_utf8(damaged.stderr.clone()).unwrap();
+    assert!(said.contains("the time of day is not known"), "{said}");
+    // Seconds since boot, which is when this one began.
+    let relative = replay(&["--time", "relative"], &file("v1.rec"));
+    let first = |lines: String| lines.split_whitespace().nth(8).map(str::to_owned);
+    let (damaged, relative) = (first(lines(damaged)), first(lines(relative)));
+    assert!(relative.is_some());
+    assert_eq!(damaged, relative);
+}
+
 fn pieces(path: PathBuf) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut reader = Reader::open(&[path]).unwrap();

@@ -9,6 +9,7 @@
     reason = "a test runner reports on its standard streams"
 )]
 
+mod oracle;
 mod scenario;
 
 use std::process::ExitCode;
@@ -18,6 +19,9 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|arg| arg == "--actor") {
         return scenario::kit::actor::run(&args[1..]);
     }
+    if args.first().is_some_and(|arg| arg == "--actor-after-exec") {
+        return scenario::kit::actor::go_on(&args[1..]);
+    }
     if args.first().is_some_and(|arg| arg == "--actor-once") {
         return scenario::kit::actor::run_once(&args[1..]);
     }
@@ -26,6 +30,9 @@ fn main() -> ExitCode {
     }
     if args.first().is_some_and(|arg| arg == "--panicking-screen") {
         return scenario::top::panicking_screen();
+    }
+    if args.first().is_some_and(|arg| arg == "--oracle") {
+        return oracle::run(&args[1..]);
     }
     scenario::kit::runner::run(scenario::families(), &args)
 }

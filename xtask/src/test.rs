@@ -23,9 +23,22 @@ pub(crate) struct Args {
     filter: Vec<String>,
     #[command(flatten)]
     matrix: vm::matrix::Args,
+    #[command(flatten)]
+    oracle: Oracle,
     /// Further arguments for the test programs, after `--`
     #[arg(last = true, value_name = "TEST ARGS")]
     test_args: Vec<String>,
+}
+
+/// For `oracle` only.
+#[derive(clap::Args)]
+struct Oracle {
+    /// Random steps that an earlier run made (default: new ones, whose seed is printed)
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How long (default: 60)
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -34,6 +47,9 @@ enum What {
     Unit,
     /// Ground truth on this kernel, as root
     Live,
+    /// Random use of sockets by random processes, every event judged, as root; options such as
+    /// --script FILE go after `--`
+    Oracle,
     /// Ground truth on other kernels, each in a VM
     Vm,
     /// The stories of docs/incidents with real servers, as root
@@ -60,6 +76,11 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
         return debian::main(workspace);
     }
     setup::ensure(workspace)?;
+    if args.what == What::Oracle {
+        let words = oracle_words(&args.oracle, &args.test_args);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        return live(workspace, &words);
+    }
     let test_args: Vec<&str> = args
         .filter
         .iter()
@@ -77,6 +98,21 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
         live(workspace, &test_args)?;
     }
     Ok(())
+}
+
+/// What the test program is told, so that it is the oracle.
+fn oracle_words(oracle: &Oracle, further: &[String]) -> Vec<String> {
+    let mut words = vec!["--oracle".to_owned()];
+    for (name, value) in [("--seed", oracle.seed), ("--seconds", oracle.seconds)] {
+        words.extend(
+            value
+                .map(|value| [name.to_owned(), value.to_string()])
+                .into_iter()
+                .flatten(),
+        );
+    }
+    words.extend(further.iter().cloned());
+    words
 }
 
 fn unit(workspace: &Workspace, targets: &[String], test_args: &[&str]) -> Result<()> {
@@ -156,6 +192,19 @@ mod tests {
             {"targets": [{"name": "golden", "kind": ["test"]}, {"name": "speed", "kind": ["bench"]}]},
         ]});
         assert_eq!(test_targets(&metadata), ["root_live", "golden"]);
+    }
+
+    #[test]
+    fn the_oracle_is_told_what_was_asked_for() {
+        let asked = Oracle {
+            seed: Some(1237),
+            seconds: None,
+        };
+        let further = ["--lanes".to_owned(), "3".to_owned()];
+        assert_eq!(
+            oracle_words(&asked, &further),
+            ["--oracle", "--seed", "1237", "--lanes", "3"]
+        );
     }
 
     #[test]

@@ -171,9 +171,11 @@ pub struct ManArgs {
 /// What `doctor --fail` takes for wrong, for the help and the manual.
 pub const DOCTOR_HELP: &str = "\
 --fail exits with 5 for what is happening now and can be acted on:
-  an accept queue is full; a listener's drop counter rises; a counter of refusals rises
+  a finding of severity broken or degraded: an accept queue is full; a counter of refusals rises
   (ListenOverflows, ListenDrops, TCPReqQFullDrop, TCPAbortOnMemory, TCPAbortFailed,
-  TCPTimeWaitOverflow); tcp_max_tw_buckets, tcp_max_orphans or the memory of tcp_mem is used up.
+  TCPTimeWaitOverflow); tcp_max_tw_buckets, tcp_max_orphans, the memory of tcp_mem, or 9 in 10
+  local ports (to one destination, or of one address whose connections each took their own) are
+  used up. docs/findings.md lists every finding.
 Rising means: between two samples taken about a second apart. Earlier counts, resets by
 applications, changed settings and kinds that this kernel cannot show are reported but do not
 count. Exit code 5 takes precedence over 3 (missing privilege) and 1 (nothing is observable).";

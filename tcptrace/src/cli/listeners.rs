@@ -8,8 +8,9 @@ use super::doctor::page::Page;
 use super::exit::Exit;
 use super::snapshot::{self, Question, View};
 use super::snapshot_args::ListenersArgs;
+use crate::diagnose::listener;
 use crate::model::{Kind, KindSet};
-use crate::query::{advise, listeners};
+use crate::query::listeners;
 use crate::sink::{JsonSink, TableStyle, table};
 use crate::source::sock_diag::States;
 use crate::survey::Look;
@@ -60,7 +61,7 @@ impl Question for Listeners {
                 continue;
             };
             text.heading(&row.local.to_string());
-            for (label, sentence) in advise::listener(row, space) {
+            for (label, sentence) in listener::listener(row, space, page.watched_ms) {
                 text.row(label, &sentence);
             }
         }

@@ -53,6 +53,11 @@ impl RecordedInput {
         }
     }
 
+    /// Whether the time of day is known.
+    pub(super) fn has_clock(&self) -> bool {
+        matches!(self, Self::Lines(_)) || self.facts().is_some()
+    }
+
     /// The kinds it may hold.
     pub(super) fn kinds(&self) -> KindSet {
         self.facts().map_or(KindSet::ALL, |facts| facts.kinds)

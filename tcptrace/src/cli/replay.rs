@@ -11,7 +11,7 @@ use super::recorded_input::RecordedInput;
 use crate::model::{Kind, KindSet, RunFacts};
 use crate::pipeline::replay::Settings;
 use crate::session::ending;
-use crate::sink::Sink;
+use crate::sink::{Sink, TimeStyle};
 
 /// What `replay` is to do.
 #[derive(Clone, Debug)]
@@ -50,7 +50,18 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
         Ok(filter) => filter,
         Err(why) => return Ok(output::refuse(&why, Exit::Unsupported)),
     };
-    let mut sink = output::sinks(&plan.output, past.clock());
+    let mut output = plan.output.clone();
+    let has_clock = past.has_clock();
+    if !has_clock && output.time != TimeStyle::None {
+        output.time = TimeStyle::Relative;
+    }
+    let mut sink = output::sinks(&output, past.clock());
+    if !has_clock {
+        sink.notice(
+            "the beginning of the recording is damaged, so the time of day is not known: times count \
+             from the boot of that host (ts counts from 1970)",
+        )?;
+    }
     if let Some(facts) = past.facts().filter(|_| !plan.output.is_quiet) {
         sink.notice(&banner(facts))?;
         for sentence in &facts.unseen {

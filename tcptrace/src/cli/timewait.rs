@@ -5,8 +5,9 @@ use std::io;
 use super::exit::Exit;
 use super::snapshot::{self, Question, View};
 use super::snapshot_args::SnapshotArgs;
+use crate::diagnose::settings::about_time_wait;
 use crate::model::{Kind, KindSet};
-use crate::query::{advise, timewait};
+use crate::query::timewait;
 use crate::sink::{JsonSink, TableStyle, table};
 use crate::source::sock_diag::States;
 use crate::survey::Look;
@@ -36,7 +37,11 @@ impl Question for OfTimeWait {
 
     fn text(&self, view: &View<'_>, style: &TableStyle, out: &mut Vec<u8>) {
         let page = timewait::rows(view.snapshot, view.folds, view.filter);
-        let settings: Vec<_> = page.spaces.iter().map(advise::time_wait_settings).collect();
+        let settings: Vec<_> = page
+            .spaces
+            .iter()
+            .map(|space| about_time_wait(&space.settings))
+            .collect();
         table::timewait(out, &page, &settings, style);
     }
 

@@ -1,17 +1,15 @@
 //! From `10.0.0.0/8` to a network. Refuses what is no address or no prefix length, and says why.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use thiserror::Error;
 
 /// A network: the addresses that share a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    first: IpAddr,
-    prefix_bits: u8,
-}
+pub struct Cidr(IpNet);
 
 /// Why a text is no network.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -43,26 +41,7 @@ pub enum CidrError {
 impl Cidr {
     /// Whether the address is in. An IPv4 network holds no IPv6 address, nor the reverse.
     pub fn contains(&self, addr: IpAddr) -> bool {
-        match (self.first, addr) {
-            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => {
-                masked(addr, self.prefix_bits) == self.first
-            }
-            _ => false,
-        }
-    }
-}
-
-fn masked(addr: IpAddr, prefix_bits: u8) -> IpAddr {
-    let bits = u32::from(prefix_bits);
-    match addr {
-        IpAddr::V4(addr) => {
-            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            Ipv4Addr::from_bits(addr.to_bits() & mask).into()
-        }
-        IpAddr::V6(addr) => {
-            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            Ipv6Addr::from_bits(addr.to_bits() & mask).into()
-        }
+        self.0.contains(&addr)
     }
 }
 
@@ -89,34 +68,33 @@ impl FromStr for Cidr {
                 .map_err(|_| CidrError::Prefix(prefix.to_owned()))?,
             Some(prefix) => return Err(CidrError::Prefix(prefix.to_owned())),
         };
-        if given > longest {
-            return Err(CidrError::TooLong {
-                given,
-                addr,
-                longest,
-            });
-        }
+        let too_long = |_| CidrError::TooLong {
+            given,
+            addr,
+            longest,
+        };
+        let network = IpNet::new(addr, given).map_err(too_long)?;
         let (addr, prefix_bits) = match addr {
             IpAddr::V6(v6) if given >= 96 => v6
                 .to_ipv4_mapped()
-                .map_or((addr, given), |v4| (IpAddr::V4(v4), given - 96)),
+                .map_or((addr, given), |v4| (v4.into(), given - 96)),
             _ => (addr, given),
         };
-        Ok(Self {
-            first: masked(addr, prefix_bits),
-            prefix_bits,
-        })
+        let network = IpNet::new(addr, prefix_bits).unwrap_or(network);
+        Ok(Self(network.trunc()))
     }
 }
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.first, self.prefix_bits)
+        self.0.fmt(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -43,6 +43,10 @@ sysctls! {
     tcp_syncookies: u32 = "net/ipv4/tcp_syncookies",
     /// Resends of a SYN before connect gives up.
     tcp_syn_retries: u32 = "net/ipv4/tcp_syn_retries",
+    /// Resends of a SYN after one second each, before the pause doubles (6.5 and newer).
+    tcp_syn_linear_timeouts: u32 = "net/ipv4/tcp_syn_linear_timeouts",
+    /// Longest pause between two resends, ms (6.15 and newer).
+    tcp_rto_max_ms: u32 = "net/ipv4/tcp_rto_max_ms",
     /// Resends of a SYN-ACK before the request is forgotten.
     tcp_synack_retries: u32 = "net/ipv4/tcp_synack_retries",
     /// 1 globally, 2 for loopback only: connect may take over a TIME_WAIT port.

@@ -2,6 +2,7 @@
 
 mod counts;
 pub mod event;
+pub mod finding;
 pub mod flow;
 pub mod host;
 pub mod incident;
@@ -15,9 +16,11 @@ pub mod run;
 pub mod sample;
 pub mod snapshot;
 pub mod summary;
+pub mod survey;
 pub mod tier;
 
 pub use event::{Event, Signal};
+pub use finding::Finding;
 pub use flow::{Endpoint, Family, Flow};
 pub use host::{Clock, Host};
 pub use incident::{Evidence, Incident, Kind, What};

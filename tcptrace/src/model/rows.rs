@@ -113,6 +113,9 @@ pub struct SpaceRow {
     /// Counted since watching began; null without hooks. `time_wait_entries` and `orphans` are levels.
     #[serde(rename = "since_watch")]
     pub risen: Option<SpaceCounters>,
+    /// Local addresses with half of their ports in use, over all destinations; only in `timewait`.
+    #[serde(skip)]
+    pub ports: Vec<PortUse>,
 }
 
 /// Refusals of one listener that hooks told.
@@ -358,6 +361,32 @@ impl PortPressure {
             return 0;
         }
         (self.used as u64 * 100 / self.range as u64) as u32
+    }
+}
+
+/// Local ports of one address that connect() and bind() would give out and that are in use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PortUse {
+    /// The local address.
+    pub local: IpAddr,
+    /// The one destination; `None`: over all destinations.
+    pub remote: Option<Endpoint>,
+    /// Ports whose socket is not in TIME_WAIT.
+    pub live: u32,
+    /// Ports in TIME_WAIT only.
+    pub time_wait: u32,
+    /// Connections on these ports. As many as ports: each took a port of its own, as after bind().
+    pub sockets: u32,
+    /// Ports in ip_local_port_range.
+    pub range: u32,
+    /// Processes with most of the live ones, and how many each has.
+    pub holders: Vec<(Owner, u32)>,
+}
+
+impl PortUse {
+    /// Ports in use.
+    pub const fn used(&self) -> u32 {
+        self.live + self.time_wait
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Settings {
     #[serde(flatten, serialize_with = "first_and_last")]
     #[schemars(with = "PortRange")]
     pub ip_local_port_range: Option<(u16, u16)>,
+    pub tcp_syn_retries: Option<u32>,
+    pub tcp_syn_linear_timeouts: Option<u32>,
+    pub tcp_rto_max_ms: Option<u32>,
 }
 
 /// `ip_local_port_range` as NDJSON has it.

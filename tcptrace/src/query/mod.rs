@@ -4,10 +4,9 @@
 //! Pure: no clock, no system call; who takes the snapshot is somebody else's business. What a
 //! snapshot does not tell stays `None`; it never fails.
 
-pub mod advise;
-pub mod checkup;
 pub mod folds;
 pub mod listeners;
+pub mod ports;
 pub mod states;
 #[cfg(test)]
 mod tests;
@@ -64,6 +63,7 @@ fn space_row(space: &Space, folds: &Folds) -> SpaceRow {
         risen: folds
             .first_counters(space.netns)
             .map(|first| risen(&first, &space.counters)),
+        ports: Vec::new(),
     }
 }
 

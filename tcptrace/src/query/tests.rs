@@ -456,37 +456,3 @@ fn any_holder_of_a_shared_socket_passes_a_filter() {
     assert_eq!(page.rows.len(), 1);
     assert_eq!(page.rows[0].owner.as_ref().unwrap().shared_by, Some(2));
 }
-
-#[test]
-fn every_sentence_about_a_listener_says_something() {
-    let taken = snapshot(0, vec![listener(1, "1.1.1.1:1", 10, 9)]);
-    let page = listeners::rows(&taken, &Folds::default(), &everything());
-    let says = advise::listener(&page.rows[0], &page.spaces[0]);
-    assert!(
-        says.iter()
-            .all(|(label, text)| !label.is_empty() && !text.is_empty())
-    );
-    assert!(says.iter().any(|(label, _)| *label == "change first"));
-    let calm = snapshot(0, vec![listener(1, "1.1.1.1:1", 0, 9)]);
-    let page = listeners::rows(&calm, &Folds::default(), &everything());
-    let says = advise::listener(&page.rows[0], &page.spaces[0]);
-    assert!(says.iter().all(|(label, _)| !label.starts_with("change")));
-}
-
-#[test]
-fn recycling_is_only_spoken_of_where_it_exists() {
-    let mut space = page(
-        &snapshot(0, Vec::new()),
-        &Folds::default(),
-        Vec::<()>::new(),
-    )
-    .spaces
-    .remove(0);
-    let names = |space: &SpaceRow| -> Vec<&str> {
-        let settings = advise::time_wait_settings(space);
-        settings.into_iter().map(|(name, ..)| name).collect()
-    };
-    assert!(!names(&space).contains(&"tcp_tw_recycle"));
-    space.settings.tcp_tw_recycle = Some(0);
-    assert!(names(&space).contains(&"tcp_tw_recycle"));
-}

@@ -4,18 +4,18 @@
 //! port is that of a listener, its process is the likely one and said to be inferred.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use crate::interpret::filter::Filter;
 use crate::model::flow::TcpState;
 use crate::model::line::End;
-use crate::model::rows::{LeftBy, Page, PortPressure, TimeWaitRow};
+use crate::model::rows::{LeftBy, Page, PortPressure, PortUse, TimeWaitRow};
 use crate::model::snapshot::{Form, Snapshot, Socket, Space};
 use crate::model::{Endpoint, Owner};
 
 use super::folds::Folds;
-use super::{owner, page};
+use super::{owner, page, ports};
 
 /// What ends within this long is expiring soon.
 const SOON_MS: u32 = 10_000;
@@ -27,9 +27,13 @@ type Key = (Option<u32>, LeftBy, Option<u16>, IpAddr, Option<u16>);
 #[must_use]
 pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<TimeWaitRow> {
     let mut rows = Vec::new();
+    let mut pressed: HashMap<u32, Vec<PortUse>> = HashMap::new();
     for space in &snapshot.spaces {
         let services = services(space);
-        let pressures = pressures(space);
+        let mut ports = ports::of(space);
+        let pressures = pressures(&ports);
+        ports.retain(|one| one.remote.is_none() && one.used() * 2 >= one.range);
+        pressed.insert(space.netns, ports);
         let mut heaps: BTreeMap<Key, TimeWaitRow> = BTreeMap::new();
         for socket in &space.sockets {
             let (Form::TimeWait, Some(remote)) = (socket.form, socket.remote) else {
@@ -79,7 +83,11 @@ pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<TimeWai
             row.owner.as_ref().map(|owner| owner.process.pid),
         )
     });
-    page(snapshot, folds, rows)
+    let mut page = page(snapshot, folds, rows);
+    for space in &mut page.spaces {
+        space.ports = pressed.remove(&space.netns).unwrap_or_default();
+    }
+    page
 }
 
 fn add(row: &mut TimeWaitRow, socket: &Socket) {
@@ -127,27 +135,15 @@ fn services(space: &Space) -> HashMap<u16, &Socket> {
 }
 
 /// Ports in use per destination. A port is taken per local address: the address with most counts.
-fn pressures(space: &Space) -> HashMap<Endpoint, PortPressure> {
-    let Some((first, last)) = space.settings.ip_local_port_range else {
-        return HashMap::new();
-    };
-    let mut ports: HashMap<(Endpoint, IpAddr), HashSet<u16>> = HashMap::new();
-    for socket in &space.sockets {
-        if let Some(remote) = socket.remote
-            && (first..=last).contains(&socket.local.port)
-        {
-            let used = ports.entry((remote, socket.local.addr)).or_default();
-            used.insert(socket.local.port);
-        }
-    }
-    let range = u32::from(last) - u32::from(first) + 1;
+fn pressures(all: &[PortUse]) -> HashMap<Endpoint, PortPressure> {
     let mut pressures: HashMap<Endpoint, PortPressure> = HashMap::new();
-    for ((remote, _), used) in ports {
-        let used = u32::try_from(used.len()).unwrap_or(u32::MAX);
-        let entry = pressures
-            .entry(remote)
-            .or_insert(PortPressure { used: 0, range });
-        entry.used = entry.used.max(used);
+    for ports in all {
+        let Some(remote) = ports.remote else { continue };
+        let entry = pressures.entry(remote).or_insert(PortPressure {
+            used: 0,
+            range: ports.range,
+        });
+        entry.used = entry.used.max(ports.used());
     }
     pressures
 }

@@ -18,33 +18,37 @@ mod words;
 use std::cmp::Reverse;
 
 use jiff::tz::TimeZone;
+use maud::{Markup, PreEscaped, html};
 
 use super::story::Story;
 use super::story::finding::Finding;
 use crate::interpret::advice::{self, Advice};
 use crate::model::Kind;
 use clock::Clock;
-use markup::Markup;
+use markup::text;
 use plot::Axis;
 
-const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-<meta name=\"color-scheme\" content=\"light dark\">\
-<meta name=\"referrer\" content=\"no-referrer\">";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// Writes what is in a section.
+type Section = fn(&View<'_>) -> Markup;
 
 /// The sections after the headline: anchor and title.
-const SECTIONS: [(&str, &str); 10] = [
-    ("findings", "Findings"),
-    ("timeline", "Timeline"),
-    ("queues", "Accept queues"),
-    ("resets", "Resets by cause"),
-    ("time-wait", "TIME_WAIT"),
-    ("owners", "Owners and peers"),
-    ("retransmits", "Retransmits"),
-    ("counters", "Against the kernel's counters"),
-    ("settings", "Settings"),
-    ("origin", "How it was recorded"),
+const SECTIONS: [(&str, &str, Section); 10] = [
+    ("findings", "Findings", findings::section),
+    ("timeline", "Timeline", pictures::timeline),
+    ("queues", "Accept queues", pictures::queues),
+    ("resets", "Resets by cause", tables::resets),
+    ("time-wait", "TIME_WAIT", pictures::time_wait),
+    ("owners", "Owners and peers", tables::owners),
+    ("retransmits", "Retransmits", tables::retransmits),
+    (
+        "counters",
+        "Against the kernel's counters",
+        tables::counters,
+    ),
+    ("settings", "Settings", settings::section),
+    ("origin", "How it was recorded", origin::section),
 ];
 
 /// What all sections look at.
@@ -74,6 +78,11 @@ impl Found<'_> {
     /// What is known about it.
     fn advice(&self) -> Option<&'static Advice> {
         advice::find(self.kind, self.cause).or_else(|| advice::find(self.kind, None))
+    }
+
+    /// Leads to it.
+    fn link(&self) -> Markup {
+        html! { a href={ "#" (self.anchor()) } { (self.topic()) } }
     }
 
     /// Its place in the document.
@@ -108,36 +117,33 @@ pub fn page(story: &Story, zone: &TimeZone) -> String {
         axis: Axis::new(story.view(), clock),
         findings: found,
     };
-    let mut out = Markup::default();
-    out.raw(HEAD).raw("<title>tcptrace report");
-    if let Some(name) = headline::host_name(story) {
-        out.raw(": ").text(name);
-    }
-    out.raw("</title><style>")
-        .raw(include_str!("page/style.css"))
-        .raw("</style></head><body>");
-    headline::put(&mut out, &view);
-    out.raw("<main>");
-    for (anchor, title) in SECTIONS {
-        out.open(
-            "section",
-            &[("id", &anchor), ("aria-labelledby", &format!("h-{anchor}"))],
-        );
-        out.element("h2", &[("id", &format!("h-{anchor}"))], title);
-        match anchor {
-            "findings" => findings::put(&mut out, &view),
-            "timeline" => pictures::timeline(&mut out, &view),
-            "queues" => pictures::queues(&mut out, &view),
-            "resets" => tables::resets(&mut out, &view),
-            "time-wait" => pictures::time_wait(&mut out, &view),
-            "owners" => tables::owners(&mut out, &view),
-            "retransmits" => tables::retransmits(&mut out, &view),
-            "counters" => tables::counters(&mut out, &view),
-            "settings" => settings::put(&mut out, &view),
-            _ => origin::put(&mut out, &view),
+    let document = html! {
+        (PreEscaped("<!doctype html>\n"))
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                title {
+                    "tcptrace report"
+                    @if let Some(name) = headline::host_name(story) { ": " (text(name)) }
+                }
+                style { (PreEscaped(include_str!("page/style.css"))) }
+            }
+            body {
+                (headline::header(&view))
+                main {
+                    @for (anchor, title, content) in SECTIONS {
+                        section id=(anchor) aria-labelledby={ "h-" (anchor) } {
+                            h2 id={ "h-" (anchor) } { (title) }
+                            (content(&view))
+                        }
+                    }
+                }
+            }
         }
-        out.raw("</section>");
-    }
-    out.raw("</main></body></html>\n");
-    out.into_string()
+    };
+    document.into_string() + "\n"
 }

@@ -5,6 +5,7 @@
 //! serde's.
 
 mod fields;
+pub mod finding;
 mod known;
 mod plain;
 

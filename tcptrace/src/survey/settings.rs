@@ -18,5 +18,8 @@ pub fn settings(sysctls: &Sysctls) -> Settings {
         tcp_fin_timeout_secs: sysctls.tcp_fin_timeout,
         tcp_max_orphans: sysctls.tcp_max_orphans,
         ip_local_port_range: sysctls.ip_local_port_range,
+        tcp_syn_retries: sysctls.tcp_syn_retries,
+        tcp_syn_linear_timeouts: sysctls.tcp_syn_linear_timeouts,
+        tcp_rto_max_ms: sysctls.tcp_rto_max_ms,
     }
 }

@@ -29,7 +29,6 @@ pub(super) const ALLOWED: &[AllowedCircles] = &[
         "tcptrace/src",
         &[
             &["pipeline::ledger", "pipeline::reconcile"],
-            &["query::checkup::effects", "query::checkup::settings"],
             &["sink::json::fields", "sink::json::known"],
             &["sink::schema::checkup", "sink::schema::doctor"],
         ],

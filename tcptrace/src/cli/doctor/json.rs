@@ -40,7 +40,7 @@ pub(super) fn object(report: &Report) -> Value {
         "children": attached.filter(|_| is_tried).map(children),
     });
     if let Value::Object(fields) = &mut object {
-        json_state::add(fields, report.checkup.as_ref());
+        json_state::add(fields, report.survey.as_ref(), &report.findings);
     }
     object
 }

@@ -2,32 +2,39 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::diagnose::damage::{self, Damage};
+use crate::diagnose::hurt;
+use crate::diagnose::settings::{self, DefaultValue, Row};
+use crate::model::Finding;
 use crate::model::rows::ListenerRow;
-use crate::query::checkup::advice::{self, Advice};
-use crate::query::checkup::damage::{self, Damage};
-use crate::query::checkup::settings::{self, DefaultValue, Row};
-use crate::query::checkup::verdict::{self, Wrong};
-use crate::query::checkup::{Checkup, Space, WayIn};
+use crate::model::survey::{Space, Survey, WayIn};
+use crate::sink::json::finding::finding;
 
 /// Adds its fields to the report; all null where nothing is known.
-pub(super) fn add(report: &mut Map<String, Value>, checkup: Option<&Result<Checkup, String>>) {
-    let known = checkup.and_then(|checkup| checkup.as_ref().ok());
-    let error = checkup.and_then(|checkup| checkup.as_ref().err());
-    let own = known.and_then(|checkup| checkup.spaces.iter().find(|space| space.is_own()));
+pub(super) fn add(
+    report: &mut Map<String, Value>,
+    survey: Option<&Result<Survey, String>>,
+    findings: &[Finding],
+) {
+    let known = survey.and_then(|survey| survey.as_ref().ok());
+    let error = survey.and_then(|survey| survey.as_ref().err());
+    let own = known.and_then(|survey| survey.spaces.iter().find(|space| space.is_own()));
     let fields = [
         (
             "counters",
             own.filter(|own| own.counters.is_some()).map(moved),
         ),
         ("counters_error", error.map(|error| json!(error))),
-        ("looked_ms", known.map(|checkup| json!(checkup.looked_ms))),
+        ("looked_ms", known.map(|survey| json!(survey.looked_ms))),
         ("host", known.map(host)),
         ("settings", known.map(groups)),
         ("namespaces", known.map(namespaces)),
         ("listeners", known.map(listeners)),
-        ("advice", known.map(advised)),
-        ("wrong", known.map(judged)),
-        ("unseen", known.map(|checkup| json!(checkup.unseen))),
+        (
+            "findings",
+            known.map(|_| findings.iter().map(finding).collect()),
+        ),
+        ("unseen", known.map(|survey| json!(survey.unseen))),
     ];
     for (name, value) in fields {
         report.insert(name.to_owned(), value.unwrap_or(Value::Null));
@@ -47,8 +54,8 @@ fn moved(own: &Space) -> Value {
     damage::moved(own).iter().filter_map(one).collect()
 }
 
-fn host(checkup: &Checkup) -> Value {
-    let host = &checkup.host;
+fn host(survey: &Survey) -> Value {
+    let host = &survey.host;
     json!({
         "settings": settings::of_the_host(host).iter().map(setting).collect::<Value>(),
         "orphans": host.orphans,
@@ -57,7 +64,7 @@ fn host(checkup: &Checkup) -> Value {
     })
 }
 
-fn groups(checkup: &Checkup) -> Value {
+fn groups(survey: &Survey) -> Value {
     let group = |group: &settings::Alike<'_>| {
         let inodes: Vec<u32> = group.spaces.iter().map(|space| space.netns).collect();
         json!({
@@ -65,7 +72,7 @@ fn groups(checkup: &Checkup) -> Value {
             "values": group.rows.iter().map(setting).collect::<Value>(),
         })
     };
-    settings::alike(checkup).iter().map(group).collect()
+    settings::alike(survey).iter().map(group).collect()
 }
 
 fn setting(row: &Row) -> Value {
@@ -83,8 +90,8 @@ fn setting(row: &Row) -> Value {
     })
 }
 
-fn namespaces(checkup: &Checkup) -> Value {
-    checkup.spaces.iter().map(namespace).collect()
+fn namespaces(survey: &Survey) -> Value {
+    survey.spaces.iter().map(namespace).collect()
 }
 
 fn namespace(space: &Space) -> Value {
@@ -122,8 +129,8 @@ fn counter(damage: &Damage) -> Value {
     })
 }
 
-fn listeners(checkup: &Checkup) -> Value {
-    let rows = checkup.spaces.iter().flat_map(advice::hurt);
+fn listeners(survey: &Survey) -> Value {
+    let rows = survey.spaces.iter().flat_map(hurt);
     rows.map(listener).collect()
 }
 
@@ -141,29 +148,4 @@ fn listener(row: &ListenerRow) -> Value {
         "drops": row.drops,
         "drops_rose": row.drops_risen,
     })
-}
-
-fn advised(checkup: &Checkup) -> Value {
-    let one = |piece: &Advice| {
-        json!({
-            "about": piece.about.name(),
-            "netns": piece.netns,
-            "evidence": piece.evidence,
-            "first": piece.first,
-            "command": piece.command,
-            "risk": piece.risk,
-        })
-    };
-    advice::all(checkup).iter().map(one).collect()
-}
-
-fn judged(checkup: &Checkup) -> Value {
-    let one = |wrong: &Wrong| {
-        json!({
-            "what": wrong.kind.name(),
-            "netns": wrong.netns,
-            "says": wrong.says,
-        })
-    };
-    verdict::wrong(checkup).iter().map(one).collect()
 }

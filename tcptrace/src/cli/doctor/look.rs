@@ -1,6 +1,6 @@
 //! Two looks at the network namespaces, a moment apart: what they hold now, and what rose meanwhile.
 //!
-//! Reads only. What cannot be read is said in [`Checkup::unseen`]: without privileges that is every
+//! Reads only. What cannot be read is said in [`Survey::unseen`]: without privileges that is every
 //! namespace but the own one.
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use crate::diagnose::settings;
 use crate::interpret::filter::Filter;
 use crate::kernel::sysctl;
 use crate::model::KindSet;
-use crate::model::rows::ListenerRow;
-use crate::query::checkup::{Checkup, Count, Host, Space, Values, WayIn, settings};
+use crate::model::rows::{ListenerRow, PortUse, StateRow};
+use crate::model::survey::{Count, Host, Space, Survey, Values, WayIn};
 use crate::query::folds::Folds;
-use crate::query::listeners;
+use crate::query::{listeners, ports, states};
 use crate::session::plan::NetnsSpec;
 use crate::source::mib::{Counters, Sockstat, delta};
 use crate::source::netns::{self, EnterError, Netns, Reach};
@@ -50,6 +51,14 @@ pub(super) struct First {
     drops: HashMap<(u64, u64), u32>,
 }
 
+/// What the sockets of a namespace show.
+#[derive(Default)]
+struct Held {
+    listeners: Vec<ListenerRow>,
+    ports: Vec<PortUse>,
+    stuck: Vec<StateRow>,
+}
+
 impl First {
     /// Looks; `watched` empty: everywhere. What fails here fails again, and is told then.
     pub(super) fn take(watched: &[u32]) -> anyhow::Result<Self> {
@@ -76,52 +85,60 @@ impl First {
     }
 
     /// Looks again, not before some time has passed.
-    pub(super) fn again(self) -> anyhow::Result<Checkup> {
+    pub(super) fn again(self) -> anyhow::Result<Survey> {
         std::thread::sleep(APART.saturating_sub(self.at.elapsed()));
         let look = Look {
-            states: States::LISTEN,
-            has_times: false,
+            states: States::ALL,
+            has_times: true,
             has_half_open: true,
-            owners_of_listeners: true,
+            owners_of_listeners: false,
         };
         let snapshot = survey::take(&look, &self.watched)?;
-        let page = listeners::rows(
-            &snapshot,
-            &Folds::default(),
-            &Filter::of_kinds(KindSet::EMPTY),
-        );
-        let mut rows: HashMap<u32, Vec<ListenerRow>> = HashMap::new();
+        let (folds, everything) = (Folds::default(), Filter::of_kinds(KindSet::EMPTY));
+        let page = listeners::rows(&snapshot, &folds, &everything);
+        let mut held: HashMap<u32, Held> = HashMap::new();
         for mut row in page.rows {
             row.drops_risen = self.risen(&row);
-            rows.entry(row.netns).or_default().push(row);
+            held.entry(row.netns).or_default().listeners.push(row);
         }
-        let mut checkup = Checkup {
+        for row in states::rows(&snapshot, &folds, &everything).rows {
+            if row.anomaly.is_some() {
+                held.entry(row.netns).or_default().stuck.push(row);
+            }
+        }
+        for space in &snapshot.spaces {
+            let mut ports = ports::of(space);
+            // What is far from its limit is not worth keeping.
+            ports.retain(|one| one.used() * 2 >= one.range);
+            held.entry(space.netns).or_default().ports = ports;
+        }
+        let mut survey = Survey {
             looked_ms: u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX),
             unseen: page.unseen,
-            ..Checkup::default()
+            ..Survey::default()
         };
-        checkup.host.page_bytes = sysctl::page_bytes();
+        survey.host.page_bytes = sysctl::page_bytes();
         // Looked for here too when other namespaces were asked for.
         let (of_host, _) = parted(&texts().0);
         if of_host != Values::default() {
-            checkup.host.settings = of_host;
-            checkup.host.way_in = Some(WayIn::Own);
+            survey.host.settings = of_host;
+            survey.host.way_in = Some(WayIn::Own);
         }
         for found in &namespaces(&self.watched)? {
             let Ok(inode) = u32::try_from(found.inode) else {
                 continue;
             };
-            let listeners = rows.remove(&inode).unwrap_or_default();
-            self.space(found, inode, listeners, &mut checkup);
+            let held = held.remove(&inode).unwrap_or_default();
+            self.space(found, inode, held, &mut survey);
         }
-        if checkup.host.way_in.is_none() {
-            checkup.unseen.push(
+        if survey.host.way_in.is_none() {
+            survey.unseen.push(
                 "the limits of the whole host (tcp_mem, tcp_max_orphans): only its first network \
                  namespace shows them"
                     .to_owned(),
             );
         }
-        Ok(checkup)
+        Ok(survey)
     }
 
     fn risen(&self, row: &ListenerRow) -> Option<u64> {
@@ -129,51 +146,53 @@ impl First {
         Some(u64::from(row.drops?.wrapping_sub(*before)))
     }
 
-    fn space(&self, found: &Netns, netns: u32, listeners: Vec<ListenerRow>, checkup: &mut Checkup) {
+    fn space(&self, found: &Netns, netns: u32, held: Held, survey: &mut Survey) {
         let (texts, unreadable) = match netns::with(found, texts) {
             Ok(read) => read,
             // Its last process ended meanwhile: then there is nothing to see.
             Err(EnterError::Gone { .. }) => return,
             Err(error) => {
                 let why = format!("the settings of netns {netns}: {error}");
-                checkup.unseen.push(why);
+                survey.unseen.push(why);
                 return;
             }
         };
         for (name, error) in unreadable {
             let why = format!("{name} of netns {netns}: {error}");
-            checkup.unseen.push(why);
+            survey.unseen.push(why);
         }
         let way_in = way_in(&found.reach);
         let (of_host, settings) = parted(&texts);
-        if checkup.host.way_in.is_none() && of_host != Values::default() {
-            checkup.host.settings = of_host;
-            checkup.host.way_in = Some(way_in.clone());
+        if survey.host.way_in.is_none() && of_host != Values::default() {
+            survey.host.settings = of_host;
+            survey.host.way_in = Some(way_in.clone());
         }
         let counters = match Counters::read(found) {
             Ok(counters) => Some(counters),
             Err(error) => {
                 let why = format!("the counters of netns {netns}: {error}");
-                checkup.unseen.push(why);
+                survey.unseen.push(why);
                 None
             }
         };
         let levels = Sockstat::read(found).unwrap_or_else(|error| {
             let why = format!("the numbers of sockets of netns {netns}: {error}");
-            checkup.unseen.push(why);
+            survey.unseen.push(why);
             Sockstat::default()
         });
-        let host: &mut Host = &mut checkup.host;
+        let host: &mut Host = &mut survey.host;
         host.orphans = host.orphans.or(levels.orphans);
         host.memory_pages = host.memory_pages.or(levels.memory_pages);
-        checkup.spaces.push(Space {
+        survey.spaces.push(Space {
             netns,
             way_in,
             processes: found.processes,
             settings,
             counters: counters.map(|now| self.counts(found.inode, &now)),
             time_wait: levels.time_wait,
-            listeners,
+            listeners: held.listeners,
+            ports: held.ports,
+            stuck: held.stuck,
         });
     }
 

@@ -56,7 +56,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     }
     Ok(if args.fail && report.is_wrong() {
         Exit::FailOn
-    } else if args.fail && matches!(report.checkup, Some(Err(_))) {
+    } else if args.fail && matches!(report.survey, Some(Err(_))) {
         // Not knowing must not pass for being fine.
         Exit::Failure
     } else if lack.is_some() {
@@ -84,8 +84,8 @@ fn rendered(report: &Report, args: &DoctorArgs) -> String {
     }
     machine::kernel(&mut page, &report.kernel);
     signals::all(&mut page, &report.signals);
-    if let Some(checkup) = &report.checkup {
-        state::all(&mut page, checkup);
+    if let Some(survey) = &report.survey {
+        state::all(&mut page, survey, &report.findings);
     }
     page.text().to_owned()
 }

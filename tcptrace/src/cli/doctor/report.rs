@@ -7,11 +7,13 @@ use tcptrace_common::config::MEASURE_ACCEPTS;
 
 use super::chain;
 use super::look::First;
+use crate::diagnose::{self, Tallies};
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Sizes, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
 use crate::model::KindSet;
-use crate::query::checkup::{Checkup, verdict};
+use crate::model::finding::Finding;
+use crate::model::survey::Survey;
 
 /// Maps as small as they may be: what the programs say in that moment is of no interest.
 const SIZES: Sizes = Sizes {
@@ -30,7 +32,9 @@ pub(super) struct Report {
     /// Why everything was refused in spite of the capabilities, where privileges are the reason.
     pub(super) refusal: Option<String>,
     /// How TCP does here, or why that is not known; `None` = the kernel does not run here.
-    pub(super) checkup: Option<Result<Checkup, String>>,
+    pub(super) survey: Option<Result<Survey, String>>,
+    /// What is wrong, the worst first.
+    pub(super) findings: Vec<Finding>,
 }
 
 /// What is known of the signals.
@@ -69,12 +73,18 @@ impl Report {
                 }
             },
         };
+        let survey = first.and_then(First::again).map_err(|error| chain(&error));
+        let findings = survey.as_ref().map_or_else(
+            |_| Vec::new(),
+            |survey| diagnose::findings(survey, &Tallies::default()),
+        );
         Self {
             privileges: Some(privileges),
             kernel,
             signals,
             refusal,
-            checkup: Some(first.and_then(First::again).map_err(|error| chain(&error))),
+            survey: Some(survey),
+            findings,
         }
     }
 
@@ -86,14 +96,14 @@ impl Report {
             signals: Signals::Expected(AttachReport::expected(&kernel)),
             kernel: Ok(kernel),
             refusal: None,
-            checkup: None,
+            survey: None,
+            findings: Vec::new(),
         })
     }
 
     /// Whether something is wrong now with TCP on this machine.
     pub(super) fn is_wrong(&self) -> bool {
-        let checkup = self.checkup.as_ref().and_then(|known| known.as_ref().ok());
-        checkup.is_some_and(|checkup| !verdict::wrong(checkup).is_empty())
+        diagnose::is_wrong_now(&self.findings)
     }
 
     /// Whether at least one kind can be seen.

@@ -1,23 +1,23 @@
-//! What is wrong with TCP here, for people: settings with their effect, damage that was counted,
-//! listeners that are full, advice, and the verdict last, where a terminal shows it.
+//! What is wrong with TCP here, for people: the findings first, the worst of them first; then
+//! listeners that are full, damage that was counted, and settings with their effect.
 
 use std::cmp::Reverse;
 
 use super::page::Page;
+use crate::diagnose::damage::{self, Damage, Weight};
+use crate::diagnose::settings::{self, Alike, DefaultValue, Row};
+use crate::diagnose::{hurt, is_wrong_now, whose};
+use crate::model::finding::{self, Finding, topic_name};
 use crate::model::rows::ListenerRow;
-use crate::query::checkup::advice::{self, Advice};
-use crate::query::checkup::damage::{self, Damage, Weight};
-use crate::query::checkup::settings::{self, Alike, DefaultValue, Row};
-use crate::query::checkup::verdict::{self, Wrong};
-use crate::query::checkup::{Checkup, Space, WayIn};
+use crate::model::survey::{Space, Survey, WayIn};
 use crate::sink::color::Severity;
 
 /// Where effects begin.
 const EFFECT_AT: usize = 51;
 /// Where the words of a counter begin.
 const WORDS_AT: usize = 14;
-/// Where the sentences of advice begin.
-const ADVICE_AT: usize = 13;
+/// Where the sentences of findings begin.
+const FINDING_AT: usize = 13;
 /// Namespaces whose counters are printed; --json has all.
 const SPACES: usize = 6;
 /// Groups of namespaces whose settings are printed, and namespaces named of each.
@@ -25,29 +25,30 @@ const GROUPS: usize = 4;
 const NAMED: usize = 3;
 /// A smaller part of all tells nothing.
 const LEAST_PERCENT: f64 = 0.1;
-/// Listeners and pieces of advice printed.
+/// Listeners printed.
 const LISTENERS: usize = 20;
+/// Findings printed.
+const FINDINGS: usize = 10;
 
 /// All of it.
-pub(super) fn all(page: &mut Page, checkup: &Result<Checkup, String>) {
-    let checkup = match checkup {
-        Ok(checkup) => checkup,
+pub(super) fn all(page: &mut Page, survey: &Result<Survey, String>, findings: &[Finding]) {
+    let survey = match survey {
+        Ok(survey) => survey,
         Err(error) => {
             page.heading("TCP ON THIS HOST");
             page.row("not known", error);
             return;
         }
     };
-    settings(page, checkup);
-    counters(page, checkup);
-    listeners(page, checkup);
-    advised(page, &advice::all(checkup));
-    unseen(page, &checkup.unseen);
-    judged(page, checkup, &verdict::wrong(checkup));
+    found(page, survey, findings);
+    listeners(page, survey);
+    counters(page, survey);
+    settings(page, survey);
+    unseen(page, &survey.unseen);
 }
 
-fn settings(page: &mut Page, checkup: &Checkup) {
-    let groups = settings::alike(checkup);
+fn settings(page: &mut Page, survey: &Survey) {
+    let groups = settings::alike(survey);
     for group in groups.iter().take(GROUPS) {
         page.heading(&format!("SETTINGS OF {}", members(group)));
         table(page, &group.rows);
@@ -59,8 +60,8 @@ fn settings(page: &mut Page, checkup: &Checkup) {
         );
         page.hang("", 2, &more);
     }
-    let host = settings::of_the_host(&checkup.host);
-    if checkup.host.way_in.is_some() {
+    let host = settings::of_the_host(&survey.host);
+    if survey.host.way_in.is_some() {
         page.heading("SETTINGS OF THE WHOLE HOST");
         table(page, &host);
     }
@@ -111,7 +112,7 @@ fn table(page: &mut Page, rows: &[Row]) {
         let effect = match (&row.value, &row.effect) {
             (None, _) => "this kernel or namespace does not have it",
             (Some(_), Some(effect)) => effect,
-            (Some(_), None) => "not understood",
+            (Some(_), None) => "this value is not understood",
         };
         let name = row.name.trim_start_matches("net.");
         let changed = (row.is_default() == Some(false)).then_some(Severity::Degraded);
@@ -137,8 +138,8 @@ fn cut(value: &str) -> String {
     format!("{kept}…")
 }
 
-fn counters(page: &mut Page, checkup: &Checkup) {
-    let mut spaces: Vec<(&Space, Vec<Damage>)> = checkup
+fn counters(page: &mut Page, survey: &Survey) {
+    let mut spaces: Vec<(&Space, Vec<Damage>)> = survey
         .spaces
         .iter()
         .map(|space| (space, damage::moved(space)))
@@ -154,21 +155,21 @@ fn counters(page: &mut Page, checkup: &Checkup) {
         match &space.counters {
             None => page.line("  not known: see below"),
             Some(_) if moved.is_empty() => {
-                page.line("  none of the counters that tell of trouble has moved");
+                page.line("  none of the counters of trouble has risen");
             }
-            Some(_) => moved.iter().for_each(|one| counter(page, one, checkup)),
+            Some(_) => moved.iter().for_each(|one| counter(page, one, survey)),
         }
     }
     if let Some(left) = spaces.len().checked_sub(SPACES + 1) {
         let more = format!(
-            "{} more namespaces have counters that moved: --json lists them",
+            "{} more namespaces have counters of trouble: --json lists them",
             left + 1
         );
         page.hang("", 2, &more);
     }
 }
 
-fn counter(page: &mut Page, damage: &Damage, checkup: &Checkup) {
+fn counter(page: &mut Page, damage: &Damage, survey: &Survey) {
     let share = match (damage.percent(), damage.share) {
         (Some(percent), Some(share)) if percent >= LEAST_PERCENT => {
             format!("; {percent:.1} per 100 {} ({})", share.of, share.total)
@@ -177,7 +178,7 @@ fn counter(page: &mut Page, damage: &Damage, checkup: &Checkup) {
     };
     let rising = match damage.rose() {
         0 => String::new(),
-        rose => format!("; RISING: +{rose} in {}", seconds(checkup)),
+        rose => format!("; RISING: +{rose} in {}", seconds(survey)),
     };
     let explain = damage
         .topic
@@ -198,15 +199,15 @@ fn counter(page: &mut Page, damage: &Damage, checkup: &Checkup) {
     );
 }
 
-fn seconds(checkup: &Checkup) -> String {
-    format!("{:.1}s", checkup.looked_ms as f64 / 1000.0)
+fn seconds(survey: &Survey) -> String {
+    format!("{:.1}s", survey.looked_ms as f64 / 1000.0)
 }
 
-fn listeners(page: &mut Page, checkup: &Checkup) {
-    let mut rows: Vec<(&Space, &ListenerRow)> = checkup
+fn listeners(page: &mut Page, survey: &Survey) {
+    let mut rows: Vec<(&Space, &ListenerRow)> = survey
         .spaces
         .iter()
-        .flat_map(|space| advice::hurt(space).map(move |row| (space, row)))
+        .flat_map(|space| hurt(space).map(move |row| (space, row)))
         .collect();
     if rows.is_empty() {
         return;
@@ -223,14 +224,14 @@ fn listeners(page: &mut Page, checkup: &Checkup) {
         page.hang_in(
             severity,
             &format!("  {mark}"),
-            ADVICE_AT,
+            FINDING_AT,
             &listener(space, row),
         );
     }
     if let Some(left) = rows.len().checked_sub(LISTENERS + 1) {
         page.hang(
             "",
-            ADVICE_AT,
+            FINDING_AT,
             &format!("and {} more: tcptrace listeners", left + 1),
         );
     }
@@ -241,7 +242,7 @@ fn listener(space: &Space, row: &ListenerRow) -> String {
         format!(", which comes from {}", binds.name())
     });
     let drops = match (row.drops, row.drops_risen) {
-        (None, _) => "drops are not told".to_owned(),
+        (None, _) => "drops are not reported".to_owned(),
         (Some(drops), Some(rose)) if rose > 0 => format!("drops {drops}, rising: +{rose}"),
         (Some(drops), _) => format!("drops {drops} since it began"),
     };
@@ -253,36 +254,61 @@ fn listener(space: &Space, row: &ListenerRow) -> String {
     let queue = row.accept_queue;
     format!(
         "{}{place}: {} wait for accept(), limit {}{binds}; {drops}",
-        advice::whose(row),
+        whose(row),
         queue.length,
         queue.limit
     )
 }
 
-fn advised(page: &mut Page, pieces: &[Advice]) {
-    if pieces.is_empty() {
-        return;
+fn found(page: &mut Page, survey: &Survey, findings: &[Finding]) {
+    page.heading(&format!("FINDINGS, LOOKED AT FOR {}", seconds(survey)));
+    if !is_wrong_now(findings) {
+        page.line(
+            "  Nothing is wrong now: no queue is full, no limit is reached, nothing is refused.",
+        );
     }
-    page.heading("ADVICE");
-    for (place, piece) in pieces.iter().take(LISTENERS).enumerate() {
-        if place > 0 {
+    for (place, finding) in findings.iter().take(FINDINGS).enumerate() {
+        if place > 0 || !is_wrong_now(findings) {
             page.line("");
         }
-        page.hang("  evidence", ADVICE_AT, &piece.evidence);
-        page.hang("  first", ADVICE_AT, &piece.first);
-        if let Some(command) = &piece.command {
-            page.hang("  then", ADVICE_AT, command);
-        }
-        let label = if piece.command.is_some() {
-            "  risk"
-        } else {
-            "  note"
-        };
-        page.hang(label, ADVICE_AT, &piece.risk);
+        one(page, finding);
     }
-    if let Some(left) = pieces.len().checked_sub(LISTENERS + 1) {
-        let more = format!("{} more pieces of advice: --json lists them", left + 1);
+    if let Some(left) = findings.len().checked_sub(FINDINGS + 1) {
+        let more = format!("{} more findings: --json lists them", left + 1);
         page.hang("", 2, &more);
+    }
+}
+
+fn one(page: &mut Page, finding: &Finding) {
+    let severity = match finding.severity {
+        finding::Severity::Broken => Some(Severity::Bad),
+        finding::Severity::Degraded | finding::Severity::Risk => Some(Severity::Degraded),
+        finding::Severity::Note => None,
+    };
+    let label = format!("  {}", finding.severity.name().to_uppercase());
+    let rate = finding
+        .rate_per_s
+        .map_or_else(String::new, |rate| format!(", {rate:.1} a second"));
+    let title = format!("{}{rate} [{}]", finding.title, finding.id);
+    page.hang_in(severity, &label, FINDING_AT, &title);
+    let evidence: Vec<String> = finding
+        .evidence
+        .iter()
+        .map(|proof| match proof.source.as_str() {
+            "sock_diag" => proof.text.clone(),
+            source if proof.text.contains(source) => proof.text.clone(),
+            source => format!("{} ({source})", proof.text),
+        })
+        .collect();
+    page.hang("  evidence", FINDING_AT, &evidence.join("; "));
+    let explain = finding.explain.map_or_else(String::new, |topic| {
+        format!(" (tcptrace explain {})", topic_name(topic))
+    });
+    page.hang("  why", FINDING_AT, &format!("{}{explain}", finding.why));
+    page.hang("  do first", FINDING_AT, &finding.do_first);
+    if let Some(change) = &finding.do_then {
+        page.hang("  then", FINDING_AT, &change.command);
+        page.hang("  risk", FINDING_AT, &change.risk);
     }
 }
 
@@ -290,30 +316,9 @@ fn unseen(page: &mut Page, unseen: &[String]) {
     if unseen.is_empty() {
         return;
     }
-    page.heading("NOT SEEN");
+    page.heading("NOT VISIBLE");
     for why in unseen {
         page.hang("", 2, why);
-    }
-}
-
-fn judged(page: &mut Page, checkup: &Checkup, wrong: &[Wrong]) {
-    page.heading(&format!("NOW, LOOKED AT FOR {}", seconds(checkup)));
-    for one in wrong.iter().take(LISTENERS) {
-        let place = one
-            .netns
-            .map_or_else(String::new, |netns| format!(" (netns {netns})"));
-        let says = format!("{}{place}", one.says);
-        page.hang_in(Some(Severity::Bad), "  WRONG", ADVICE_AT, &says);
-    }
-    if let Some(left) = wrong.len().checked_sub(LISTENERS + 1) {
-        page.hang(
-            "",
-            ADVICE_AT,
-            &format!("and {} more: --json lists them", left + 1),
-        );
-    }
-    if wrong.is_empty() {
-        page.line("  nothing is wrong: no queue is full, no limit is reached, nothing is refused");
     }
 }
 

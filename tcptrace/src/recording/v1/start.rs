@@ -228,7 +228,10 @@ macro_rules! numbers {
             tcp_max_tw_buckets,
             tcp_timestamps,
             tcp_fin_timeout_secs,
-            tcp_max_orphans
+            tcp_max_orphans,
+            tcp_syn_retries,
+            tcp_syn_linear_timeouts,
+            tcp_rto_max_ms
         )
     };
 }
@@ -294,6 +297,9 @@ mod tests {
             tcp_timestamps: next(),
             tcp_fin_timeout_secs: next(),
             tcp_max_orphans: next(),
+            tcp_syn_retries: next(),
+            tcp_syn_linear_timeouts: next(),
+            tcp_rto_max_ms: next(),
             ip_local_port_range: Some((1, 2)),
         };
         assert_eq!(settings(&settings_form(&all)), all);

@@ -1,6 +1,8 @@
 //! Each kind of trouble with all that is known of it, and what can be done, in one place.
 
-use super::markup::{Markup, bytes, plural, thousands};
+use maud::{Markup, html};
+
+use super::markup::{bytes, listed, plural, prose, thousands};
 use super::plot::{self, Layer};
 use super::words;
 use super::{Found, View};
@@ -17,133 +19,103 @@ const OPEN: usize = 3;
 /// Names in a line.
 const IN_A_LINE: usize = 5;
 
-pub(super) fn put(out: &mut Markup, view: &View<'_>) {
-    if view.findings.is_empty() {
-        out.raw("<p>None.</p>");
-    }
+pub(super) fn section(view: &View<'_>) -> Markup {
     let mut explained: Vec<Kind> = Vec::new();
-    for (at, found) in view.findings.iter().enumerate() {
+    let cards = view.findings.iter().enumerate().map(|(at, found)| {
         let is_first_of_kind = !explained.contains(&found.kind);
         if is_first_of_kind {
             explained.push(found.kind);
         }
-        card(out, view, found, at < OPEN, is_first_of_kind);
+        card(view, found, at < OPEN, is_first_of_kind)
+    });
+    html! {
+        @if view.findings.is_empty() { p { "None." } }
+        @for card in cards { (card) }
+        (ordinary(view))
     }
-    ordinary(out, view);
 }
 
-fn card(out: &mut Markup, view: &View<'_>, found: &Found<'_>, is_open: bool, is_first: bool) {
+fn card(view: &View<'_>, found: &Found<'_>, is_open: bool, is_first: bool) -> Markup {
     let facts = found.facts;
     let (class, harm) = match facts.harm {
         Harm::Lost => ("finding lost", "refused or lost"),
         Harm::Degraded => ("finding", "degraded"),
     };
-    out.open("article", &[("class", &class), ("id", &found.anchor())]);
-    out.raw("<h3><span class=\"count\">")
-        .number(facts.count)
-        .raw("</span> ");
-    out.text(found.topic())
-        .raw(" <span class=\"badge\">")
-        .raw(harm)
-        .raw("</span></h3>");
-    let advice = found.advice();
-    if let Some(advice) = advice {
-        out.raw("<p class=\"line\">").prose(advice.line).raw("</p>");
-    }
-    let layers = [Layer {
+    let layer = Layer {
         class: plot::class(found.kind),
         name: found.kind.name(),
         values: facts.over_time.over(&view.axis.grid),
-    }];
-    out.raw("<div class=\"lanes small\">");
-    view.axis.lane(out, &layers, |out| {
-        out.raw("over time");
-    });
-    view.axis.times(out);
-    out.raw("</div><dl class=\"facts\">");
-    details(out, view, found);
-    out.raw("</dl>");
-    if let Some(advice) = advice {
-        out.raw(if is_open {
-            "<details open>"
-        } else {
-            "<details>"
-        });
-        out.raw("<summary>What it means, how to check, how to fix</summary>");
-        explanation(out, advice);
-        let general = advice::find(found.kind, None).filter(|_| advice.cause.is_some());
-        if let Some(general) = general.filter(|_| is_first) {
-            out.raw("<h4>")
-                .raw(found.kind.name())
-                .raw(" in general</h4>");
-            explanation(out, general);
+    };
+    let advice = found.advice();
+    html! {
+        article class=(class) id=(found.anchor()) {
+            h3 {
+                span class="count" { (thousands(facts.count)) } " " (found.topic()) " "
+                span class="badge" { (harm) }
+            }
+            @if let Some(advice) = advice { p class="line" { (prose(advice.line)) } }
+            div class="lanes small" {
+                (view.axis.lane(&html! { "over time" }, &[layer]))
+                (view.axis.times())
+            }
+            dl class="facts" { (details(view, found)) }
+            @if let Some(advice) = advice {
+                details open[is_open] {
+                    summary { "What it means, how to check, how to fix" }
+                    (explanation(advice))
+                    @let general = advice::find(found.kind, None).filter(|_| advice.cause.is_some());
+                    @if let Some(general) = general.filter(|_| is_first) {
+                        h4 { (found.kind.name()) " in general" }
+                        (explanation(general))
+                    }
+                }
+            }
+            (examples(view, facts))
         }
-        out.raw("</details>");
     }
-    examples(out, view, facts);
-    out.raw("</article>");
 }
 
-fn details(out: &mut Markup, view: &View<'_>, found: &Found<'_>) {
+fn details(view: &View<'_>, found: &Found<'_>) -> Markup {
     let facts = found.facts;
-    out.raw("<dt>Who</dt><dd>");
-    let owners = facts.owners.top(IN_A_LINE);
-    words::shares(out, &owners, |out, who, count| {
-        out.raw("<span class=\"keep\">");
-        words::who(out, view.story, who);
-        out.raw(" <span class=\"dim\">×")
-            .number(*count)
-            .raw("</span></span>");
-    });
-    out.raw("</dd><dt>Where</dt><dd>");
-    ports(
-        out,
-        ["local port ", " local ports"],
-        &facts.local_ports,
-        facts.count,
-    );
-    if !facts.remote_ports.is_empty() {
-        out.raw("; ");
-        ports(
-            out,
-            ["remote port ", " remote ports"],
-            &facts.remote_ports,
-            facts.count,
-        );
-    }
-    if !facts.peers.is_empty() {
-        out.raw("; peers ");
-        words::shares(out, &facts.peers.top(IN_A_LINE), |out, addr, count| {
-            words::share(out, addr, *count);
-        });
-    }
-    let spaces = facts.spaces.top(IN_A_LINE);
-    if spaces.rows.len() > 1 {
-        out.raw("; network namespaces ");
-        words::shares(out, &spaces, |out, netns, count| {
-            words::share(out, netns, *count);
-        });
-    }
-    out.raw("</dd><dt>When</dt><dd>");
     let clock = &view.axis.clock;
-    out.text(clock.date_and_time(facts.first_ns));
-    if facts.incidents > 1 {
-        out.raw(" to ").text(clock.date_and_time(facts.last_ns));
+    let spaces = facts.spaces.top(IN_A_LINE);
+    html! {
+        dt { "Who" }
+        dd {
+            (words::shares(&facts.owners.top(IN_A_LINE), |who, count| html! {
+                span class="keep" { (words::who(view.story, who)) " " (words::times(*count)) }
+            }))
+        }
+        dt { "Where" }
+        dd {
+            (ports(["local port ", " local ports"], &facts.local_ports, facts.count))
+            @if !facts.remote_ports.is_empty() {
+                "; "
+                (ports(["remote port ", " remote ports"], &facts.remote_ports, facts.count))
+            }
+            @if !facts.peers.is_empty() {
+                "; peers "
+                (words::shares(&facts.peers.top(IN_A_LINE), |addr, count| words::share(addr, *count)))
+            }
+            @if spaces.rows.len() > 1 {
+                "; network namespaces "
+                (words::shares(&spaces, |netns, count| words::share(netns, *count)))
+            }
+        }
+        dt { "When" }
+        dd {
+            (clock.date_and_time(facts.first_ns))
+            @if facts.incidents > 1 { " to " (clock.date_and_time(facts.last_ns)) }
+        }
+        (cost(facts))
+        dt { "How known" }
+        dd { (evidence(facts)) }
     }
-    out.raw("</dd>");
-    cost(out, facts);
-    out.raw("<dt>How known</dt><dd>");
-    evidence(out, facts);
-    out.raw("</dd>");
 }
 
 /// Ports that account for a good part; those that clients were given by chance only as a number.
-fn ports(out: &mut Markup, names: [&'static str; 2], ports: &Ranking<u16, u64>, count: u64) {
+fn ports(names: [&'static str; 2], ports: &Ranking<u16, u64>, count: u64) -> Markup {
     let [one, many] = names;
-    if ports.is_empty() {
-        out.raw(one).raw("not known");
-        return;
-    }
     let mut top = ports.top(IN_A_LINE);
     let before = top.rows.len();
     if top.others > 0 {
@@ -151,135 +123,126 @@ fn ports(out: &mut Markup, names: [&'static str; 2], ports: &Ranking<u16, u64>, 
     }
     let thin = before - top.rows.len();
     top.others += thin as u64;
-    if top.rows.is_empty() {
-        out.number(top.others).raw(" different").raw(many);
-        return;
+    html! {
+        @if ports.is_empty() {
+            (one) "not known"
+        } @else if top.rows.is_empty() {
+            (thousands(top.others)) " different" (many)
+        } @else {
+            (one) (words::shares(&top, |port, count| words::share(port, *count)))
+        }
     }
-    out.raw(one);
-    words::shares(out, &top, |out, port, count| {
-        words::share(out, port, *count);
-    });
 }
 
-fn cost(out: &mut Markup, facts: &Finding) {
+fn cost(facts: &Finding) -> Markup {
     let thrown = facts.thrown;
-    if thrown.told_by > 0 {
-        out.raw("<dt>Thrown away</dt><dd>");
-        let parts = [
-            (thrown.unsent, " written, never sent"),
-            (thrown.unacked, " sent, not acknowledged"),
-            (thrown.unread, " received, never read"),
-            (thrown.remaining, " not delivered yet when close() returned"),
-        ];
-        let mut is_first = true;
-        for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            out.raw(if is_first { "" } else { ", " })
-                .text(bytes(count))
-                .raw(what);
-            is_first = false;
+    let parts = [
+        (thrown.unsent, " written, never sent"),
+        (thrown.unacked, " sent, not acknowledged"),
+        (thrown.unread, " received, never read"),
+        (thrown.remaining, " not delivered yet when close() returned"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let limits = LimitedBy::ALL
+        .iter()
+        .zip(facts.limited_by)
+        .filter(|(_, count)| *count > 0);
+    let is_limited = limits.clone().next().is_some();
+    html! {
+        @if thrown.told_by > 0 {
+            dt { "Thrown away" }
+            dd {
+                @if parts.clone().next().is_none() { "no bytes" }
+                (listed(parts.map(|(count, what)| html! { (bytes(count)) (what) })))
+                @if thrown.told_by < facts.incidents {
+                    "; "
+                    (plural(facts.incidents - thrown.told_by, "incident does", "incidents do"))
+                    " not tell"
+                }
+            }
         }
-        if is_first {
-            out.raw("no bytes");
+        @if let Some(queue) = facts.queue {
+            dt { "Queue" }
+            dd {
+                (thousands(queue.length.into())) " waiting with a limit of "
+                (thousands(queue.limit.into()))
+                @if is_limited { "; limited by " }
+                (listed(limits.map(|(limit, count)| words::share(limit.name(), count))))
+            }
         }
-        if thrown.told_by < facts.incidents {
-            let silent = facts.incidents - thrown.told_by;
-            out.raw("; ")
-                .text(plural(silent, "incident does", "incidents do"))
-                .raw(" not tell");
+        @if facts.gave_up > 0 {
+            dt { "Given up" }
+            dd {
+                (plural(facts.gave_up, "request was", "requests were"))
+                " dropped after the last attempt"
+            }
         }
-        out.raw("</dd>");
-    }
-    if let Some(queue) = facts.queue {
-        out.raw("<dt>Queue</dt><dd>")
-            .number(queue.length.into())
-            .raw(" waiting with a limit of ");
-        out.number(queue.limit.into());
-        let limits = LimitedBy::ALL
-            .iter()
-            .zip(facts.limited_by)
-            .filter(|(_, count)| *count > 0);
-        for (at, (limit, count)) in limits.enumerate() {
-            out.raw(if at == 0 { "; limited by " } else { ", " });
-            words::share(out, limit.name(), count);
+        @if let Some(blocked_ms) = facts.blocked_ms {
+            dt { "Blocked" }
+            dd { "close() for up to " (thousands(blocked_ms)) " ms" }
         }
-        out.raw("</dd>");
-    }
-    if facts.gave_up > 0 {
-        out.raw("<dt>Given up</dt><dd>");
-        out.text(plural(facts.gave_up, "request was", "requests were"));
-        out.raw(" dropped after the last attempt</dd>");
-    }
-    if let Some(blocked_ms) = facts.blocked_ms {
-        out.raw("<dt>Blocked</dt><dd>close() for up to ")
-            .number(blocked_ms)
-            .raw(" ms</dd>");
     }
 }
 
-fn evidence(out: &mut Markup, facts: &Finding) {
+fn evidence(facts: &Finding) -> Markup {
     let known = Evidence::ALL
         .iter()
         .zip(facts.by_evidence)
         .filter(|(_, count)| *count > 0);
-    for (at, (evidence, count)) in known.enumerate() {
-        out.raw(if at == 0 { "" } else { ", " })
-            .raw(match evidence {
-                Evidence::Seen => "seen by a hook",
-                Evidence::Inferred => "inferred by a documented rule",
-                Evidence::Counted => "counted from the kernel's counters",
-            });
-        out.raw(" <span class=\"dim\">×")
-            .number(count)
-            .raw("</span>");
-    }
+    listed(known.map(|(evidence, count)| {
+        let said = match evidence {
+            Evidence::Seen => "seen by a hook",
+            Evidence::Inferred => "inferred by a documented rule",
+            Evidence::Counted => "counted from the kernel's counters",
+        };
+        html! { (said) " " (words::times(count)) }
+    }))
 }
 
-fn explanation(out: &mut Markup, advice: &Advice) {
-    out.raw("<p>").prose(advice.meaning).raw("</p>");
-    if !advice.confirm.is_empty() {
-        out.raw("<h5>How to check</h5><ul>");
-        for (command, says) in advice.confirm {
-            out.raw("<li><code>")
-                .prose(command)
-                .raw("</code> ")
-                .prose(says)
-                .raw("</li>");
-        }
-        out.raw("</ul>");
-    }
-    for (title, items) in [
+fn explanation(advice: &Advice) -> Markup {
+    let lists = [
         ("How to fix", advice.fix),
         ("What misleads", advice.pitfalls),
-    ] {
-        if !items.is_empty() {
-            out.raw("<h5>").raw(title).raw("</h5><ul>");
-            for item in items {
-                out.raw("<li>").prose(item).raw("</li>");
+    ];
+    html! {
+        p { (prose(advice.meaning)) }
+        @if !advice.confirm.is_empty() {
+            h5 { "How to check" }
+            ul {
+                @for (command, says) in advice.confirm {
+                    li { code { (prose(command)) } " " (prose(says)) }
+                }
             }
-            out.raw("</ul>");
+        }
+        @for (title, items) in lists {
+            @if !items.is_empty() {
+                h5 { (title) }
+                ul { @for item in items { li { (prose(item)) } } }
+            }
         }
     }
 }
 
 /// The first ones as `watch` prints them, each with its own moment.
-fn examples(out: &mut Markup, view: &View<'_>, facts: &Finding) {
-    out.raw("<details><summary>");
-    if facts.incidents > facts.examples.len() as u64 {
-        let said = format!(
-            "The first {} of {}",
-            facts.examples.len(),
-            thousands(facts.incidents)
-        );
-        out.text(said);
-    } else {
-        out.raw("All of them");
+fn examples(view: &View<'_>, facts: &Finding) -> Markup {
+    let shown = facts.examples.len() as u64;
+    html! {
+        details {
+            summary {
+                @if facts.incidents > shown {
+                    "The first " (shown) " of " (thousands(facts.incidents))
+                } @else {
+                    "All of them"
+                }
+                ", as watch prints them"
+            }
+            pre {
+                @for (wall_ns, incident) in &facts.examples {
+                    (view.axis.clock.time(*wall_ns, 1)) "  " (prose(line(incident))) "\n"
+                }
+            }
+        }
     }
-    out.raw(", as watch prints them</summary><pre>");
-    for (wall_ns, incident) in &facts.examples {
-        out.text(view.axis.clock.time(*wall_ns, 1)).raw("  ");
-        out.prose(line(incident)).raw("\n");
-    }
-    out.raw("</pre></details>");
 }
 
 fn line(incident: &Incident) -> String {
@@ -298,18 +261,17 @@ fn line(incident: &Incident) -> String {
 }
 
 /// What is no trouble, in a sentence.
-fn ordinary(out: &mut Markup, view: &View<'_>) {
+fn ordinary(view: &View<'_>) -> Markup {
     let counts = &view.story.ordinary;
-    if counts.iter().all(|count| *count == 0) {
-        return;
-    }
-    out.raw("<p class=\"dim\">Besides these the ordinary life of connections: ");
     let present = words::ORDER
-        .into_iter()
-        .filter(|kind| counts[kind.index()] > 0);
-    for (at, kind) in present.enumerate() {
-        out.raw(if at == 0 { "" } else { ", " });
-        out.raw(kind.name()).raw(" ").number(counts[kind.index()]);
+        .iter()
+        .map(|kind| (*kind, counts[kind.index()]));
+    html! {
+        @if counts.iter().any(|count| *count > 0) {
+            p class="dim" {
+                "Besides these the ordinary life of connections: "
+                (words::kinds(present.filter(|(_, count)| *count > 0))) "."
+            }
+        }
     }
-    out.raw(".</p>");
 }

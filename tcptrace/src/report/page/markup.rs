@@ -1,10 +1,13 @@
-//! HTML written so that text from outside can never be markup: what is not a literal of this program
-//! is escaped, there is no other way in.
+//! Text from outside as text of a page, whatever is in it.
 //!
-//! A process may call itself `<script>`. Characters that turn the writing direction, or have no
-//! width, would let a name forge what stands beside it; they and all controls are replaced.
+//! maud escapes all that is not a literal of this program, so that nothing from outside becomes markup:
+//! a process may call itself `<script>`. Characters that turn the writing direction, or have no
+//! width, would let a name forge what stands beside it: [`text`] and [`prose`] replace them and all
+//! controls, and cut what is too long. Everything from outside goes through one of the two.
 
 use std::fmt::{self, Display, Write as _};
+
+use maud::{Markup, Render, html};
 
 use crate::sink::sanitize::is_hostile;
 
@@ -13,82 +16,54 @@ const LONGEST: usize = 240;
 /// Characters of a sentence at most.
 const LONGEST_SENTENCE: usize = 1000;
 
-/// A document, or a part of it.
-#[derive(Debug, Default)]
-pub(super) struct Markup {
-    out: String,
+/// Text from anywhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<T> {
+    text: T,
+    /// Characters at most.
+    room: usize,
 }
 
-/// A name and its value.
-pub(super) type Attribute<'a> = (&'static str, &'a dyn Display);
-
-impl Markup {
-    /// The document.
-    pub(super) fn into_string(self) -> String {
-        self.out
+/// A name or a number, from anywhere.
+pub(super) const fn text<T: Display>(text: T) -> Text<T> {
+    Text {
+        text,
+        room: LONGEST,
     }
+}
 
-    /// Markup of our own, as it is.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
-        self.out.push_str(markup);
-        self
+/// A sentence, from anywhere.
+pub(super) const fn prose<T: Display>(text: T) -> Text<T> {
+    Text {
+        text,
+        room: LONGEST_SENTENCE,
     }
+}
 
-    /// A name or a number, from anywhere.
-    pub(super) fn text(&mut self, text: impl Display) -> &mut Self {
-        self.escaped(text, LONGEST)
-    }
-
-    /// A sentence, from anywhere.
-    pub(super) fn prose(&mut self, text: impl Display) -> &mut Self {
-        self.escaped(text, LONGEST_SENTENCE)
-    }
-
-    fn escaped(&mut self, text: impl Display, room: usize) -> &mut Self {
-        let out = &mut self.out;
+impl<T: Display> Render for Text<T> {
+    fn render_to(&self, out: &mut String) {
+        let room = self.room;
         // Writing to a String cannot fail; a text that is cut ends early on purpose.
-        let _cut = write!(Escaping { out, room }, "{text}");
-        self
+        let _cut = write!(Escaping { out, room }, "{}", self.text);
     }
+}
 
-    /// A number, its thousands set apart.
-    pub(super) fn number(&mut self, number: u64) -> &mut Self {
-        self.out.push_str(&thousands(number));
-        self
-    }
-
-    /// An opening tag.
-    pub(super) fn open(&mut self, tag: &'static str, attributes: &[Attribute<'_>]) -> &mut Self {
-        self.raw("<").raw(tag);
-        for (name, value) in attributes {
-            self.raw(" ").raw(name).raw("=\"").text(value).raw("\"");
+/// Parts with a comma between each two of them.
+pub(super) fn listed(parts: impl IntoIterator<Item = Markup>) -> Markup {
+    html! {
+        @for (at, part) in parts.into_iter().enumerate() {
+            @if at > 0 { ", " }
+            (part)
         }
-        self.raw(">")
     }
+}
 
-    /// A closing tag.
-    pub(super) fn close(&mut self, tag: &'static str) -> &mut Self {
-        self.raw("</").raw(tag).raw(">")
-    }
-
-    /// An element with text in it.
-    pub(super) fn element(
-        &mut self,
-        tag: &'static str,
-        attributes: &[Attribute<'_>],
-        text: impl Display,
-    ) -> &mut Self {
-        self.open(tag, attributes).text(text).close(tag)
-    }
-
-    /// A path of SVG; its data are numbers and letters of our own.
-    pub(super) fn path(&mut self, class: &'static str, data: &PathData) -> &mut Self {
-        if !data.0.is_empty() {
-            self.raw("<path class=\"").raw(class).raw("\" d=\"");
-            self.out.push_str(&data.0);
-            self.raw("\"/>");
+/// A path of SVG; nothing where it is empty.
+pub(super) fn path(class: &'static str, data: &PathData) -> Markup {
+    html! {
+        @if !data.0.is_empty() {
+            path class=(class) d=(data.0) {}
         }
-        self
     }
 }
 
@@ -127,13 +102,14 @@ impl PathData {
     }
 
     /// A filled box.
-    pub(super) fn area(&mut self, x: f64, y: f64, width: f64, height: f64) -> &mut Self {
-        self.start(x, y)
+    pub(super) fn of_area(x: f64, y: f64, width: f64, height: f64) -> Self {
+        let mut area = Self::default();
+        area.start(x, y)
             .put('h', &[width])
             .put('v', &[height])
             .put('h', &[-width]);
-        self.0.push('z');
-        self
+        area.0.push('z');
+        area
     }
 }
 
@@ -217,9 +193,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> String {
-        let mut markup = Markup::default();
-        markup.text(text);
-        markup.into_string()
+        super::text(text).render().into_string()
     }
 
     #[test]
@@ -232,10 +206,9 @@ mod tests {
 
     #[test]
     fn an_attribute_cannot_be_left() {
-        let mut markup = Markup::default();
-        markup.element("td", &[("title", &"\" onmouseover=\"x")], "a");
+        let cell = html! { td title=(super::text("\" onmouseover=\"x")) { "a" } };
         assert_eq!(
-            markup.into_string(),
+            cell.into_string(),
             "<td title=\"&quot; onmouseover=&quot;x\">a</td>"
         );
     }
@@ -266,14 +239,12 @@ mod tests {
 
     #[test]
     fn a_path_is_short_and_made_of_numbers() {
-        let mut path = PathData::default();
-        path.area(3.0, 1.0 / 3.0, 1.0, 99.999);
-        let mut markup = Markup::default();
-        markup.path("a", &path);
+        let data = PathData::of_area(3.0, 1.0 / 3.0, 1.0, 99.999);
         assert_eq!(
-            markup.into_string(),
-            r#"<path class="a" d="M3 0.33h1v100h-1z"/>"#
+            path("a", &data).into_string(),
+            r#"<path class="a" d="M3 0.33h1v100h-1z"></path>"#
         );
+        assert_eq!(path("a", &PathData::default()).into_string(), "");
     }
 
     proptest! {

@@ -1,13 +1,15 @@
 //! The pictures: incidents by kind and by process, accept queues, TIME_WAIT.
 
+use maud::{Markup, html};
+
 use super::View;
-use super::markup::{Markup, plural};
+use super::markup::{plural, thousands};
 use super::plot::{self, Layer, Level};
 use super::words;
 use crate::model::incident::TimeWaitPhase;
 use crate::model::{Endpoint, Kind};
 use crate::report::bins::Series;
-use crate::report::story::queues::{Listener, Place};
+use crate::report::story::queues::{Listener, Place, Queues};
 
 /// Programs with a lane.
 const LANES: usize = 10;
@@ -18,124 +20,80 @@ const SPACES: usize = 4;
 /// Rows of a table.
 const ROWS: usize = 15;
 
-pub(super) fn timeline(out: &mut Markup, view: &View<'_>) {
+pub(super) fn timeline(view: &View<'_>) -> Markup {
     let story = view.story;
     if story.over_time.is_empty() && story.losses.by_place.is_empty() {
-        out.raw("<p>No incident to draw.</p>");
-        return;
+        return html! { p { "No incident to draw." } };
     }
     let of_kind = |kind: Kind, series: &Series<u64>| Layer {
         class: plot::class(kind),
         name: kind.name(),
         values: series.over(&view.axis.grid),
     };
-    out.raw("<figure><figcaption>Incidents by kind. Each bar is ")
-        .text(view.axis.resolution());
-    out.raw("; each row has a scale of its own, its highest bar at the right.</figcaption>");
-    out.raw("<div class=\"lanes\">");
-    for kind in words::ORDER {
-        if let Some(series) = story.over_time.get(&kind) {
-            view.axis.lane(out, &[of_kind(kind, series)], |out| {
-                out.raw("<b>")
-                    .raw(kind.name())
-                    .raw("</b> <span class=\"dim\">");
-                out.number(story.by_kind[kind.index()]).raw("</span>");
-            });
-        }
-    }
-    if !story.losses.by_place.is_empty() {
-        let layer = Layer {
-            class: "refused",
-            name: "lost",
-            values: story.losses.over_time.over(&view.axis.grid),
-        };
-        view.axis.lane(out, &[layer], |out| {
-            out.raw("<b>events lost</b>");
-        });
-    }
-    view.axis.times(out);
-    out.raw("</div></figure>");
+    let by_kind = words::ORDER.iter().filter_map(|kind| {
+        let layer = of_kind(*kind, story.over_time.get(kind)?);
+        let count = thousands(story.by_kind[kind.index()]);
+        let name = html! { b { (kind.name()) } " " span class="dim" { (count) } };
+        Some(view.axis.lane(&name, &[layer]))
+    });
     let top = story.owners.top(LANES);
-    if top.rows.is_empty() {
-        return;
-    }
-    out.raw("<figure><figcaption>Incidents by process, most first.</figcaption>");
-    out.raw("<div class=\"lanes\">");
-    for (who, facts) in &top.rows {
+    let by_owner = top.rows.iter().map(|(who, facts)| {
         let layers: Vec<Layer> = words::ORDER
             .into_iter()
             .filter_map(|kind| Some(of_kind(kind, facts.over_time.get(&kind)?)))
             .collect();
-        view.axis.lane(out, &layers, |out| {
-            words::who_with(out, who, &facts.members);
-        });
+        let name = words::who_with(who, &facts.members);
+        view.axis.lane(&name, &layers)
+    });
+    let lost = || Layer {
+        class: "refused",
+        name: "lost",
+        values: story.losses.over_time.over(&view.axis.grid),
+    };
+    html! {
+        figure {
+            figcaption {
+                "Incidents by kind. Each bar is " (view.axis.resolution())
+                "; each row has a scale of its own, its highest bar at the right."
+            }
+            div class="lanes" {
+                @for lane in by_kind { (lane) }
+                @if !story.losses.by_place.is_empty() {
+                    (view.axis.lane(&html! { b { "events lost" } }, &[lost()]))
+                }
+                (view.axis.times())
+            }
+        }
+        @if !top.rows.is_empty() {
+            figure {
+                figcaption { "Incidents by process, most first." }
+                div class="lanes" {
+                    @for lane in by_owner { (lane) }
+                    (view.axis.times())
+                }
+                (legend(view))
+                (words::left_out(&top, "programs"))
+            }
+        }
     }
-    view.axis.times(out);
-    out.raw("</div>");
-    legend(out, view);
-    words::left_out(out, &top, "programs");
-    out.raw("</figure>");
 }
 
-fn legend(out: &mut Markup, view: &View<'_>) {
-    out.raw("<ul class=\"legend\">");
-    for kind in words::ORDER
-        .into_iter()
-        .filter(|kind| view.story.by_kind[kind.index()] > 0)
-    {
-        out.raw("<li><i class=\"")
-            .raw(plot::class(kind))
-            .raw("\"></i> ");
-        out.raw(kind.name()).raw("</li>");
+fn legend(view: &View<'_>) -> Markup {
+    let by_kind = &view.story.by_kind;
+    html! {
+        ul class="legend" {
+            @for kind in words::ORDER.iter().filter(|kind| by_kind[kind.index()] > 0) {
+                li { i class=(plot::class(*kind)) {} " " (kind.name()) }
+            }
+        }
     }
-    out.raw("</ul>");
 }
 
-pub(super) fn queues(out: &mut Markup, view: &View<'_>) {
+pub(super) fn queues(view: &View<'_>) -> Markup {
     let queues = &view.story.queues;
     let all = queues.listeners.sorted();
-    let sampled = queues.sampled();
-    out.raw("<p>");
-    if !view.story.has_samples {
-        out.raw("The recording has no samples of queues; what is here was told by refusals. ");
-    } else if sampled == 0 {
-        out.raw("No listener was seen. ");
-    }
-    if all.is_empty() {
-        out.raw(if sampled > 0 {
-            "No listener ever had a queue, and none refused anybody: "
-        } else {
-            "No listener refused anybody."
-        });
-        if sampled > 0 {
-            out.text(plural(sampled, "listener was", "listeners were"))
-                .raw(" watched.");
-        }
-        out.raw("</p>");
-        return;
-    }
-    out.text(plural(all.len() as u64, "listener", "listeners"));
-    out.raw(" had a queue or refused connections");
-    if sampled > 0 {
-        out.raw(", of ").raw(if queues.has_uncounted {
-            "more than "
-        } else {
-            ""
-        });
-        out.number(sampled).raw(" watched");
-    }
-    out.raw(". The fullest come first; a queue is full above its limit.");
-    if all.len() > LISTENERS {
-        out.raw(" ")
-            .number((all.len() - LISTENERS) as u64)
-            .raw(" more are not drawn.");
-    }
-    out.raw(
-        "</p><figure><figcaption>Connections that wait to be accepted, the most in each \
-             stretch of time, with the limit as a dashed line. Red: above it; red below: refusals.</figcaption><div class=\"lanes\">",
-    );
     let looks = queues.looks.over(&view.axis.grid);
-    for (place, listener) in all.into_iter().take(LISTENERS) {
+    let drawn = all.iter().take(LISTENERS).map(|(place, listener)| {
         let refused = listener.refused_over_time.over(&view.axis.grid);
         let level = Level {
             values: listener.length.over(&view.axis.grid),
@@ -144,45 +102,81 @@ pub(super) fn queues(out: &mut Markup, view: &View<'_>) {
             peak: listener.peak.map_or(0, |queue| queue.length.into()),
             refused: &refused,
         };
-        view.axis
-            .level(out, &level, |out| listener_name(out, *place, listener));
-    }
-    view.axis.times(out);
-    out.raw("</div></figure>");
-}
-
-fn listener_name(out: &mut Markup, place: Place, listener: &Listener) {
-    match (listener.local, place) {
-        (Some(local), _) => out.raw("<b>").text(shown(local)).raw("</b> "),
-        (None, Place::Port(_, Some(port))) => out.raw("<b>port ").text(port).raw("</b> "),
-        (None, _) => out.raw("<b>address not known</b> "),
-    };
-    match &listener.who {
-        Some(who) => words::who_with(out, who, &listener.members),
-        None => {
-            out.raw("<span class=\"dim\">owner not known</span>");
+        let name = listener_name(**place, listener);
+        view.axis.level(&name, &level)
+    });
+    html! {
+        p { (queues_said(view, queues, all.len())) }
+        @if !all.is_empty() {
+            figure {
+                figcaption {
+                    "Connections that wait to be accepted, the most in each stretch of time, with the \
+                     limit as a dashed line. Red: above it; red below: refusals."
+                }
+                div class="lanes" {
+                    @for lane in drawn { (lane) }
+                    (view.axis.times())
+                }
+            }
         }
     }
-    out.raw("<br>");
-    if let Some(peak) = listener.peak {
-        out.raw("at most ")
-            .number(peak.length.into())
-            .raw(" of ")
-            .number(peak.limit.into());
+}
+
+/// How many listeners there were, and how many of them are drawn.
+fn queues_said(view: &View<'_>, queues: &Queues, concerned: usize) -> Markup {
+    let sampled = queues.sampled();
+    html! {
+        @if !view.story.has_samples {
+            "The recording has no samples of queues; what is here was told by refusals. "
+        } @else if sampled == 0 {
+            "No listener was seen. "
+        }
+        @if concerned == 0 && sampled > 0 {
+            "No listener ever had a queue, and none refused anybody: "
+            (plural(sampled, "listener was", "listeners were")) " watched."
+        } @else if concerned == 0 {
+            "No listener refused anybody."
+        } @else {
+            (plural(concerned as u64, "listener", "listeners"))
+            " had a queue or refused connections"
+            @if sampled > 0 {
+                ", of "
+                @if queues.has_uncounted { "more than " }
+                (thousands(sampled)) " watched"
+            }
+            ". The fullest come first; a queue is full above its limit."
+            @if concerned > LISTENERS {
+                " " (thousands((concerned - LISTENERS) as u64)) " more are not drawn."
+            }
+        }
     }
-    if listener.limit_changed {
-        out.raw(", limit changed");
-    }
-    if listener.refused > 0 {
-        out.raw(if listener.peak.is_some() { ", " } else { "" });
-        out.raw("<span class=\"bad\">")
-            .number(listener.refused)
-            .raw(" refused</span>");
-    }
-    if let Some(netns) = listener.netns {
-        out.raw(" <span class=\"dim\">netns ")
-            .text(netns)
-            .raw("</span>");
+}
+
+fn listener_name(place: Place, listener: &Listener) -> Markup {
+    html! {
+        @match (listener.local, place) {
+            (Some(local), _) => { b { (shown(local)) } }
+            (None, Place::Port(_, Some(port))) => { b { "port " (port) } }
+            (None, _) => { b { "address not known" } }
+        }
+        " "
+        @match &listener.who {
+            Some(who) => { (words::who_with(who, &listener.members)) }
+            None => { span class="dim" { "owner not known" } }
+        }
+        br;
+        @if let Some(peak) = listener.peak {
+            "at most " (thousands(peak.length.into())) " of " (thousands(peak.limit.into()))
+        }
+        @if listener.limit_changed { ", limit changed" }
+        @if listener.refused > 0 {
+            @if listener.peak.is_some() { ", " }
+            span class="bad" { (thousands(listener.refused)) " refused" }
+        }
+        @if let Some(netns) = listener.netns {
+            " "
+            span class="dim" { "netns " (netns) }
+        }
     }
 }
 
@@ -195,19 +189,14 @@ fn shown(end: Endpoint) -> String {
     }
 }
 
-pub(super) fn time_wait(out: &mut Markup, view: &View<'_>) {
+pub(super) fn time_wait(view: &View<'_>) -> Markup {
     let waits = &view.story.time_waits;
     if waits.spaces.is_empty() && waits.owners.is_empty() {
-        out.raw("<p>No TIME_WAIT was seen.</p>");
-        return;
+        return html! { p { "No TIME_WAIT was seen." } };
     }
-    out.raw(
-        "<figure><figcaption>Entries there are, FIN_WAIT2 ones too, and how many began and \
-             ended. Dashed: tcp_max_tw_buckets.</figcaption><div class=\"lanes\">",
-    );
     let looks = view.story.queues.looks.over(&view.axis.grid);
     let top = waits.spaces.top(SPACES);
-    for (netns, entries) in &top.rows {
+    let levels = top.rows.iter().map(|(netns, entries)| {
         let level = Level {
             values: entries.over_time.over(&view.axis.grid),
             looks: looks.clone(),
@@ -215,20 +204,18 @@ pub(super) fn time_wait(out: &mut Markup, view: &View<'_>) {
             peak: entries.peak,
             refused: &[],
         };
-        view.axis.level(out, &level, |out| {
-            out.raw("<b>entries</b> <span class=\"dim\">netns ")
-                .text(netns);
-            out.raw("</span><br>at most ").number(entries.peak);
-            out.raw(", last ").text(words::optional(entries.last));
-            if let Some(limit) = entries.limit {
-                out.raw(", limit ").number(limit.into());
-            }
-        });
-    }
-    for (at, phase) in TimeWaitPhase::ALL.iter().enumerate() {
-        if waits.by_phase[at] == 0 {
-            continue;
-        }
+        let name = html! {
+            b { "entries" } " "
+            span class="dim" { "netns " (netns) }
+            br;
+            "at most " (thousands(entries.peak)) ", last " (words::optional(entries.last))
+            @if let Some(limit) = entries.limit { ", limit " (thousands(limit.into())) }
+        };
+        view.axis.level(&name, &level)
+    });
+    let phases = TimeWaitPhase::ALL.iter().zip(waits.by_phase).enumerate();
+    let phases = phases.filter(|(_, (_, count))| *count > 0);
+    let phases = phases.map(|(at, (phase, count))| {
         let layer = Layer {
             class: match phase {
                 TimeWaitPhase::Overflow => "refused",
@@ -237,18 +224,23 @@ pub(super) fn time_wait(out: &mut Markup, view: &View<'_>) {
             name: phase.name(),
             values: waits.over_time[at].over(&view.axis.grid),
         };
-        view.axis.lane(out, &[layer], |out| {
-            out.raw("<b>")
-                .raw(phase_text(*phase))
-                .raw("</b> <span class=\"dim\">");
-            out.number(waits.by_phase[at]).raw("</span>");
-        });
+        let name = html! { b { (phase_text(*phase)) } " " span class="dim" { (thousands(count)) } };
+        view.axis.lane(&name, &[layer])
+    });
+    html! {
+        figure {
+            figcaption {
+                "Entries there are, FIN_WAIT2 ones too, and how many began and ended. Dashed: \
+                 tcp_max_tw_buckets."
+            }
+            div class="lanes" {
+                @for lane in levels.chain(phases) { (lane) }
+                (view.axis.times())
+            }
+            (words::left_out(&top, "namespaces"))
+        }
+        (owners(view))
     }
-    view.axis.times(out);
-    out.raw("</div>");
-    words::left_out(out, &top, "namespaces");
-    out.raw("</figure>");
-    owners(out, view);
 }
 
 const fn phase_text(phase: TimeWaitPhase) -> &'static str {
@@ -260,37 +252,33 @@ const fn phase_text(phase: TimeWaitPhase) -> &'static str {
     }
 }
 
-fn owners(out: &mut Markup, view: &View<'_>) {
-    let waits = &view.story.time_waits;
-    let top = waits.owners.top(ROWS);
-    if top.rows.is_empty() {
-        return;
-    }
-    words::open_table(
-        out,
-        "Who left TIME_WAIT entries",
-        &[
-            ("Program", false),
-            ("Began", true),
-            ("Ended", true),
-            ("Reused", true),
-            ("Could not be made", true),
-        ],
-    );
-    for (who, phases) in &top.rows {
-        out.raw("<tr><td>");
-        words::who_with(out, who, &phases.members);
-        out.raw("</td>");
-        for phase in [
-            TimeWaitPhase::Enter,
-            TimeWaitPhase::Expire,
-            TimeWaitPhase::Reuse,
-            TimeWaitPhase::Overflow,
-        ] {
-            words::number_cell(out, phases.by_phase[phase as usize]);
+fn owners(view: &View<'_>) -> Markup {
+    let top = view.story.time_waits.owners.top(ROWS);
+    let columns = [
+        ("Program", false),
+        ("Began", true),
+        ("Ended", true),
+        ("Reused", true),
+        ("Could not be made", true),
+    ];
+    let phases = [
+        TimeWaitPhase::Enter,
+        TimeWaitPhase::Expire,
+        TimeWaitPhase::Reuse,
+        TimeWaitPhase::Overflow,
+    ];
+    let rows = html! {
+        @for (who, owned) in &top.rows {
+            tr {
+                td { (words::who_with(who, &owned.members)) }
+                @for phase in phases { (words::number_cell(owned.by_phase[phase as usize])) }
+            }
         }
-        out.raw("</tr>");
+    };
+    html! {
+        @if !top.rows.is_empty() {
+            (words::table("Who left TIME_WAIT entries", &columns, &rows))
+            (words::left_out(&top, "programs"))
+        }
     }
-    words::close_table(out);
-    words::left_out(out, &top, "programs");
 }

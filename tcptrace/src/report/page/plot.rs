@@ -4,10 +4,10 @@
 //! beside it as HTML, readable at any width. What a bar stands for is its title, shown by pointing at
 //! it and read by screen readers.
 
-use std::fmt::Display;
+use maud::{Markup, html};
 
 use super::clock::{Clock, Mark, duration};
-use super::markup::{Markup, PathData, plural, thousands};
+use super::markup::{PathData, listed, path, plural, text, thousands};
 use crate::model::Kind;
 use crate::report::bins::{Grid, Peak};
 
@@ -57,13 +57,10 @@ impl<'a> Axis<'a> {
         Self { grid, clock, marks }
     }
 
-    /// Bars of the layers, one on the other, beside a name; `name` writes it.
-    pub(super) fn lane(&self, out: &mut Markup, layers: &[Layer], name: impl FnOnce(&mut Markup)) {
+    /// Bars of the layers, one on the other, beside a name.
+    pub(super) fn lane(&self, name: &Markup, layers: &[Layer]) -> Markup {
         let totals = totals(layers, self.grid.count());
         let highest = totals.iter().copied().max().unwrap_or(0);
-        out.raw("<div class=\"lane\"><div class=\"name\">");
-        name(out);
-        out.raw("</div>");
         let sum = totals.iter().copied().fold(0, u64::saturating_add);
         let said = format!(
             "{} in all, at most {} in {}",
@@ -71,55 +68,51 @@ impl<'a> Axis<'a> {
             thousands(highest),
             duration(self.grid.width_ns())
         );
-        self.open_svg(out, HEIGHT, &said);
-        for (at, total) in totals.iter().enumerate().filter(|(_, total)| **total > 0) {
-            self.bar(out, at, layers, *total, highest);
+        let bars = html! {
+            @for (at, total) in totals.iter().enumerate().filter(|(_, total)| **total > 0) {
+                (self.bar(at, layers, *total, highest))
+            }
+        };
+        html! {
+            div class="lane" {
+                div class="name" { (name) }
+                (self.svg(HEIGHT, &said, &bars))
+                div class="top" title="highest bar" { (thousands(highest)) }
+            }
         }
-        out.raw("</svg><div class=\"top\" title=\"highest bar\">");
-        out.number(highest).raw("</div></div>");
     }
 
-    fn bar(&self, out: &mut Markup, at: usize, layers: &[Layer], total: u64, highest: u64) {
-        out.raw("<g><title>")
-            .text(self.clock.bin(&self.grid, at))
-            .raw(": ");
-        if layers.len() == 1 {
-            out.number(total);
-        }
+    fn bar(&self, at: usize, layers: &[Layer], total: u64, highest: u64) -> Markup {
         let of_bin = layers.iter().filter_map(|layer| {
             let value = layer.values.get(at).copied().unwrap_or(0);
             (value > 0).then_some((layer, value))
         });
-        if layers.len() > 1 {
-            for (n, (layer, value)) in of_bin.clone().enumerate() {
-                out.raw(if n == 0 { "" } else { ", " });
-                out.raw(layer.name).raw(" ").number(value);
-            }
-        }
-        out.raw("</title>");
+        let said = of_bin
+            .clone()
+            .map(|(layer, value)| html! { (layer.name) " " (thousands(value)) });
         let x = at as f64;
-        let mut whole = PathData::default();
-        out.path("hit", whole.area(x, 0.0, 1.0, HEIGHT));
         let mut floor = HEIGHT;
-        for (layer, value) in of_bin {
+        let parts = of_bin.map(|(layer, value)| {
             let height = (value as f64 / highest as f64 * HEIGHT).clamp(LOWEST, HEIGHT);
+            // The total of many low layers may not be higher than the picture.
             let height = height.min(floor);
             floor -= height;
-            // The total of many low layers may not be higher than the picture.
-            let mut bar = PathData::default();
-            out.path(layer.class, bar.area(x, floor, 1.0, height));
+            path(layer.class, &PathData::of_area(x, floor, 1.0, height))
+        });
+        html! {
+            g {
+                title {
+                    (text(self.clock.bin(&self.grid, at))) ": "
+                    @if layers.len() == 1 { (thousands(total)) } @else { (listed(said)) }
+                }
+                (path("hit", &PathData::of_area(x, 0.0, 1.0, HEIGHT)))
+                @for part in parts { (part) }
+            }
         }
-        out.raw("</g>");
     }
 
-    /// A level over time with its limit; refusals are marked below. `looks` tells the bins in which
-    /// somebody looked.
-    pub(super) fn level(
-        &self,
-        out: &mut Markup,
-        level: &Level<'_>,
-        name: impl FnOnce(&mut Markup),
-    ) {
+    /// A level over time with its limit; refusals are marked below.
+    pub(super) fn level(&self, name: &Markup, level: &Level<'_>) -> Markup {
         let highest = level.values.iter().filter_map(|peak| peak.0).max();
         let highest = highest.unwrap_or(0).max(level.peak).max(1);
         // A limit far above would press everything flat.
@@ -127,117 +120,110 @@ impl<'a> Axis<'a> {
             .limit
             .filter(|limit| *limit <= highest.saturating_mul(4));
         let top = highest.max(drawn_limit.unwrap_or(0)) as f64 * 1.1;
-        out.raw("<div class=\"lane tall\"><div class=\"name\">");
-        name(out);
-        out.raw("</div>");
         let limit_said = level
             .limit
             .map_or_else(String::new, |limit| format!(", limit {}", thousands(limit)));
         let said = format!("at most {}{limit_said}", thousands(highest));
-        self.open_svg(out, HEIGHT + STRIP, &said);
         let y = |value: u64| HEIGHT - (value as f64 / top * HEIGHT).min(HEIGHT);
-        for step in steps(&level.values, &level.looks) {
+        let step_path = |step: Step| {
             let is_full = level.limit.is_some_and(|limit| step.value > limit);
-            out.raw("<g><title>")
-                .text(self.clock.bin(&self.grid, step.at))
-                .raw(": ");
-            out.number(step.value).raw("</title>");
-            let mut area = PathData::default();
             let (x, width) = (step.at as f64, step.width as f64);
             let height = (HEIGHT - y(step.value)).max(1.0);
             let class = if is_full { "full" } else { "level" };
-            out.path(class, area.area(x, HEIGHT - height, width, height));
-            out.raw("</g>");
-        }
-        if let Some(limit) = drawn_limit {
+            path(class, &PathData::of_area(x, HEIGHT - height, width, height))
+        };
+        let limit_path = drawn_limit.map(|limit| {
             let mut line = PathData::default();
             line.start(0.0, y(limit)).across(self.grid.count() as f64);
-            out.path("limit", &line);
-        }
-        for (at, count) in level
-            .refused
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0)
-        {
-            out.raw("<g><title>")
-                .text(self.clock.bin(&self.grid, at))
-                .raw(": ");
-            out.text(plural(*count, "refusal", "refusals"))
-                .raw("</title>");
-            let mut mark = PathData::default();
-            out.path(
-                "refused",
-                mark.area(at as f64, HEIGHT + 3.0, 1.0, STRIP - 3.0),
-            );
-            out.raw("</g>");
-        }
-        out.raw("</svg><div class=\"top\">");
-        match (level.limit, drawn_limit) {
-            (Some(limit), Some(_)) => {
-                let from_top = y(limit) / (HEIGHT + STRIP) * 100.0;
-                let place = format!("top:{from_top:.0}%");
-                out.element(
-                    "span",
-                    &[("class", &"at"), ("style", &place)],
-                    thousands(limit),
-                );
+            path("limit", &line)
+        });
+        let refused = level.refused.iter().enumerate();
+        let inside = html! {
+            @for step in steps(&level.values, &level.looks) {
+                g {
+                    title { (text(self.clock.bin(&self.grid, step.at))) ": " (thousands(step.value)) }
+                    (step_path(step))
+                }
             }
-            (Some(limit), None) => {
-                out.raw("<span class=\"at\" style=\"top:0\">↑ ")
-                    .number(limit)
-                    .raw("</span>");
+            @if let Some(line) = limit_path { (line) }
+            @for (at, count) in refused.filter(|(_, count)| **count > 0) {
+                g {
+                    title {
+                        (text(self.clock.bin(&self.grid, at))) ": "
+                        (plural(*count, "refusal", "refusals"))
+                    }
+                    (path("refused", &PathData::of_area(at as f64, HEIGHT + 3.0, 1.0, STRIP - 3.0)))
+                }
             }
-            (None, _) => {}
+        };
+        html! {
+            div class="lane tall" {
+                div class="name" { (name) }
+                (self.svg(HEIGHT + STRIP, &said, &inside))
+                div class="top" {
+                    @match (level.limit, drawn_limit) {
+                        (Some(limit), Some(_)) => {
+                            @let from_top = y(limit) / (HEIGHT + STRIP) * 100.0;
+                            span class="at" style=(format!("top:{from_top:.0}%")) { (thousands(limit)) }
+                        }
+                        (Some(limit), None) => {
+                            span class="at" style="top:0" { "↑ " (thousands(limit)) }
+                        }
+                        (None, _) => {}
+                    }
+                }
+            }
         }
-        out.raw("</div></div>");
     }
 
-    fn open_svg(&self, out: &mut Markup, height: f64, said: &dyn Display) {
+    fn svg(&self, height: f64, said: &str, inside: &Markup) -> Markup {
         let count = self.grid.count();
-        let window = format!("0 0 {count} {height}");
-        out.open(
-            "svg",
-            &[
-                ("viewBox", &window),
-                ("preserveAspectRatio", &"none"),
-                ("role", &"img"),
-                ("aria-label", said),
-            ],
-        );
-        out.element("title", &[], said);
-        out.raw("<desc>Bars over time; the table or text beside it has the totals.</desc>");
         let mut lines = PathData::default();
         for mark in &self.marks {
             lines.start(mark.at * count as f64, 0.0).upright(height);
         }
-        out.path("marks", &lines);
+        html! {
+            svg viewBox=(format!("0 0 {count} {height}")) preserveAspectRatio="none" role="img"
+                aria-label=(said) {
+                title { (said) }
+                desc { "Bars over time; the table or text beside it has the totals." }
+                (path("marks", &lines))
+                (inside)
+            }
+        }
     }
 
     /// The times, below the lanes.
-    pub(super) fn times(&self, out: &mut Markup) {
-        out.raw("<div class=\"lane axis\" aria-hidden=\"true\"><div class=\"name\">");
-        out.text(self.clock.zone_name(self.grid.begin_ns(0)));
-        out.raw("</div><div class=\"times\">");
-        for (at, mark) in self.marks.iter().enumerate() {
-            // Every other one yields where there is little room.
-            let side = match (mark.at, at % 2 == 1) {
-                (..0.05, false) => "first",
-                (..0.05, true) => "first odd",
-                (0.95.., false) => "last",
-                (0.95.., true) => "last odd",
-                (_, false) => "even",
-                (_, true) => "odd",
-            };
-            let place = format!("left:{:.2}%", mark.at * 100.0);
-            out.element("span", &[("class", &side), ("style", &place)], &mark.text);
+    pub(super) fn times(&self) -> Markup {
+        html! {
+            div class="lane axis" aria-hidden="true" {
+                div class="name" { (text(self.clock.zone_name(self.grid.begin_ns(0)))) }
+                div class="times" {
+                    @for (at, mark) in self.marks.iter().enumerate() {
+                        span class=(side(mark.at, at % 2 == 1))
+                            style=(format!("left:{:.2}%", mark.at * 100.0)) { (text(&mark.text)) }
+                    }
+                }
+                div class="top" {}
+            }
         }
-        out.raw("</div><div class=\"top\"></div></div>");
     }
 
     /// What the width of a bar is, for a caption.
     pub(super) fn resolution(&self) -> String {
         duration(self.grid.width_ns())
+    }
+}
+
+/// Class of a time at its place from 0 to 1. Every other one yields where there is little room.
+const fn side(at: f64, is_odd: bool) -> &'static str {
+    match (at, is_odd) {
+        (..0.05, false) => "first",
+        (..0.05, true) => "first odd",
+        (0.95.., false) => "last",
+        (0.95.., true) => "last odd",
+        (_, false) => "even",
+        (_, true) => "odd",
     }
 }
 

@@ -1,7 +1,9 @@
 //! The sysctls of each network namespace: what somebody changed, and what bears on what was found.
 
+use maud::{Markup, html};
+
 use super::View;
-use super::markup::Markup;
+use super::markup::{listed, text, thousands};
 use super::words;
 use crate::model::Kind;
 use crate::model::run::SpaceFacts;
@@ -136,23 +138,22 @@ fn rows(settings: &Settings) -> Vec<Row> {
     ]
 }
 
-pub(super) fn put(out: &mut Markup, view: &View<'_>) {
+pub(super) fn section(view: &View<'_>) -> Markup {
     let groups = alike(view);
-    if groups.is_empty() {
-        out.raw("<p>Not known: the recording does not tell them.</p>");
-        return;
-    }
-    out.raw(
-        "<p>As they were when the run began. <b class=\"bad\">changed</b>: not what the kernel \
-         sets by itself.</p>",
-    );
-    let others = groups.len().saturating_sub(GROUPS);
-    for spaces in groups.into_iter().take(GROUPS) {
-        group(out, view, &spaces);
-    }
-    if others > 0 {
-        out.raw("<p class=\"dim\">").number(others as u64);
-        out.raw(" more groups of namespaces are left out.</p>");
+    let others = groups.len().saturating_sub(GROUPS) as u64;
+    html! {
+        @if groups.is_empty() {
+            p { "Not known: the recording does not tell them." }
+        } @else {
+            p {
+                "As they were when the run began. " b class="bad" { "changed" }
+                ": not what the kernel sets by itself."
+            }
+        }
+        @for spaces in groups.iter().take(GROUPS) { (group(view, spaces)) }
+        @if others > 0 {
+            p class="dim" { (thousands(others)) " more groups of namespaces are left out." }
+        }
     }
 }
 
@@ -176,71 +177,52 @@ fn alike<'a>(view: &View<'a>) -> Vec<Vec<&'a SpaceFacts>> {
     groups
 }
 
-fn group(out: &mut Markup, view: &View<'_>, spaces: &[&SpaceFacts]) {
-    let Some(first) = spaces.first() else {
-        return;
-    };
-    out.raw("<h3>Network namespace");
-    out.raw(if spaces.len() == 1 { " " } else { "s " });
-    for (at, space) in spaces.iter().take(NAMED).enumerate() {
-        out.raw(if at == 0 { "" } else { ", " }).text(space.netns);
-        out.raw(if space.is_own {
-            " (tcptrace's own)"
-        } else {
-            ""
-        });
-    }
-    if spaces.len() > NAMED {
-        out.raw(" and ")
-            .number((spaces.len() - NAMED) as u64)
-            .raw(" more");
-    }
-    out.raw("</h3>");
-    words::open_table(
-        out,
-        "Settings that decide over queues, orphans and TIME_WAIT",
-        &[
-            ("Setting", false),
-            ("Value", true),
-            ("Kernel's default", true),
-            ("Differs", false),
-            ("Bears on", false),
-        ],
-    );
-    for row in rows(&first.settings) {
-        if row.value.is_none() && row.is_rare {
-            continue;
+fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
+    let settings = spaces.first().map(|space| rows(&space.settings));
+    let rows = settings.into_iter().flatten();
+    let rows = rows.filter(|row| row.value.is_some() || !row.is_rare);
+    let named = spaces.iter().take(NAMED).map(|space| {
+        html! {
+            (space.netns)
+            @if space.is_own { " (tcptrace's own)" }
         }
-        let is_changed = match (&row.value, row.default) {
-            (Some(value), Some(default)) => value != default,
-            _ => false,
-        };
-        out.raw("<tr><td><code>")
-            .raw(row.name)
-            .raw("</code></td><td class=\"n\">");
-        out.text(row.value.as_deref().unwrap_or("?"))
-            .raw("</td><td class=\"n dim\">");
-        out.raw(row.default.unwrap_or("from memory"))
-            .raw("</td><td>");
-        out.raw(if is_changed {
-            "<b class=\"bad\">changed</b>"
-        } else {
-            ""
-        });
-        out.raw("</td><td>");
-        bearing(out, view, spaces, row.bears_on);
-        out.raw("</td></tr>");
+    });
+    let columns = [
+        ("Setting", false),
+        ("Value", true),
+        ("Kernel's default", true),
+        ("Differs", false),
+        ("Bears on", false),
+    ];
+    let rows = html! {
+        @for row in rows {
+            @let is_known = row.value.is_some() && row.default.is_some();
+            tr {
+                td { code { (row.name) } }
+                td class="n" { (text(row.value.as_deref().unwrap_or("?"))) }
+                td class="n dim" { (row.default.unwrap_or("from memory")) }
+                td {
+                    @if is_known && row.value.as_deref() != row.default {
+                        b class="bad" { "changed" }
+                    }
+                }
+                td { (bearing(view, spaces, row.bears_on)) }
+            }
+        }
+    };
+    html! {
+        h3 {
+            "Network namespace" @if spaces.len() != 1 { "s" } " " (listed(named))
+            @if spaces.len() > NAMED {
+                " and " (thousands((spaces.len() - NAMED) as u64)) " more"
+            }
+        }
+        (words::table("Settings that decide over queues, orphans and TIME_WAIT", &columns, &rows))
     }
-    words::close_table(out);
 }
 
 /// The findings in these namespaces that it decides over.
-fn bearing(
-    out: &mut Markup,
-    view: &View<'_>,
-    spaces: &[&SpaceFacts],
-    on: &[(Kind, Option<&'static str>)],
-) {
+fn bearing(view: &View<'_>, spaces: &[&SpaceFacts], on: &[(Kind, Option<&'static str>)]) -> Markup {
     let concerned = view.findings.iter().filter(|found| {
         let known = &found.facts.spaces;
         let is_here = known.is_empty()
@@ -252,12 +234,5 @@ fn bearing(
             .any(|(kind, cause)| found.kind == *kind && (cause.is_none() || *cause == found.cause));
         is_here && is_meant
     });
-    for (at, found) in concerned.enumerate() {
-        out.raw(if at == 0 { "" } else { ", " });
-        out.element(
-            "a",
-            &[("href", &format!("#{}", found.anchor()))],
-            found.topic(),
-        );
-    }
+    listed(concerned.map(super::Found::link))
 }

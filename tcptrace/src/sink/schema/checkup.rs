@@ -1,4 +1,4 @@
-//! The part of the doctor's report about TCP itself: settings, counters, listeners, advice, verdict.
+//! The part of the doctor's report about TCP itself: settings, counters, listeners, findings.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,15 @@ use super::doctor::{
     boolean, count, count_or_null, list, object, one_of, one_of_or_null, or_null, said, text,
     text_or_null,
 };
+use crate::model::finding::Severity;
 use crate::model::incident::LimitedBy;
 
 /// Its fields. All null with `--btf`, and where the kernel's files could not be read.
 pub(super) fn fields() -> Vec<(&'static str, Value)> {
     let all = |items: &Value, description| said(or_null(list(items)), description);
     let hurt = "listeners whose accept queue is full, or whose drop counter is not 0";
-    let wrong = "what is wrong now: not empty makes the exit code 5 with --fail";
+    let findings = "what is wrong, the worst first; one of severity broken or degraded makes the exit \
+                    code 5 with --fail";
     vec![
         (
             "counters",
@@ -33,8 +35,7 @@ pub(super) fn fields() -> Vec<(&'static str, Value)> {
         ),
         ("namespaces", all(&namespace(), "by rising number")),
         ("listeners", all(&listener(), hurt)),
-        ("advice", all(&advice(), "only where there is evidence")),
-        ("wrong", all(&wrong_thing(), wrong)),
+        ("findings", all(&finding(), findings)),
         ("unseen", all(&text(), "why something is missing")),
     ]
 }
@@ -165,47 +166,71 @@ fn listener() -> Value {
     )
 }
 
-fn advice() -> Value {
-    let about = [
-        "accept_queue",
-        "abort_on_overflow",
-        "syn_queue",
-        "timestamps",
-        "time_wait",
-        "orphans",
-        "memory",
-        "resets",
-    ];
-    object(
+fn finding() -> Value {
+    let severities = Severity::ALL.iter().map(|severity| severity.name());
+    let proof = object(
         &[
-            ("about", one_of(about)),
-            ("netns", said(count_or_null(), "null: the whole host")),
-            ("evidence", text()),
-            ("first", said(text(), "what to do before any setting")),
+            ("text", said(text(), "what was found")),
+            ("value", count_or_null()),
             (
-                "command",
-                said(text_or_null(), "null: no setting cures this"),
+                "source",
+                said(text(), "a counter, a setting, sock_diag, or kind/cause"),
             ),
-            ("risk", said(text(), "of the command, or why there is none")),
         ],
         &[],
-    )
-}
-
-fn wrong_thing() -> Value {
-    let what = [
-        "queue_full",
-        "listener_drops",
-        "counter_rises",
-        "time_wait_limit",
-        "orphan_limit",
-        "memory_limit",
-    ];
+    );
+    let change = object(
+        &[
+            ("command", said(text(), "for a shell, as root")),
+            ("risk", said(text(), "what it costs and does not cure")),
+        ],
+        &[],
+    );
     object(
         &[
-            ("what", one_of(what)),
-            ("netns", said(count_or_null(), "null: the whole host")),
-            ("says", text()),
+            ("id", said(text(), "stable name, see docs/findings.md")),
+            ("severity", one_of(severities)),
+            ("title", said(text(), "what is wrong, in one sentence")),
+            (
+                "netns",
+                said(count_or_null(), "null: the whole host, or several"),
+            ),
+            (
+                "who",
+                said(
+                    list(&json!({ "$ref": "#/$defs/owner" })),
+                    "the processes concerned, most concerned first",
+                ),
+            ),
+            (
+                "since",
+                said(text_or_null(), "RFC 3339; null: before the first look"),
+            ),
+            (
+                "rate_per_s",
+                said(
+                    json!({ "type": ["number", "null"] }),
+                    "how often now; null: not measured",
+                ),
+            ),
+            (
+                "count",
+                said(
+                    count(),
+                    "refusals, connections or sockets that it stands for",
+                ),
+            ),
+            ("evidence", said(list(&proof), "never empty")),
+            ("why", text()),
+            ("do_first", said(text(), "what to do before any setting")),
+            (
+                "do_then",
+                said(or_null(change), "null: no setting cures this"),
+            ),
+            (
+                "explain",
+                said(text_or_null(), "for tcptrace explain; null: nothing more"),
+            ),
         ],
         &[],
     )

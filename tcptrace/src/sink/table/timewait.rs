@@ -2,7 +2,7 @@
 
 use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
 use super::{or_unknown, reconciled, words};
-use crate::model::rows::{LeftBy, Page, SpaceRow, TimeWaitRow};
+use crate::model::rows::{LeftBy, Page, PortUse, SpaceRow, TimeWaitRow};
 use crate::sink::color::Severity;
 
 const COLUMNS: &[Column] = &[
@@ -75,6 +75,9 @@ pub fn timewait(
         if page.rows.iter().any(|row| row.netns == space.netns) || space.is_own {
             self::space(out, space, settings, style);
         }
+        for ports in &space.ports {
+            pressed(out, space, ports, style);
+        }
     }
     if page.rows.iter().any(|row| row.time_wait > 0) {
         let why = "TIME_WAIT stays with the end that closes first, and this host closed these \
@@ -118,6 +121,37 @@ fn notes(row: &TimeWaitRow, page: &Page<TimeWaitRow>) -> String {
     }
     notes.extend(space_note(row.netns, &page.spaces));
     notes.join(" ")
+}
+
+/// Ports of one local address over all destinations, when half of them are in use.
+fn pressed(out: &mut Vec<u8>, space: &SpaceRow, ports: &PortUse, style: &TableStyle) {
+    let holders: Vec<String> = ports
+        .holders
+        .iter()
+        .map(|(owner, count)| format!("{} {} {count}", owner.process.pid, owner.process.comm))
+        .collect();
+    let holders = if holders.is_empty() {
+        String::new()
+    } else {
+        format!("; most are held by {}", holders.join(", "))
+    };
+    let line = format!(
+        "  ports of {} in netns {}: {} of {} are in use over all destinations, {} by live \
+         connections and {} in TIME_WAIT{holders}",
+        ports.local,
+        space.netns,
+        ports.used(),
+        ports.range,
+        ports.live,
+        ports.time_wait
+    );
+    let is_full = ports.used() >= ports.range;
+    let severity = if is_full {
+        Severity::Bad
+    } else {
+        Severity::Degraded
+    };
+    words(out, &line, Some(severity), style);
 }
 
 fn space(out: &mut Vec<u8>, space: &SpaceRow, settings: &[Setting], style: &TableStyle) {

@@ -12,10 +12,21 @@ use super::{actor_ops, sys, sys_ops};
 
 /// Runs until the control socket closes or an order ends the process.
 pub(crate) fn run(args: &[String]) -> ExitCode {
-    match obey(args) {
+    match begin(args).and_then(|control| obey(args, control)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("actor {args:?}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The same after an exec(): what ends the process stays as it was.
+pub(crate) fn go_on(args: &[String]) -> ExitCode {
+    match parse(args.get(1)).and_then(|control| obey(args, control)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("actor {args:?} after exec: {error}");
             ExitCode::FAILURE
         }
     }
@@ -37,14 +48,17 @@ pub(crate) fn run_once(args: &[String]) -> ExitCode {
     attempt().map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn obey(args: &[String]) -> Result<()> {
-    let comm = args.first().ok_or(ErrorKind::InvalidInput)?;
-    let mut control: RawFd = parse(args.get(1))?;
+fn begin(args: &[String]) -> Result<RawFd> {
     if let Some(uid) = args.get(2) {
         sys_ops::become_user(uid.parse().map_err(Error::other)?)?;
     }
     // After the change of user, which would clear it.
     sys_ops::die_with_parent()?;
+    parse(args.get(1))
+}
+
+fn obey(args: &[String], mut control: RawFd) -> Result<()> {
+    let comm = args.first().ok_or(ErrorKind::InvalidInput)?;
     sys_ops::set_comm(comm)?;
     sys_ops::let_sigusr1_interrupt()?;
     answer(control, Ok(String::new()))?;
@@ -87,6 +101,8 @@ fn fork(verb: &str, comm: Option<&str>, control: &mut RawFd, new: RawFd) -> Resu
     if verb == "fork-pidns" {
         sys_ops::unshare(libc::CLONE_NEWPID)?;
     }
+    // Nobody waits for the child; it is not to stay as a zombie.
+    sys_ops::ignore_children()?;
     let child = sys_ops::fork()?;
     if child == 0 {
         // Not tied to its parent's life (that is a scenario), only to the control socket.
@@ -106,7 +122,7 @@ fn exec(comm: Option<&str>, control: RawFd) -> Result<()> {
     let comm = comm.ok_or(ErrorKind::InvalidInput)?;
     sys::set_inherited_over_exec(control)?;
     let executable = std::env::current_exe()?;
-    let arguments = ["--actor", comm, &control.to_string()].map(String::from);
+    let arguments = ["--actor-after-exec", comm, &control.to_string()].map(String::from);
     Err(std::process::Command::new(executable)
         .args(arguments)
         .exec())

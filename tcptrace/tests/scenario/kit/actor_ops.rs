@@ -48,6 +48,11 @@ pub(crate) fn perform(words: &[&str]) -> Result<String> {
         "fill" => fill(fd()?).map(|written| written.to_string()),
         "read" => read_exactly(fd()?, arg(words, 2)?).map(done),
         "read-end" => read_to_end(fd()?),
+        "read-now" => read_now(fd()?).map(|read| read.to_string()),
+        "duplicate" => sys::duplicate(fd()?).map(|fd| fd.to_string()),
+        "setns" => sys_ops::set_netns(fd()?).map(done),
+        "become-user" => sys_ops::become_user(arg(words, 1)?).map(done),
+        "look" => look(fd()?),
         "queues" => {
             sys_ops::queues(fd()?).map(|(out, unsent, unread)| format!("{out} {unsent} {unread}"))
         }
@@ -171,6 +176,30 @@ fn read_to_end(fd: RawFd) -> Result<String> {
             more => total += more,
         }
     }
+}
+
+/// Reads what is there and does not wait for more.
+fn read_now(fd: RawFd) -> Result<usize> {
+    sys::set_nonblocking(fd, true)?;
+    let mut bytes = [0u8; 16384];
+    let mut total = 0;
+    let result = loop {
+        match sys::read(fd, &mut bytes) {
+            Ok(0) => break Ok(total),
+            Ok(more) => total += more,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break Ok(total),
+            Err(error) => break Err(error),
+        }
+    };
+    sys::set_nonblocking(fd, false)?;
+    result
+}
+
+/// State and queues: those of a listener are 0.
+fn look(fd: RawFd) -> Result<String> {
+    let (out, unsent, unread) = sys_ops::queues(fd).unwrap_or((0, 0, 0));
+    let state = sys_ops::tcp_state(fd)?;
+    Ok(format!("{state} {unsent} {} {unread}", out - unsent))
 }
 
 /// Answers with the queues just before the close, and how long it took.

@@ -286,20 +286,19 @@ impl Actor {
         self.comm = comm.into();
     }
 
+    /// Gives the actor a descriptor of ours, and says what it is there.
+    pub(crate) fn adopt(&self, fd: RawFd) -> RawFd {
+        sys::send_packet(self.control, b"adopt", Some(fd)).expect("send");
+        sys::close(fd).expect("close");
+        let answer = self.answer("adopt").expect("adopt");
+        answer.parse().expect("a descriptor")
+    }
+
     /// Passes a socket to another process over a socket of their own (SCM_RIGHTS), and says what it
     /// is there. This actor keeps its copy.
     pub(crate) fn pass(&self, conn: Conn, to: &Self) -> Conn {
         let (left, right) = sys::socket_pair().expect("socketpair");
-        let adopt = |actor: &Self, fd: RawFd| -> RawFd {
-            sys::send_packet(actor.control, b"adopt", Some(fd)).expect("send");
-            sys::close(fd).expect("close");
-            actor
-                .answer("adopt")
-                .expect("adopt")
-                .parse()
-                .expect("a descriptor")
-        };
-        let (sending, receiving) = (adopt(self, left), adopt(to, right));
+        let (sending, receiving) = (self.adopt(left), to.adopt(right));
         self.order(&format!("send-fd {sending} {}", conn.fd));
         let fd = to.number(&format!("receive-fd {receiving}"));
         self.order(&format!("close {sending}"));

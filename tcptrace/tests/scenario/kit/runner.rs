@@ -146,7 +146,7 @@ struct Outcome {
 
 /// The tracer: `$TCPTRACE_BIN`, else the release build beside the test's own target directory.
 /// `TCPTRACE_BIN=none` checks the mechanics of the scenarios without a tracer.
-fn binary() -> Result<Option<PathBuf>, String> {
+pub(crate) fn binary() -> Result<Option<PathBuf>, String> {
     let path = match std::env::var_os("TCPTRACE_BIN") {
         Some(name) if name == "none" => return Ok(None),
         Some(path) => PathBuf::from(path),

@@ -125,16 +125,7 @@ impl Shared {
     /// Runs of its programs that the kernel skipped so far, since an interrupt brought the same hook
     /// again: likely where programs are slow, as in an emulator. 0 before 5.12, which does not say.
     pub(crate) fn skipped(&self) -> u64 {
-        let Ok(files) = std::fs::read_dir(format!("/proc/{}/fdinfo", self.pid)) else {
-            return 0;
-        };
-        let misses = |file: std::fs::DirEntry| {
-            let text = std::fs::read_to_string(file.path()).ok()?;
-            let mut lines = text.lines();
-            let line = lines.find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            line.trim().parse::<u64>().ok()
-        };
-        files.flatten().filter_map(misses).sum()
+        tracer::skipped_runs(self.pid)
     }
 
     pub(crate) fn pid(&self) -> i32 {

@@ -2,7 +2,7 @@
 //! namespaces it serves, and what else happens on this machine never leaves the kernel.
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::os::linux::fs::MetadataExt;
 use std::sync::{Mutex, mpsc};
 
@@ -37,6 +37,11 @@ impl Space {
         }
     }
 
+    /// A new descriptor of it.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.file.try_clone().expect("a descriptor").into_raw_fd()
+    }
+
     /// Moves the calling thread into it.
     pub(crate) fn enter(&self) {
         sys_ops::set_netns(self.file.as_raw_fd()).expect("the scenario's network namespace");
@@ -51,7 +56,7 @@ pub(super) fn keep_namespace() {
 }
 
 /// The calling thread's namespace.
-pub(super) fn own_netns() -> File {
+pub(crate) fn own_netns() -> File {
     File::open("/proc/thread-self/ns/net").expect("own network namespace")
 }
 

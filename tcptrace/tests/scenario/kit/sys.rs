@@ -190,6 +190,12 @@ pub(crate) fn set_inherited_over_exec(fd: RawFd) -> Result<()> {
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }).map(drop)
 }
 
+/// A further descriptor of the same file, close-on-exec.
+pub(crate) fn duplicate(fd: RawFd) -> Result<RawFd> {
+    // SAFETY: F_DUPFD_CLOEXEC takes an integer.
+    check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })
+}
+
 /// A pair of connected packet sockets, close-on-exec.
 pub(crate) fn socket_pair() -> Result<(RawFd, RawFd)> {
     let mut fds = [0i32; 2];

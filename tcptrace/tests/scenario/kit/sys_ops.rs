@@ -137,6 +137,16 @@ pub(crate) fn let_sigusr1_interrupt() -> Result<()> {
         .map(drop)
 }
 
+/// Children that end are gone at once, and waited for by nobody.
+pub(crate) fn ignore_children() -> Result<()> {
+    // SAFETY: SIG_IGN is no function of ours.
+    let before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    if before == libc::SIG_ERR {
+        return Err(Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Brings the loopback device of the calling thread's namespace up.
 pub(crate) fn loopback_up() -> Result<()> {
     // SAFETY: no pointers.

@@ -326,8 +326,22 @@ pub(crate) fn by_functions() -> bool {
     std::env::var("TCPTRACE_TIER").is_ok_and(|tier| tier != "tracepoint")
 }
 
+/// Runs of a tracer's programs that the kernel skipped so far.
+pub(crate) fn skipped_runs(pid: u32) -> u64 {
+    let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fdinfo")) else {
+        return 0;
+    };
+    let misses = |file: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(file.path()).ok()?;
+        let mut lines = text.lines();
+        let line = lines.find_map(|line| line.strip_prefix("recursion_misses:"))?;
+        line.trim().parse::<u64>().ok()
+    };
+    files.flatten().filter_map(misses).sum()
+}
+
 /// Reads what a tracer says on its standard error, as it comes.
-pub(super) fn collect(err: ChildStderr) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+pub(crate) fn collect(err: ChildStderr) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let errors = Arc::new(Mutex::new(String::new()));
     let sink = errors.clone();
     let reader = std::thread::spawn(move || {
@@ -340,7 +354,7 @@ pub(super) fn collect(err: ChildStderr) -> (Arc<Mutex<String>>, JoinHandle<()>) 
     (errors, reader)
 }
 
-pub(super) fn wait_for(child: &mut Child) -> Option<ExitStatus> {
+pub(crate) fn wait_for(child: &mut Child) -> Option<ExitStatus> {
     let deadline = Instant::now() + STOP_PATIENCE * slowness();
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait().expect("wait for the tracer") {

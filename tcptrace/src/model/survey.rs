@@ -1,22 +1,9 @@
-//! From what the kernel holds and has counted to what is wrong with TCP here: settings with their
-//! effect, damage in plain words, advice that rests on evidence, and the verdict.
-//!
-//! Pure: two looks a moment apart are handed in, and nothing is read here. Advice without evidence
-//! is never given, and a counter of long ago alone is never a verdict: it cannot be told from one
-//! that was cured since. What is not known stays `None` and leads to no sentence.
-
-pub mod advice;
-pub mod damage;
-mod effects;
-pub mod settings;
-#[cfg(test)]
-pub(crate) mod tests;
-mod times;
-pub mod verdict;
+//! Two looks at this machine, a moment apart: settings, counters, listeners, ports and sockets of
+//! every network namespace that could be reached.
 
 use std::collections::BTreeMap;
 
-use crate::model::rows::ListenerRow;
+use super::rows::{ListenerRow, PortUse, StateRow};
 
 /// Settings by their full names, as the kernel writes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +16,7 @@ impl Values {
         self.0.insert(name, words.join(" "));
     }
 
-    /// The text; `None` where this kernel or namespace does not tell.
+    /// The text; `None` where this kernel or namespace does not have the setting.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -87,15 +74,35 @@ pub struct Space {
     pub time_wait: Option<u64>,
     /// Every listener; `drops_risen` is between the two looks.
     pub listeners: Vec<ListenerRow>,
+    /// Local ports in use by local address, the fullest first.
+    pub ports: Vec<PortUse>,
+    /// Sockets by state and holder, as `states` shows them: only rows with an anomaly.
+    pub stuck: Vec<StateRow>,
 }
 
 impl Space {
-    fn count(&self, name: &str) -> Option<Count> {
+    /// A counter; `None`: this kernel does not have it, or the counters could not be read.
+    #[must_use]
+    pub fn count(&self, name: &str) -> Option<Count> {
         self.counters.as_ref()?.get(name).copied()
     }
 
-    fn total(&self, name: &str) -> u64 {
+    /// A counter since the namespace began; 0 where it is not known.
+    #[must_use]
+    pub fn total(&self, name: &str) -> u64 {
         self.count(name).map_or(0, |count| count.total)
+    }
+
+    /// How much a counter rose between the two looks; 0 where that is not known.
+    #[must_use]
+    pub fn rose(&self, name: &str) -> u64 {
+        self.count(name).and_then(|count| count.rose).unwrap_or(0)
+    }
+
+    /// Whether tcptrace runs in it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.way_in == WayIn::Own
     }
 }
 
@@ -114,15 +121,15 @@ pub struct Host {
     pub page_bytes: Option<u64>,
 }
 
-/// Two looks at this machine.
+/// See the module.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Checkup {
-    /// From the first look to the second.
+pub struct Survey {
+    /// From the first look to the second, ms.
     pub looked_ms: u64,
     /// What all share.
     pub host: Host,
     /// By rising number.
     pub spaces: Vec<Space>,
-    /// Why something is missing.
+    /// Why something is missing, one sentence each.
     pub unseen: Vec<String>,
 }

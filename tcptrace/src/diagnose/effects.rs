@@ -2,12 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::settings::{LINEAR_SYNS, LONGEST_PAUSE};
-use super::times::{RTO_MAX_MS, data_ms, span, syn_ms};
-use super::{Host, Values};
-use crate::model::rows::SpaceRow;
-use crate::model::snapshot::{Settings, SpaceCounters};
-use crate::query::advise;
+use super::retries::{Schedule, client_retries, data_ms, rto_max_ms, span};
+use crate::model::survey::{Host, Values};
 
 /// The effect; `None` without a value that is understood.
 pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
@@ -22,36 +18,39 @@ pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
         return memory(values, host);
     }
     let value = values.number(name)?;
-    let rto_max = values.number(LONGEST_PAUSE).unwrap_or(RTO_MAX_MS);
+    let rto_max = rto_max_ms(values);
     let says = match short {
         "somaxconn" => format!(
             "at most {} connections wait for accept() at one listener, whatever backlog it asks for",
             value.saturating_add(1)
         ),
         "tcp_max_syn_backlog" => syn_backlog(value, values.number("net.ipv4.tcp_syncookies")?),
-        "tcp_abort_on_overflow" => pick(
-            value,
-            "a full accept queue drops in silence: clients hear nothing and retry after 1 s, 3 s, 7 s",
-            "a full accept queue resets clients whose handshake was complete; a SYN is still dropped \
-             in silence",
-        ),
+        "tcp_abort_on_overflow" => match value {
+            0 => format!(
+                "a full accept queue drops in silence: {}",
+                client_retries(values)
+            ),
+            _ => "a full accept queue resets clients whose handshake was complete; a SYN is still \
+                  dropped in silence"
+                .to_owned(),
+        },
         "tcp_syncookies" => match value {
-            0 => "a full SYN queue drops new clients in silence",
-            1 => "a full SYN queue answers by cookies, so that nobody is refused",
-            _ => "every SYN is answered by a cookie, and nothing is remembered of the client",
+            0 => "a full SYN queue drops the SYNs of new clients in silence",
+            1 => "a full SYN queue answers with SYN cookies, so nobody is refused",
+            _ => "every SYN is answered with a cookie, whether the SYN queue is full or not",
         }
         .to_owned(),
         "tcp_synack_retries" => format!(
             "a client that never answers holds its place in the SYN queue for about {} (1 + {value} \
              SYN-ACKs)",
-            span(syn_ms(value, 0, rto_max))
+            span(Schedule::of_syn_acks(values)?.given_up_ms)
         ),
         "tcp_syn_retries" => {
-            let linear = values.number(LINEAR_SYNS).unwrap_or(0);
+            let schedule = Schedule::of_syns(values)?;
             format!(
-                "connect() to a host that is silent fails after about {} (1 + {} SYNs)",
-                span(syn_ms(value, linear, rto_max)),
-                value.saturating_add(linear)
+                "connect() to a silent host sends the SYN again after {} and fails after about {}",
+                schedule.moments(),
+                span(schedule.given_up_ms)
             )
         }
         "tcp_fin_timeout" => format!(
@@ -107,7 +106,22 @@ pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
                 span(secs.saturating_mul(1000))
             )
         }
-        _ => return time_wait(short, values),
+        "tcp_tw_reuse" => tw_reuse(value, values),
+        "tcp_tw_recycle" => {
+            "1 refuses clients behind one NAT address because of their timestamps; keep it 0"
+                .to_owned()
+        }
+        "tcp_max_tw_buckets" => {
+            "beyond it the kernel keeps no TIME_WAIT: late segments then get a RST; it does not \
+             cure a high number of TIME_WAIT sockets"
+                .to_owned()
+        }
+        "tcp_timestamps" => pick(
+            value,
+            "no PAWS, no tw_reuse, and connections by SYN cookies lose window scaling",
+            "protects a reused port from old segments",
+        ),
+        _ => return None,
     };
     Some(says)
 }
@@ -129,40 +143,38 @@ fn syn_backlog(value: u64, cookies: u64) -> String {
     )
 }
 
-/// Those that `timewait` tells too, in the same words.
-fn time_wait(short: &str, values: &Values) -> Option<String> {
-    let number = |name: &str| u32::try_from(values.number(&format!("net.ipv4.{name}"))?).ok();
-    let row = SpaceRow {
-        netns: 0,
-        is_own: true,
-        settings: Settings {
-            tcp_tw_reuse: number("tcp_tw_reuse"),
-            tcp_tw_reuse_delay_ms: number("tcp_tw_reuse_delay"),
-            tcp_tw_recycle: number("tcp_tw_recycle"),
-            tcp_max_tw_buckets: number("tcp_max_tw_buckets"),
-            tcp_timestamps: number("tcp_timestamps"),
-            ..Settings::default()
-        },
-        counters: SpaceCounters::default(),
-        risen: None,
-    };
-    let told = advise::time_wait_settings(&row);
-    let found = told.into_iter().find(|(name, _, _)| *name == short);
-    found.map(|(_, _, effect)| effect)
+fn tw_reuse(value: u64, values: &Values) -> String {
+    if values.number("net.ipv4.tcp_timestamps") == Some(0) {
+        return "no effect while tcp_timestamps=0".to_owned();
+    }
+    let delay = values.number("net.ipv4.tcp_tw_reuse_delay").unwrap_or(1000);
+    match value {
+        0 => "connect() never takes over a TIME_WAIT port; 1 would let it, for connections made \
+              from here"
+            .to_owned(),
+        1 => format!("connect() may take over a port in TIME_WAIT for {delay} ms or more"),
+        _ => format!(
+            "connect() may take over a port in TIME_WAIT for {delay} ms or more, on loopback only; \
+             1 would allow it everywhere"
+        ),
+    }
 }
 
 fn ports(values: &Values) -> Option<String> {
+    Some(format!(
+        "{} ports: at most so many connections, TIME_WAIT included, from one local address to one \
+         remote address and port",
+        usable_ports(values)?
+    ))
+}
+
+/// Ports that connect() and bind() give out: the range without the reserved ones.
+pub(super) fn usable_ports(values: &Values) -> Option<u64> {
     let [first, last] = values.numbers("net.ipv4.ip_local_port_range")?;
     let kept = reserved_ranges(values).unwrap_or_default();
     let kept_back = inside(&kept, first..=last);
-    let ports = last
-        .saturating_add(1)
-        .checked_sub(first)?
-        .saturating_sub(kept_back);
-    Some(format!(
-        "{ports} ports: so many connections, TIME_WAIT included, from one address here to one \
-         address and port"
-    ))
+    let ports = last.saturating_add(1).checked_sub(first)?;
+    Some(ports.saturating_sub(kept_back))
 }
 
 fn reserved(values: &Values) -> Option<String> {

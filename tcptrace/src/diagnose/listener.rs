@@ -1,17 +1,25 @@
-//! From rows to sentences: what happened to one listener, what a setting does here.
+//! One listener explained in sentences: what happened, on what evidence, and what to change.
 
+use std::collections::BTreeMap;
+
+use super::findings;
+use super::fold::Tallies;
+use super::retries::client_retries;
+use super::settings::values_of;
 use crate::interpret::advice;
 use crate::model::incident::LimitedBy;
 use crate::model::rows::{ListenerRow, SpaceRow};
 use crate::model::snapshot::Micros;
-use crate::model::{Basis, Kind};
+use crate::model::survey::{Count, Space, Survey, WayIn};
+use crate::model::{Basis, Finding, Kind};
 
 /// A label and a sentence or two.
 pub type Sentence = (&'static str, String);
 
-/// One listener explained: what happened, the evidence, what to change, how to check.
+/// The sentences about one listener, then its findings. `watched_ms`: how long hooks have been
+/// watching, `None` without hooks.
 #[must_use]
-pub fn listener(row: &ListenerRow, space: &SpaceRow) -> Vec<Sentence> {
+pub fn listener(row: &ListenerRow, space: &SpaceRow, watched_ms: Option<u64>) -> Vec<Sentence> {
     let refusals = row.refusals.unwrap_or_default();
     let refused = refusals.refused();
     let counted = u64::from(row.drops.unwrap_or(0));
@@ -31,7 +39,7 @@ pub fn listener(row: &ListenerRow, space: &SpaceRow) -> Vec<Sentence> {
     ];
     if let Some(group) = row.group {
         let skew = match group.skew {
-            Some(skew) => format!("the longest holds {skew:.1} times an even share"),
+            Some(skew) => format!("the longest queue holds {skew:.1} times an even share"),
             None => "nothing waits in any of them".to_owned(),
         };
         says.push((
@@ -45,7 +53,9 @@ pub fn listener(row: &ListenerRow, space: &SpaceRow) -> Vec<Sentence> {
         ));
     }
     if is_hurt {
-        says.extend(changes(row, space));
+        for finding in findings(&survey(row, space, watched_ms), &Tallies::default()) {
+            says.extend(advised(&finding));
+        }
     }
     says.push((
         "check",
@@ -58,10 +68,76 @@ pub fn listener(row: &ListenerRow, space: &SpaceRow) -> Vec<Sentence> {
     says
 }
 
+/// The listener alone, with the counters of its namespace.
+fn survey(row: &ListenerRow, space: &SpaceRow, watched_ms: Option<u64>) -> Survey {
+    let risen = space.risen.unwrap_or_default();
+    let now = space.counters;
+    let counts = [
+        (
+            "TcpExt.ListenOverflows",
+            now.accept_overflows,
+            risen.accept_overflows,
+        ),
+        (
+            "TcpExt.TCPReqQFullDrop",
+            now.syn_queue_drops,
+            risen.syn_queue_drops,
+        ),
+        (
+            "TcpExt.TCPReqQFullDoCookies",
+            now.syn_queue_cookies,
+            risen.syn_queue_cookies,
+        ),
+    ];
+    let counters: BTreeMap<String, Count> = counts
+        .into_iter()
+        .filter_map(|(name, total, rose)| {
+            let total = total?;
+            Some((name.to_owned(), Count { total, rose }))
+        })
+        .collect();
+    let way_in = match row.pids.first() {
+        _ if space.is_own => WayIn::Own,
+        Some(pid) => WayIn::Pid(*pid),
+        None => WayIn::Own,
+    };
+    Survey {
+        looked_ms: watched_ms.unwrap_or(0),
+        spaces: vec![Space {
+            netns: space.netns,
+            way_in,
+            processes: 0,
+            settings: values_of(&space.settings),
+            counters: Some(counters),
+            time_wait: None,
+            listeners: vec![row.clone()],
+            ports: Vec::new(),
+            stuck: Vec::new(),
+        }],
+        ..Survey::default()
+    }
+}
+
+fn advised(finding: &Finding) -> Vec<Sentence> {
+    let mut says = vec![
+        (
+            "finding",
+            format!("{}: {}", finding.severity, finding.title),
+        ),
+        ("why", finding.why.clone()),
+        ("do first", finding.do_first.clone()),
+    ];
+    if let Some(change) = &finding.do_then {
+        says.push(("then", change.command.clone()));
+        says.push(("risk", change.risk.clone()));
+    }
+    says
+}
+
 fn whose(row: &ListenerRow) -> String {
     match &row.owner {
         None => format!(
-            "{}, held by a process that could not be found (see below, or run as root)",
+            "{}, held by a process that was not found (see below, or run as root)",
             row.local
         ),
         Some(owner) => {
@@ -91,12 +167,11 @@ fn what_happened(row: &ListenerRow, refused: u64, counted: u64) -> &'static str 
     } else if row.is_syn_full() {
         of(Kind::SynDrop, "The SYN queue is full.")
     } else if refused > 0 {
-        "Connections were refused since watching began; there is room at this moment."
+        "Connections were refused since tcptrace began to watch; there is room now."
     } else if counted > 0 {
-        "Nothing at this moment. The drop counter says that something was dropped since the \
-         listener began."
+        "Nothing now. The drop counter shows that something was dropped since the listener began."
     } else {
-        "Nothing: no queue is full and the listener never dropped anything."
+        "Nothing: no queue is full, and the listener never dropped anything."
     }
 }
 
@@ -104,20 +179,20 @@ fn accept_queue(row: &ListenerRow) -> String {
     let queue = row.accept_queue;
     let room = (u64::from(queue.limit) + 1).saturating_sub(u64::from(queue.length));
     let state = if row.is_full() {
-        "full: the next connection is refused".to_owned()
+        "it is full, and the next connection is refused".to_owned()
     } else {
-        format!("{room} more fit")
+        format!("there is room for {room} more")
     };
     format!(
-        "{} connections wait for accept(), limit {} (limit + 1 fit): {state}",
+        "{} connections wait for accept(), the limit is {} (limit + 1 fit): {state}",
         queue.length, queue.limit
     )
 }
 
 fn waiting(row: &ListenerRow) -> String {
     let Some(accepts) = row.accepts else {
-        return "how long connections wait for accept() is only measured with --watch, and only where \
-                functions of the kernel can be hooked"
+        return "tcptrace measures how long connections wait for accept() only with --watch, and only \
+                where functions of the kernel can be hooked"
             .to_owned();
     };
     let older = match accepts.older {
@@ -149,14 +224,23 @@ fn waiting(row: &ListenerRow) -> String {
 fn limit(row: &ListenerRow, space: &SpaceRow) -> String {
     let limit = row.accept_queue.limit;
     let Some(somaxconn) = space.settings.somaxconn else {
-        return "net.core.somaxconn of that namespace could not be read, so what binds is not known"
+        return "net.core.somaxconn of that namespace could not be read, so the setting that binds is not known"
             .to_owned();
     };
     match row.limited_by {
-        Some(LimitedBy::Backlog) => format!(
+        Some(LimitedBy::Backlog) if row.backlog_is_seen => format!(
             "the backlog binds: listen() was given {limit}, net.core.somaxconn would allow {somaxconn}"
         ),
+        Some(LimitedBy::Backlog) => format!(
+            "listen() was given {limit}, or net.core.somaxconn was {limit} when it was called; \
+             somaxconn is {somaxconn} now"
+        ),
         Some(LimitedBy::Somaxconn) => match row.backlog {
+            Some(backlog) if somaxconn > limit => format!(
+                "net.core.somaxconn bound: listen() was given {} and got {limit}; somaxconn is \
+                 {somaxconn} now, which the next listen() gets",
+                given(backlog)
+            ),
             Some(backlog) => format!(
                 "net.core.somaxconn binds: listen() was given {} and got {limit}; somaxconn is \
                  {somaxconn} now",
@@ -194,13 +278,14 @@ fn syn_queue(row: &ListenerRow, space: &SpaceRow) -> String {
                 |max| format!("net.ipv4.tcp_max_syn_backlog ({max})"),
             );
             format!(
-                "SYN cookies are off: when it is full SYNs are dropped, and peers not known yet \
+                "SYN cookies are off: SYNs are dropped when it is full, and SYNs of unknown peers \
                  already when less than a quarter of {early} is free"
             )
         }
-        Some(2) => "SYN cookies are always sent, nothing is remembered here".to_owned(),
-        Some(_) => "when it is full, SYNs are answered by cookies and nobody is refused; \
-                    tcp_max_syn_backlog does not act then"
+        Some(2) => "every SYN is answered with a SYN cookie (tcp_syncookies=2), so it stays empty"
+            .to_owned(),
+        Some(_) => "when it is full, SYNs are answered with cookies and nobody is refused; \
+                    tcp_max_syn_backlog has no effect then"
             .to_owned(),
         None => "whether SYN cookies are on is not known".to_owned(),
     };
@@ -219,10 +304,11 @@ fn drops(row: &ListenerRow) -> String {
     let counter = match row.drops {
         Some(0) => "0 since the listener began".to_owned(),
         Some(drops) => format!(
-            "{drops} on the socket's counter since the listener began: 1 for a SYN, 2 for a third \
-             ACK, and drops of socket filters too, so it is not a number of clients"
+            "{drops} on the socket's counter since the listener began. It rises by 1 for a SYN, by 2 \
+             for a refused ACK, and for repeated SYNs and socket filters too, so it is not a number \
+             of clients"
         ),
-        None => "the kernel tells no drop counter of this socket".to_owned(),
+        None => "this kernel reports no drop counter of this socket".to_owned(),
     };
     match row.refusals {
         Some(seen) => format!(
@@ -236,85 +322,15 @@ fn drops(row: &ListenerRow) -> String {
 
 fn when_full(space: &SpaceRow) -> String {
     match space.settings.tcp_abort_on_overflow {
-        Some(0) => {
-            "net.ipv4.tcp_abort_on_overflow=0: clients hear nothing and retry after 1 s, 3 s, \
-                    7 s"
-            .to_owned()
-        }
+        Some(0) => format!(
+            "net.ipv4.tcp_abort_on_overflow=0: clients get no answer; {}",
+            client_retries(&values_of(&space.settings))
+        ),
         Some(_) => {
-            "net.ipv4.tcp_abort_on_overflow=1: a client whose handshake was complete gets a \
-                    RST; a SYN is still dropped in silence"
+            "net.ipv4.tcp_abort_on_overflow=1: a client whose handshake was complete gets a RST; a \
+             SYN is still dropped in silence"
                 .to_owned()
         }
         None => "net.ipv4.tcp_abort_on_overflow could not be read".to_owned(),
     }
-}
-
-fn changes(row: &ListenerRow, space: &SpaceRow) -> Vec<Sentence> {
-    let mut says = Vec::new();
-    if let Some(first) = advice::find(Kind::AcceptDrop, None).and_then(|advice| advice.fix.first())
-    {
-        says.push(("change first", (*first).to_owned()));
-    }
-    let wanted = row.accept_queue.limit.saturating_mul(2).max(1024);
-    let raise = match row.limited_by {
-        Some(LimitedBy::Backlog) => format!(
-            "raise the backlog in the program's configuration; up to {} needs no sysctl",
-            space.settings.somaxconn.unwrap_or(row.accept_queue.limit)
-        ),
-        _ => format!(
-            "sysctl -w net.core.somaxconn={wanted}, raise the program's backlog to that, and restart \
-             it: the limit is fixed by listen()"
-        ),
-    };
-    says.push(("then", raise));
-    says
-}
-
-/// What the settings about TIME_WAIT do here: name, value, effect.
-#[must_use]
-pub fn time_wait_settings(space: &SpaceRow) -> Vec<(&'static str, String, String)> {
-    let settings = &space.settings;
-    let number = |value: Option<u32>| value.map_or_else(|| "?".to_owned(), |v| v.to_string());
-    let delay = settings.tcp_tw_reuse_delay_ms.unwrap_or(1000);
-    let timestamps_off = settings.tcp_timestamps == Some(0);
-    let reuse = match settings.tcp_tw_reuse {
-        _ if timestamps_off => "no effect while tcp_timestamps=0".to_owned(),
-        Some(0) => "connect() never takes over a TIME_WAIT port; 1 would let it, for connections \
-                    made from here"
-            .to_owned(),
-        Some(1) => format!("connect() may take over a port in TIME_WAIT for {delay} ms or more"),
-        Some(_) => format!(
-            "connect() may take over a port in TIME_WAIT for {delay} ms or more, on loopback only; \
-             1 would allow it everywhere"
-        ),
-        None => "not known".to_owned(),
-    };
-    let timestamps = match settings.tcp_timestamps {
-        Some(0) => "no PAWS, no tw_reuse, and cookies lose window scaling",
-        Some(_) => "protects reuse of ports from old segments",
-        None => "not known",
-    };
-    let mut says = vec![
-        ("tcp_tw_reuse", number(settings.tcp_tw_reuse), reuse),
-        (
-            "tcp_timestamps",
-            number(settings.tcp_timestamps),
-            timestamps.to_owned(),
-        ),
-        (
-            "tcp_max_tw_buckets",
-            number(settings.tcp_max_tw_buckets),
-            "beyond it no TIME_WAIT is made: late segments then get a RST; it is no cure for many"
-                .to_owned(),
-        ),
-    ];
-    if let Some(recycle) = settings.tcp_tw_recycle {
-        says.push((
-            "tcp_tw_recycle",
-            recycle.to_string(),
-            "1 refuses clients behind one NAT address by their timestamps; keep it 0".to_owned(),
-        ));
-    }
-    says
 }

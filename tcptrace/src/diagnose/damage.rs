@@ -1,10 +1,10 @@
-//! Counters that tell of damage, in plain words.
+//! Counters of damage, in plain words.
 //!
-//! They count since the namespace began, so they show that something happened, not when. A name that
-//! this kernel does not have gives no row.
+//! They count since the namespace began, so they show that something happened, not when. A counter
+//! that this kernel does not have gives no row.
 
-use super::{Count, Space};
 use crate::model::named;
+use crate::model::survey::{Count, Space};
 
 named! {
     /// What damage means for users.
@@ -76,7 +76,7 @@ const TELLING: &[Telling] = &[
     refused(
         "TcpExt.ListenOverflows",
         Some("accept_drop"),
-        "refusals because an accept queue was full; a client that retries counts each time",
+        "refusals because an accept queue was full; each retry of a client counts again",
     ),
     refused(
         "TcpExt.ListenDrops",
@@ -92,7 +92,7 @@ const TELLING: &[Telling] = &[
         "TcpExt.TCPReqQFullDoCookies",
         Some("syn_drop/cookie"),
         Nothing,
-        "SYNs answered by a cookie because a SYN queue was full",
+        "SYNs answered with a cookie because a SYN queue was full",
     ),
     degraded(
         "TcpExt.SyncookiesSent",
@@ -116,7 +116,7 @@ const TELLING: &[Telling] = &[
         "TcpExt.TCPBacklogDrop",
         None,
         Nothing,
-        "segments dropped because too many came while a process was busy with that socket",
+        "segments dropped because too many came while a process was using the socket",
     ),
     degraded(
         "TcpExt.PAWSPassive",
@@ -181,7 +181,7 @@ const TELLING: &[Telling] = &[
     refused(
         "TcpExt.TCPAbortOnMemory",
         Some("rst_sent/out_of_memory"),
-        "closed sockets thrown away: too many of them, or too little memory for TCP",
+        "closed sockets discarded: too many of them, or too little memory for TCP",
     ),
     refused(
         "TcpExt.TCPAbortFailed",
@@ -191,7 +191,7 @@ const TELLING: &[Telling] = &[
     refused(
         "TcpExt.TCPTimeWaitOverflow",
         Some("time_wait/overflow"),
-        "TIME_WAITs that could not be made: tcp_max_tw_buckets reached, or no memory",
+        "TIME_WAIT sockets that could not be created: tcp_max_tw_buckets was reached, or memory was short",
     ),
     degraded(
         "TcpExt.TCPMemoryPressures",
@@ -203,13 +203,13 @@ const TELLING: &[Telling] = &[
         "TcpExt.PruneCalled",
         None,
         Nothing,
-        "times a receive buffer overflowed and was squeezed",
+        "times a full receive buffer was compacted",
     ),
     degraded(
         "TcpExt.RcvPruned",
         None,
         Nothing,
-        "segments dropped because a receive buffer could not be squeezed any more",
+        "segments dropped because a receive buffer stayed full",
     ),
     degraded(
         "TcpExt.TCPRcvQDrop",
@@ -227,7 +227,7 @@ const TELLING: &[Telling] = &[
         "Tcp.EstabResets",
         Some("rst_received/reset"),
         Opens,
-        "established connections ended by a RST, of either side",
+        "established connections that ended without a FIN: by a RST of either side, or given up",
     ),
     degraded(
         "Tcp.AttemptFails",
@@ -311,12 +311,21 @@ pub fn all(space: &Space) -> Vec<Damage> {
             counter: telling.counter,
             count: space.count(telling.counter)?,
             weight: telling.weight,
-            says: telling.says,
+            says: says(telling, space),
             topic: telling.topic,
             share: share(space, telling.of),
         })
     };
     TELLING.iter().filter_map(one).collect()
+}
+
+fn says(telling: &Telling, space: &Space) -> &'static str {
+    // kernel: tcp_syncookies=2 counts every SYN there, whether a queue is full or not.
+    let always = space.settings.number("net.ipv4.tcp_syncookies") == Some(2);
+    if always && telling.counter == "TcpExt.TCPReqQFullDoCookies" {
+        return "SYNs answered with a cookie because tcp_syncookies=2 answers every SYN that way";
+    }
+    telling.says
 }
 
 /// Those that have moved.

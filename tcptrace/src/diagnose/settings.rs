@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::effects;
-use super::{Checkup, Host, Space, Values};
+use super::retries::{LINEAR_SYNS, LONGEST_PAUSE};
 use crate::model::named;
+use crate::model::snapshot::Settings;
+use crate::model::survey::{Host, Space, Survey, Values};
 
 named! {
     /// What a setting is about.
@@ -135,10 +137,6 @@ const SETTINGS: &[Setting] = &[
 
 /// Not shown: the size of the hash table of connections (from 6.1 on), which decides the defaults.
 pub const TABLE_SIZE: &str = "net.ipv4.tcp_ehash_entries";
-/// Not shown: SYNs that are sent again after one second each (from 6.5 on).
-pub(super) const LINEAR_SYNS: &str = "net.ipv4.tcp_syn_linear_timeouts";
-/// Not shown: the longest pause between two tries (from 6.15 on).
-pub(super) const LONGEST_PAUSE: &str = "net.ipv4.tcp_rto_max_ms";
 
 /// Every setting to read.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -197,9 +195,9 @@ pub struct Alike<'a> {
 
 /// All namespaces by their settings: the own one's first, then the largest groups.
 #[must_use]
-pub fn alike(checkup: &Checkup) -> Vec<Alike<'_>> {
+pub fn alike(survey: &Survey) -> Vec<Alike<'_>> {
     let mut groups: BTreeMap<&Values, Vec<&Space>> = BTreeMap::new();
-    for space in &checkup.spaces {
+    for space in &survey.spaces {
         groups.entry(&space.settings).or_default().push(space);
     }
     let mut groups: Vec<Alike<'_>> = groups
@@ -208,7 +206,7 @@ pub fn alike(checkup: &Checkup) -> Vec<Alike<'_>> {
             spaces.sort_by_key(|space| (!space.is_own(), space.netns));
             Alike {
                 spaces,
-                rows: rows(values, &checkup.host, false),
+                rows: rows(values, &survey.host, false),
             }
         })
         .collect();
@@ -251,10 +249,75 @@ fn default(normal: Normal, values: &Values) -> DefaultValue {
     }
 }
 
-impl Space {
-    /// Whether tcptrace runs in it.
-    #[must_use]
-    pub fn is_own(&self) -> bool {
-        self.way_in == super::WayIn::Own
+/// The settings of a snapshot or a recording by their full names.
+#[must_use]
+pub fn values_of(settings: &Settings) -> Values {
+    let mut values = Values::default();
+    let numbers = [
+        ("net.core.somaxconn", settings.somaxconn),
+        ("net.ipv4.tcp_max_syn_backlog", settings.tcp_max_syn_backlog),
+        (
+            "net.ipv4.tcp_abort_on_overflow",
+            settings.tcp_abort_on_overflow,
+        ),
+        ("net.ipv4.tcp_syncookies", settings.tcp_syncookies),
+        ("net.ipv4.tcp_syn_retries", settings.tcp_syn_retries),
+        (LINEAR_SYNS, settings.tcp_syn_linear_timeouts),
+        (LONGEST_PAUSE, settings.tcp_rto_max_ms),
+        ("net.ipv4.tcp_fin_timeout", settings.tcp_fin_timeout_secs),
+        ("net.ipv4.tcp_max_orphans", settings.tcp_max_orphans),
+        ("net.ipv4.tcp_tw_reuse", settings.tcp_tw_reuse),
+        (
+            "net.ipv4.tcp_tw_reuse_delay",
+            settings.tcp_tw_reuse_delay_ms,
+        ),
+        ("net.ipv4.tcp_tw_recycle", settings.tcp_tw_recycle),
+        ("net.ipv4.tcp_max_tw_buckets", settings.tcp_max_tw_buckets),
+        ("net.ipv4.tcp_timestamps", settings.tcp_timestamps),
+    ];
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            values.insert(name, &value.to_string());
+        }
     }
+    if let Some((first, last)) = settings.ip_local_port_range {
+        values.insert("net.ipv4.ip_local_port_range", &format!("{first} {last}"));
+    }
+    values
+}
+
+/// Every row of the table that a snapshot or a recording knows, those of the host too.
+#[must_use]
+pub fn known(settings: &Settings) -> Vec<Row> {
+    let values = values_of(settings);
+    let host = Host::default();
+    let mut all = rows(&values, &host, false);
+    all.extend(rows(&values, &host, true));
+    all.retain(|row| row.value.is_some());
+    all
+}
+
+/// What the settings about TIME_WAIT do here: short name, value, effect.
+#[must_use]
+pub fn about_time_wait(settings: &Settings) -> Vec<(&'static str, String, String)> {
+    let values = values_of(settings);
+    let names = [
+        "net.ipv4.tcp_tw_reuse",
+        "net.ipv4.tcp_timestamps",
+        "net.ipv4.tcp_max_tw_buckets",
+        "net.ipv4.tcp_tw_recycle",
+    ];
+    let one = |name: &'static str| {
+        let value = values.text(name);
+        if value.is_none() && name.ends_with("recycle") {
+            return None;
+        }
+        let effect = effects::of(name, &values, &Host::default());
+        Some((
+            name.trim_start_matches("net.ipv4."),
+            value.unwrap_or("?").to_owned(),
+            effect.unwrap_or_else(|| "not known".to_owned()),
+        ))
+    };
+    names.into_iter().filter_map(one).collect()
 }

@@ -1,0 +1,119 @@
+//! Sockets whose process is gone: their limit, and those that the kernel threw away.
+
+use super::{Case, Family, change, counter, first_fix, proof, rate};
+use crate::model::Kind;
+use crate::model::finding::{Finding, Proof, Severity};
+use crate::model::survey::Survey;
+
+const MOST: &str = "net.ipv4.tcp_max_orphans";
+const DISCARDED: &str = "TcpExt.TCPAbortOnMemory";
+const PRESSURES: &str = "TcpExt.TCPMemoryPressures";
+
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        id: "orphans_near_limit",
+        topics: &[],
+        find: near,
+    },
+    Family {
+        id: "closed_sockets_discarded",
+        topics: &[(Kind::RstSent, Some("out_of_memory"))],
+        find: discarded,
+    },
+];
+
+fn near(family: &Family, case: &Case<'_>) -> Vec<Finding> {
+    by_limit(family, case.survey).into_iter().collect()
+}
+
+fn by_limit(family: &Family, survey: &Survey) -> Option<Finding> {
+    let host = &survey.host;
+    let (now, most) = (host.orphans?, host.settings.number(MOST)?);
+    // kernel: an orphan that sends without progress counts twice or four times.
+    if now == 0 || now.saturating_mul(4) < most {
+        return None;
+    }
+    let is_reached = now >= most;
+    let risk = "Each may hold up to 64 KiB that cannot be swapped.";
+    Some(Finding {
+        count: now,
+        evidence: vec![
+            proof(
+                format!("{now} sockets without a process"),
+                now,
+                "/proc/net/sockstat",
+            ),
+            proof(format!("tcp_max_orphans is {most}"), most, MOST),
+        ],
+        why: "These sockets are closed here and still have data to send or a FIN to be \
+              acknowledged. Beyond the limit the kernel resets them instead of finishing them."
+            .to_owned(),
+        do_first: "Run tcptrace states to see who their peers are. The peers are gone or do not \
+                   read: shut down and read to the end before close(), or set TCP_USER_TIMEOUT."
+            .to_owned(),
+        do_then: host.way_in.as_ref().map(|way_in| {
+            let doubled = most.saturating_mul(2).to_string();
+            change(way_in, MOST, &doubled, risk)
+        }),
+        explain: Some((Kind::RstSent, Some("out_of_memory"))),
+        ..family.finding(
+            if is_reached {
+                Severity::Broken
+            } else {
+                Severity::Risk
+            },
+            if is_reached {
+                "the limit of sockets without a process is reached".to_owned()
+            } else {
+                format!("{now} sockets have no process any more, the limit is {most}")
+            },
+        )
+    })
+}
+
+fn discarded(family: &Family, case: &Case<'_>) -> Vec<Finding> {
+    let seen = family.of_incidents(case, Severity::Broken);
+    let mut found: Vec<Finding> = seen.into_iter().collect();
+    let survey = case.survey;
+    let pressures: u64 = survey.spaces.iter().map(|space| space.total(PRESSURES)).sum();
+    for space in &survey.spaces {
+        if space.total(DISCARDED) == 0 {
+            continue;
+        }
+        let rose = space.rose(DISCARDED);
+        let mut evidence: Vec<Proof> = counter(survey, space, DISCARDED).into_iter().collect();
+        evidence.push(proof(
+            format!("TCP came under memory pressure {pressures} times"),
+            pressures,
+            PRESSURES,
+        ));
+        // kernel: tcp_mem's upper value is not reached without a pressure counted before.
+        let why = if pressures == 0 {
+            "tcp_max_orphans was met: memory was never under pressure. The kernel reset closed \
+             connections that still had data to send."
+        } else {
+            "Either tcp_max_orphans or the upper value of tcp_mem was met; the kernel's log says \
+             which (TCP: too many orphaned sockets, TCP: out of memory)."
+        };
+        found.push(Finding {
+            netns: Some(space.netns),
+            rate_per_s: rate(survey, rose),
+            count: rose.max(1),
+            evidence,
+            why: why.to_owned(),
+            do_first: first_fix((Kind::RstSent, Some("out_of_memory"))),
+            ..family.finding(
+                if rose > 0 {
+                    Severity::Broken
+                } else {
+                    Severity::Risk
+                },
+                match rose {
+                    0 => "the kernel discarded closed sockets before, with their data".to_owned(),
+                    _ => "the kernel discards closed sockets with their data".to_owned(),
+                },
+            )
+        });
+    }
+    found
+}

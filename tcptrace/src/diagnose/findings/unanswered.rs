@@ -1,0 +1,117 @@
+//! Peers that do not answer: to a SYN, or to a close.
+
+use super::{Case, Family, first_fix, place, proof};
+use crate::diagnose::retries::Schedule;
+use crate::model::Kind;
+use crate::model::finding::{Finding, Severity};
+use crate::model::rows::{Anomaly, StateRow, TopRemote};
+use crate::model::survey::Space;
+
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        id: "connects_unanswered",
+        topics: &[(Kind::Retransmit, Some("syn"))],
+        find: connects,
+    },
+    Family {
+        id: "closed_data_stuck",
+        topics: &[(Kind::Retransmit, Some("fin"))],
+        find: closes,
+    },
+];
+
+fn connects(family: &Family, case: &Case<'_>) -> Vec<Finding> {
+    let mut found: Vec<Finding> = family
+        .of_incidents(case, Severity::Degraded)
+        .into_iter()
+        .collect();
+    for (space, row) in rows(case, Anomaly::SynSentStuck) {
+        let schedule = Schedule::of_syns(&space.settings);
+        let give_up = schedule.map_or_else(String::new, |schedule| {
+            format!(
+                " This kernel sends the SYN again after {} and gives up after {} s.",
+                schedule.moments(),
+                schedule.given_up_ms / 1000
+            )
+        });
+        let title = format!("SYNs{} get no answer", to(space, row));
+        found.push(Finding {
+            why: format!(
+                "The peer is down or unreachable, a firewall drops the SYNs in silence, or the \
+                 peer's accept queue or SYN queue is full.{give_up}"
+            ),
+            do_first: first_fix((Kind::Retransmit, Some("syn"))),
+            ..of_row(family, space, row, title, "are in SYN_SENT")
+        });
+    }
+    found
+}
+
+fn closes(family: &Family, case: &Case<'_>) -> Vec<Finding> {
+    let mut found: Vec<Finding> = family
+        .of_incidents(case, Severity::Degraded)
+        .into_iter()
+        .collect();
+    for (space, row) in rows(case, Anomaly::FinWait1Unsent) {
+        let title = format!("data of closed connections{} does not arrive", to(space, row));
+        found.push(Finding {
+            why: "The process closed with data still to send, and the peer does not acknowledge it: \
+                  it does not read, or it cannot be reached."
+                .to_owned(),
+            do_first: first_fix((Kind::Retransmit, Some("fin"))),
+            ..of_row(family, space, row, title, "are in FIN_WAIT1")
+        });
+    }
+    found
+}
+
+fn rows<'a>(
+    case: &'a Case<'_>,
+    anomaly: Anomaly,
+) -> impl Iterator<Item = (&'a Space, &'a StateRow)> {
+    case.survey.spaces.iter().flat_map(move |space| {
+        let rows = space.stuck.iter();
+        rows.filter(move |row| row.anomaly == Some(anomaly))
+            .map(move |row| (space, row))
+    })
+}
+
+fn to(space: &Space, row: &StateRow) -> String {
+    let remote = row.top_remote.map_or_else(String::new, |TopRemote { addr, port, .. }| {
+        let end = port.map_or_else(
+            || addr.to_string(),
+            |port| crate::model::Endpoint { addr, port }.to_string(),
+        );
+        format!(" to {end}")
+    });
+    format!("{remote}{}", place(space))
+}
+
+fn of_row(family: &Family, space: &Space, row: &StateRow, title: String, state: &str) -> Finding {
+    let mut evidence = vec![proof(
+        format!("{} sockets {state}", row.count),
+        row.count,
+        "sock_diag",
+    )];
+    if row.resends_max > 0 {
+        evidence.push(proof(
+            format!("up to {} resends without an answer", row.resends_max),
+            row.resends_max.into(),
+            "sock_diag",
+        ));
+    }
+    if row.unacked_bytes > 0 {
+        evidence.push(proof(
+            format!("{} bytes are not acknowledged", row.unacked_bytes),
+            row.unacked_bytes,
+            "sock_diag",
+        ));
+    }
+    Finding {
+        netns: Some(space.netns),
+        who: row.owner.iter().cloned().collect(),
+        count: row.count,
+        evidence,
+        ..family.finding(Severity::Risk, title)
+    }
+}
