@@ -62,8 +62,11 @@ pub struct Settings {
     #[serde(flatten, serialize_with = "first_and_last")]
     #[schemars(with = "PortRange")]
     pub ip_local_port_range: Option<(u16, u16)>,
+    #[serde(skip)]
     pub tcp_syn_retries: Option<u32>,
+    #[serde(skip)]
     pub tcp_syn_linear_timeouts: Option<u32>,
+    #[serde(skip)]
     pub tcp_rto_max_ms: Option<u32>,
 }
 
