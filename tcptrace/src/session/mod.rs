@@ -190,6 +190,11 @@ impl Session {
     pub fn skipped(&self) -> Vec<(String, u64)> {
         self.attached.skipped()
     }
+
+    /// What the programs had no room for, and how often.
+    pub fn full(&self) -> Vec<(&'static str, u64)> {
+        self.attached.full()
+    }
 }
 
 fn cannot_show(kinds: &[Kind], report: &AttachReport) -> String {
