@@ -4,6 +4,7 @@
 //! a serializer's intermediate values would cost more than everything else here. All else is seldom, and
 //! serde's.
 
+mod escape;
 mod fields;
 pub mod finding;
 mod known;

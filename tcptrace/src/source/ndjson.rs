@@ -19,7 +19,7 @@ use serde_json::Deserializer;
 use serde_path_to_error::Track;
 use thiserror::Error;
 
-use crate::model::line::{IncidentHead, LineHead, VERSION};
+use crate::model::line::{End, IncidentHead, LineHead, VERSION};
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
 use crate::model::{Endpoint, Flow, Incident, Kind};
@@ -186,7 +186,7 @@ impl<'a> Fields<'a> {
 
     fn incident(&self, kind: Kind) -> Result<Parsed, NdjsonError> {
         let head: IncidentHead<'_> = self.read()?;
-        let (local, unbound) = head.local.map_or((None, None), |end| end.bound_or_not());
+        let (local, unbound) = head.local.map_or((None, None), End::bound_or_not);
         let remote = head.remote.map(|end| Endpoint {
             addr: end.addr.to_canonical(),
             ..end

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
 
-use super::fields::{is_plain, put_escaped, put_unit};
+use super::escape::{is_plain, put_escaped, put_unit};
 
 /// Appends the fields of an object to one that is open.
 pub(super) fn append(out: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
