@@ -4,8 +4,11 @@ use clap::error::ErrorKind;
 
 use super::args::ExplainArgs;
 use super::exit::Exit;
+use crate::diagnose::retries::{self, Schedule};
 use crate::interpret::advice::{self, Advice};
+use crate::kernel::sysctl;
 use crate::model::Kind;
+use crate::model::survey::Values;
 
 const COLUMNS: usize = 80;
 
@@ -14,7 +17,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     match &args.topic {
         None => super::print(list().as_bytes()),
         Some(topic) => match find(topic) {
-            Ok(found) => super::print(text(found).as_bytes()),
+            Ok(found) => super::print(format!("{}{}", text(found), schedule(found)).as_bytes()),
             Err(why) => {
                 let error = super::usage_error("explain", ErrorKind::InvalidValue, &why);
                 Ok(super::parse_failed(&error))
@@ -123,6 +126,34 @@ fn text(advice: &Advice) -> String {
             &format!("tcptrace explain {}/CAUSE, with one of:", advice.kind),
         );
         wrap(&mut out, "  ", "  ", &causes.join(", "));
+    }
+    out
+}
+
+/// When this kernel sends a SYN again, where the topic is about that; else nothing.
+fn schedule(advice: &Advice) -> String {
+    let topics = [
+        (Kind::AcceptDrop, Some("syn")),
+        (Kind::SynDrop, Some("dropped")),
+        (Kind::Retransmit, Some("syn")),
+    ];
+    let mut values = Values::default();
+    for name in retries::NAMES {
+        if let Ok(Some(text)) = sysctl::text(name) {
+            values.insert(name, &text);
+        }
+    }
+    let mut out = String::new();
+    if let Some(schedule) =
+        Schedule::of_syns(&values).filter(|_| topics.contains(&(advice.kind, advice.cause)))
+    {
+        let says = format!(
+            "A SYN without an answer is sent again after {}, and connect() fails after {} s.",
+            schedule.moments(),
+            schedule.given_up_ms / 1000
+        );
+        out.push_str("\nOn this host\n");
+        wrap(&mut out, "  ", "  ", &says);
     }
     out
 }

@@ -89,7 +89,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, incident: &Incident, at_ns: i64) {
+    /// Takes an incident in, at a moment of the caller's clock, ns.
+    pub fn add(&mut self, incident: &Incident, at_ns: i64) {
         let count = counted(&incident.what);
         if self.incidents == 0 {
             (self.first_ns, self.last_ns) = (at_ns, at_ns);
@@ -185,6 +186,12 @@ impl Tallies {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+impl FromIterator<(Topic, Tally)> for Tallies {
+    fn from_iter<I: IntoIterator<Item = (Topic, Tally)>>(tallies: I) -> Self {
+        Self(tallies.into_iter().collect())
     }
 }
 

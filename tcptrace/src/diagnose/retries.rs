@@ -12,6 +12,8 @@ pub(super) const LINEAR_SYNS: &str = "net.ipv4.tcp_syn_linear_timeouts";
 pub(super) const LONGEST_PAUSE: &str = "net.ipv4.tcp_rto_max_ms";
 const SYN_RETRIES: &str = "net.ipv4.tcp_syn_retries";
 const SYN_ACK_RETRIES: &str = "net.ipv4.tcp_synack_retries";
+/// The settings that decide over resends of SYNs.
+pub const NAMES: [&str; 3] = [SYN_RETRIES, LINEAR_SYNS, LONGEST_PAUSE];
 
 /// The longest pause between two tries unless tcp_rto_max_ms says otherwise, ms.
 const RTO_MAX_MS: u64 = 120_000;

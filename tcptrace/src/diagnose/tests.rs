@@ -394,6 +394,7 @@ fn a_name_in_a_command_cannot_leave_its_quotes() {
     );
 }
 
+mod families;
 mod listening;
 mod ports;
 mod settings;

@@ -21,9 +21,11 @@ use jiff::tz::TimeZone;
 use maud::{Markup, PreEscaped, html};
 
 use super::story::Story;
-use super::story::finding::Finding;
+use super::story::trouble::Trouble;
+use crate::diagnose::{self, Tallies};
 use crate::interpret::advice::{self, Advice};
-use crate::model::Kind;
+use crate::model::survey::Survey;
+use crate::model::{Finding, Kind};
 use clock::Clock;
 use markup::text;
 use plot::Axis;
@@ -63,7 +65,9 @@ struct View<'a> {
 struct Found<'a> {
     kind: Kind,
     cause: Option<&'static str>,
-    facts: &'a Finding,
+    facts: &'a Trouble,
+    /// What it means, as `doctor` and `top` would say it.
+    finding: Option<&'a Finding>,
 }
 
 impl Found<'_> {
@@ -97,20 +101,29 @@ impl Found<'_> {
 /// The document. Times are those of the zone.
 pub fn page(story: &Story, zone: &TimeZone) -> String {
     let clock = Clock::new(zone, story.has_clock);
+    let troubles = story.troubles.iter();
+    let tallies: Tallies = troubles
+        .map(|(topic, trouble)| (*topic, trouble.tally.clone()))
+        .collect();
+    let findings = diagnose::findings(&Survey::default(), &tallies);
     let mut found: Vec<Found<'_>> = story
-        .findings
+        .troubles
         .iter()
         .map(|((kind, cause), facts)| Found {
             kind: *kind,
             cause: *cause,
             facts,
+            finding: findings
+                .iter()
+                .find(|finding| finding.topics.contains(&(*kind, *cause))),
         })
         .collect();
     found.sort_by_key(|found| {
-        let facts = found.facts;
-        let worst_first = Reverse((facts.count, facts.thrown.total()));
+        let tally = &found.facts.tally;
+        let worst_first = Reverse((tally.count, tally.discarded.total()));
         let place = words::ORDER.iter().position(|kind| *kind == found.kind);
-        (facts.harm, worst_first, place)
+        let severity = found.finding.map(|finding| finding.severity);
+        (severity, worst_first, place)
     });
     let view = View {
         story,

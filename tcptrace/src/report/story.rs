@@ -4,9 +4,9 @@
 //! Moments are told by the wall clock, so that recordings of several runs share one axis. Without
 //! the facts of a run there is no wall clock; then they are told since boot.
 
-pub(super) mod finding;
 pub(super) mod queues;
 pub(super) mod time_waits;
+pub(super) mod trouble;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,15 +15,17 @@ use std::net::IpAddr;
 use super::bins::{Grid, Series};
 use super::ranking::{Ranking, Weight};
 use super::who::{Members, Who, WhoRef};
+use crate::diagnose::fold::counted;
 use crate::interpret::advice;
+use crate::model::finding::Topic;
 use crate::model::incident::{CloseHow, RetransmitType};
 use crate::model::loss::{Loss, LossPlace, Tally};
 use crate::model::summary::Summary;
 use crate::model::{Clock, Incident, Kind, KindSet, RunFacts, Sample, What};
 use crate::sink::Sink;
-use finding::Finding;
 use queues::Queues;
 use time_waits::TimeWaits;
+use trouble::Trouble;
 
 /// Runs whose facts are kept; of further ones only that there were some.
 const MOST_RUNS: usize = 64;
@@ -122,7 +124,7 @@ pub struct Story {
     pub(super) over_time: BTreeMap<Kind, Series<u64>>,
     /// What is ordinary life.
     pub(super) ordinary: ByKind,
-    pub(super) findings: BTreeMap<(Kind, Option<&'static str>), Finding>,
+    pub(super) troubles: BTreeMap<Topic, Trouble>,
     pub(super) owners: Ranking<Who, OwnerFacts>,
     pub(super) peers: Ranking<IpAddr, PeerFacts>,
     pub(super) resends: Ranking<IpAddr, Resends>,
@@ -151,7 +153,7 @@ impl Default for Story {
             by_kind: ByKind::default(),
             over_time: BTreeMap::new(),
             ordinary: ByKind::default(),
-            findings: BTreeMap::new(),
+            troubles: BTreeMap::new(),
             owners: Ranking::of(MOST_OWNERS),
             peers: Ranking::of(MOST_PEERS),
             resends: Ranking::of(MOST_PEERS),
@@ -244,11 +246,9 @@ impl Story {
             .entry(kind)
             .or_default()
             .put(&grid, wall_ns, count);
-        let finding = self
-            .findings
-            .entry((kind, advice::cause(incident)))
-            .or_insert_with(|| Finding::of(&incident.what));
-        finding.add(incident, count, &grid, wall_ns);
+        let topic = (kind, advice::cause(incident));
+        let trouble = self.troubles.entry(topic).or_default();
+        trouble.add(incident, &grid, wall_ns);
 
         let who = WhoRef::of(incident.owner.as_ref());
         let owner = self.owners.at(&who, || who.owned());
@@ -286,14 +286,6 @@ impl Story {
                 *place += 1;
             }
         }
-    }
-}
-
-/// For how many an incident stands.
-pub(super) fn counted(what: &What) -> u64 {
-    match what {
-        What::AcceptDrop { count, .. } | What::SynDrop { count, .. } => *count,
-        _ => 1,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::model::Kind;
 
 const SS: (&str, &str) = (
     "ss -ltn",
-    "Recv-Q (waiting to be accepted) above Send-Q (limit) at that listener; N+1 fit in N.",
+    "Recv-Q (waiting to be accepted) is above Send-Q (the limit) at that listener; N+1 fit in N.",
 );
 
 pub(super) const ADVICE: &[Advice] = &[
@@ -14,13 +14,13 @@ pub(super) const ADVICE: &[Advice] = &[
         cause: None,
         line: "A listener's accept queue was full: the process does not accept fast enough.",
         meaning: "Finished handshakes wait in the accept queue until the process calls accept(). Its \
-                  limit is the smaller of what listen() was given and net.core.somaxconn; by= says \
-                  which one binds. When it is full, new clients are refused.",
+                  limit is the smaller of the backlog given to listen() and net.core.somaxconn; \
+                  by= names the one that binds. When it is full, new clients are refused.",
         confirm: &[
             SS,
             (
                 "nstat -az TcpExtListenOverflows TcpExtListenDrops",
-                "Both rise with each refusal, for all listeners of the namespace together.",
+                "Both rise with each refusal; they count all listeners of the namespace.",
             ),
             (
                 "sysctl net.core.somaxconn net.ipv4.tcp_abort_on_overflow",
@@ -28,8 +28,8 @@ pub(super) const ADVICE: &[Advice] = &[
             ),
         ],
         fix: &[
-            "Find why accept() is not called: blocked or busy threads, a full worker pool, a limit \
-             of open files. A longer queue only buys time.",
+            "Find why the process does not call accept(): blocked or busy threads, a full worker \
+             pool, a limit of open files. A longer queue only buys time.",
             "Raise the smaller limit, or both when they are equal: the backlog in the program's \
              configuration and net.core.somaxconn.",
             "Spread the load over several listeners with SO_REUSEPORT.",
@@ -45,8 +45,10 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::AcceptDrop,
         cause: Some("syn"),
         line: "A SYN was dropped because the accept queue was full; the client will retry.",
-        meaning: "The client hears nothing and sends the SYN again after 1 s, then 3 s, 7 s and so \
-                  on. Users see connects that take whole seconds, or time out.",
+        meaning: "The client gets no answer and its kernel sends the SYN again: Linux 6.5 and newer \
+                  after 1, 2, 3, 4, 5, 7, 11 s and so on, older ones after 1, 3, 7 s and so on, \
+                  unless the client's tcp_syn_retries and tcp_syn_linear_timeouts say otherwise. \
+                  Users see connects that take whole seconds, or time out.",
         confirm: &[
             SS,
             (
@@ -56,8 +58,8 @@ pub(super) const ADVICE: &[Advice] = &[
         ],
         fix: &["See tcptrace explain accept_drop."],
         pitfalls: &[
-            "No packet drop is reported by the kernel for this; tools that watch kfree_skb miss it.",
-            "tcp_abort_on_overflow does not act here.",
+            "The kernel reports no packet drop for this, so tools that watch kfree_skb miss it.",
+            "tcp_abort_on_overflow has no effect on SYNs.",
         ],
     },
     Advice {
@@ -124,7 +126,8 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::SynDrop,
         cause: Some("dropped"),
         line: "A SYN was dropped because the SYN queue was full and SYN cookies are off.",
-        meaning: "The client hears nothing and retries after 1 s, 3 s, 7 s.",
+        meaning: "The client gets no answer and its kernel sends the SYN again: Linux 6.5 and newer \
+                  after 1, 2, 3, 4, 5, 7, 11 s and so on, older ones after 1, 3, 7 s and so on.",
         confirm: &[(
             "nstat -az TcpExtTCPReqQFullDrop TcpExtListenDrops",
             "Both rise with it.",
@@ -135,18 +138,20 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::SynDrop,
         cause: Some("cookie"),
-        line: "The SYN queue was full; the SYN was answered by a cookie, so nobody was refused.",
+        line: "The kernel answered a SYN with a cookie because the SYN queue was full; nobody was refused.",
         meaning: "The server keeps nothing and rebuilds the connection from the client's ACK. \
-                  Without TCP timestamps such a connection has neither window scaling nor SACK and \
-                  may be slow.",
+                  Without TCP timestamps such a connection has neither window scaling nor SACK \
+                  and may be slow.",
         confirm: &[(
             "nstat -az TcpExtTCPReqQFullDoCookies TcpExtSyncookiesSent",
             "Both rise with it.",
         )],
-        fix: &["If it is honest load, raise the backlog and net.core.somaxconn."],
+        fix: &["If the load is real, raise the backlog and net.core.somaxconn."],
         pitfalls: &[
-            "The kernel's message about possible SYN flooding comes once per listener and says \
-             nothing about intent.",
+            "With net.ipv4.tcp_syncookies=2 the kernel answers every SYN that way and counts it, \
+             whether the queue is full or not.",
+            "The kernel logs possible SYN flooding once per listener; the message does not mean an \
+             attack.",
         ],
     },
 ];

@@ -26,7 +26,7 @@ pub(super) const ADVICE: &[Advice] = &[
         pitfalls: &[
             "The kernel counts this as TCPAbortOnData; TCPAbortOnLinger is about TCP_LINGER2.",
             "The kernel's reset reason is TCP_STATE, the same as for a disconnect or ss -K.",
-            "With data unread as well, it is reported as unread_data: that path wins.",
+            "If data is unread as well, the cause is unread_data: the kernel checks that first.",
         ],
     },
     Advice {
@@ -119,7 +119,7 @@ pub(super) const ADVICE: &[Advice] = &[
         line: "A packet came for which there is no socket: nothing listens, or the connection is gone.",
         meaning: "For a SYN the client gets ECONNREFUSED. Any other packet belongs to a connection \
                   this host has forgotten: after a restart, after a TIME_WAIT bucket overflow, or \
-                  because a load balancer changed its mind.",
+                  because a load balancer sent it to another host.",
         confirm: &[
             (
                 "ss -ltn 'sport = :PORT'",
@@ -132,7 +132,7 @@ pub(super) const ADVICE: &[Advice] = &[
         ],
         fix: &[
             "Start the service, or bind it to the address that clients use.",
-            "If the port was never yours, find the client by its remote address.",
+            "If no service here ever used that port, find the client by its remote address.",
         ],
         pitfalls: &[
             "There is no socket, hence no owner: PID is ?.",
@@ -169,9 +169,9 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::RstSent,
         cause: Some("time_wait"),
-        line: "A packet hit a connection that was closed already and only waits for strays.",
-        meaning: "Most often the peer sent data after our process had closed. The RST tells it that \
-                  nobody will read that.",
+        line: "A packet arrived for a connection that is already closed and in TIME_WAIT.",
+        meaning: "Most often the peer sent data after our process had closed. The RST tells the peer \
+                  that nobody will read it.",
         confirm: &[(
             "ss -tan state time-wait state fin-wait-2",
             "The same addresses.",
@@ -199,7 +199,7 @@ pub(super) const ADVICE: &[Advice] = &[
             "If the peer is alive, look for a firewall or NAT that forgets idle connections, and \
              probe more often than it forgets (TCP_KEEPIDLE).",
         ],
-        pitfalls: &["The RST rarely arrives: the peer could not be reached a moment ago."],
+        pitfalls: &["The RST rarely arrives, because the peer did not answer a moment ago either."],
     },
     Advice {
         kind: Kind::RstSent,
@@ -262,20 +262,20 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::RstSent,
         cause: Some("aborted"),
-        line: "Somebody destroyed the socket from outside, as ss -K does.",
+        line: "Another process destroyed the socket (for example with ss -K).",
         meaning: "SOCK_DESTROY closes a socket whatever its owner does; the owner gets ECONNABORTED. \
                   Network managers and container runtimes use it when addresses change.",
         confirm: &[("ausearch -x ss", "With auditing on: who ran ss.")],
         fix: &["Find the tool that does it; it needs CAP_NET_ADMIN."],
         pitfalls: &[
-            "The RST is sent by the killer's system call; the owner printed is the socket's owner \
-             all the same.",
+            "The other process's system call sends the RST; the owner printed is still the owner of \
+             the socket.",
         ],
     },
     Advice {
         kind: Kind::RstSent,
         cause: Some("protocol"),
-        line: "The peer broke the rules of TCP; the kernel's reason says which.",
+        line: "The peer violated the TCP protocol; the kernel's reason says how.",
         meaning: "A wrong acknowledgement in the handshake, a SYN where none may be, or an old \
                   timestamp. Now and then a port is reused too early, or a device rewrites packets.",
         confirm: &[
@@ -294,11 +294,11 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::RstSent,
         cause: Some("unknown"),
-        line: "A RST was sent, but nothing this kernel tells gives away why.",
-        meaning: "The state and the byte counts are right all the same.",
+        line: "A RST was sent; this kernel does not report the reason.",
+        meaning: "The state and the byte counts are still exact.",
         confirm: &[(
             "tcptrace doctor",
-            "What this kernel tells, and what it does not.",
+            "Which facts this kernel reports, and which it does not.",
         )],
         fix: &["Reproduce it on Linux 6.10 or newer, where the kernel gives a reason."],
         pitfalls: &[],

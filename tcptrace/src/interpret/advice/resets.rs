@@ -35,8 +35,8 @@ pub(super) const ADVICE: &[Advice] = &[
         cause: None,
         line: "The peer ended a connection by a RST.",
         meaning: "The next read or write of the owner fails with ECONNRESET, a connect() with \
-                  ECONNREFUSED. What the peer had not processed is lost. The reason is with the \
-                  peer, or with a device in between.",
+                  ECONNREFUSED. What the peer had not processed is lost. The peer, or a \
+                  device in between, knows the reason.",
         confirm: &[
             (
                 "nstat -az TcpEstabResets TcpAttemptFails",
@@ -94,8 +94,8 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::RstReceived,
         cause: Some("after_close"),
-        line: "A RST came after our process had closed the socket; usually harmless.",
-        meaning: "The process will not notice. The peer did not want what was still on the way, or \
+        line: "A RST arrived after our process had closed the socket; this is usually harmless.",
+        meaning: "The process does not notice. The peer did not want what was still on the way, or \
                   the kernel gave up the rest of a closed connection itself.",
         confirm: &[(
             "ss -tno state fin-wait-1",
@@ -110,7 +110,7 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::LingerClose,
         cause: None,
-        line: "A close() blocked because SO_LINGER makes it wait for unacknowledged data.",
+        line: "close() blocked because SO_LINGER makes it wait until data is acknowledged.",
         meaning: "With SO_LINGER on and a time above 0, close() of a blocking socket waits until the \
                   peer has acknowledged everything or the time is up. The thread does nothing else \
                   meanwhile.",
@@ -156,7 +156,9 @@ pub(super) const ADVICE: &[Advice] = &[
         line: "A signal ended the wait of a lingering close.",
         meaning: "The descriptor is closed all the same and the rest is sent in the background.",
         confirm: &[],
-        fix: &["Never repeat close() after EINTR: the number may belong to another file already."],
+        fix: &[
+            "Never call close() again after EINTR: the descriptor may already belong to another file.",
+        ],
         pitfalls: &[],
     },
     Advice {

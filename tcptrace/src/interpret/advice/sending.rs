@@ -32,8 +32,11 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::Retransmit,
         cause: Some("syn"),
         line: "A SYN was sent again: the peer did not answer our connect().",
-        meaning: "Users see connects that take 1 s, 3 s, 7 s. The peer is down or unreachable, a \
-                  firewall drops silently, or the peer's accept queue or SYN queue is full.",
+        meaning: "Users see connects that take whole seconds: Linux 6.5 and newer sends a SYN again \
+                  after 1, 2, 3, 4, 5, 7, 11 s and so on, older kernels after 1, 3, 7 s and so on \
+                  (tcptrace doctor computes it from this host's settings). The peer is down or \
+                  unreachable, a firewall drops the SYNs in silence, or the peer's accept queue or \
+                  SYN queue is full.",
         confirm: &[
             ("nstat -az TcpExtTCPSynRetrans", "It rises with it."),
             (
@@ -60,13 +63,13 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Retransmit,
         cause: Some("rto"),
-        line: "The retransmission timer ran out: the connection stood still for at least 200 ms.",
+        line: "The retransmission timer expired: the connection made no progress for at least 200 ms.",
         meaning: "No acknowledgement came at all. The wait doubles with every attempt, and the \
                   sending rate starts from the bottom.",
         confirm: &[("nstat -az TcpExtTCPTimeouts", "It rises with it.")],
         fix: &[
             "Look for loss on the path: mtr ADDRESS, ethtool -S DEVICE.",
-            "A peer that stopped answering altogether is a matter of its host.",
+            "If a peer no longer answers at all, look at its host.",
         ],
         pitfalls: &["One attempt is ordinary on a lossy link; growing attempts are not."],
     },
@@ -111,8 +114,8 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Retransmit,
         cause: Some("other"),
-        line: "Something was sent again for a reason that could not be told.",
-        meaning: "Neither the segment nor the state of the connection fits one of the other types.",
+        line: "Something was sent again for an unknown reason.",
+        meaning: "Neither the segment nor the state of the connection matches one of the other types.",
         confirm: &[(
             "ss -tin",
             "The state of the connection's congestion control.",
@@ -142,17 +145,17 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Close,
         cause: None,
-        line: "A connection ended; the line is its life.",
+        line: "A connection ended; the line summarises it.",
         meaning: "Duration, payload in both directions, smoothed round trip, segments sent again, \
                   who closed first and how it ended.",
         confirm: &[("ss -tin", "The same numbers while a connection lives.")],
         fix: &[],
-        pitfalls: &["A connection older than the watch has no duration."],
+        pitfalls: &["A connection that is older than the run has no duration."],
     },
     Advice {
         kind: Kind::Close,
         cause: Some("fin"),
-        line: "The connection ended in order.",
+        line: "The connection closed normally.",
         meaning: "Both sides sent a FIN. Who closed first keeps the TIME_WAIT.",
         confirm: &[],
         fix: &[],
@@ -162,7 +165,7 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::Close,
         cause: Some("rst_sent"),
         line: "This host reset the connection.",
-        meaning: "An incident of kind rst_sent says why.",
+        meaning: "An incident of kind rst_sent gives the cause.",
         confirm: &[(
             "tcptrace watch --only rst_sent,close",
             "Both lines, with the cause.",
@@ -174,7 +177,7 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::Close,
         cause: Some("rst_received"),
         line: "The peer reset the connection.",
-        meaning: "An incident of kind rst_received says at what moment.",
+        meaning: "An incident of kind rst_received shows the moment.",
         confirm: &[("tcptrace watch --only rst_received,close", "Both lines.")],
         fix: &["See tcptrace explain rst_received."],
         pitfalls: &[],
@@ -182,7 +185,7 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Close,
         cause: Some("timeout"),
-        line: "The peer went silent and the connection was given up.",
+        line: "The peer stopped answering and the kernel gave the connection up.",
         meaning: "Retransmissions, keepalive probes or TCP_USER_TIMEOUT ran out. The owner gets \
                   ETIMEDOUT, or EHOSTUNREACH when a router said so.",
         confirm: &[("nstat -az TcpExtTCPAbortOnTimeout", "It rises with it.")],
@@ -195,8 +198,8 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Close,
         cause: Some("aborted"),
-        line: "The connection was given up before it was established, or destroyed from outside.",
-        meaning: "A connect() that was cancelled, or ss -K.",
+        line: "The connection was given up before it was established, or another process destroyed it.",
+        meaning: "Either connect() was cancelled, or another process used ss -K.",
         confirm: &[],
         fix: &[],
         pitfalls: &[],

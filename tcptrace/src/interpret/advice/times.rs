@@ -7,14 +7,14 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::TimeWait,
         cause: None,
-        line: "The side that closes first keeps the addresses and ports busy for 60 s.",
-        meaning: "TIME_WAIT lets stray packets die and answers a repeated FIN. It costs little \
-                  memory; what runs out is ports, when a client opens many short connections to one \
-                  address and port.",
+        line: "The side that closes first keeps the connection in TIME_WAIT for 60 s.",
+        meaning: "TIME_WAIT protects a new connection from late packets of the old one, and answers a \
+                  repeated FIN. It costs little memory. Ports run out instead, when a client opens \
+                  many short connections to one address and port.",
         confirm: &[
             (
                 "ss -tan state time-wait | wc -l",
-                "How many there are; no process is shown there.",
+                "The number of them; ss shows no process for them.",
             ),
             (
                 "sysctl net.ipv4.ip_local_port_range",
@@ -36,9 +36,9 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::TimeWait,
         cause: Some("enter"),
-        line: "A connection closed here first now waits for strays.",
-        meaning: "Ordinary. The substate FIN_WAIT2 means that the peer has not closed yet and the \
-                  process has let go of the socket.",
+        line: "A connection that this host closed first is now in TIME_WAIT.",
+        meaning: "This is normal. The substate FIN_WAIT2 means that the process has closed the socket \
+                  and the peer has not closed yet.",
         confirm: &[("ss -tano state time-wait", "The time left.")],
         fix: &["Many at one process: see tcptrace explain time_wait."],
         pitfalls: &[
@@ -63,7 +63,7 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::TimeWait,
         cause: Some("overflow"),
-        line: "No TIME_WAIT could be made: tcp_max_tw_buckets is reached.",
+        line: "The kernel could not create a TIME_WAIT socket: tcp_max_tw_buckets is reached.",
         meaning: "The connection vanished at once. When the peer's FIN comes, it is answered by a \
                   RST, and the peer's close ends in an error.",
         confirm: &[
@@ -77,14 +77,16 @@ pub(super) const ADVICE: &[Advice] = &[
             "Open fewer short connections; see tcptrace explain time_wait.",
             "Raise net.ipv4.tcp_max_tw_buckets: each costs a few hundred bytes.",
         ],
-        pitfalls: &["A lowered limit is a popular but harmful cure for many TIME_WAITs."],
+        pitfalls: &[
+            "Lowering the limit is a popular but harmful remedy for many TIME_WAIT sockets.",
+        ],
     },
     Advice {
         kind: Kind::TimeWait,
         cause: Some("expire"),
-        line: "A TIME_WAIT ended.",
-        meaning: "timeout: its time was up. cancelled: it was taken away early, by a RST, by a new \
-                  connection that was not seen, or with its network namespace.",
+        line: "A TIME_WAIT socket ended.",
+        meaning: "timeout: its time was over. cancelled: the kernel removed it early, because of a RST, \
+                  a new connection that tcptrace did not observe, or the end of its network namespace.",
         confirm: &[],
         fix: &[],
         pitfalls: &[],
@@ -93,9 +95,9 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::PawsDrop,
         cause: None,
         line: "A segment was rejected because its timestamp is older than one seen before.",
-        meaning: "Protection against wrapped sequence numbers (PAWS). Honest causes are old \
-                  duplicates; harmful ones are several hosts behind one NAT address, or a device \
-                  that rewrites timestamps. The sender sees stalls and retransmits.",
+        meaning: "Protection against wrapped sequence numbers (PAWS). Old duplicates are a \
+                  harmless cause; harmful ones are several hosts behind one NAT address, or a \
+                  device that rewrites timestamps. The sender sees stalls and retransmissions.",
         confirm: &[
             (
                 "nstat -az | grep PAWS",
@@ -111,7 +113,7 @@ pub(super) const ADVICE: &[Advice] = &[
              consistently.",
             "As a test only: net.ipv4.tcp_timestamps=0 on one end.",
         ],
-        pitfalls: &["Kernels before 5.17 or so do not report it."],
+        pitfalls: &["Kernels before about 5.17 do not report it."],
     },
     Advice {
         kind: Kind::PawsDrop,

@@ -7,10 +7,11 @@ use super::plot::{self, Layer};
 use super::words;
 use super::{Found, View};
 use crate::interpret::advice::{self, Advice};
+use crate::model::finding::Severity;
 use crate::model::incident::LimitedBy;
 use crate::model::{Clock, Evidence, Incident, Kind};
 use crate::report::ranking::Ranking;
-use crate::report::story::finding::{Finding, Harm};
+use crate::report::story::trouble::Trouble;
 use crate::sink::text::TextStyle;
 use crate::sink::{Sink, TextSink, TimeStyle};
 
@@ -37,9 +38,10 @@ pub(super) fn section(view: &View<'_>) -> Markup {
 
 fn card(view: &View<'_>, found: &Found<'_>, is_open: bool, is_first: bool) -> Markup {
     let facts = found.facts;
-    let (class, harm) = match facts.harm {
-        Harm::Lost => ("finding lost", "refused or lost"),
-        Harm::Degraded => ("finding", "degraded"),
+    let (class, severity) = match found.finding {
+        Some(finding) if finding.severity == Severity::Broken => ("finding lost", finding.severity),
+        Some(finding) => ("finding", finding.severity),
+        None => ("finding", Severity::Note),
     };
     let layer = Layer {
         class: plot::class(found.kind),
@@ -50,8 +52,8 @@ fn card(view: &View<'_>, found: &Found<'_>, is_open: bool, is_first: bool) -> Ma
     html! {
         article class=(class) id=(found.anchor()) {
             h3 {
-                span class="count" { (thousands(facts.count)) } " " (found.topic()) " "
-                span class="badge" { (harm) }
+                span class="count" { (thousands(facts.tally.count)) } " " (found.topic()) " "
+                span class="badge" { (severity.name()) }
             }
             @if let Some(advice) = advice { p class="line" { (prose(advice.line)) } }
             div class="lanes small" {
@@ -88,10 +90,10 @@ fn details(view: &View<'_>, found: &Found<'_>) -> Markup {
         }
         dt { "Where" }
         dd {
-            (ports(["local port ", " local ports"], &facts.local_ports, facts.count))
+            (ports(["local port ", " local ports"], &facts.local_ports, facts.tally.count))
             @if !facts.remote_ports.is_empty() {
                 "; "
-                (ports(["remote port ", " remote ports"], &facts.remote_ports, facts.count))
+                (ports(["remote port ", " remote ports"], &facts.remote_ports, facts.tally.count))
             }
             @if !facts.peers.is_empty() {
                 "; peers "
@@ -104,10 +106,19 @@ fn details(view: &View<'_>, found: &Found<'_>) -> Markup {
         }
         dt { "When" }
         dd {
-            (clock.date_and_time(facts.first_ns))
-            @if facts.incidents > 1 { " to " (clock.date_and_time(facts.last_ns)) }
+            (clock.date_and_time(facts.tally.first_ns))
+            @if facts.tally.incidents > 1 { " to " (clock.date_and_time(facts.tally.last_ns)) }
         }
         (cost(facts))
+        @if let Some(finding) = found.finding {
+            dt { "Finding" }
+            dd {
+                code { (finding.id) }
+                @if let Some(rate) = finding.rate_per_s { ", " (format!("{rate:.2}")) " a second" }
+            }
+            dt { "Do first" }
+            dd { (prose(&finding.do_first)) }
+        }
         dt { "How known" }
         dd { (evidence(facts)) }
     }
@@ -134,8 +145,8 @@ fn ports(names: [&'static str; 2], ports: &Ranking<u16, u64>, count: u64) -> Mar
     }
 }
 
-fn cost(facts: &Finding) -> Markup {
-    let thrown = facts.thrown;
+fn cost(facts: &Trouble) -> Markup {
+    let thrown = facts.tally.discarded;
     let parts = [
         (thrown.unsent, " written, never sent"),
         (thrown.unacked, " sent, not acknowledged"),
@@ -145,23 +156,23 @@ fn cost(facts: &Finding) -> Markup {
     let parts = parts.into_iter().filter(|(count, _)| *count > 0);
     let limits = LimitedBy::ALL
         .iter()
-        .zip(facts.limited_by)
+        .zip(facts.tally.limited_by)
         .filter(|(_, count)| *count > 0);
     let is_limited = limits.clone().next().is_some();
     html! {
-        @if thrown.told_by > 0 {
+        @if thrown.reported_by > 0 {
             dt { "Thrown away" }
             dd {
                 @if parts.clone().next().is_none() { "no bytes" }
                 (listed(parts.map(|(count, what)| html! { (bytes(count)) (what) })))
-                @if thrown.told_by < facts.incidents {
+                @if thrown.reported_by < facts.tally.incidents {
                     "; "
-                    (plural(facts.incidents - thrown.told_by, "incident does", "incidents do"))
+                    (plural(facts.tally.incidents - thrown.reported_by, "incident does", "incidents do"))
                     " not tell"
                 }
             }
         }
-        @if let Some(queue) = facts.queue {
+        @if let Some(queue) = facts.tally.queue {
             dt { "Queue" }
             dd {
                 (thousands(queue.length.into())) " waiting with a limit of "
@@ -170,24 +181,24 @@ fn cost(facts: &Finding) -> Markup {
                 (listed(limits.map(|(limit, count)| words::share(limit.name(), count))))
             }
         }
-        @if facts.gave_up > 0 {
+        @if facts.tally.gave_up > 0 {
             dt { "Given up" }
             dd {
-                (plural(facts.gave_up, "request was", "requests were"))
+                (plural(facts.tally.gave_up, "request was", "requests were"))
                 " dropped after the last attempt"
             }
         }
-        @if let Some(blocked_ms) = facts.blocked_ms {
+        @if let Some(blocked_ms) = facts.tally.blocked_ms {
             dt { "Blocked" }
             dd { "close() for up to " (thousands(blocked_ms)) " ms" }
         }
     }
 }
 
-fn evidence(facts: &Finding) -> Markup {
+fn evidence(facts: &Trouble) -> Markup {
     let known = Evidence::ALL
         .iter()
-        .zip(facts.by_evidence)
+        .zip(facts.tally.by_evidence)
         .filter(|(_, count)| *count > 0);
     listed(known.map(|(evidence, count)| {
         let said = match evidence {
@@ -224,13 +235,13 @@ fn explanation(advice: &Advice) -> Markup {
 }
 
 /// The first ones as `watch` prints them, each with its own moment.
-fn examples(view: &View<'_>, facts: &Finding) -> Markup {
+fn examples(view: &View<'_>, facts: &Trouble) -> Markup {
     let shown = facts.examples.len() as u64;
     html! {
         details {
             summary {
-                @if facts.incidents > shown {
-                    "The first " (shown) " of " (thousands(facts.incidents))
+                @if facts.tally.incidents > shown {
+                    "The first " (shown) " of " (thousands(facts.tally.incidents))
                 } @else {
                     "All of them"
                 }

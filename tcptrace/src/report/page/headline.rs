@@ -215,12 +215,12 @@ fn in_short(view: &View<'_>) -> Markup {
 
 fn one(found: &Found<'_>) -> Markup {
     let facts = found.facts;
-    let thrown = facts.thrown.total();
+    let thrown = facts.tally.discarded.total();
     html! {
-        strong { (thousands(facts.count)) } " × " (found.link())
+        strong { (thousands(facts.tally.count)) } " × " (found.link())
         @if let Some((who, count)) = facts.owners.top(1).rows.first() {
             ", "
-            @if **count < facts.count { "most of " }
+            @if **count < facts.tally.count { "most of " }
             (words::name(who))
         }
         @if thrown > 0 { ", " (bytes(thrown)) " thrown away" }

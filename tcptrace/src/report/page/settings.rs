@@ -5,41 +5,14 @@ use maud::{Markup, html};
 use super::View;
 use super::markup::{listed, text, thousands};
 use super::words;
+use crate::diagnose::settings::{DefaultValue, known};
 use crate::model::Kind;
 use crate::model::run::SpaceFacts;
-use crate::model::snapshot::Settings;
 
 /// Groups of namespaces shown.
 const GROUPS: usize = 6;
 /// Namespaces named in a group.
 const NAMED: usize = 8;
-
-/// A setting as it is.
-struct Row {
-    name: &'static str,
-    value: Option<String>,
-    /// What the kernel sets when a namespace begins; `None`: it follows memory.
-    default: Option<&'static str>,
-    /// Kernels without it are ordinary.
-    is_rare: bool,
-    /// Kinds, and causes of them, that it decides over; no cause: all.
-    bears_on: &'static [(Kind, Option<&'static str>)],
-}
-
-const fn row(
-    name: &'static str,
-    value: Option<String>,
-    default: Option<&'static str>,
-    bears_on: &'static [(Kind, Option<&'static str>)],
-) -> Row {
-    Row {
-        name,
-        value,
-        default,
-        is_rare: false,
-        bears_on,
-    }
-}
 
 const ACCEPT: &[(Kind, Option<&str>)] = &[
     (Kind::AcceptDrop, None),
@@ -49,93 +22,17 @@ const SYN: &[(Kind, Option<&str>)] = &[(Kind::SynDrop, None)];
 const WAIT: &[(Kind, Option<&str>)] = &[(Kind::TimeWait, None)];
 const PAWS: &[(Kind, Option<&str>)] = &[(Kind::PawsDrop, None)];
 
-/// The defaults are those of `doctor`, the same from 5.10 to 7.3.
-fn rows(settings: &Settings) -> Vec<Row> {
-    fn text<T: ToString>(value: Option<T>) -> Option<String> {
-        value.map(|value| value.to_string())
+/// Kinds, and causes of them, that a setting decides over; no cause: all.
+fn bears_on(name: &str) -> &'static [(Kind, Option<&'static str>)] {
+    match name.rsplit('.').next().unwrap_or(name) {
+        "somaxconn" | "tcp_abort_on_overflow" => ACCEPT,
+        "tcp_max_syn_backlog" | "tcp_syncookies" => SYN,
+        "tcp_syn_retries" => &[(Kind::Retransmit, Some("syn"))],
+        "tcp_tw_recycle" | "tcp_timestamps" => PAWS,
+        "tcp_fin_timeout" => &[(Kind::RstSent, Some("fin_timeout"))],
+        "tcp_max_orphans" => &[(Kind::RstSent, Some("out_of_memory"))],
+        _ => WAIT,
     }
-    let range = settings.ip_local_port_range;
-    let range = range.map(|(first, last)| format!("{first} {last}"));
-    vec![
-        row(
-            "net.core.somaxconn",
-            text(settings.somaxconn),
-            Some("4096"),
-            ACCEPT,
-        ),
-        row(
-            "net.ipv4.tcp_abort_on_overflow",
-            text(settings.tcp_abort_on_overflow),
-            Some("0"),
-            ACCEPT,
-        ),
-        row(
-            "net.ipv4.tcp_max_syn_backlog",
-            text(settings.tcp_max_syn_backlog),
-            None,
-            SYN,
-        ),
-        row(
-            "net.ipv4.tcp_syncookies",
-            text(settings.tcp_syncookies),
-            Some("1"),
-            SYN,
-        ),
-        row(
-            "net.ipv4.tcp_tw_reuse",
-            text(settings.tcp_tw_reuse),
-            Some("2"),
-            WAIT,
-        ),
-        Row {
-            is_rare: true,
-            ..row(
-                "net.ipv4.tcp_tw_reuse_delay",
-                text(settings.tcp_tw_reuse_delay_ms),
-                Some("1000"),
-                WAIT,
-            )
-        },
-        Row {
-            is_rare: true,
-            ..row(
-                "net.ipv4.tcp_tw_recycle",
-                text(settings.tcp_tw_recycle),
-                Some("0"),
-                PAWS,
-            )
-        },
-        row(
-            "net.ipv4.tcp_max_tw_buckets",
-            text(settings.tcp_max_tw_buckets),
-            None,
-            WAIT,
-        ),
-        row(
-            "net.ipv4.tcp_timestamps",
-            text(settings.tcp_timestamps),
-            Some("1"),
-            PAWS,
-        ),
-        row(
-            "net.ipv4.tcp_fin_timeout",
-            text(settings.tcp_fin_timeout_secs),
-            Some("60"),
-            &[(Kind::RstSent, Some("fin_timeout"))],
-        ),
-        row(
-            "net.ipv4.tcp_max_orphans",
-            text(settings.tcp_max_orphans),
-            None,
-            &[(Kind::RstSent, Some("out_of_memory"))],
-        ),
-        row(
-            "net.ipv4.ip_local_port_range",
-            range,
-            Some("32768 60999"),
-            WAIT,
-        ),
-    ]
 }
 
 pub(super) fn section(view: &View<'_>) -> Markup {
@@ -178,9 +75,8 @@ fn alike<'a>(view: &View<'a>) -> Vec<Vec<&'a SpaceFacts>> {
 }
 
 fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
-    let settings = spaces.first().map(|space| rows(&space.settings));
+    let settings = spaces.first().map(|space| known(&space.settings));
     let rows = settings.into_iter().flatten();
-    let rows = rows.filter(|row| row.value.is_some() || !row.is_rare);
     let named = spaces.iter().take(NAMED).map(|space| {
         html! {
             (space.netns)
@@ -196,17 +92,20 @@ fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
     ];
     let rows = html! {
         @for row in rows {
-            @let is_known = row.value.is_some() && row.default.is_some();
+            @let default = match &row.default {
+                DefaultValue::Known(value) => value.as_str(),
+                DefaultValue::FromMemory => "from memory",
+            };
             tr {
                 td { code { (row.name) } }
                 td class="n" { (text(row.value.as_deref().unwrap_or("?"))) }
-                td class="n dim" { (row.default.unwrap_or("from memory")) }
+                td class="n dim" { (text(default)) }
                 td {
-                    @if is_known && row.value.as_deref() != row.default {
+                    @if row.is_default() == Some(false) {
                         b class="bad" { "changed" }
                     }
                 }
-                td { (bearing(view, spaces, row.bears_on)) }
+                td { (bearing(view, spaces, bears_on(row.name))) }
             }
         }
     };

@@ -21,7 +21,7 @@ const ROWS: usize = 20;
 fn of_kinds<'a>(view: &'a View<'_>, kinds: &[Kind]) -> (Vec<&'a Found<'a>>, u64) {
     let all = view.findings.iter();
     let found: Vec<_> = all.filter(|found| kinds.contains(&found.kind)).collect();
-    let most = found.iter().map(|found| found.facts.count).max();
+    let most = found.iter().map(|found| found.facts.tally.count).max();
     (found, most.unwrap_or(0))
 }
 
@@ -34,7 +34,7 @@ pub(super) fn resets(view: &View<'_>) -> Markup {
     if resets.is_empty() {
         return html! { p { "No RST was seen." } };
     }
-    resets.sort_by_key(|found| Reverse(found.facts.count));
+    resets.sort_by_key(|found| Reverse(found.facts.tally.count));
     let columns = [
         ("Cause", false),
         ("RSTs", true),
@@ -47,14 +47,14 @@ pub(super) fn resets(view: &View<'_>) -> Markup {
     let rows = html! {
         @for found in resets {
             @let facts = found.facts;
-            @let thrown = facts.thrown;
+            @let thrown = facts.tally.discarded;
             tr {
                 td { (found.link()) }
-                (words::number_cell(facts.count))
-                (words::bar_cell(plot::class(found.kind), facts.count, most))
+                (words::number_cell(facts.tally.count))
+                (words::bar_cell(plot::class(found.kind), facts.tally.count, most))
                 td { @if let Some((who, _)) = facts.owners.top(1).rows.first() { (words::name(who)) } }
                 @for count in [thrown.unsent, thrown.unacked, thrown.unread] {
-                    (bytes_cell(count, thrown.told_by > 0))
+                    (bytes_cell(count, thrown.reported_by > 0))
                 }
             }
         }
@@ -140,9 +140,9 @@ pub(super) fn retransmits(view: &View<'_>) -> Markup {
         @for found in &by_type {
             tr {
                 td { a href={ "#" (found.anchor()) } { (found.cause.unwrap_or("not told")) } }
-                (words::number_cell(found.facts.count))
-                (words::bar_cell(plot::class(Kind::Retransmit), found.facts.count, most))
-                (words::number_cell(found.facts.gave_up))
+                (words::number_cell(found.facts.tally.count))
+                (words::bar_cell(plot::class(Kind::Retransmit), found.facts.tally.count, most))
+                (words::number_cell(found.facts.tally.gave_up))
             }
         }
     };

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 
+use crate::diagnose::fold::counted;
 use crate::model::incident::Queue;
 use crate::model::sample::ListenerSample;
 use crate::model::{Endpoint, Incident, Sample, What};
 use crate::report::bins::{Grid, Peak, Series};
 use crate::report::ranking::{Ranking, Weight};
-use crate::report::story::counted;
 use crate::report::who::{Members, Who, WhoRef};
 
 /// Listeners with a history.

@@ -1,0 +1,142 @@
+//! The families together: each incident has one, each id stands in the documentation once.
+
+use std::collections::HashSet;
+
+use crate::diagnose::{Tallies, findings, ids, of_topic};
+use crate::interpret::advice;
+use crate::model::finding::Severity;
+use crate::model::incident::{CloseHow, Evidence, LimitedBy, Queue, ResetCause, Step};
+use crate::model::survey::Survey;
+use crate::model::{Family, Flow, Incident, Kind, What};
+
+fn incident(what: What) -> Incident {
+    let owner = super::listener(0, 0, None).owner;
+    Incident {
+        boot_ns: 5,
+        flow: Flow {
+            family: Family::Inet,
+            local: None,
+            unbound: None,
+            remote: None,
+            netns: Some(7),
+            cookie: Some(9),
+        },
+        state: None,
+        owner,
+        hook: "test",
+        evidence: Evidence::Seen,
+        what,
+    }
+}
+
+fn reset(cause: ResetCause) -> Incident {
+    incident(What::RstSent {
+        cause,
+        reason: None,
+        unsent_bytes: Some(11),
+        unacked_bytes: Some(0),
+        unread_bytes: None,
+        linger: None,
+    })
+}
+
+#[test]
+fn every_kind_and_cause_belongs_to_one_family() {
+    let ordinary = [
+        (Kind::Close, Some("fin")),
+        (Kind::TimeWait, Some("enter")),
+        (Kind::TimeWait, Some("reuse")),
+        (Kind::TimeWait, Some("expire")),
+    ];
+    for known in advice::all() {
+        let topic = (known.kind, known.cause);
+        let is_general = known.cause.is_none();
+        let is_trouble = known.kind != Kind::State && !ordinary.contains(&topic) && !is_general;
+        if is_trouble {
+            assert!(of_topic(topic).is_some(), "{topic:?}");
+        }
+    }
+    for topic in ordinary {
+        assert_eq!(of_topic(topic), None);
+    }
+}
+
+#[test]
+fn every_id_is_documented_once() {
+    let text = include_str!("../../../../docs/findings.md");
+    let mut seen = HashSet::new();
+    for id in ids() {
+        assert!(seen.insert(id), "{id} twice");
+        let row = format!("| `{id}` | ");
+        assert_eq!(text.matches(&row).count(), 1, "{id}");
+    }
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    assert_eq!(rows.count(), seen.len());
+}
+
+#[test]
+fn incidents_make_findings_with_their_owner_and_their_bytes() {
+    let mut tallies = Tallies::default();
+    tallies.on(&reset(ResetCause::LingerZero), 4_000_000_000);
+    tallies.on(&reset(ResetCause::LingerZero), 6_000_000_000);
+    let found = findings(&Survey::default(), &tallies);
+    assert_eq!(found.len(), 1);
+    let finding = &found[0];
+    assert_eq!(
+        (finding.id, finding.severity, finding.count),
+        ("linger_zero_resets", Severity::Broken, 2)
+    );
+    assert_eq!(finding.since_ns, Some(4_000_000_000));
+    assert_eq!(finding.rate_per_s, Some(1.0));
+    assert_eq!(finding.netns, Some(7));
+    assert_eq!(finding.who[0].process.pid, 42);
+    assert_eq!(finding.evidence[1].value, Some(22));
+    assert!(finding.evidence[1].text.contains("never sent"));
+    assert!(finding.do_first.starts_with("Remove the option"));
+    assert_eq!(finding.explain, Some((Kind::RstSent, Some("linger_zero"))));
+}
+
+#[test]
+fn both_steps_of_a_refusal_are_one_finding_and_the_worst_comes_first() {
+    let drop = |step| {
+        incident(What::AcceptDrop {
+            step: Some(step),
+            outcome: None,
+            queue: Some(Queue {
+                length: 6,
+                limit: 5,
+            }),
+            limited_by: Some(LimitedBy::Backlog),
+            count: 3,
+        })
+    };
+    let mut tallies = Tallies::default();
+    for _ in 0..50 {
+        tallies.on(&reset(ResetCause::Protocol), 1);
+    }
+    tallies.on(&drop(Step::Syn), 1);
+    tallies.on(&drop(Step::Ack), 1);
+    let ids: Vec<_> = findings(&Survey::default(), &tallies)
+        .iter()
+        .map(|finding| (finding.id, finding.count))
+        .collect();
+    assert_eq!(ids, [("accept_queue_full", 6), ("protocol_resets", 50)]);
+}
+
+#[test]
+fn ordinary_life_makes_no_finding() {
+    let mut tallies = Tallies::default();
+    tallies.on(
+        &incident(What::Close {
+            duration_us: None,
+            bytes_sent: None,
+            bytes_received: None,
+            srtt_us: None,
+            retransmits: None,
+            closed_by: None,
+            how: Some(CloseHow::Fin),
+        }),
+        1,
+    );
+    assert_eq!(findings(&Survey::default(), &tallies), []);
+}
