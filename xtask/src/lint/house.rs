@@ -27,7 +27,6 @@ type AllowedCircles = (&'static str, &'static [&'static [&'static str]]);
 pub(super) const ALLOWED: &[AllowedCircles] = &[(
     "tcptrace/src",
     &[
-        &["pipeline::ledger", "pipeline::reconcile"],
         &["sink::json::fields", "sink::json::known"],
         &["sink::schema::checkup", "sink::schema::doctor"],
     ],
