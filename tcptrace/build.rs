@@ -164,6 +164,9 @@ fn inner_cargo(
         ])
         .args(["-Z", "build-std=core", "--target-dir"])
         .arg(target_dir);
+    if std::env::var_os("CARGO_FEATURE_TRACE_EBPF").is_some() {
+        cargo.args(["--features", "trace-ebpf"]);
+    }
     for (name, _) in std::env::vars_os() {
         if is_outer(&name) {
             cargo.env_remove(&name);

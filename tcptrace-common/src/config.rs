@@ -95,7 +95,7 @@ pub struct Config {
     pub mib_time_wait_overflows: u32,
     /// Inode of the PID namespace whose numbers we print (with [`NESTED_PIDNS`]).
     pub pidns: u32,
-    /// With [`FILTER_FAMILY`].
+    /// With [`FILTER_FAMILY`]: the family on the wire, see `FlowRecord::spoken_family`.
     pub family: u32,
     /// With more bytes than this waiting in the ring, states and ends of connections are lost: what
     /// is left is for incidents.

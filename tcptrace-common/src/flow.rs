@@ -29,6 +29,25 @@ pub struct FlowRecord {
 }
 
 impl FlowRecord {
+    /// The family on the wire: an inet6 socket may speak IPv4. The remote end decides where there is
+    /// one, since a listener on `[::]` may talk to an IPv4 client; then the local one.
+    #[inline(always)]
+    pub fn spoken_family(&self) -> u16 {
+        let addr = if self.remote_port != 0 {
+            &self.remote_addr
+        } else {
+            &self.local_addr
+        };
+        let has_end = self.remote_port != 0 || self.local_port != 0;
+        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *addr;
+        let zeros = a | b | c | d | e | f | g | h | i | j;
+        if self.family == AF_INET6 && has_end && zeros == 0 && k & l == 0xff {
+            AF_INET
+        } else {
+            self.family
+        }
+    }
+
     /// Tells an IPv4 flow as an inet6 socket holds it: v4-mapped. Does nothing to an inet6 flow.
     #[inline(always)]
     pub fn as_v4_mapped(&mut self) {
@@ -44,3 +63,40 @@ impl FlowRecord {
 }
 
 const _: () = assert!(size_of::<FlowRecord>() == 56);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAPPED: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 7];
+    const NATIVE: [u8; 16] = [
+        0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 7,
+    ];
+
+    fn spoken(family: u16, local: ([u8; 16], u16), remote: ([u8; 16], u16)) -> u16 {
+        let flow = FlowRecord {
+            family,
+            local_addr: local.0,
+            local_port: local.1,
+            remote_addr: remote.0,
+            remote_port: remote.1,
+            ..FlowRecord::default()
+        };
+        flow.spoken_family()
+    }
+
+    #[test]
+    fn a_mapped_remote_end_is_ipv4_whatever_the_socket() {
+        assert_eq!(spoken(AF_INET6, (NATIVE, 80), (MAPPED, 9)), AF_INET);
+        assert_eq!(spoken(AF_INET6, ([0; 16], 80), (NATIVE, 9)), AF_INET6);
+        assert_eq!(spoken(AF_INET, ([10; 16], 80), ([0; 16], 9)), AF_INET);
+    }
+
+    #[test]
+    fn without_a_remote_end_the_local_one_decides_and_without_any_the_socket() {
+        assert_eq!(spoken(AF_INET6, (MAPPED, 80), ([0; 16], 0)), AF_INET);
+        assert_eq!(spoken(AF_INET6, ([0; 16], 80), ([0; 16], 0)), AF_INET6);
+        assert_eq!(spoken(AF_INET6, (MAPPED, 0), (MAPPED, 0)), AF_INET6);
+        assert_eq!(spoken(AF_INET, ([0; 16], 0), ([0; 16], 0)), AF_INET);
+    }
+}

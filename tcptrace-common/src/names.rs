@@ -26,3 +26,39 @@ pub const BACKLOGS: &str = "BACKLOGS";
 pub const OFFSETS: &str = "OFFSETS";
 /// Global with the [`crate::config::Config`] of this run.
 pub const CONFIG: &str = "CONFIG";
+
+/// Per-CPU counters of what found no room: by the numbers of [`limited`].
+pub const FULL: &str = "FULL";
+
+/// Maps that can be full: their numbers in [`FULL`], and what is lost then.
+pub mod limited {
+    /// [`super::SOCKS`]
+    pub const SOCKS: u32 = 0;
+    /// [`super::LISTENERS`]
+    pub const LISTENERS: u32 = 1;
+    /// [`super::LINGERING`]
+    pub const LINGERING: u32 = 2;
+    /// [`super::FOLLOWED`]
+    pub const FOLLOWED: u32 = 3;
+    /// Counters of refused SYNs by namespace.
+    pub const SYN_COUNTERS: u32 = 4;
+    /// Counters of TIME_WAITs that could not be made, by namespace.
+    pub const TIME_WAIT_OVERFLOWS: u32 = 5;
+    /// [`super::WAITS`]
+    pub const WAITS: u32 = 6;
+    /// Places where records are built.
+    pub const ROOMS: u32 = 7;
+    /// How many there are.
+    pub const COUNT: usize = 8;
+    /// What was not remembered, by number.
+    pub const MEANINGS: [&str; COUNT] = [
+        "sockets whose owner was not remembered",
+        "ports whose listeners were not remembered",
+        "lingering closes that were not followed",
+        "descendants that were not followed",
+        "namespaces whose refused SYNs were not counted before",
+        "namespaces whose TIME_WAIT overflows were not counted before",
+        "listeners whose waits were not measured",
+        "records that were not built",
+    ];
+}

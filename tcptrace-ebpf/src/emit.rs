@@ -9,36 +9,10 @@ use tcptrace_common::kind;
 use tcptrace_common::wire::{Head, OwnerRecord, VERSION};
 
 use crate::filter;
-use crate::maps::{COUNTERS, HEADS, READER, RING};
+use crate::maps::{COUNTERS, READER, RING};
+use crate::note::note;
 use crate::offsets::config;
 use crate::sock::{Probe, SockRef};
-
-/// Programs that build the common part of a record in a place of their own.
-#[derive(Clone, Copy)]
-pub(crate) enum Builder {
-    SetState,
-    SendReset,
-    ReceiveReset,
-    Retransmit,
-    RetransmitSynAck,
-    KfreeSkb,
-    TimerExpire,
-    TimerCancel,
-    WaitClose,
-}
-
-impl Builder {
-    pub(crate) const COUNT: u32 = Self::WaitClose as u32 + 1;
-}
-
-/// Where a program builds the common part: not on its stack, which holds 512 bytes, and whose
-/// contents multiply the verifier's paths. The kernel never lets a program interrupt itself.
-#[inline(always)]
-pub(crate) fn room(builder: Builder) -> Option<&'static mut Head> {
-    let room = HEADS.get_ptr_mut(builder as u32)?;
-    // SAFETY: this CPU's own slot, used by one program only, which is not entered twice.
-    Some(unsafe { &mut *room })
-}
 
 /// Boot clock, ns.
 #[inline(always)]
@@ -88,14 +62,17 @@ pub(crate) fn identify(sk: &SockRef<Probe>, known: &mut Head) {
 #[inline(always)]
 pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: impl FnOnce(&mut T)) {
     if !filter::passes(&head.flow, &head.owner) {
+        note!("the filter leaves it out", head: head, kind);
         count(kind, true);
         return;
     }
     if is_driven_out(kind) {
+        note!("it gives way to rarer kinds", head: head, kind);
         count(kind, false);
         return;
     }
     let Some(mut entry) = RING.reserve::<T>(0) else {
+        note!("the ring is full", head: head, kind);
         count(kind, false);
         return;
     };

@@ -39,7 +39,7 @@ fn matches(flow: &FlowRecord, owner: &OwnerRecord) -> bool {
     if has(FILTER_NETNS) && flow.netns != 0 && !listed!(netns, flow.netns) {
         return false;
     }
-    if has(FILTER_FAMILY) && u32::from(flow.family) != config!(family) {
+    if has(FILTER_FAMILY) && u32::from(flow.spoken_family()) != config!(family) {
         return false;
     }
     if has(FILTER_PORTS) && !ports_pass(flow) {

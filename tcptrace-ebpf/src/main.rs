@@ -11,10 +11,14 @@
 
 mod emit;
 mod filter;
+mod full;
 mod hook;
 mod maps;
+mod memory;
+mod note;
 mod offsets;
 mod owner;
+mod room;
 mod signal;
 mod sock;
 

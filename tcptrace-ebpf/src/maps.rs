@@ -1,12 +1,11 @@
-//! Maps: the ring, loss counters per kind, owners, listeners, lingering tasks, per-CPU scratch.
+//! Maps that more than one room uses, or the user side: the ring, loss counters per kind, owners,
+//! listeners, lingering tasks. What one signal keeps on a CPU is its own: `memory`.
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use tcptrace_common::kind;
 use tcptrace_common::waits::Waits;
-use tcptrace_common::wire::{Head, KindCounters, OwnerRecord};
-
-use crate::emit::Builder;
+use tcptrace_common::wire::{KindCounters, OwnerRecord};
 
 /// `BPF_F_MMAPABLE`: the reader writes the word of [`READER`] without a system call.
 const MMAPABLE: u32 = 1 << 10;
@@ -20,10 +19,6 @@ pub(crate) static RING: RingBuf = RingBuf::with_byte_size(4096, 0);
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<KindCounters> =
     PerCpuArray::with_max_entries(kind::COUNT as u32, 0);
-
-/// Where programs build the common part of a record, by [`crate::emit::Builder`].
-#[map]
-pub(crate) static HEADS: PerCpuArray<Head> = PerCpuArray::with_max_entries(Builder::COUNT, 0);
 
 #[map]
 pub(crate) static READER: Array<u32> = Array::with_max_entries(1, MMAPABLE);
@@ -47,9 +42,6 @@ pub(crate) static LINGERING: HashMap<u64, LingerEntry> = HashMap::with_max_entri
 /// Processes that are followed with their descendants, by pid in our namespace.
 #[map]
 pub(crate) static FOLLOWED: HashMap<u32, u8> = HashMap::with_max_entries(65_536, 0);
-
-#[map]
-pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
 /// Counters of refused SYNs as last seen on this CPU, by network namespace.
 #[map]
@@ -196,125 +188,4 @@ pub(crate) struct OverflowsSeen {
     /// `Mib::identity`; 0 until this CPU has read it once.
     pub(crate) identity: u64,
     pub(crate) count: u64,
-}
-
-/// What one hook leaves for the next one on the same CPU.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Scratch {
-    /// The minisock whose timer was just started.
-    pub(crate) tw: TwSeen,
-    /// One whose socket was about to close when an interrupt brought the next.
-    pub(crate) tw_interrupted: TwSeen,
-    /// The minisock whose timer was just cancelled before its time.
-    pub(crate) cancelled: TwSeen,
-    /// The connect() in progress: task, and the remote end it goes to.
-    pub(crate) connect_task: u64,
-    pub(crate) connect_sock: u64,
-    pub(crate) connect_addr: [u64; 2],
-    pub(crate) connect_port: u32,
-    /// The listener being closed, and the task that does it.
-    pub(crate) closing_port: u32,
-    pub(crate) closing_task: u64,
-    pub(crate) closing_listener: u64,
-    pub(crate) closing_owner: OwnerRecord,
-    /// The socket that was just destroyed, and what was remembered of it.
-    pub(crate) destroyed: u64,
-    pub(crate) destroyed_entry: SockEntry,
-    /// The packet that was just answered by a RST.
-    pub(crate) reset_skb: u64,
-    /// The socket that just went to CLOSE and the state it came from.
-    pub(crate) closed: u64,
-    pub(crate) closed_from: u64,
-    /// The SYN at hand (softirq only, so never interrupted by another one).
-    pub(crate) syn: Head,
-    /// What became of it.
-    pub(crate) fate: u32,
-    /// What the drop at hand means, and its reason.
-    pub(crate) drop_meaning: u32,
-    pub(crate) drop_reason: u32,
-    /// The change of state at hand.
-    pub(crate) old_state: u32,
-    pub(crate) new_state: u32,
-    pub(crate) pad: u32,
-    /// The handshake packet a listener works on.
-    pub(crate) handshake: Window,
-    /// The packet that may be answered by a RST without a full socket.
-    pub(crate) answer: Window,
-    /// The segment whose timestamp is checked.
-    pub(crate) segment: Window,
-    /// The packet for a TIME_WAIT socket.
-    pub(crate) late: Window,
-    /// The SYN-ACK that is due again: request, its listener, how often it was due before.
-    pub(crate) request: u64,
-    pub(crate) request_listener: u64,
-    pub(crate) request_timeouts: u64,
-    /// The socket that a TIME_WAIT minisock is being made for, and its future substate.
-    pub(crate) tw_of: u64,
-    pub(crate) tw_substate: u64,
-    /// The minisock made last on this CPU, 0 once its socket has closed.
-    pub(crate) tw_made: u64,
-    /// The listen() in progress: task, and what it was given.
-    pub(crate) listening_task: u64,
-    pub(crate) listening_backlog: u64,
-    pub(crate) takeover: Takeover,
-    /// One that may be asked for, while the question is open.
-    pub(crate) candidate: Takeover,
-    /// Two addresses of our own that must become plain numbers.
-    pub(crate) map_address: u64,
-    pub(crate) slot_address: u64,
-    /// What is added to a per-CPU pointer on this CPU; 0 = not learnt yet.
-    pub(crate) cpu_shift: u64,
-}
-
-/// What is held at the entry of a function and compared at its exit. Softirqs neither migrate nor
-/// interrupt each other, so what lies between the two on one CPU is that one call.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Window {
-    /// The socket it is called with, 0 = none.
-    pub(crate) sock: u64,
-    /// The packet; 0 = the window is closed.
-    pub(crate) skb: u64,
-    /// The socket's drop counter.
-    pub(crate) drops: u64,
-    pub(crate) counters: SynCounters,
-    pub(crate) embryonic_resets: u64,
-    pub(crate) paws_rejects: u64,
-    pub(crate) out_resets: u64,
-}
-
-/// The same number, by way of memory that only one program writes: the verifier then forgets what
-/// each path has compared it with, where it would else follow all of them apart through all the
-/// rest of the program.
-#[inline(always)]
-pub(crate) fn forgotten(slot: &mut u32, number: u32) -> u32 {
-    let slot = &raw mut *slot;
-    // SAFETY: just made from a reference. Volatile, or the compiler would know the number too.
-    unsafe {
-        slot.write_volatile(number);
-        slot.read_volatile()
-    }
-}
-
-/// A TIME_WAIT minisock that is about to make room.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Takeover {
-    pub(crate) minisock: u64,
-    /// The task that connects; 0 = a SYN came.
-    pub(crate) task: u64,
-    /// The socket that connects.
-    pub(crate) sock: u64,
-}
-
-/// A TIME_WAIT minisock as its timer hooks see it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct TwSeen {
-    /// Address of its timer; 0 = none.
-    pub(crate) timer: u64,
-    pub(crate) timeout_jiffies: u64,
-    /// Its ends; `state` is the substate. The owner is not known here.
-    pub(crate) head: Head,
 }

@@ -1,14 +1,21 @@
 //! Owners: captured only where the current task IS the owner, remembered per socket.
 
+use core::cell::Cell;
+
 use aya_ebpf::helpers::generated::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_task_btf,
     bpf_get_current_uid_gid,
 };
+use aya_ebpf::macros::map;
 use tcptrace_common::config::{HELPER_TASK_BTF, NESTED_PIDNS};
 use tcptrace_common::kind::{basis, tcp_state};
+use tcptrace_common::names::limited;
 use tcptrace_common::wire::{Head, OwnerRecord};
 
-use crate::maps::{LISTENERS, ListenerKey, SCRATCH, SOCKS, Scratch, SockEntry, sock_bits};
+use crate::full;
+use crate::maps::{LISTENERS, ListenerKey, SOCKS, SockEntry, sock_bits};
+use crate::memory::{Memory, fence};
+use crate::note::note;
 use crate::offsets::{config, has, offset};
 use crate::sock::{Access, Direct, Probe, SockRef, store};
 
@@ -28,14 +35,43 @@ pub(crate) fn pid_tgid() -> u64 {
     unsafe { bpf_get_current_pid_tgid() }
 }
 
-/// The per-CPU scratch.
+/// The socket that was just destroyed on this CPU, and what was remembered of it.
+#[map]
+static DESTROYED: Memory<Destroyed> = Memory::new();
+
+struct Destroyed {
+    /// Address; 0 = none.
+    sock: Cell<u64>,
+    entry: Cell<SockEntry>,
+}
+
+/// Forgets a socket, but leaves what was known of it for the RST that may follow in the same softirq.
 #[inline(always)]
-pub(crate) fn scratch() -> Option<&'static mut Scratch> {
-    let scratch = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: this CPU's own slot; nothing else on this CPU runs while the reference is used
-    // except an interrupting hook, which can only replace whole hints that are validated by
-    // address and task when used.
-    Some(unsafe { &mut *scratch })
+pub(crate) fn forget(sock: u64) {
+    let Some(entry) = entry(sock) else {
+        return;
+    };
+    if let Some(destroyed) = DESTROYED.get() {
+        // An interrupt in between must not find the address with another socket's facts.
+        destroyed.sock.set(0);
+        fence();
+        // SAFETY: this CPU's own value; no reference into the cell is held here.
+        unsafe { destroyed.entry.as_ptr().write(*entry) };
+        fence();
+        destroyed.sock.set(sock);
+    }
+    let _ = SOCKS.remove(sock);
+}
+
+/// What was remembered of a socket that was just destroyed on this CPU.
+#[inline(always)]
+pub(crate) fn destroyed(sock: u64) -> Option<&'static SockEntry> {
+    let destroyed = DESTROYED.get()?;
+    if sock == 0 || destroyed.sock.get() != sock {
+        return None;
+    }
+    // SAFETY: this CPU's own value of the map.
+    Some(unsafe { &*destroyed.entry.as_ptr() })
 }
 
 /// The current task's flags; a kernel thread is nobody's owner.
@@ -186,7 +222,11 @@ static BLANK: SockEntry = SockEntry::BLANK;
 /// the map is full: then its owner is looked up on the user side.
 #[inline(always)]
 pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEntry> {
-    SOCKS.insert(sock, &BLANK, 0).ok()?;
+    if SOCKS.insert(sock, &BLANK, 0).is_err() {
+        full::count(limited::SOCKS);
+        note!("no room to remember the socket", sock: sock, bits);
+        return None;
+    }
     let entry = entry(sock)?;
     entry.born_ns = now;
     entry.since_ns = now;
@@ -264,11 +304,10 @@ pub(crate) fn known_with(entry: Option<&mut SockEntry>, head: &mut Head) {
         } else if entry.bits & sock_bits::CHILD != 0 {
             of_listener(head);
         }
-    } else if let Some(scratch) = scratch()
-        && scratch.destroyed == head.sock
-        && head.sock != 0
-    {
-        head.owner = scratch.destroyed_entry.owner;
+    } else if let Some(entry) = destroyed(head.sock) {
+        head.owner = entry.owner;
+    } else {
+        note!("nothing is remembered of the socket", head: head, head.state);
     }
 }
 
@@ -287,6 +326,8 @@ pub(crate) fn of_listener(head: &mut Head) {
     if group.is_mixed == 0 && group.owner.basis != basis::NONE {
         head.owner = group.owner;
         head.owner.basis = basis::LISTENER;
+    } else {
+        note!("several processes listen on the port", head: head, head.flow.local_port);
     }
 }
 

@@ -18,8 +18,8 @@
 ///
 /// Rows of functions name their families (several, where each needs the hook) and may stand in for a
 /// function of another row, `unless` the kernel has that. Their forms are `entry` and `exit` where the
-/// program is the same in both tiers; else `fentry`, `fexit`, `kprobe`, `kretprobe`. Exits through
-/// breakpoints do not show the arguments, which must then be kept at the entry. A function that blocks
+/// program is the same in both tiers; else `fentry`, `fexit`, `kprobe`, `kretprobe`. An exit through a
+/// breakpoint does not show the arguments: the body gets 0, and relies on what the entry has kept. A function that blocks
 /// has no exit there: the kernel keeps room for a few calls at a time and misses the returns of the
 /// others.
 #[macro_export]
@@ -80,19 +80,19 @@ macro_rules! hooks {
                 TCP_CONN_REQUEST tcp_conn_request in [Syns]
                     ["tcp_conn_request(struct request_sock_ops *, const struct tcp_request_sock_ops *, struct sock *, struct sk_buff *)"]
                     entry handshake::on_enter(2, 3)
-                    exit handshake::on_conn_request_end(hook);
+                    exit handshake::on_conn_request_end(2, 3, hook);
                 TCP_CHECK_REQ tcp_check_req in [Acks]
                     ["tcp_check_req(struct sock *, struct sk_buff *, struct request_sock *, bool, bool *[, enum skb_drop_reason *])"]
                     entry handshake::on_enter(0, 1)
-                    exit handshake::on_ack_end(hook);
+                    exit handshake::on_ack_end(0, 1, hook);
                 TCP_GET_COOKIE_SOCK tcp_get_cookie_sock in [Acks]
                     ["tcp_get_cookie_sock(struct sock *, struct sk_buff *, struct request_sock *, struct dst_entry *[, u32])"]
                     entry handshake::on_enter(0, 1)
-                    exit handshake::on_ack_end(hook);
+                    exit handshake::on_ack_end(0, 1, hook);
                 REQSK_TIMER_HANDLER reqsk_timer_handler in [RequestTimer]
                     ["reqsk_timer_handler(struct timer_list *)"]
                     entry handshake::on_request_timer(0)
-                    exit handshake::on_request_timer_end(hook);
+                    exit handshake::on_request_timer_end(0, hook);
                 SECURITY_SOCK_GRAFT security_sock_graft in [Accepted, AcceptWaits]
                     ["security_sock_graft(struct sock *, struct socket *)"]
                     entry accept::on_graft(0);
@@ -114,10 +114,10 @@ macro_rules! hooks {
                     fexit linger::on_wait_end(hook);
                 INET_TWSK_HASHDANCE_SCHEDULE inet_twsk_hashdance_schedule in [TimeWait]
                     ["inet_twsk_hashdance_schedule(struct inet_timewait_sock *, struct sock *, struct inet_hashinfo *, int)"]
-                    entry minisock::on_hashdance_schedule(1, 3, hook);
+                    entry minisock::on_hashdance_schedule(0, 3, hook);
                 INET_TWSK_SCHEDULE __inet_twsk_schedule in [TimeWait] unless inet_twsk_hashdance_schedule
                     ["__inet_twsk_schedule(struct inet_timewait_sock *, int, bool)"]
-                    entry minisock::on_schedule(1, 2, hook);
+                    entry minisock::on_schedule(0, 1, 2, hook);
                 INET_TWSK_ALLOC inet_twsk_alloc in [TimeWait]
                     ["inet_twsk_alloc(const struct sock *, struct inet_timewait_death_row *, const int)"]
                     fexit minisock::on_alloc(0, 2, ret 3, hook)
@@ -132,7 +132,7 @@ macro_rules! hooks {
                 TCP_TIMEWAIT_STATE_PROCESS tcp_timewait_state_process in [TimeWait]
                     ["tcp_timewait_state_process(struct inet_timewait_sock *, struct sk_buff *, const struct tcphdr *[, u32 *[, enum skb_drop_reason *]])"]
                     entry minisock::on_packet(0, 1)
-                    exit minisock::on_packet_end(ret 3, hook);
+                    exit minisock::on_packet_end(0, 1, ret 3, hook);
                 TCP_TWSK_UNIQUE tcp_twsk_unique in [TimeWait]
                     ["tcp_twsk_unique(struct sock *, struct sock *, void *)"]
                     fexit minisock::on_unique(0, 1, ret 3)
@@ -141,15 +141,15 @@ macro_rules! hooks {
                 TCP_V4_SEND_RESET tcp_v4_send_reset in [Answers]
                     ["tcp_v4_send_reset(const struct sock *, struct sk_buff *[, enum sk_rst_reason])"]
                     entry answer::on_enter(0, 1)
-                    exit answer::on_end(hook);
+                    exit answer::on_end(0, 1, hook);
                 TCP_V6_SEND_RESET tcp_v6_send_reset in [Answers]
                     ["tcp_v6_send_reset(const struct sock *, struct sk_buff *[, enum sk_rst_reason])"]
                     entry answer::on_enter(0, 1)
-                    exit answer::on_end(hook);
+                    exit answer::on_end(0, 1, hook);
                 TCP_VALIDATE_INCOMING tcp_validate_incoming in [Validation]
                     ["tcp_validate_incoming(struct sock *, struct sk_buff *, const struct tcphdr *, int)"]
                     entry paws::on_validate(0, 1)
-                    exit paws::on_validate_end(hook);
+                    exit paws::on_validate_end(0, 1, hook);
             }
         }
     };

@@ -92,6 +92,12 @@ impl ReturnBreakpoint {
         Self(RetProbeContext::new(ctx))
     }
 
+    /// Not shown: 0.
+    #[inline(always)]
+    pub(super) fn argument(&self, _place: usize) -> u64 {
+        0
+    }
+
     #[inline(always)]
     pub(super) fn result(&self, _arguments: usize) -> u64 {
         self.0.ret()

@@ -7,9 +7,11 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use tcptrace_common::config::MEASURE_ACCEPTS;
 use tcptrace_common::flow::{AF_INET, AF_INET6};
+use tcptrace_common::names::limited;
 use tcptrace_common::waits::{BUCKETS, Waits, bucket_of};
 
 use crate::emit::now;
+use crate::full;
 use crate::maps::{ACCEPTING, WAITS, sock_bits};
 use crate::offsets::has;
 use crate::owner;
@@ -64,8 +66,8 @@ fn waited(born_ns: u64) {
     if inode == 0 {
         return;
     }
-    if WAITS.get_ptr(inode).is_none() {
-        let _ = WAITS.insert(inode, &NO_WAITS, 0);
+    if WAITS.get_ptr(inode).is_none() && WAITS.insert(inode, &NO_WAITS, 0).is_err() {
+        full::count(limited::WAITS);
     }
     let Some(waits) = WAITS.get_ptr_mut(inode) else {
         return;

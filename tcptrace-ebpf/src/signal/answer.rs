@@ -4,34 +4,40 @@
 //! function that sends them tells, by the counter of RSTs it raised; or, for packets that found
 //! no socket at all, the reason they are dropped for right afterwards.
 
+use aya_ebpf::macros::map;
 use tcptrace_common::config::NO_REASON;
-use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{OwnerRecord, ResetRecord, evidence, reset};
+use tcptrace_common::wire::{Head, ResetRecord, evidence, reset};
 
 use super::mib::Mib;
 use super::packet::Packet;
-use crate::emit::{emit, head, now};
+use super::window::Window;
+use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::memory::Memory;
+use crate::note::note;
 use crate::offsets::config;
-use crate::owner;
+use crate::room::Room;
 use crate::sock::{Direct, Probe, SockRef};
+
+/// The packet that may be answered by a RST without a full socket.
+#[map]
+static ANSWER: Memory<Window> = Memory::new();
 
 /// `tcp_v4_send_reset(sk, skb)` and its IPv6 twin; `sock` may be 0.
 #[inline(always)]
 pub(crate) fn on_enter(sock: u64, skb: u64) {
-    let Some(scratch) = owner::scratch() else {
+    let Some(window) = ANSWER.get() else {
         return;
     };
-    let window = &mut scratch.answer;
-    window.skb = 0;
+    window.discard();
     if sock != 0 && !is_minisock(sock) {
         return;
     }
     window.open(sock, skb);
     if let Some(mib) = mib(sock, skb) {
-        window.out_resets = mib.value(config!(mib_out_resets));
-        window.counters.read = 1;
+        window.out_resets.set(mib.value(config!(mib_out_resets)));
+        window.base.set(mib.base());
     }
 }
 
@@ -53,26 +59,33 @@ fn mib(sock: u64, skb: u64) -> Option<Mib> {
 
 /// `tcp_v4_send_reset` returns.
 #[inline(always)]
-pub(crate) fn on_end(hook: u8) {
-    let Some(scratch) = owner::scratch() else {
+pub(crate) fn on_end(sock: u64, skb: u64, hook: u8) {
+    let Some(window) = ANSWER.get() else {
         return;
     };
-    let window = &mut scratch.answer;
-    let Some((sock, skb)) = window.close() else {
+    // RSTs of full sockets have none.
+    let Some((sock, skb)) = window.close(sock, skb) else {
         return;
     };
-    if window.counters.read == 0 || !wants(kind::RST_SENT) {
+    if window.base.get() == 0 || !wants(kind::RST_SENT) {
         return;
     }
     let Some(mib) = mib(sock, skb) else {
         return;
     };
-    // A RST is never answered by one, nor is what was not addressed to us.
-    if mib.value(config!(mib_out_resets)) == window.out_resets {
+    if mib.base() != window.base.get() {
+        note!("a RST by a minisock: the CPU changed", sock: sock, hook);
         return;
     }
-    let known = &mut scratch.syn;
-    *known = head(now(), 0, FlowRecord::default(), OwnerRecord::default());
+    // A RST is never answered by one, nor is what was not addressed to us.
+    if mib.value(config!(mib_out_resets)) == window.out_resets.get() {
+        return;
+    }
+    let Some(mut room) = Room::claim() else {
+        return;
+    };
+    let known = room.head();
+    begin(known, now(), 0);
     let mut bits = reset::REPLY;
     if sock == 0 {
         if let Some(packet) = Packet::at(skb) {
@@ -94,7 +107,7 @@ pub(crate) fn on_end(hook: u8) {
 /// A packet was dropped for want of a socket, which `tcp_v4_rcv` and its IPv6 twin do right after
 /// they have answered it, unless it was a RST itself.
 #[inline(always)]
-pub(super) fn on_no_socket(skb: *const u8) {
+pub(super) fn on_no_socket(skb: *const u8, known: &mut Head) {
     if !wants(kind::RST_SENT) {
         return;
     }
@@ -104,12 +117,14 @@ pub(super) fn on_no_socket(skb: *const u8) {
     if packet.is_reset() {
         return;
     }
-    let mut known = head(now(), 0, packet.received_flow(), OwnerRecord::default());
+    begin(known, now(), 0);
+    known.flow.netns = packet.netns();
+    packet.ends_into(&mut known.flow);
     known.evidence = evidence::INFERRED;
     emit(
         kind::RST_SENT,
         hook::KFREE_SKB,
-        &known,
+        known,
         |record: &mut ResetRecord| super::reset::blank(record, NO_REASON, reset::REPLY),
     );
 }

@@ -3,15 +3,16 @@
 
 use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, served};
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
+use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
 
 use super::packet::Packet;
-use super::{answer, listen, paws, syn, time_wait};
-use crate::emit::{Builder, begin, emit, now, room};
+use super::{answer, listen, paws, reset, syn, time_wait};
+use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::{forgotten, served};
+use crate::maps::served;
 use crate::offsets::{config, has};
 use crate::owner;
+use crate::room::Room;
 use crate::sock::{Direct, SockRef};
 
 /// What a drop reason says.
@@ -33,20 +34,21 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     if meaning == meaning::NONE {
         return;
     }
-    let Some(scratch) = owner::scratch() else {
+    let Some(mut room) = Room::claim() else {
         return;
     };
-    let meaning = forgotten(&mut scratch.drop_meaning, meaning);
-    let reason = forgotten(&mut scratch.drop_reason, reason);
+    let meaning = room.forgotten::<0>(meaning);
+    let reason = room.forgotten::<1>(reason);
+    let head = room.head();
     if meaning == meaning::PAWS {
-        rejected(skb, reason, sk);
+        rejected(skb, reason, sk, head);
         return;
     }
     if meaning == meaning::MAYBE_REFUSED {
         if !has(ARG_RESET_REASON) && reason == config!(drop_no_socket) {
             // This kernel tells of the RST nowhere else but in a function.
             if !served(served::NO_SOCKET) {
-                answer::on_no_socket(skb);
+                answer::on_no_socket(skb, head);
             }
             return;
         }
@@ -57,19 +59,16 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
         }
     }
     if !served(served::ACK) {
-        refused(skb, reason, sk, meaning);
+        refused(skb, reason, sk, meaning, head);
     }
 }
 
 /// A segment with a timestamp that is too old, or echoes one we never sent.
 #[inline(always)]
-fn rejected(skb: *const u8, reason: u32, sk: *const u8) {
+fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Head) {
     if !wants(kind::PAWS_DROP) || served(served::PAWS) {
         return;
     }
-    let Some(head) = room(Builder::KfreeSkb) else {
-        return;
-    };
     begin(head, now(), 0);
     let sk = SockRef::or_null(sk);
     if !sk.is_null() {
@@ -89,7 +88,7 @@ fn rejected(skb: *const u8, reason: u32, sk: *const u8) {
 
 /// A third ACK that found the accept queue full.
 #[inline(always)]
-fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
+fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut Head) {
     let Some(sk) = SockRef::trusted(sk) else {
         return;
     };
@@ -105,9 +104,6 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
     if !wants(kind::ACCEPT_DROP) || (meaning == meaning::MAYBE_REFUSED && !was_refused) {
         return;
     }
-    let Some(head) = room(Builder::KfreeSkb) else {
-        return;
-    };
     begin(head, now(), tcp_state::LISTEN);
     sk.identify(None, head);
     owner::known(head);
@@ -120,7 +116,7 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32) {
         head.evidence = evidence::INFERRED;
     }
     let backlog = listen::backlog(head.inode);
-    let was_reset = owner::scratch().is_some_and(|s| s.reset_skb == skb as u64);
+    let was_reset = reset::has_answered(skb as u64);
     emit(
         kind::ACCEPT_DROP,
         hook::KFREE_SKB,

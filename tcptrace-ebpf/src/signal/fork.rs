@@ -1,5 +1,8 @@
 //! Descendants of followed processes.
 
+use tcptrace_common::names::limited;
+
+use crate::full;
 use crate::maps::FOLLOWED;
 use crate::owner;
 
@@ -13,6 +16,8 @@ pub(crate) fn on_fork(parent: *const u8, child: *const u8) {
     let pid = owner::process_number(parent);
     if FOLLOWED.get_ptr(pid).is_some() {
         // A full map loses a descendant, never one of those named.
-        let _ = FOLLOWED.insert(owner::process_number(child), 1, 0);
+        if FOLLOWED.insert(owner::process_number(child), 1, 0).is_err() {
+            full::count(limited::FOLLOWED);
+        }
     }
 }

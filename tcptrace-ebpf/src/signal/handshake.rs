@@ -3,60 +3,90 @@
 //! `tcp_conn_request` takes a SYN, `tcp_check_req` what follows it, `tcp_get_cookie_sock` an ACK
 //! that brings its cookie back. None of them returns why it refused; the counters they raise do.
 
+use core::cell::Cell;
+
+use aya_ebpf::macros::map;
 use tcptrace_common::config::NO_REASON;
-use tcptrace_common::flow::{AF_INET6, FlowRecord};
+use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, basis, tcp_state};
 use tcptrace_common::wire::{
-    Head, OwnerRecord, QueueDropRecord, ResetReceivedRecord, RetransmitRecord, UNKNOWN_U32, check,
-    evidence, outcome, retransmit, step,
+    Head, QueueDropRecord, ResetReceivedRecord, RetransmitRecord, UNKNOWN_U32, check, evidence,
+    outcome, retransmit, step,
 };
 
 use super::mib::Mib;
 use super::packet::Packet;
 use super::syn::{self, fate};
-use super::{listen, paws, retransmit as sent_again};
-use crate::emit::{emit, head, now};
+use super::window::Window;
+use super::{listen, paws, reset, retransmit as sent_again};
+use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::Window;
+use crate::memory::Memory;
+use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
+use crate::room::Room;
 use crate::sock::{Access, Probe, SockRef};
+
+/// The packet that a listener works on.
+#[map]
+static HANDSHAKE: Memory<Window> = Memory::new();
+
+/// The SYN-ACK that is due again.
+#[map]
+static DUE: Memory<Due> = Memory::new();
+
+struct Due {
+    /// Address of the request; 0 = none.
+    request: Cell<u64>,
+    listener: Cell<u64>,
+    /// How often it was due before.
+    timeouts: Cell<u64>,
+}
 
 /// A listener begins to work on a packet of a handshake.
 #[inline(always)]
 pub(crate) fn on_enter(listener: u64, skb: u64) {
-    let Some(scratch) = owner::scratch() else {
+    let Some(window) = HANDSHAKE.get() else {
         return;
     };
-    let window = &mut scratch.handshake;
     window.open(listener, skb);
     let sk = SockRef::<Probe>::remembered(listener);
-    window.drops = u64::from(sk.drops().unwrap_or(0));
+    window.drops.set(u64::from(sk.drops().unwrap_or(0)));
     if let Some(mib) = sk.net().and_then(Mib::tcp_ext)
         && let Some(counters) = mib.refusals()
     {
-        window.counters = counters;
-        window.embryonic_resets = mib.value(config!(mib_embryonic_resets));
-        window.paws_rejects = mib.value(config!(mib_paws_rejects));
+        window.refusals.set(counters);
+        window.base.set(mib.base());
+        window
+            .embryonic_resets
+            .set(mib.value(config!(mib_embryonic_resets)));
+        window
+            .paws_rejects
+            .set(mib.value(config!(mib_paws_rejects)));
     }
 }
 
 /// `tcp_conn_request` returns: 0 whatever it did.
 #[inline(always)]
-pub(crate) fn on_conn_request_end(hook: u8) {
-    let Some(scratch) = owner::scratch() else {
+pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
+    let Some(window) = HANDSHAKE.get() else {
         return;
     };
-    let Some((listener, skb)) = scratch.handshake.close() else {
+    let Some((listener, skb)) = window.close(listener, skb) else {
+        note!("a SYN was answered: its entry is missing", sock: listener, hook);
         return;
     };
     let sk = SockRef::<Probe>::remembered(listener);
-    let (fate, how) = fate_of(&scratch.handshake, &sk);
+    let (fate, how) = fate_of(window, &sk);
     if fate == fate::TAKEN {
         return;
     }
-    let known = &mut scratch.syn;
-    begin(&sk, skb, known);
+    let Some(mut room) = Room::claim() else {
+        return;
+    };
+    let known = room.head();
+    describe(&sk, skb, known);
     known.evidence = how;
     syn::report(fate, listener, known, 1, hook);
 }
@@ -64,12 +94,13 @@ pub(crate) fn on_conn_request_end(hook: u8) {
 /// What became of the SYN, and how that is known.
 #[inline(always)]
 fn fate_of(window: &Window, sk: &SockRef<Probe>) -> (u32, u8) {
-    if window.counters.read != 0
+    if window.base.get() != 0
         && let Some(now) = sk.net().and_then(Mib::tcp_ext).and_then(Mib::refusals)
     {
-        return (syn::fate_between(&window.counters, &now), evidence::SEEN);
+        let before = window.refusals.get();
+        return (syn::fate_between(&before, &now), evidence::SEEN);
     }
-    if u64::from(sk.drops().unwrap_or(0)) == window.drops {
+    if u64::from(sk.drops().unwrap_or(0)) == window.drops.get() {
         return (fate::TAKEN, evidence::SEEN);
     }
     (syn::fate_by_queues(sk.address()), evidence::INFERRED)
@@ -78,13 +109,8 @@ fn fate_of(window: &Window, sk: &SockRef<Probe>) -> (u32, u8) {
 /// Fills what is the same for all that a listener does with a packet: the listener and its
 /// namespace, the packet's ends.
 #[inline(always)]
-fn begin(sk: &SockRef<Probe>, skb: u64, head: &mut Head) {
-    *head = self::head(
-        now(),
-        tcp_state::LISTEN,
-        FlowRecord::default(),
-        OwnerRecord::default(),
-    );
+fn describe(sk: &SockRef<Probe>, skb: u64, head: &mut Head) {
+    begin(head, now(), tcp_state::LISTEN);
     head.flow.netns = sk.netns();
     if let Some(packet) = Packet::at(skb) {
         packet.ends_into(&mut head.flow);
@@ -93,31 +119,46 @@ fn begin(sk: &SockRef<Probe>, skb: u64, head: &mut Head) {
 
 /// `tcp_check_req` or `tcp_get_cookie_sock` returns.
 #[inline(always)]
-pub(crate) fn on_ack_end(hook: u8) {
-    let Some(scratch) = owner::scratch() else {
+pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
+    let Some(window) = HANDSHAKE.get() else {
         return;
     };
-    let window = &mut scratch.handshake;
-    let Some((listener, skb)) = window.close() else {
+    let Some((listener, skb)) = window.close(listener, skb) else {
+        note!("an ACK was answered: its entry is missing", sock: listener, hook);
         return;
     };
-    if window.counters.read == 0 {
+    if window.base.get() == 0 {
         return;
     }
     let sk = SockRef::<Probe>::remembered(listener);
     let Some(mib) = sk.net().and_then(Mib::tcp_ext) else {
         return;
     };
-    let is_refused = mib.value(config!(mib_listen_overflows)) != window.counters.listen_overflows;
-    let is_reset = mib.value(config!(mib_embryonic_resets)) != window.embryonic_resets;
+    if mib.base() != window.base.get() {
+        note!("an ACK was answered: the CPU changed", sock: listener, hook);
+        return;
+    }
+    let overflows = window.refusals.get().listen_overflows;
+    let is_refused = mib.value(config!(mib_listen_overflows)) != overflows;
+    let is_reset = mib.value(config!(mib_embryonic_resets)) != window.embryonic_resets.get();
     // Before drop reasons for it existed, only the counter told of a wrong timestamp here.
-    let is_rejected = config!(drop_tw_paws) == NO_REASON
-        && mib.value(config!(mib_paws_rejects)) != window.paws_rejects;
+    let mut rejects = 0;
+    if config!(drop_tw_paws) == NO_REASON {
+        let before = window.paws_rejects.get();
+        rejects = mib.value(config!(mib_paws_rejects)).wrapping_sub(before);
+    }
+    let is_rejected = rejects != 0;
     if !(is_refused || is_reset || is_rejected) {
         return;
     }
-    let known = &mut scratch.syn;
-    begin(&sk, skb, known);
+    if is_rejected {
+        paws::not_the_backlogs(mib, rejects);
+    }
+    let Some(mut room) = Room::claim() else {
+        return;
+    };
+    let known = room.head();
+    describe(&sk, skb, known);
     known.sock = listener;
     known.inode = sk.inode();
     known.flow.cookie = sk.kept_cookie().unwrap_or(0);
@@ -126,7 +167,7 @@ pub(crate) fn on_ack_end(hook: u8) {
         known.flow.as_v4_mapped();
     }
     if is_refused {
-        refused(&sk, known, scratch.reset_skb == skb, hook);
+        refused(&sk, known, reset::has_answered(skb), hook);
     } else if is_rejected {
         paws::report(known, NO_REASON, check::ESTABLISHED, hook);
     } else if Packet::at(skb).is_some_and(|packet| packet.is_reset()) {
@@ -191,15 +232,17 @@ pub(crate) fn on_request_timer(timer: u64) {
     ) else {
         return;
     };
-    let Some(scratch) = owner::scratch() else {
+    let Some(due) = DUE.get() else {
         return;
     };
-    scratch.request = timer - timer_at as u64;
-    let request = scratch.request as *const u8;
+    due.request.set(timer - timer_at as u64);
+    let request = due.request.get() as *const u8;
     // SAFETY: probing the request around its timer.
     unsafe {
-        scratch.request_listener = Probe::read::<u64>(request.add(listener_at));
-        scratch.request_timeouts = u64::from(Probe::read::<u8>(request.add(timeouts_at)));
+        due.listener
+            .set(Probe::read::<u64>(request.add(listener_at)));
+        due.timeouts
+            .set(u64::from(Probe::read::<u8>(request.add(timeouts_at))));
     }
 }
 
@@ -207,29 +250,34 @@ pub(crate) fn on_request_timer(timer: u64) {
 /// (`reqsk_timer_handler`, 5.10 to 7.3); otherwise the request is gone: given up, or its listener
 /// was closed. The memory of a request stays one until the RCU grace period is over.
 #[inline(always)]
-pub(crate) fn on_request_timer_end(hook: u8) {
-    let Some(timeouts_at) = offset!(req_num_timeout) else {
+pub(crate) fn on_request_timer_end(timer: u64, hook: u8) {
+    let (Some(timer_at), Some(timeouts_at)) = (offset!(req_timer), offset!(req_num_timeout)) else {
         return;
     };
-    let Some(scratch) = owner::scratch() else {
+    let Some(due) = DUE.get() else {
         return;
     };
-    let request = scratch.request;
-    scratch.request = 0;
-    if request == 0 || !wants(kind::RETRANSMIT) {
+    let request = due.request.get();
+    due.request.set(0);
+    if request == 0 || timer != 0 && timer - timer_at as u64 != request {
+        note!("a SYN-ACK was due: its entry is missing", sock: due.listener.get(), hook);
+        return;
+    }
+    if !wants(kind::RETRANSMIT) {
         return;
     }
     // SAFETY: probing.
     let timeouts = unsafe { Probe::read::<u8>((request as *const u8).add(timeouts_at)) };
-    let listener = SockRef::<Probe>::remembered(scratch.request_listener);
-    if u64::from(timeouts) != scratch.request_timeouts
-        || listener.state() != Some(tcp_state::LISTEN)
-    {
+    let listener = SockRef::<Probe>::remembered(due.listener.get());
+    if u64::from(timeouts) != due.timeouts.get() || listener.state() != Some(tcp_state::LISTEN) {
         return;
     }
-    let known = &mut scratch.syn;
-    let flow = SockRef::<Probe>::minisock(request).flow(0);
-    *known = head(now(), tcp_state::SYN_RECV, flow, OwnerRecord::default());
+    let Some(mut room) = Room::claim() else {
+        return;
+    };
+    let known = room.head();
+    begin(known, now(), tcp_state::SYN_RECV);
+    known.flow = SockRef::<Probe>::minisock(request).flow(0);
     known.sock = listener.address();
     known.inode = listener.inode();
     owner::known(known);

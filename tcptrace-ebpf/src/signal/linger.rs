@@ -8,13 +8,17 @@
 
 use tcptrace_common::config::served;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
+use tcptrace_common::names::limited;
 use tcptrace_common::wire::{Head, LingerRecord, UNKNOWN_U32, linger_end};
 
-use crate::emit::{Builder, emit, identify, room};
+use crate::emit::{emit, identify};
 use crate::filter::wants;
+use crate::full;
 use crate::maps::{LINGERING, LingerEntry, SockEntry, served};
+use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
+use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// `SHUTDOWN_MASK`: set by `tcp_close` before anything else.
@@ -106,6 +110,9 @@ fn begin(sk: &SockRef<Direct>, old: u8, entry: &mut SockEntry, time: u64) {
     };
     if LINGERING.insert(task, wait, 0).is_ok() {
         entry.lingering = task;
+    } else {
+        full::count(limited::LINGERING);
+        note!("no room to remember the lingering close", sock: wait.sock, linger_jiffies);
     }
 }
 
@@ -137,7 +144,7 @@ pub(crate) fn on_timeout(timer: *const u8) {
         u64::from(tgid) << 32 | u64::from(pid)
     };
     let hook = hook::TIMER_EXPIRE_ENTRY;
-    finish(task, linger_end::TIMED_OUT, hook, Builder::TimerExpire);
+    finish(task, linger_end::TIMED_OUT, hook);
 }
 
 /// `timer_cancel` of a `process_timeout` timer: the current task was woken early. It will wait on
@@ -147,7 +154,7 @@ pub(crate) fn on_wake() {
     let task = owner::pid_tgid();
     if LINGERING.get_ptr(task).is_some() && signal_is_pending() {
         let hook = hook::TIMER_CANCEL;
-        finish(task, linger_end::INTERRUPTED, hook, Builder::TimerCancel);
+        finish(task, linger_end::INTERRUPTED, hook);
     }
 }
 
@@ -171,11 +178,13 @@ pub(crate) fn on_wait_end(hook: u8) {
     } else {
         linger_end::TIMED_OUT
     };
-    finish(task, end, hook, Builder::WaitClose);
+    finish(task, end, hook);
 }
 
 #[inline(always)]
-fn finish(task: u64, end: u8, hook: u8, builder: Builder) {
+fn finish(task: u64, end: u8, hook: u8) {
+    // One copy of what follows, not one per end.
+    let end = core::hint::black_box(end);
     let Some(wait) = LINGERING.get_ptr(task) else {
         return;
     };
@@ -191,7 +200,10 @@ fn finish(task: u64, end: u8, hook: u8, builder: Builder) {
     if let Some(entry) = owner::entry(wait.sock) {
         entry.lingering = 0;
     }
-    let Some(head) = room(builder) else { return };
+    let Some(mut room) = Room::claim() else {
+        return;
+    };
+    let head = room.head();
     identify(&sk, head);
     owner::known(head);
     if head.owner.basis != basis::NONE {

@@ -1,10 +1,17 @@
 //! Listeners come and go.
 
+use core::cell::Cell;
+
+use aya_ebpf::macros::map;
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::basis;
-use tcptrace_common::wire::{Head, UNKNOWN_U32};
+use tcptrace_common::names::limited;
+use tcptrace_common::wire::{Head, OwnerRecord, UNKNOWN_U32};
 
+use crate::full;
 use crate::maps::{BACKLOGS, GROUP, LISTENERS, ListenerGroup, ListenerKey, NOBODY};
+use crate::memory::Memory;
+use crate::note::note;
 use crate::owner;
 use crate::sock::{Access, SockRef, inode_of};
 
@@ -16,12 +23,48 @@ static EMPTY: ListenerGroup = ListenerGroup {
     is_mixed: 0,
 };
 
+/// The listen() in progress on this CPU: task, and what it was given.
+#[map]
+static LISTENING: Memory<Listening> = Memory::new();
+
+struct Listening {
+    task: Cell<u64>,
+    backlog: Cell<u64>,
+}
+
+/// The listener that was closed last on this CPU.
+#[map]
+static CLOSING: Memory<Closing> = Memory::new();
+
+struct Closing {
+    /// The task that closes it.
+    task: Cell<u64>,
+    /// Address.
+    listener: Cell<u64>,
+    port: Cell<u32>,
+    owner: Cell<OwnerRecord>,
+}
+
+/// The owner of a listener on this port that the current task is closing.
+#[inline(always)]
+pub(super) fn closed_by_task(port: u16) -> Option<&'static OwnerRecord> {
+    let closing = CLOSING.get()?;
+    let is_same = closing.task.get() == owner::pid_tgid()
+        && closing.port.get() == u32::from(port)
+        && closing.listener.get() != 0;
+    if !is_same {
+        return None;
+    }
+    // SAFETY: this CPU's own value of the map.
+    Some(unsafe { &*closing.owner.as_ptr() })
+}
+
 /// `__sys_listen(fd, backlog)`: what the program asks for, before net.core.somaxconn cuts it.
 #[inline(always)]
 pub(crate) fn on_call(backlog: u64) {
-    if let Some(scratch) = owner::scratch() {
-        scratch.listening_task = owner::pid_tgid();
-        scratch.listening_backlog = backlog & 0xffff_ffff;
+    if let Some(listening) = LISTENING.get() {
+        listening.task.set(owner::pid_tgid());
+        listening.backlog.set(backlog & 0xffff_ffff);
     }
 }
 
@@ -33,11 +76,11 @@ pub(crate) fn on_allowed(socket: u64, granted: u64) {
     let Some(inode) = inode_of(socket) else {
         return;
     };
-    let asked = owner::scratch().and_then(|scratch| {
-        let is_same = scratch.listening_task == owner::pid_tgid()
-            && scratch.listening_backlog >= granted & 0xffff_ffff;
-        scratch.listening_task = 0;
-        is_same.then_some(scratch.listening_backlog as u32)
+    let asked = LISTENING.get().and_then(|listening| {
+        let is_same = listening.task.get() == owner::pid_tgid()
+            && listening.backlog.get() >= granted & 0xffff_ffff;
+        listening.task.set(0);
+        is_same.then_some(listening.backlog.get() as u32)
     });
     match asked {
         // Below 0 means no bound of its own (`__sys_listen` compares it as unsigned, 5.10 to 7.3).
@@ -68,7 +111,10 @@ pub(crate) fn on_listen<A: Access>(sk: &SockRef<A>, flow: &FlowRecord) {
     };
     if LISTENERS.get_ptr(key).is_none() {
         // A full map loses the name of this listener's refused SYNs, not their count.
-        let _ = LISTENERS.insert(key, &EMPTY, 0);
+        if LISTENERS.insert(key, &EMPTY, 0).is_err() {
+            full::count(limited::LISTENERS);
+            note!("no room to remember the listener", sock: sk.address(), flow.local_port);
+        }
     }
     let Some(group) = LISTENERS.get_ptr_mut(key) else {
         return;
@@ -99,11 +145,12 @@ pub(crate) fn on_listen<A: Access>(sk: &SockRef<A>, flow: &FlowRecord) {
 #[inline(always)]
 pub(crate) fn on_unlisten(head: &Head) {
     let flow = &head.flow;
-    if let Some(scratch) = owner::scratch() {
-        scratch.closing_task = owner::pid_tgid();
-        scratch.closing_listener = head.sock;
-        scratch.closing_port = u32::from(flow.local_port);
-        scratch.closing_owner = head.owner;
+    if let Some(closing) = CLOSING.get() {
+        closing.task.set(owner::pid_tgid());
+        closing.listener.set(head.sock);
+        closing.port.set(u32::from(flow.local_port));
+        // SAFETY: this CPU's own value of the map; nobody holds a reference into it here.
+        unsafe { closing.owner.as_ptr().write(head.owner) };
     }
     let key = ListenerKey {
         netns: flow.netns,

@@ -3,9 +3,13 @@
 //! They are the proof of what a function did between its entry and its exit: softirqs neither
 //! migrate nor interrupt each other, so nothing else on this CPU counts meanwhile.
 
+use core::cell::Cell;
+
+use aya_ebpf::macros::map;
 use tcptrace_common::config::NO_REASON;
 
-use crate::maps::{SCRATCH, SynCounters, Window};
+use crate::maps::SynCounters;
+use crate::memory::Memory;
 use crate::offsets::{config, offset};
 use crate::sock::{Access, Probe};
 
@@ -39,6 +43,12 @@ impl Mib {
         Some(Self {
             base: pointer.wrapping_add(shift),
         })
+    }
+
+    /// Where they lie: tells the counters of CPUs apart.
+    #[inline(always)]
+    pub(crate) fn base(self) -> u64 {
+        self.base
     }
 
     /// Tells the counters of CPUs and namespaces apart, also of those whose memory is used again.
@@ -77,52 +87,49 @@ impl Mib {
     }
 }
 
-impl Window {
-    /// Opens it for a call with this socket (0 = none) and packet.
-    #[inline(always)]
-    pub(crate) fn open(&mut self, sock: u64, skb: u64) {
-        self.sock = sock;
-        self.skb = skb;
-        self.counters.read = 0;
-    }
-
-    /// Closes it: socket and packet of the call, `None` when none was open.
-    #[inline(always)]
-    pub(crate) fn close(&mut self) -> Option<(u64, u64)> {
-        let skb = self.skb;
-        self.skb = 0;
-        if skb == 0 {
-            return None;
-        }
-        Some((self.sock, skb))
-    }
-}
-
 /// What is added to a per-CPU pointer on this CPU: learnt from a per-CPU map of ours, whose slot
 /// is known both ways. (`__per_cpu_offset` is no symbol without CONFIG_KALLSYMS_ALL.)
 #[inline(always)]
 fn cpu_shift() -> Option<u64> {
-    let slot = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: our own slot. The same for as long as the map lives; 0 = not learnt yet (the slots of
-    // CPUs are never where the per-CPU pointer itself points).
-    let known = unsafe { (*slot).cpu_shift };
+    let shift = SHIFT.get()?;
+    let known = shift.known.get();
     if known != 0 {
         return Some(known);
     }
     let pptrs_at = offset!(bpf_array_pptrs)?;
-    // SAFETY: our own slot. The map's address becomes a plain number by way of memory, since the
+    // SAFETY: our own value. The map's address becomes a plain number by way of memory, since the
     // verifier allows no arithmetic on map pointers; the map outlives the program.
     unsafe {
-        (&raw mut (*slot).map_address).write_volatile(&raw const SCRATCH as u64);
-        let map = (&raw const (*slot).map_address).read_volatile();
+        let map = through(&shift.map_address, &raw const SHIFT as u64);
         let pointer = Probe::read::<u64>((map as *const u8).add(pptrs_at));
         if pointer == 0 {
             return None;
         }
-        (&raw mut (*slot).slot_address).write_volatile(slot as u64);
-        let address = (&raw const (*slot).slot_address).read_volatile();
-        let shift = address.wrapping_sub(pointer);
-        (*slot).cpu_shift = shift;
-        Some(shift)
+        let address = through(&shift.own_address, &raw const *shift as u64);
+        let found = address.wrapping_sub(pointer);
+        shift.known.set(found);
+        Some(found)
     }
+}
+
+/// The same number, by way of memory.
+#[inline(always)]
+fn through(cell: &Cell<u64>, number: u64) -> u64 {
+    // SAFETY: a cell of our own; the same number whoever wrote it last.
+    unsafe {
+        cell.as_ptr().write_volatile(number);
+        cell.as_ptr().read_volatile()
+    }
+}
+
+#[map]
+static SHIFT: Memory<Shift> = Memory::new();
+
+struct Shift {
+    /// Two addresses of our own that must become plain numbers.
+    map_address: Cell<u64>,
+    own_address: Cell<u64>,
+    /// What is added to a per-CPU pointer on this CPU; 0 = not learnt yet (the slots of CPUs are never
+    /// where the per-CPU pointer itself points). The same for as long as the map lives.
+    known: Cell<u64>,
 }

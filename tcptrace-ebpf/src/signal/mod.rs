@@ -19,3 +19,4 @@ pub(crate) mod state;
 pub(crate) mod syn;
 pub(crate) mod time_wait;
 pub(crate) mod timer;
+mod window;

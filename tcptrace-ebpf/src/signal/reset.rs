@@ -1,28 +1,68 @@
 //! RSTs sent and received.
 
+use core::cell::Cell;
+
+use aya_ebpf::macros::map;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::wire::{Head, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset};
 
+use super::listen;
 use super::packet::Packet;
-use crate::emit::{Builder, begin, emit, now, room};
+use crate::emit::{begin, emit, now};
 use crate::filter::wants;
 use crate::maps::{SockEntry, sock_bits};
+use crate::memory::Memory;
+use crate::note::note;
 use crate::owner;
+use crate::room::Room;
 use crate::sock::{Direct, SockRef};
+
+/// The packet that was just answered by a RST on this CPU.
+#[map]
+static ANSWERED: Memory<Cell<u64>> = Memory::new();
+
+/// Whether this packet was the last one answered by a RST on this CPU.
+#[inline(always)]
+pub(super) fn has_answered(skb: u64) -> bool {
+    ANSWERED.get().is_some_and(|answered| answered.get() == skb)
+}
+
+/// The socket that just went to CLOSE on this CPU, and the state it came from.
+#[map]
+static CLOSED: Memory<Closed> = Memory::new();
+
+struct Closed {
+    /// Address.
+    sock: Cell<u64>,
+    from: Cell<u8>,
+}
+
+/// A socket goes to CLOSE.
+#[inline(always)]
+pub(super) fn on_closed(sock: u64, from: u8) {
+    let Some(closed) = CLOSED.get() else {
+        return;
+    };
+    closed.sock.set(sock);
+    // SAFETY: a cell of this CPU's own value. Volatile, to come last: what an interrupt has put there in
+    // between it has used by now, and the address is then not this socket's.
+    unsafe { closed.from.as_ptr().write_volatile(from) };
+}
 
 /// `tcp_send_reset(sk, skb[, reason])`: either pointer may be NULL; `reason` is `u32::MAX` where
 /// the kernel gives none.
 #[inline(always)]
 pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
-    if let Some(scratch) = owner::scratch() {
-        scratch.reset_skb = skb as u64;
+    if let Some(answered) = ANSWERED.get() {
+        answered.set(skb as u64);
     }
     if !wants(kind::RST_SENT) {
         return;
     }
-    let Some(head) = room(Builder::SendReset) else {
+    let Some(mut room) = Room::claim() else {
         return;
     };
+    let head = room.head();
     begin(head, now(), 0);
     let mut bits = if skb.is_null() { 0 } else { reset::REPLY };
     let sk = SockRef::or_null(sk);
@@ -120,7 +160,7 @@ fn describe(sk: &SockRef<Direct>, state_before: u8, record: &mut ResetRecord) {
 }
 
 /// The state before the reset: `tcp_send_reset` comes after the change to CLOSE (5.10 to 7.3).
-/// What is remembered of the socket comes first: the scratch may still name an earlier socket of
+/// What is remembered of the socket comes first: the CPU may still name an earlier socket of
 /// the same address.
 #[inline(always)]
 fn state_before(sk: &SockRef<Direct>, entry: Option<&mut SockEntry>, now: u8) -> u8 {
@@ -132,16 +172,16 @@ fn state_before(sk: &SockRef<Direct>, entry: Option<&mut SockEntry>, now: u8) ->
     {
         return entry.state_before_close;
     }
-    let Some(scratch) = owner::scratch() else {
-        return 0;
-    };
-    if scratch.destroyed == sk.address() {
-        scratch.destroyed_entry.state_before_close
-    } else if scratch.closed == sk.address() {
-        scratch.closed_from as u8
-    } else {
-        0
+    if let Some(entry) = owner::destroyed(sk.address()) {
+        return entry.state_before_close;
     }
+    if let Some(closed) = CLOSED.get()
+        && closed.sock.get() == sk.address()
+    {
+        return closed.from.get();
+    }
+    note!("a RST: the state before it is not known", sock: sk.address(), now);
+    0
 }
 
 /// Who is behind a reset. `ss -K` resets in the killer's task while the state still stands: that
@@ -159,15 +199,11 @@ fn find_owner(
         && is_closed
         && sk.socket() == Some(0)
         && !sk.is_dead()
-        && let Some(scratch) = owner::scratch()
+        && let Some(closer) = listen::closed_by_task(head.flow.local_port)
     {
-        let is_same = scratch.closing_task == owner::pid_tgid()
-            && scratch.closing_port == u32::from(head.flow.local_port);
-        if is_same && scratch.closing_listener != 0 {
-            head.owner = scratch.closing_owner;
-            head.owner.basis = basis::LISTENER;
-            return reset::LISTENER_CLOSING;
-        }
+        head.owner = *closer;
+        head.owner.basis = basis::LISTENER;
+        return reset::LISTENER_CLOSING;
     }
     if is_active && !is_closed {
         owner::known_with(entry, head);
@@ -191,9 +227,10 @@ pub(crate) fn on_receive_reset(sk: *const u8) {
     if !wants(kind::RST_RECEIVED) || !sk.is_tcp() {
         return;
     }
-    let Some(head) = room(Builder::ReceiveReset) else {
+    let Some(mut room) = Room::claim() else {
         return;
     };
+    let head = room.head();
     begin(head, now(), sk.state().unwrap_or(0));
     sk.identify(entry.as_deref_mut(), head);
     owner::find_with(&sk, entry, head);

@@ -1,9 +1,16 @@
 //! Sockets that are older than us: their owners, and which of them listen.
 
+use core::cell::Cell;
+
+use aya_ebpf::macros::map;
 use tcptrace_common::kind::{basis, tcp_state};
+use tcptrace_common::names::limited;
 
 use super::listen;
+use crate::full;
 use crate::maps::{SOCKS, SockEntry};
+use crate::memory::Memory;
+use crate::note::note;
 use crate::offsets::offset;
 use crate::owner;
 use crate::sock::{Access, Direct, Probe, SockRef};
@@ -13,7 +20,13 @@ const TYPE_MASK: u16 = 0o170_000;
 const TYPE_SOCKET: u16 = 0o140_000;
 /// `BPF_NOEXIST`: what a hook learnt meanwhile is fresher.
 const IF_ABSENT: u64 = 1;
+/// `-EEXIST`
+const EXISTS: i32 = -17;
 const IPPROTO_TCP: u16 = 6;
+
+/// The socket at hand.
+#[map]
+static FOUND: Memory<Cell<SockEntry>> = Memory::new();
 
 /// One open file of one task (`iter/task_file`).
 #[inline(always)]
@@ -30,11 +43,21 @@ pub(crate) fn on_task_file(task: *const u8, file: *const u8) {
         }
         return;
     }
-    if SOCKS.insert(address, SockEntry::BLANK, IF_ABSENT).is_err() {
-        return;
-    }
-    if let Some(entry) = owner::entry(address) {
-        describe(task, entry);
+    // Made whole before it is there: a hook that finds the socket meanwhile must not be overwritten.
+    let Some(found) = FOUND.get() else { return };
+    // SAFETY: this CPU's own value of a map; only one walk is under way, and no hook uses it.
+    let found = unsafe { &mut *found.as_ptr() };
+    *found = SockEntry::BLANK;
+    describe(task, found);
+    match SOCKS.insert(address, &*found, IF_ABSENT) {
+        Ok(()) => {}
+        Err(EXISTS) => {
+            note!("the walk over open files: a hook was faster", sock: address, found.tgid);
+        }
+        Err(_) => {
+            full::count(limited::SOCKS);
+            return;
+        }
     }
     if sk.state() == Some(tcp_state::LISTEN) {
         listen::on_listen(&sk, &sk.flow(0));

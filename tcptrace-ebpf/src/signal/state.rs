@@ -1,13 +1,15 @@
 //! State transitions: births and deaths of sockets, and everything that follows from them.
 
+use tcptrace_common::config::served;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
 
-use super::{close, linger, listen, time_wait};
-use crate::emit::{Builder, begin, emit, now, room};
+use super::{close, linger, listen, minisock, reset, time_wait};
+use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::{SOCKS, SockEntry, forgotten, sock_bits};
+use crate::maps::{SockEntry, served, sock_bits};
 use crate::owner;
+use crate::room::Room;
 use crate::sock::{Direct, SockRef};
 
 /// `inet_sock_set_state(sk, old, new)`. Who and where is found out only where something is told:
@@ -21,9 +23,10 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
     if !sk.is_tcp() {
         return;
     }
-    let Some(head) = room(Builder::SetState) else {
+    let Some(mut room) = Room::claim() else {
         return;
     };
+    let head = room.head();
     begin(head, now(), old);
     head.sock = sk.address();
     // kernel: the SYN_RECV of a child comes while its state still reads LISTEN (5.10 to 7.3).
@@ -38,18 +41,15 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
         Some(entry) => turn(entry, old, new, head.time_ns),
         None => UNKNOWN_U64,
     };
-    let Some(scratch) = owner::scratch() else {
-        return;
-    };
-    let old = forgotten(&mut scratch.old_state, u32::from(old)) as u8;
-    let new = forgotten(&mut scratch.new_state, u32::from(new)) as u8;
+    let old = room.forgotten::<0>(u32::from(old)) as u8;
+    let new = room.forgotten::<1>(u32::from(new)) as u8;
     if new == tcp_state::CLOSE {
-        scratch.closed = head.sock;
-        scratch.closed_from = u64::from(old);
+        reset::on_closed(sk.address(), old);
     }
-    linger::on_change(&sk, old, new, entry.as_deref_mut(), head);
-    let old = forgotten(&mut scratch.old_state, u32::from(old)) as u8;
-    let new = forgotten(&mut scratch.new_state, u32::from(new)) as u8;
+    linger::on_change(&sk, old, new, entry.as_deref_mut(), room.head());
+    let old = room.forgotten::<0>(u32::from(old)) as u8;
+    let new = room.forgotten::<1>(u32::from(new)) as u8;
+    let head = room.head();
     if is_told(old, new) {
         sk.identify(entry.as_deref_mut(), head);
         owner::find_with(&sk, entry, head);
@@ -80,7 +80,11 @@ fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
         _ => {}
     }
     if new == tcp_state::CLOSE && old != tcp_state::LISTEN {
-        let time_wait = time_wait::on_close(sk, head);
+        let time_wait = if served(served::TIME_WAIT) {
+            minisock::made_for(head.sock)
+        } else {
+            time_wait::on_close(sk, head)
+        };
         close::on_close(sk, head, time_wait);
     }
     if wants(kind::STATE) && old != new {
@@ -120,15 +124,7 @@ fn turn(entry: &mut SockEntry, old: u8, new: u8, time: u64) -> u64 {
 /// follow in the same softirq.
 #[inline(always)]
 pub(crate) fn on_destroy(sk: *const u8) {
-    let address = sk as u64;
-    let Some(entry) = owner::entry(address) else {
-        return;
-    };
-    if let Some(scratch) = owner::scratch() {
-        scratch.destroyed = address;
-        scratch.destroyed_entry = *entry;
-    }
-    let _ = SOCKS.remove(address);
+    owner::forget(sk as u64);
 }
 
 /// `tcp_rcv_space_adjust(sk)`: runs in the reader's system call, and is the first that tells who

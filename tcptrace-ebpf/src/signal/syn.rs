@@ -8,6 +8,7 @@
 use tcptrace_common::config::served;
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
+use tcptrace_common::names::limited;
 use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, evidence, outcome, step};
 
 use super::mib::Mib;
@@ -15,11 +16,14 @@ use super::packet::{Packet, netns_of};
 use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
+use crate::full;
 use crate::maps::{
-    GROUP, LISTENERS, ListenerGroup, ListenerKey, SYN_COUNTERS, SynCounters, forgotten, served,
+    GROUP, LISTENERS, ListenerGroup, ListenerKey, SYN_COUNTERS, SynCounters, served,
 };
+use crate::note::note;
 use crate::offsets::offset;
 use crate::owner;
+use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// A TCP header without payload is 20 to 60 bytes.
@@ -64,23 +68,23 @@ pub(super) mod fate {
 /// A SYN has been worked on. Most were taken and took nobody's place: nothing more is asked then.
 #[inline(always)]
 fn on_syn(packet: &Packet<Direct>) {
-    let Some(scratch) = owner::scratch() else {
-        return;
-    };
     let net = packet.net();
     let netns = netns_of(net);
-    let fate = forgotten(&mut scratch.fate, fate_by_counters(net, netns));
+    let Some(mut room) = Room::claim() else {
+        return;
+    };
+    let fate = room.forgotten::<0>(fate_by_counters(net, netns));
     let is_refused = fate != fate::TAKEN && !served(served::SYN);
-    let may_reuse = wants(kind::TIME_WAIT) && scratch.cancelled.timer != 0;
+    let may_reuse = time_wait::may_be_reused();
     if !is_refused && !may_reuse {
         return;
     }
-    let head = &mut scratch.syn;
+    let head = room.head();
     emit::begin(head, now(), tcp_state::LISTEN);
     head.flow.netns = netns;
     packet.ends_into(&mut head.flow);
     if may_reuse {
-        time_wait::on_syn(&head.flow, &mut scratch.cancelled);
+        time_wait::on_syn(&head.flow);
     }
     if !is_refused {
         return;
@@ -113,7 +117,9 @@ fn fate_by_counters(net: *const u8, netns: u32) -> u32 {
         return fate::UNKNOWN;
     };
     let Some(last) = SYN_COUNTERS.get_ptr_mut(netns) else {
-        let _ = SYN_COUNTERS.insert(netns, now, 0);
+        if SYN_COUNTERS.insert(netns, now, 0).is_err() {
+            full::count(limited::SYN_COUNTERS);
+        }
         return fate::UNKNOWN;
     };
     // SAFETY: this CPU's slot of a map value; the other CPUs' slots begin zeroed: not read yet.
@@ -220,7 +226,10 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
     let kind = match fate {
         fate::ACCEPT_QUEUE_FULL => kind::ACCEPT_DROP,
         fate::SYN_QUEUE_FULL | fate::COOKIE => kind::SYN_DROP,
-        _ => return,
+        _ => {
+            note!("a SYN: its fate cannot be told", head: head, fate);
+            return;
+        }
     };
     if !wants(kind) {
         return;

@@ -6,19 +6,26 @@
 //! when the current task is connecting to the same remote end, or when a SYN of the same tuple
 //! follows on this CPU; a restart of the same timer is neither.
 
+use core::cell::Cell;
+
 use aya_ebpf::helpers::generated::bpf_jiffies64;
+use aya_ebpf::macros::map;
 use tcptrace_common::config::{NO_REASON, served};
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{Head, OwnerRecord, TimeWaitRecord, UNKNOWN_U64, evidence, phase};
+use tcptrace_common::names::limited;
+use tcptrace_common::wire::{Head, TimeWaitRecord, UNKNOWN_U64, evidence, phase};
 
 use super::mib::Mib;
-use super::minisock;
-use crate::emit::{emit, head, now};
+use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::{OverflowsSeen, TIME_WAIT_OVERFLOWS, TwSeen, served, sock_bits};
+use crate::full;
+use crate::maps::{OverflowsSeen, TIME_WAIT_OVERFLOWS, served, sock_bits};
+use crate::memory::Memory;
+use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
+use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TIME_WAIT is watched for its own sake, and to know who is behind a RST it sends.
@@ -33,22 +40,73 @@ pub(super) fn may_follow(old: u8) -> bool {
     is_watched() && (old == tcp_state::FIN_WAIT2 || old == tcp_state::CLOSING)
 }
 
-/// The minisock around a timer.
+/// A TIME_WAIT minisock as its timer hooks see it.
+struct Seen {
+    /// Address of its timer; 0 = none.
+    timer: Cell<u64>,
+    timeout_jiffies: Cell<u64>,
+    /// Its ends; `state` is the substate. The owner is not known here.
+    head: Cell<Head>,
+}
+
+impl Seen {
+    /// What is known of it. Only for as long as no interrupt can replace it: `is_of` and `timer` say
+    /// whether one has.
+    #[inline(always)]
+    fn head(&self) -> &Head {
+        // SAFETY: this CPU's own value of a map, made of integers.
+        unsafe { &*self.head.as_ptr() }
+    }
+
+    #[inline(always)]
+    fn copy_to(&self, other: &Self) {
+        other.timer.set(self.timer.get());
+        other.timeout_jiffies.set(self.timeout_jiffies.get());
+        // SAFETY: two different cells of this CPU's own value.
+        unsafe { other.head.as_ptr().write(*self.head.as_ptr()) };
+    }
+}
+
+/// What the timers of TIME_WAIT said last on this CPU.
+#[map]
+static TIMERS: Memory<Timers> = Memory::new();
+
+struct Timers {
+    /// The minisock whose timer was just started.
+    started: Seen,
+    /// One whose socket was about to close when an interrupt brought the next.
+    interrupted: Seen,
+    /// The minisock whose timer was just cancelled before its time.
+    cancelled: Seen,
+}
+
+/// The connect() in progress on this CPU, and the remote end it goes to.
+#[map]
+static CONNECTING: Memory<Connecting> = Memory::new();
+
+struct Connecting {
+    task: Cell<u64>,
+    sock: Cell<u64>,
+    address: Cell<[u64; 2]>,
+    port: Cell<u32>,
+}
+
+/// The time a timer is set for.
 #[inline(always)]
-fn seen(timer: *const u8) -> Option<TwSeen> {
-    let (timer_at, expires_at) = (offset!(tw_timer)?, offset!(timer_expires)?);
-    let mut seen = TwSeen {
-        timer: timer as u64,
-        timeout_jiffies: 0,
-        head: Head::default(),
-    };
-    identify(timer as u64 - timer_at as u64, &mut seen.head);
+fn timeout_of(timer: *const u8) -> Option<u64> {
+    let expires_at = offset!(timer_expires)?;
     // SAFETY: `expires` is a field of the trusted `timer_list`; the helper has no preconditions.
     unsafe {
         let expires = Direct::read::<u64>(timer.add(expires_at));
-        seen.timeout_jiffies = expires.wrapping_sub(bpf_jiffies64());
+        Some(expires.wrapping_sub(bpf_jiffies64()))
     }
-    Some(seen)
+}
+
+/// The minisock around a timer.
+#[inline(always)]
+fn minisock_of(timer: *const u8) -> Option<u64> {
+    let timer_at = offset!(tw_timer)?;
+    Some(timer as u64 - timer_at as u64)
 }
 
 /// Which connection a minisock stands for; the state is its substate.
@@ -61,7 +119,8 @@ pub(super) fn identify(minisock: u64, known: &mut Head) {
         // SAFETY: probing a minisock that is alive in the hook.
         substate = unsafe { Probe::read::<u8>((minisock as *const u8).add(at)) };
     }
-    *known = head(now(), substate, flow, OwnerRecord::default());
+    begin(known, now(), substate);
+    known.flow = flow;
 }
 
 /// `timer_start` of a minisock's timer.
@@ -70,22 +129,33 @@ pub(crate) fn on_start(timer: *const u8) {
     if !is_watched() || served(served::TIME_WAIT) {
         return;
     }
-    let Some(scratch) = owner::scratch() else {
+    let (Some(timers), Some(minisock), Some(timeout)) =
+        (TIMERS.get(), minisock_of(timer), timeout_of(timer))
+    else {
         return;
     };
-    if scratch.cancelled.timer == timer as u64 {
+    if timers.cancelled.timer.get() == timer as u64 {
         // Moved to another time, e.g. when the peer's FIN came: not a new one.
-        scratch.cancelled.timer = 0;
+        timers.cancelled.timer.set(0);
         return;
     }
-    report_cancelled(&mut scratch.cancelled);
+    report_cancelled(&timers.cancelled);
+    let started = &timers.started;
     // In a system call (the backlog of a socket) the closing may be interrupted.
-    if scratch.tw.timer != 0 {
-        scratch.tw_interrupted = scratch.tw;
+    if started.timer.get() != 0 {
+        started.copy_to(&timers.interrupted);
     }
-    if let Some(seen) = seen(timer) {
-        scratch.tw = seen;
-    }
+    note_timer(started, timer, minisock, timeout);
+}
+
+/// Keeps what a timer says.
+#[inline(always)]
+fn note_timer(seen: &Seen, timer: *const u8, minisock: u64, timeout: u64) {
+    // SAFETY: this CPU's own value of a map; the kernel holds off softirqs while it moves the timer of
+    // a minisock (`inet_twsk_schedule`, `inet_twsk_deschedule_put`, 5.10 to 7.3).
+    identify(minisock, unsafe { &mut *seen.head.as_ptr() });
+    seen.timeout_jiffies.set(timeout);
+    seen.timer.set(timer as u64);
 }
 
 /// The original socket goes to CLOSE (`head.state` is the state before). The substate of the
@@ -93,34 +163,26 @@ pub(crate) fn on_start(timer: *const u8) {
 /// A function of its own: the stack of its caller is nearly full.
 #[inline(never)]
 pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
-    if served(served::TIME_WAIT) {
-        return minisock::made_for(head.sock);
-    }
     if config!(tw_timer_handler) == 0 {
         return 0;
     }
     if !may_follow(head.state) {
         return 0;
     }
-    let Some(scratch) = owner::scratch() else {
+    let Some(timers) = TIMERS.get() else {
         return 0;
     };
-    let tw = if is_of(&scratch.tw, head) {
-        &mut scratch.tw
-    } else {
-        &mut scratch.tw_interrupted
-    };
-    let is_same = is_of(tw, head);
+    let mut taken = take(&timers.started, head);
+    if taken.timer == 0 {
+        taken = take(&timers.interrupted, head);
+    }
+    let is_same = taken.timer != 0;
     // The counter is read in any case: its value must be known before it has to tell.
     let overflow = overflows(sk.net().map_or(0, |net| net as u64));
     if !is_same && !could_not_be_made(sk, overflow) {
         return 0;
     }
-    let (substate, timeout_jiffies) = if is_same {
-        (tw.head.state, tw.timeout_jiffies)
-    } else {
-        (0, UNKNOWN_U64)
-    };
+    let (substate, timeout_jiffies) = (taken.substate, taken.timeout_jiffies);
     emit(
         kind::TIME_WAIT,
         if is_same {
@@ -140,19 +202,46 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
             }
         },
     );
-    if is_same {
-        tw.timer = 0;
-    }
     substate
 }
 
-/// Whether a minisock was made for this socket.
+/// A minisock taken from where its timer left it; `timer` 0 = none.
+struct Taken {
+    timer: u64,
+    timeout_jiffies: u64,
+    substate: u8,
+}
+
+/// Takes the minisock that was made for this socket. An interrupt may put another one there at any
+/// moment; it has taken that away again when this goes on, so that the timer's address tells.
 #[inline(always)]
-fn is_of(tw: &TwSeen, head: &Head) -> bool {
-    tw.timer != 0
-        && tw.head.flow.local_port == head.flow.local_port
-        && tw.head.flow.remote_port == head.flow.remote_port
-        && tw.head.flow.netns == head.flow.netns
+fn take(seen: &Seen, head: &Head) -> Taken {
+    let none = Taken {
+        timer: 0,
+        timeout_jiffies: UNKNOWN_U64,
+        substate: 0,
+    };
+    let timer = seen.timer.get();
+    let flow = &seen.head().flow;
+    let is_its = timer != 0
+        && flow.local_port == head.flow.local_port
+        && flow.remote_port == head.flow.remote_port
+        && flow.netns == head.flow.netns;
+    if !is_its {
+        return none;
+    }
+    let taken = Taken {
+        timer,
+        timeout_jiffies: seen.timeout_jiffies.get(),
+        substate: seen.head().state,
+    };
+    // SAFETY: a cell of this CPU's own value; volatile, since an interrupt may have changed it.
+    if unsafe { seen.timer.as_ptr().read_volatile() } != timer {
+        note!("a TIME_WAIT began: an interrupt brought another", head: head, taken.substate);
+        return none;
+    }
+    seen.timer.set(0);
+    taken
 }
 
 /// Whether there was no minisock to be had. The kernel has counted that on this CPU just before
@@ -198,7 +287,9 @@ fn overflows(net: u64) -> u32 {
         // SAFETY: this CPU's slot of a map value.
         Some(seen) => before = unsafe { seen.replace(now) },
         None => {
-            let _ = TIME_WAIT_OVERFLOWS.insert(netns, now, 0);
+            if TIME_WAIT_OVERFLOWS.insert(netns, now, 0).is_err() {
+                full::count(limited::TIME_WAIT_OVERFLOWS);
+            }
         }
     }
     if now.count == 0 || before == now {
@@ -222,13 +313,13 @@ fn died_without_one(sk: &SockRef<Direct>) -> bool {
 /// connect(): notes where this task goes.
 #[inline(always)]
 pub(crate) fn on_connect(head: &Head) {
-    let Some(scratch) = owner::scratch() else {
+    let Some(connecting) = CONNECTING.get() else {
         return;
     };
-    scratch.connect_task = owner::pid_tgid();
-    scratch.connect_sock = head.sock;
-    scratch.connect_addr = words(&head.flow.remote_addr);
-    scratch.connect_port = u32::from(head.flow.remote_port);
+    connecting.task.set(owner::pid_tgid());
+    connecting.sock.set(head.sock);
+    connecting.address.set(words(&head.flow.remote_addr));
+    connecting.port.set(u32::from(head.flow.remote_port));
 }
 
 /// `timer_cancel` of a minisock's timer. The kernel also cancels a timer that it is about to
@@ -238,48 +329,71 @@ pub(crate) fn on_cancel(timer: *const u8) {
     if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
         return;
     }
-    let Some(scratch) = owner::scratch() else {
+    let (Some(timers), Some(connecting)) = (TIMERS.get(), CONNECTING.get()) else {
         return;
     };
-    report_cancelled(&mut scratch.cancelled);
-    let Some(mut seen) = seen(timer) else { return };
-    if (seen.timeout_jiffies as i64) <= 0 {
+    let cancelled = &timers.cancelled;
+    report_cancelled(cancelled);
+    let (Some(minisock), Some(timeout)) = (minisock_of(timer), timeout_of(timer)) else {
+        return;
+    };
+    if (timeout as i64) <= 0 {
         return;
     }
-    let is_connecting = scratch.connect_task == owner::pid_tgid()
-        && scratch.connect_port == u32::from(seen.head.flow.remote_port)
-        && ends_alike(&scratch.connect_addr, &words(&seen.head.flow.remote_addr));
+    let Some(mut room) = Room::claim() else {
+        return;
+    };
+    let head = room.head();
+    identify(minisock, head);
+    let is_connecting = connecting.task.get() == owner::pid_tgid()
+        && connecting.port.get() == u32::from(head.flow.remote_port)
+        && ends_alike(&connecting.address.get(), &words(&head.flow.remote_addr));
     if !is_connecting {
-        scratch.cancelled = seen;
+        // SAFETY: as `note_timer`.
+        unsafe { cancelled.head.as_ptr().write(*head) };
+        cancelled.timeout_jiffies.set(timeout);
+        cancelled.timer.set(timer as u64);
         return;
     }
-    let head = &mut seen.head;
-    head.sock = scratch.connect_sock;
+    head.sock = connecting.sock.get();
     if owner::task_is_user() {
         owner::current(kind::basis::TASK, &mut head.owner);
     }
     ended(head, phase::REUSE, hook::TIMER_CANCEL);
 }
 
+/// Whether a minisock waits to be told apart by the next SYN.
+#[inline(always)]
+pub(super) fn may_be_reused() -> bool {
+    wants(kind::TIME_WAIT)
+        && TIMERS
+            .get()
+            .is_some_and(|timers| timers.cancelled.timer.get() != 0)
+}
+
 /// A SYN that came in: it took over the minisock cancelled just before on this CPU if the tuple
 /// is the same. The new connection belongs to the listener.
 #[inline(always)]
-pub(crate) fn on_syn(flow: &FlowRecord, cancelled: &mut TwSeen) {
-    if cancelled.timer == 0 {
+pub(crate) fn on_syn(flow: &FlowRecord) {
+    let Some(timers) = TIMERS.get() else {
+        return;
+    };
+    let cancelled = &timers.cancelled;
+    if cancelled.timer.get() == 0 {
         return;
     }
-    let is_same = cancelled.head.flow.local_port == flow.local_port
-        && cancelled.head.flow.remote_port == flow.remote_port
-        && ends_alike(
-            &words(&cancelled.head.flow.remote_addr),
-            &words(&flow.remote_addr),
-        );
-    cancelled.timer = 0;
+    cancelled.timer.set(0);
+    // SAFETY: this CPU's own value of a map; softirqs do not interrupt each other, and system calls
+    // only leave something here while they hold off softirqs.
+    let head = unsafe { &mut *cancelled.head.as_ptr() };
+    let is_same = head.flow.local_port == flow.local_port
+        && head.flow.remote_port == flow.remote_port
+        && ends_alike(&words(&head.flow.remote_addr), &words(&flow.remote_addr));
     if is_same {
-        owner::of_listener(&mut cancelled.head);
+        owner::of_listener(head);
     }
     ended(
-        &cancelled.head,
+        head,
         if is_same { phase::REUSE } else { phase::CANCEL },
         hook::TIMER_CANCEL,
     );
@@ -288,8 +402,8 @@ pub(crate) fn on_syn(flow: &FlowRecord, cancelled: &mut TwSeen) {
 /// A packet was dropped: if a minisock was cancelled just before, it was a RST that killed it.
 #[inline(always)]
 pub(crate) fn on_drop() {
-    if let Some(scratch) = owner::scratch() {
-        report_cancelled(&mut scratch.cancelled);
+    if let Some(timers) = TIMERS.get() {
+        report_cancelled(&timers.cancelled);
     }
 }
 
@@ -299,16 +413,19 @@ pub(crate) fn on_expire(timer: *const u8) {
     if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
         return;
     }
-    if let Some(seen) = seen(timer) {
-        ended(&seen.head, phase::EXPIRE, hook::TIMER_EXPIRE_ENTRY);
-    }
+    let (Some(minisock), Some(mut room)) = (minisock_of(timer), Room::claim()) else {
+        return;
+    };
+    let head = room.head();
+    identify(minisock, head);
+    ended(head, phase::EXPIRE, hook::TIMER_EXPIRE_ENTRY);
 }
 
 #[inline(always)]
-fn report_cancelled(cancelled: &mut TwSeen) {
-    if cancelled.timer != 0 {
-        cancelled.timer = 0;
-        ended(&cancelled.head, phase::CANCEL, hook::TIMER_CANCEL);
+fn report_cancelled(cancelled: &Seen) {
+    if cancelled.timer.get() != 0 {
+        cancelled.timer.set(0);
+        ended(cancelled.head(), phase::CANCEL, hook::TIMER_CANCEL);
     }
 }
 

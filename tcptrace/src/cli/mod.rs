@@ -42,7 +42,7 @@ use replay::ReplayPlan;
 use report::ReportPlan;
 use watch::WatchPlan;
 
-use crate::session::Refused;
+use crate::session::{Refused, logging};
 
 /// Parses, runs, and says what to return. Errors are told on stderr.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
@@ -50,6 +50,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return parse_failed(&error),
     };
+    if let Err(why) = logging::install() {
+        return output::refuse(&why, Exit::Usage);
+    }
     let ended = match cli.command {
         Command::Watch(args) => return watch(*args),
         Command::Record(args) => return record(*args),

@@ -82,6 +82,16 @@ pub(super) fn tell_skipped(skipped: impl IntoIterator<Item = (String, u64)>) {
     }
 }
 
+/// Says what the programs in the kernel had no room for.
+pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
+    for (meaning, count) in full {
+        drop(writeln!(
+            io::stderr(),
+            "a map in the kernel was full: {count} {meaning}"
+        ));
+    }
+}
+
 /// The sinks of a live command. `clock` ties the boot clock to the wall clock.
 pub fn sinks(output: &Output, clock: Clock) -> Fan {
     let talk = Talk::new(

@@ -115,9 +115,10 @@ async fn watch(
     pipeline.run(stopper.wait(command, &mut status)).await?;
     // A second signal from here on ends the process at once.
     stopper.arm_second();
-    let skipped = session.skipped();
+    let (skipped, full) = (session.skipped(), session.full());
     let ended = pipeline.finish(skipped.iter().map(|(_, count)| count).sum())?;
     output::tell_skipped(skipped);
+    output::tell_full(full);
     drop(session);
     if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {
         tell_recorded(recording, outcome, plan.output.is_quiet);

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod cidr;
 mod close;
+pub mod counter_rules;
 pub mod filter;
 mod held;
 pub mod listen;

@@ -7,10 +7,12 @@ mod attacher;
 mod expected;
 mod held;
 mod loader;
+#[cfg(feature = "trace-ebpf")]
+mod notes;
 mod programs;
 
 use anyhow::{Context, anyhow};
-use aya::maps::Array;
+use aya::maps::{Array, PerCpuArray};
 use aya::{Btf, Ebpf, Endianness};
 use tcptrace_common::config::Config;
 use tcptrace_common::names;
@@ -135,6 +137,26 @@ impl Attached {
     pub fn skipped(&self) -> Vec<(String, u64)> {
         self.held.skipped()
     }
+
+    /// What the programs had no room for, and how often: owners that were not remembered and the like.
+    /// Nothing where the counters cannot be read.
+    pub fn full(&self) -> Vec<(&'static str, u64)> {
+        let Some(map) = self.maps.get(names::FULL) else {
+            return Vec::new();
+        };
+        let Ok(counters) = PerCpuArray::<_, u64>::try_from(map) else {
+            return Vec::new();
+        };
+        let count = |place: u32| -> u64 {
+            let by_cpu = counters.get(&place, 0);
+            by_cpu.map_or(0, |counts| counts.iter().sum())
+        };
+        let meanings = (0..).zip(names::limited::MEANINGS);
+        meanings
+            .map(|(place, meaning)| (meaning, count(place)))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
 }
 
 /// What to attach.
@@ -170,16 +192,22 @@ pub fn attach_all(
     } else {
         (1, 1)
     };
-    let mut object = loader::loader()
+    let mut loader = loader::loader();
+    loader
         .btf(None)
         .override_global(names::OFFSETS, &kernel.offsets, true)
         .override_global(names::CONFIG, &config, true)
         .map_max_entries(names::RING, sizes.ring)
         .map_max_entries(names::SOCKS, sizes.socks)
         .map_max_entries(names::WAITS, room.0)
-        .map_max_entries(names::ACCEPTING, room.1)
-        .load(OBJECT)
-        .context("cannot load the eBPF object")?;
+        .map_max_entries(names::ACCEPTING, room.1);
+    #[cfg(feature = "trace-ebpf")]
+    let level = notes::level();
+    #[cfg(feature = "trace-ebpf")]
+    loader.override_global(aya_log::LEVEL, &level, true);
+    let mut object = loader.load(OBJECT).context("cannot load the eBPF object")?;
+    #[cfg(feature = "trace-ebpf")]
+    notes::follow(&mut object)?;
     let signals: Vec<&'static Signal> = SIGNALS
         .iter()
         .filter(|signal| wanted.kinds.contains(signal.kind))

@@ -11,12 +11,8 @@ use crate::model::event::QueueDrop;
 use crate::model::flow::TcpState;
 use crate::model::incident::{DropOutcome, Queue};
 use crate::model::{Endpoint, Event, Evidence, Family, Flow, Kind, KindSet, Signal};
-use crate::source::mib::Counters;
-use crate::source::netns::{self, Netns};
 use crate::source::sock_diag::{self, SockRow};
-
-/// Namespaces looked at; a host with more is counted for these only.
-const MOST: usize = 64;
+use crate::survey::{Presence, RefusalReading, Refusing};
 
 /// A counter that tells of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,14 +46,15 @@ impl Count {
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     kinds: Option<KindSet>,
-    watched: Vec<u32>,
+    /// Which namespaces there were at the start.
+    presence: Presence,
     spaces: HashMap<u32, Space>,
 }
 
 /// What is known of one namespace.
 #[derive(Debug, Default)]
 struct Space {
-    /// Counters when it was first looked at; 0 for a namespace younger than the run.
+    /// Counters when it was first read; 0 for a namespace that is certainly younger than the run.
     start: HashMap<Count, u64>,
     /// Told already.
     told: HashMap<Count, u64>,
@@ -68,37 +65,23 @@ struct Space {
 }
 
 impl Counted {
-    /// Counts these kinds in these namespaces (none named: all). Reads the counters as they are.
-    pub(super) fn begin(kinds: KindSet, watched: &[u32]) -> Self {
-        let mut counted = Self {
+    /// Counts these kinds from a reading on; nothing is counted without kinds.
+    pub(super) fn begin(kinds: KindSet, reading: RefusalReading) -> Self {
+        let spaces = reading.spaces.iter();
+        Self {
             kinds: (!kinds.is_empty()).then_some(kinds),
-            watched: watched.to_vec(),
-            spaces: HashMap::new(),
-        };
-        for found in counted.namespaces() {
-            let Some((inode, counters, listeners)) = read(&found) else {
-                continue;
-            };
-            let mut space = Space::default();
-            for count in Count::ALL {
-                let value = counters.value(count.counter()).unwrap_or(0);
-                space.start.insert(count, value);
-            }
-            space.drops = drops(&listeners);
-            counted.spaces.insert(inode, space);
+            spaces: spaces
+                .map(|(netns, refusing)| (*netns, Space::from_now(refusing)))
+                .collect(),
+            presence: reading.presence,
         }
-        counted
-    }
-
-    /// Whether anything is counted at all.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.kinds.is_some()
     }
 
     /// What was refused since and not seen. `seen` says how many of a counter's events hooks have
     /// told in a namespace.
     pub(super) fn poll(
         &mut self,
+        reading: &RefusalReading,
         now_ns: u64,
         seen: impl Fn(u32, &'static str) -> u64,
     ) -> Vec<Event> {
@@ -106,11 +89,22 @@ impl Counted {
         let Some(kinds) = self.kinds else {
             return events;
         };
-        for found in self.namespaces() {
-            let Some((inode, counters, listeners)) = read(&found) else {
-                continue;
-            };
-            let space = self.spaces.entry(inode).or_default();
+        for (inode, refusing) in &reading.spaces {
+            let inode = *inode;
+            let Refusing {
+                counters,
+                listeners,
+            } = refusing;
+            let presence = &self.presence;
+            let space = self.spaces.entry(inode).or_insert_with(|| {
+                if presence.is_before(inode, &reading.presence) {
+                    Space::default()
+                } else {
+                    // There all the time, and read now for the first time: what it has counted in
+                    // its life is not new.
+                    Space::from_now(refusing)
+                }
+            });
             for count in Count::ALL
                 .into_iter()
                 .filter(|count| kinds.contains(count.kind()))
@@ -127,38 +121,29 @@ impl Counted {
                 if certain > 0 {
                     *told += certain;
                     space.missing.insert(count, missing - certain);
-                    let listener = the_one(&listeners, &space.drops);
+                    let listener = the_one(listeners, &space.drops);
                     events.push(event(count, inode, certain, listener, now_ns));
                 }
             }
             // A rise is kept until it has been told.
             if space.missing.values().all(|missing| *missing == 0) {
-                space.drops = drops(&listeners);
+                space.drops = drops(listeners);
             }
         }
         events
     }
-
-    fn namespaces(&self) -> Vec<Netns> {
-        if self.kinds.is_none() {
-            return Vec::new();
-        }
-        if self.watched.is_empty() {
-            let mut all = netns::scan().map(|scan| scan.found).unwrap_or_default();
-            all.truncate(MOST);
-            return all;
-        }
-        let find = |inode: &u32| netns::find(u64::from(*inode)).ok().flatten();
-        self.watched.iter().filter_map(find).collect()
-    }
 }
 
-/// Counters and listeners of a namespace.
-fn read(found: &Netns) -> Option<(u32, Counters, Vec<SockRow>)> {
-    let inode = u32::try_from(found.inode).ok()?;
-    let counters = Counters::read(found).ok()?;
-    let (listeners, _) = netns::with(found, sock_diag::listeners).ok()?.ok()?;
-    Some((inode, counters, listeners))
+impl Space {
+    /// Whatever was counted up to now is not told.
+    fn from_now(refusing: &Refusing) -> Self {
+        let value = |count: Count| refusing.counters.value(count.counter()).unwrap_or(0);
+        Self {
+            start: Count::ALL.map(|count| (count, value(count))).into(),
+            drops: drops(&refusing.listeners),
+            ..Self::default()
+        }
+    }
 }
 
 fn drops(listeners: &[SockRow]) -> HashMap<u64, u32> {

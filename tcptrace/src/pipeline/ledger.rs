@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::reconcile::{Counts, Window};
+use super::counts::{Counts, Window};
 use crate::model::loss::{LossPlace, Tally};
 use crate::model::summary::{OwnerCount, Reconciled, Summary};
 use crate::model::{Incident, Kind};

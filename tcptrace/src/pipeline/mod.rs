@@ -8,16 +8,18 @@
 //! reconcile, then tell the summary.
 
 mod counted;
+mod counts;
 pub mod import;
-mod keeping;
+mod kernel_counters;
 mod ledger;
-mod namespaces;
+mod looks;
 mod outlet;
 mod pace;
 mod rate;
 mod reconcile;
+mod recording_hooks;
 pub mod replay;
-mod samples;
+mod surveys;
 mod tap;
 
 use std::time::{Duration, Instant};
@@ -31,23 +33,26 @@ use crate::decode::{decode, kind_of};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
 use crate::model::loss::LossPlace;
+use crate::model::snapshot::Snapshot;
 use crate::model::summary::Reconciled;
 use crate::model::{Host, Kind, KindSet};
 use crate::recording::Outcome;
 use crate::sink::Sink;
 use crate::source::followed::Followed;
 use crate::source::live::Live;
+use crate::survey::{self, RefusalReading};
 
 use counted::Counted;
-use keeping::pass_by;
+use kernel_counters::KernelCounters;
 use ledger::Ledger;
-use namespaces::Namespaces;
+use looks::Wanted;
 use outlet::Outlet;
 use pace::{Pace, Pause};
 use rate::RateLimit;
 use reconcile::Unheard;
 use reconcile::lasting::Lasting;
-use samples::Sampler;
+use recording_hooks::pass_by;
+use surveys::Surveys;
 use tap::Tap;
 
 /// Records taken from the ring before anything else is looked at.
@@ -60,9 +65,6 @@ const HOLDING: Duration = Duration::from_millis(10);
 
 /// How long the ring is emptied at most where it never runs dry: many times what it holds.
 const DRAINING: Duration = Duration::from_secs(1);
-
-/// How often counters are read for what hooks do not see.
-const COUNTING: Duration = Duration::from_secs(1);
 
 /// What a run is to do.
 #[derive(Debug)]
@@ -106,13 +108,16 @@ pub struct Pipeline<S> {
     after: Option<Duration>,
     fail_on: KindSet,
     is_partial: bool,
-    namespaces: Namespaces,
+    kernel_counters: KernelCounters,
     lasting: Lasting,
     counted: Counted,
-    counted_at: Instant,
     outlet: Outlet<S>,
     tap: Option<Tap>,
-    sampler: Option<Sampler>,
+    surveys: Surveys,
+    /// A snapshot that was asked for is waited for, or is there.
+    snapshot: Wanted<anyhow::Result<Box<Snapshot>>>,
+    /// Counters that were asked for are waited for.
+    counters: Wanted<()>,
     is_patient: bool,
 }
 
@@ -126,10 +131,19 @@ impl<S: Sink> Pipeline<S> {
         followed: Option<Followed>,
         sink: S,
     ) -> Self {
-        let namespaces = Namespaces::begin(&settings.filter.netns);
+        let watched = &settings.filter.netns;
+        let kernel_counters = KernelCounters::begin(watched);
+        let counts = !settings.counted.is_empty();
+        let refusals = if counts {
+            survey::refusals(watched)
+        } else {
+            RefusalReading::default()
+        };
         Self {
-            counted: Counted::begin(settings.counted, &settings.filter.netns),
-            counted_at: Instant::now(),
+            counted: Counted::begin(settings.counted, refusals),
+            surveys: Surveys::new(watched, counts),
+            snapshot: Wanted::Nothing,
+            counters: Wanted::Nothing,
             interpreter: Interpreter::new(host),
             live,
             attributor,
@@ -138,7 +152,7 @@ impl<S: Sink> Pipeline<S> {
             is_partial: settings.is_partial,
             lasting: Lasting::default(),
             outlet: Outlet {
-                ledger: Ledger::new(namespaces.start_ns(), namespaces.is_known()),
+                ledger: Ledger::new(kernel_counters.start_ns(), kernel_counters.is_known()),
                 rate: settings.rate_limit.map(RateLimit::new),
                 filter: settings.filter,
                 count: settings.count,
@@ -147,9 +161,8 @@ impl<S: Sink> Pipeline<S> {
                 is_pipe_closed: false,
                 failure: None,
             },
-            namespaces,
+            kernel_counters,
             tap: None,
-            sampler: None,
             is_patient: false,
         }
     }
@@ -187,9 +200,15 @@ impl<S: Sink> Pipeline<S> {
             before = now;
             has_read |= taken > 0;
             self.release();
+            self.surveys.tick(now);
+            while let Some(answer) = self.surveys.try_take() {
+                self.surveyed(answer);
+            }
             if now.duration_since(round) >= ROUND {
                 round = now;
-                self.count_unseen(now);
+                if let Some(text) = self.surveys.trouble(now) {
+                    self.outlet.notice(&text);
+                }
                 // Nothing is lost where nothing comes.
                 if std::mem::take(&mut has_read) {
                     self.look_for_losses()?;
@@ -209,12 +228,17 @@ impl<S: Sink> Pipeline<S> {
             let is_stopped = match pause {
                 Pause::Tick(tick) => tokio::select! {
                     () = &mut stop => true,
+                    answer = self.surveys.answer() => {
+                        self.surveyed(answer);
+                        false
+                    }
                     () = tokio::time::sleep(tick.min(rest)) => false,
                 },
                 Pause::Sleep => {
                     self.live.set_sleeping(true);
                     // What came before that word was set woke nobody.
                     early = self.read();
+                    let idle = self.idle();
                     let is_stopped = early == 0
                         && tokio::select! {
                             () = &mut stop => true,
@@ -222,7 +246,11 @@ impl<S: Sink> Pipeline<S> {
                                 ready.context("cannot wait for the ring")?.clear_ready();
                                 false
                             }
-                            () = tokio::time::sleep(self.idle().min(rest)) => false,
+                            answer = self.surveys.answer() => {
+                                self.surveyed(answer);
+                                false
+                            }
+                            () = tokio::time::sleep(idle.min(rest)) => false,
                         };
                     self.live.set_sleeping(false);
                     is_stopped
@@ -235,26 +263,13 @@ impl<S: Sink> Pipeline<S> {
         Ok(())
     }
 
-    /// Our counts against the kernel's counters while the run goes on. A difference is called one
-    /// when it has lasted from one call to the next. `skipped` as for [`Self::finish`].
-    ///
-    /// # Errors
-    /// When the output fails other than by a closed pipe.
-    pub fn reconcile(&mut self, skipped: u64) -> anyhow::Result<Vec<Reconciled>> {
-        // What the counters will show must have been taken from the ring.
-        self.namespaces.look();
-        self.drain();
-        let rows = self.compared(skipped);
-        Ok(self.lasting.settle(rows))
-    }
-
     fn compared(&self, skipped: u64) -> Vec<Reconciled> {
         if self.is_partial {
             return Vec::new();
         }
         let Outlet { ledger, filter, .. } = &self.outlet;
         reconcile::rows(
-            &self.namespaces,
+            &self.kernel_counters,
             ledger,
             filter.kinds,
             Unheard::live(skipped),
@@ -267,13 +282,18 @@ impl<S: Sink> Pipeline<S> {
     /// # Errors
     /// When the output fails other than by a closed pipe.
     pub fn finish(mut self, skipped: u64) -> anyhow::Result<Ended> {
-        self.namespaces.end();
-        let end_ns = self.namespaces.end_ns();
+        self.kernel_counters.end();
+        let end_ns = self.kernel_counters.end_ns();
+        let mut answers = Vec::new();
+        if let Err(why) = self.surveys.last_counters(|answer| answers.push(answer)) {
+            self.outlet.notice(&why);
+        }
         self.outlet.ledger.end(end_ns);
         if let Some(tap) = &mut self.tap {
             tap.ending(end_ns);
         }
         self.drain();
+        answers.into_iter().for_each(|answer| self.surveyed(answer));
         let outlet = &mut self.outlet;
         self.interpreter
             .finish(&mut |incident| outlet.take(&incident));
@@ -281,11 +301,10 @@ impl<S: Sink> Pipeline<S> {
         if let Some(tap) = &mut self.tap {
             tap.release_all(end_ns);
         }
-        self.count_unseen(Instant::now());
         self.look_for_losses()?;
         let recorded = self.tap.take().map(|tap| {
             let ledger = &self.outlet.ledger;
-            let standing = tap::standing(&self.namespaces, ledger, end_ns, skipped);
+            let standing = tap::standing(&self.kernel_counters, ledger, end_ns, skipped);
             tap.recorder.finish(&standing)
         });
         let rows = self.compared(skipped);
@@ -308,22 +327,19 @@ impl<S: Sink> Pipeline<S> {
             || self.after.is_some_and(|after| begin.elapsed() >= after)
             || self.outlet.has_enough()
             || self.tap.as_ref().is_some_and(|tap| tap.is_full)
+            || matches!(self.snapshot, Wanted::There(_))
+            || matches!(self.counters, Wanted::There(()))
     }
 
     fn rest(&self, begin: Instant) -> Duration {
         let left = |after: Duration| after.saturating_sub(begin.elapsed());
-        let sampled = self
-            .sampler
-            .as_ref()
-            .map_or(IDLE, |sampler| sampler.rest(Instant::now()));
-        self.after.map_or(IDLE, left).min(sampled)
+        let due = self.surveys.rest(Instant::now()).min(IDLE);
+        self.after.map_or(IDLE, left).min(due)
     }
 
     fn idle(&self) -> Duration {
         if self.interpreter.is_holding() {
             HOLDING
-        } else if self.counted.is_wanted() {
-            ROUND
         } else {
             IDLE
         }
@@ -350,7 +366,7 @@ impl<S: Sink> Pipeline<S> {
                 let kind = kind_of(bytes).and_then(|n| Kind::from_index(usize::from(n)));
                 outlet.ledger.lose(LossPlace::Channel, kind, 1);
                 if let Some(tap) = tap {
-                    tap.undecodable(kind, namespaces::boot_ns());
+                    tap.undecodable(kind, survey::boot_ns());
                 }
                 return;
             };
@@ -366,7 +382,7 @@ impl<S: Sink> Pipeline<S> {
     fn release(&mut self) {
         if self.interpreter.is_holding() {
             let outlet = &mut self.outlet;
-            let now_ns = namespaces::boot_ns();
+            let now_ns = survey::boot_ns();
             self.interpreter
                 .tick(now_ns, &mut |incident| outlet.take(&incident));
             outlet.dropped(self.interpreter.take_dropped());
@@ -378,7 +394,7 @@ impl<S: Sink> Pipeline<S> {
 
     /// What the kernel side could not put on the ring, or left out.
     fn look_for_losses(&mut self) -> anyhow::Result<()> {
-        let now_ns = namespaces::boot_ns();
+        let now_ns = survey::boot_ns();
         for (index, counters) in self.live.counters()?.iter().enumerate() {
             if let Some(kind) = Kind::from_index(index) {
                 let (filtered, lost) = (counters.filtered, counters.lost);
@@ -389,32 +405,6 @@ impl<S: Sink> Pipeline<S> {
             }
         }
         Ok(())
-    }
-
-    /// What hooks did not see, from the kernel's counters, now and then.
-    fn count_unseen(&mut self, now: Instant) {
-        if now.duration_since(self.counted_at) < COUNTING {
-            return;
-        }
-        self.counted_at = now;
-        let now_ns = namespaces::boot_ns();
-        let Self {
-            counted,
-            attributor,
-            interpreter,
-            outlet,
-            tap,
-            ..
-        } = self;
-        let ledger = &outlet.ledger;
-        let found = counted.poll(now_ns, |netns, counter| ledger.seen(netns, counter));
-        for mut event in found {
-            attributor.attribute(&mut event);
-            if let Some(tap) = tap {
-                pass_by(tap, outlet, &event);
-            }
-            interpreter.on(event, &mut |incident| outlet.take(&incident));
-        }
     }
 }
 

@@ -1,90 +1,14 @@
 //! Our counts against the kernel's own counters, over the same interval and namespaces.
 
 pub(super) mod lasting;
-mod rules;
 #[cfg(test)]
 mod tests;
 
+use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
-use super::namespaces::Namespaces;
+use crate::interpret::counter_rules::{RULES, Rule};
+use crate::model::KindSet;
 use crate::model::summary::{Reconciled, Verdict};
-use crate::model::{Evidence, Incident, Kind, KindSet};
-use rules::{RULES, Rule};
-
-/// Around the instants at which the counters were read, an event may fall on either side.
-const SLACK_NS: u64 = 2_000_000;
-
-/// Our counts of one namespace, in the order of the rules.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    seen: [u64; RULES.len()],
-    /// Read off the very counter: no second opinion.
-    counted: [u64; RULES.len()],
-}
-
-impl Counts {
-    pub(super) fn add(&mut self, incident: &Incident) {
-        let sums = if incident.evidence == Evidence::Counted {
-            &mut self.counted
-        } else {
-            &mut self.seen
-        };
-        let mut places = FED[incident.kind().index()];
-        while places != 0 {
-            let place = places.trailing_zeros() as usize;
-            sums[place] += (RULES[place].adds)(incident);
-            places &= places - 1;
-        }
-    }
-}
-
-/// The rules each kind feeds, one bit per place: looked up once an incident.
-const FED: [u32; Kind::ALL.len()] = {
-    let mut fed = [0; Kind::ALL.len()];
-    let mut place = 0;
-    while place < RULES.len() {
-        let kinds = RULES[place].kinds;
-        let mut at = 0;
-        while at < kinds.len() {
-            fed[kinds[at].index()] |= 1 << place;
-            at += 1;
-        }
-        place += 1;
-    }
-    fed
-};
-
-impl Counts {
-    /// What hooks have told of a counter's events.
-    pub(super) fn seen(&self, counter: &str) -> u64 {
-        let place = RULES.iter().position(|rule| rule.counter == counter);
-        place.map_or(0, |place| self.seen[place])
-    }
-}
-
-/// The interval between the two readings.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    start_ns: u64,
-    end_ns: u64,
-}
-
-impl Window {
-    pub(super) fn begin(start_ns: u64, is_known: bool) -> Self {
-        Self {
-            start_ns: if is_known { start_ns } else { u64::MAX },
-            end_ns: u64::MAX,
-        }
-    }
-
-    pub(super) fn end(&mut self, end_ns: u64) {
-        self.end_ns = end_ns;
-    }
-
-    pub(super) fn contains(&self, boot_ns: u64) -> bool {
-        boot_ns >= self.start_ns && boot_ns <= self.end_ns.saturating_add(SLACK_NS)
-    }
-}
 
 /// What the kernel counted and nobody heard.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +31,7 @@ impl Unheard {
 
 /// The table of the summary.
 pub(super) fn rows(
-    namespaces: &Namespaces,
+    namespaces: &KernelCounters,
     ledger: &Ledger,
     kinds: KindSet,
     unheard: Unheard,
@@ -152,7 +76,7 @@ pub(super) fn rows(
         if is_there {
             let (verdict, note) = sums.verdict(rule);
             rows.push(Reconciled {
-                counter: rule.counter,
+                counter: rule.counter.into(),
                 kernel: sums.kernel,
                 ours: sums.ours,
                 verdict,

@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
-use super::namespaces::Namespaces;
 use super::outlet::Outlet;
 use super::reconcile::Unheard;
 use super::{Ended, reconcile};
@@ -204,7 +204,7 @@ impl<S: Sink> Replay<'_, S> {
         } else {
             self.outlet.ledger.end(self.last_ns.max(begin.boot_ns));
         }
-        let namespaces = Namespaces::recorded(&begin, end.as_ref());
+        let namespaces = KernelCounters::recorded(&begin, end.as_ref());
         let rows = if self.is_partial {
             Vec::new()
         } else {

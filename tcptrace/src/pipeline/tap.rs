@@ -6,8 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
-use super::namespaces::Namespaces;
 use crate::interpret::{HOLD_NS, is_held_back};
 use crate::model::{Event, Kind, Sample};
 use crate::recording::{Item, KernelCount, Recorder, Standing, Trouble, Want};
@@ -24,6 +24,8 @@ pub(super) struct Tap {
     /// Lost in the ring, as recorded last.
     lost: HashMap<Kind, u64>,
     told_at: Option<Instant>,
+    /// Since when the next file waits to begin.
+    pub(super) rotation_since: Option<Instant>,
     /// The file is full, and there is to be no other.
     pub(super) is_full: bool,
 }
@@ -35,6 +37,7 @@ impl Tap {
             held_ns: VecDeque::new(),
             lost: HashMap::new(),
             told_at: None,
+            rotation_since: None,
             is_full: false,
         }
     }
@@ -122,7 +125,7 @@ impl Tap {
 
 /// Where things stand by the readings of the counters that were taken last.
 pub(super) fn standing(
-    namespaces: &Namespaces,
+    namespaces: &KernelCounters,
     ledger: &Ledger,
     boot_ns: u64,
     skipped: u64,

@@ -9,7 +9,7 @@ use crate::kernel::sysctl::Sysctls;
 use crate::model::run::SpaceFacts;
 use crate::model::{Clock, Evidence, KindSet, RunFacts};
 use crate::source::netns::{self, Reach};
-use crate::survey::settings;
+use crate::survey::{namespaces, number, settings};
 
 /// The facts of a run that is about to begin.
 pub(super) fn gather(
@@ -63,13 +63,10 @@ pub fn unseen(report: &AttachReport, kinds: KindSet) -> Vec<String> {
 /// Namespaces that can be entered, with their settings; none named: all.
 fn spaces(watched: &[u32]) -> Vec<SpaceFacts> {
     let mut spaces = Vec::new();
-    for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
-        let Ok(netns) = u32::try_from(found.inode) else {
+    for found in namespaces(watched).unwrap_or_default().found {
+        let Some(netns) = number(&found) else {
             continue;
         };
-        if !watched.is_empty() && !watched.contains(&netns) {
-            continue;
-        }
         if let Ok(sysctls) = netns::with(&found, Sysctls::read) {
             spaces.push(SpaceFacts {
                 netns,

@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod ending;
 pub mod facts;
+pub mod logging;
 mod permission;
 pub mod plan;
 pub mod ready;
@@ -94,7 +95,7 @@ impl Session {
     /// failure.
     pub fn attach(plan: &Plan, scope: Scope, privileges: &Privileges) -> anyhow::Result<Self> {
         let kernel = Kernel::probe()?;
-        let config = settings::config(&kernel, plan, &scope);
+        let config = settings::config(kernel.config, plan, &scope);
         let wanted = Wanted {
             measures_accepts: plan.measures_accepts,
             kinds: plan.kinds,
@@ -189,6 +190,11 @@ impl Session {
     /// Programs of which the kernel skipped runs, and how many.
     pub fn skipped(&self) -> Vec<(String, u64)> {
         self.attached.skipped()
+    }
+
+    /// What the programs had no room for, and how often.
+    pub fn full(&self) -> Vec<(&'static str, u64)> {
+        self.attached.full()
     }
 }
 

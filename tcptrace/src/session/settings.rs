@@ -1,24 +1,25 @@
 //! What the programs are told, and how large their maps are.
 
 use tcptrace_common::config::{
-    Config, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST, MEASURE_ACCEPTS,
+    Config, FILTER_FAMILY, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST, MEASURE_ACCEPTS,
 };
+use tcptrace_common::flow::{AF_INET, AF_INET6};
 
 use super::{Plan, Scope};
-use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Sizes};
 use crate::kernel::tiers::Tier;
-use crate::model::{self, Kind, KindSet};
+use crate::model::{self, Family, Kind, KindSet};
 use crate::source::netns;
 use crate::source::sock_diag::{self, States};
+use crate::survey::namespaces;
 
 /// Sockets remembered at least, and at most.
 const FEWEST_SOCKS: u32 = 65_536;
 const MOST_SOCKS: u32 = 1 << 20;
 
 /// The kernel's configuration with this plan's filters.
-pub(super) fn config(kernel: &Kernel, plan: &Plan, scope: &Scope) -> Config {
-    let mut config = kernel.config;
+pub(super) fn config(kernel: Config, plan: &Plan, scope: &Scope) -> Config {
+    let mut config = kernel;
     config.kinds = plan.kinds.bits();
     config.crowded_from = plan.engine.ring_bytes / 4 * 3;
     config.packed_from = plan.engine.ring_bytes / 8 * 7;
@@ -29,6 +30,13 @@ pub(super) fn config(kernel: &Kernel, plan: &Plan, scope: &Scope) -> Config {
     }
     if !scope.follows() && fill(&mut config.pids, filter.pids.iter().copied()) {
         config.features |= FILTER_PID;
+    }
+    if let Some(family) = filter.family {
+        config.features |= FILTER_FAMILY;
+        config.family = u32::from(match family {
+            Family::Inet => AF_INET,
+            Family::Inet6 => AF_INET6,
+        });
     }
     if plan.measures_accepts {
         config.features |= MEASURE_ACCEPTS;
@@ -84,7 +92,7 @@ fn fill<T: Copy + Default>(list: &mut [T; LIST], values: impl ExactSizeIterator<
 /// Room for twice the sockets there are now.
 pub(super) fn sizes(ring: u32) -> Sizes {
     let mut sockets = 0_u32;
-    for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
+    for found in namespaces(&[]).unwrap_or_default().found {
         if let Ok(stat) = crate::source::mib::Sockstat::read(&found) {
             let inuse = stat.tcp_inuse.unwrap_or(0);
             sockets = sockets.saturating_add(u32::try_from(inuse).unwrap_or(u32::MAX));
@@ -100,12 +108,9 @@ pub(super) fn sizes(ring: u32) -> Sizes {
 /// why those of some namespaces are missing.
 pub(super) fn sockets(watched: &[u32]) -> (Vec<(u64, u64)>, Vec<String>) {
     let (mut sockets, mut missed) = (Vec::new(), Vec::new());
-    for found in netns::scan().map(|scan| scan.found).unwrap_or_default() {
-        let is_watched = watched.is_empty()
-            || u32::try_from(found.inode).is_ok_and(|inode| watched.contains(&inode));
-        if !is_watched {
-            continue;
-        }
+    let all = namespaces(watched).unwrap_or_default();
+    missed.extend(all.left_out());
+    for found in all.found {
         let listed = netns::with(&found, || {
             let mut rows = Vec::new();
             let dump = sock_diag::for_each(States::ALL, |row| {
@@ -120,4 +125,43 @@ pub(super) fn sockets(watched: &[u32]) -> (Vec<(u64, u64)>, Vec<String>) {
         }
     }
     (sockets, missed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpret::filter::Filter;
+    use crate::session::plan::Engine;
+
+    fn patched(change: impl Fn(&mut Filter)) -> Config {
+        let kinds = KindSet::EMPTY.with(Kind::AcceptDrop);
+        let mut filter = Filter::of_kinds(kinds);
+        change(&mut filter);
+        let engine = Engine {
+            tier: None,
+            ring_bytes: 1 << 20,
+        };
+        let plan = Plan::of(kinds, filter, engine);
+        config(Config::EMPTY, &plan, &Scope::resolve(&plan).unwrap())
+    }
+
+    #[test]
+    fn every_filter_of_the_kernel_side_has_its_bit_and_its_values() {
+        let config = patched(|filter| filter.family = Some(Family::Inet6));
+        assert_eq!(config.features, FILTER_FAMILY);
+        assert_eq!(config.family, u32::from(AF_INET6));
+        let config = patched(|filter| filter.family = Some(Family::Inet));
+        assert_eq!(config.family, u32::from(AF_INET));
+        let config = patched(|filter| filter.pids.extend([std::process::id()]));
+        assert_eq!(config.features, FILTER_PID);
+        assert_eq!(config.pids[0], std::process::id());
+        let config = patched(|filter| filter.netns.push(77));
+        assert_eq!((config.features, config.netns[0]), (FILTER_NETNS, 77));
+        let config = patched(|filter| filter.rports.push(443));
+        assert_eq!(
+            (config.features, config.remote_ports[0]),
+            (FILTER_PORTS, 443)
+        );
+        assert_eq!(patched(|_| ()).features, 0);
+    }
 }

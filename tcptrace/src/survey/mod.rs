@@ -1,13 +1,24 @@
 //! One look at the host: its network namespaces, their sockets, settings and counters, and who holds
 //! the sockets. Reads only.
+//!
+//! There is one loop over namespaces ([`namespaces()`]) with one limit, and every result says what it
+//! leaves out. Whoever must not wait has a [`Worker`] look.
 
+mod counters;
+mod namespaces;
+mod queues;
 mod settings;
 mod snapshot;
+mod worker;
 
 use rustix::time::{ClockId, clock_gettime};
 
+pub use counters::{CounterReading, Presence, RefusalReading, Refusing, counters, refusals};
+pub use namespaces::{MOST, Namespaces, namespaces, number};
+pub use queues::Queues;
 pub use settings::settings;
 pub use snapshot::{Look, take};
+pub use worker::{Answer, Question, Surveyor, Worker, surveyor};
 
 /// The boot clock, ns.
 pub fn boot_ns() -> u64 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::boot_ns;
+use super::namespaces::{namespaces, number};
 use super::settings::settings;
 use crate::attribute::holders::{self, Query};
 use crate::attribute::{from_facts, proc};
@@ -44,21 +45,22 @@ struct Inside {
 /// # Errors
 /// When /proc cannot be read.
 pub fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
-    let (namespaces, unreadable) = namespaces(watched)?;
+    let all = namespaces(watched).context("cannot look for network namespaces in /proc")?;
     let mut snapshot = Snapshot {
         boot_ns: boot_ns(),
         ..Snapshot::default()
     };
-    if unreadable > 0 {
+    snapshot.unseen.extend(all.left_out());
+    if all.unreadable_processes > 0 {
         snapshot.unseen.push(format!(
             "the network namespace of {} cannot be read without CAP_SYS_PTRACE",
-            processes(unreadable)
+            processes(all.unreadable_processes)
         ));
     }
     let mut inodes = HashSet::new();
     let mut spaces = Vec::new();
-    for found in &namespaces {
-        let Ok(inode) = u32::try_from(found.inode) else {
+    for found in &all.found {
+        let Some(inode) = number(found) else {
             continue;
         };
         match inside(found, look) {
@@ -108,19 +110,6 @@ pub fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
         });
     }
     Ok(snapshot)
-}
-
-fn namespaces(watched: &[u32]) -> anyhow::Result<(Vec<Netns>, u32)> {
-    let why = "cannot look for network namespaces in /proc";
-    if watched.is_empty() {
-        let scan = netns::scan().context(why)?;
-        return Ok((scan.found, scan.unreadable_processes));
-    }
-    let mut found = Vec::new();
-    for inode in watched {
-        found.extend(netns::find(u64::from(*inode)).context(why)?);
-    }
-    Ok((found, 0))
 }
 
 fn inside(found: &Netns, look: &Look) -> anyhow::Result<Inside> {

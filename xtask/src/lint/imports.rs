@@ -205,7 +205,10 @@ pub(super) const HOUSES: &[House] = &[
             ),
             rule(
                 "signal",
-                &["sock", "offsets", "emit", "owner", "filter", "maps"],
+                &[
+                    "sock", "offsets", "emit", "owner", "filter", "maps", "memory", "room", "full",
+                    "note",
+                ],
                 Except(&["aya_ebpf::programs", "aya_ebpf::EbpfContext"]),
             ),
         ],

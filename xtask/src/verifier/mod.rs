@@ -55,8 +55,13 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
             counts.values().sum::<u64>()
         );
         if args.write {
-            table.columns.insert(series, counts);
+            // What this host refuses keeps its number from one that allows it.
+            table.columns.entry(series).or_default().extend(counts);
         } else if let Some(committed) = table.columns.get(&series) {
+            let is_new = |program: &&String| !committed.contains_key(*program);
+            for program in counts.keys().filter(is_new) {
+                println!("verifier: {series} {program} has no number in {PAGE} yet");
+            }
             findings.extend(table::findings(committed, &counts));
         } else {
             println!("verifier: {series} is not in {PAGE}: nothing to compare with");

@@ -101,14 +101,11 @@ fn cells(line: &str) -> Option<Vec<&str>> {
     (cells.len() > 1 && !cells[0].starts_with("---")).then_some(cells)
 }
 
-/// What is wrong with the numbers of one kernel, a sentence each.
+/// What is wrong with the numbers of one kernel, a sentence each. A program that has no number there
+/// yet is no finding: hosts differ in what they allow.
 pub(super) fn findings(committed: &Counts, measured: &Counts) -> Vec<String> {
     let finding = |(program, count): (&String, &u64)| {
-        let Some(before) = committed.get(program) else {
-            return Some(format!(
-                "  {program}: {count} instructions, and it is not in the table"
-            ));
-        };
+        let before = committed.get(program)?;
         let most = before + (before * RISE_PERCENT / 100).max(RISE_LEAST);
         (*count > most).then(|| {
             format!("  {program}: {count} instructions, {before} in the table: more than {most}")
@@ -157,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_in_the_table_is_a_finding() {
+    fn a_program_without_a_number_is_no_finding() {
         let found = findings(&Counts::new(), &counts(&[("new", 7)]));
-        assert_eq!(found, ["  new: 7 instructions, and it is not in the table"]);
+        assert_eq!(found, [""; 0]);
     }
 
     #[test]

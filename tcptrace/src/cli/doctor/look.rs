@@ -21,7 +21,7 @@ use crate::session::plan::NetnsSpec;
 use crate::source::mib::{Counters, Sockstat, delta};
 use crate::source::netns::{self, EnterError, Netns, Reach};
 use crate::source::sock_diag::{self, States};
-use crate::survey::{self, Look};
+use crate::survey::{self, Look, Namespaces};
 
 /// Between two looks at least: a client that was refused tries again after a second.
 const APART: Duration = Duration::from_millis(1100);
@@ -68,7 +68,7 @@ impl First {
             counters: HashMap::new(),
             drops: HashMap::new(),
         };
-        for found in &namespaces(watched)? {
+        for found in &namespaces(watched)?.found {
             if let Ok(counters) = Counters::read(found) {
                 first.counters.insert(found.inode, counters);
             }
@@ -124,8 +124,8 @@ impl First {
             survey.host.settings = of_host;
             survey.host.way_in = Some(WayIn::Own);
         }
-        for found in &namespaces(&self.watched)? {
-            let Ok(inode) = u32::try_from(found.inode) else {
+        for found in &namespaces(&self.watched)?.found {
+            let Some(inode) = survey::number(found) else {
                 continue;
             };
             let held = held.remove(&inode).unwrap_or_default();
@@ -207,18 +207,8 @@ impl First {
     }
 }
 
-fn namespaces(watched: &[u32]) -> anyhow::Result<Vec<Netns>> {
-    let why = "cannot look for network namespaces in /proc";
-    if watched.is_empty() {
-        return Ok(netns::scan().context(why)?.found);
-    }
-    let mut found = Vec::new();
-    for inode in watched {
-        found.extend(netns::find(u64::from(*inode)).context(why)?);
-    }
-    found.sort_by_key(|netns| netns.inode);
-    found.dedup_by_key(|netns| netns.inode);
-    Ok(found)
+fn namespaces(watched: &[u32]) -> anyhow::Result<Namespaces> {
+    survey::namespaces(watched).context("cannot look for network namespaces in /proc")
 }
 
 type Texts = (Vec<(&'static str, String)>, Vec<(&'static str, io::Error)>);

@@ -11,12 +11,13 @@ use crate::model::Incident;
 use crate::model::flow::TcpState;
 use crate::model::loss::Loss;
 use crate::model::snapshot::Snapshot;
-use crate::model::summary::{Reconciled, Summary};
+use crate::model::summary::Summary;
 use crate::pipeline::Pipeline;
 use crate::query::folds::Folds;
 use crate::session::{Plan, Scope, Session, lack};
 use crate::sink::{Fan, Sink};
 use crate::source::listens::Listens;
+use crate::survey::Look;
 
 /// What was told so far, shared with who draws it.
 #[derive(Debug, Default)]
@@ -82,7 +83,7 @@ impl Hooks {
     }
 
     /// Adds to a snapshot what hooks know of its listeners.
-    pub(super) fn complete(&mut self, snapshot: &mut Snapshot) {
+    fn complete(&mut self, snapshot: &mut Snapshot) {
         let mut listening = HashSet::new();
         let sockets = snapshot.spaces.iter_mut().flat_map(|s| &mut s.sockets);
         for socket in sockets.filter(|socket| socket.state == TcpState::Listen) {
@@ -100,11 +101,25 @@ impl Hooks {
         self.listens.keep(|inode| listening.contains(&inode));
     }
 
-    /// How our counts compare with the kernel's so far. Takes what waits in the ring: a snapshot
-    /// taken after it knows of all that was told.
-    pub(super) fn reconcile(&mut self) -> anyhow::Result<Vec<Reconciled>> {
+    /// A snapshot and how our counts compare with the kernel's, while hooks are listened to. `None`:
+    /// `stop` was done first.
+    pub(super) async fn look(
+        &mut self,
+        look: Look,
+        mut stop: impl Future<Output = ()> + Unpin,
+    ) -> anyhow::Result<Option<Snapshot>> {
         let skipped = self.skipped();
-        self.pipeline.reconcile(skipped)
+        // First: a snapshot taken after it knows of all that was told.
+        let reconciled = self.pipeline.reconcile(skipped, &mut stop).await?;
+        let Some(reconciliation) = reconciled else {
+            return Ok(None);
+        };
+        let Some(mut snapshot) = self.pipeline.look(look, &mut stop).await? else {
+            return Ok(None);
+        };
+        snapshot.reconciliation = reconciliation;
+        self.complete(&mut snapshot);
+        Ok(Some(snapshot))
     }
 }
 

@@ -18,10 +18,11 @@ use crate::cli::snapshot_args::SnapshotArgs;
 use crate::interpret::filter::Filter;
 use crate::kernel::confine::Duties;
 use crate::model::Clock;
+use crate::model::snapshot::Snapshot;
 use crate::session::ending::Stopper;
 use crate::session::{Plan, Scope, clock, event_loop, ready};
 use crate::sink::{JsonSink, Sink, table};
-use crate::survey;
+use crate::survey::{self, Look};
 
 /// Looks until told to stop.
 pub(super) fn run(
@@ -103,7 +104,12 @@ async fn watch<Q: Question>(
         canvas.screen = Some(Screen::enter()?);
     }
     loop {
-        canvas.draw(hooks.as_mut())?;
+        let Some(snapshot) =
+            look(&question.look(), &mut canvas, hooks.as_mut(), &mut stopper).await?
+        else {
+            break;
+        };
+        canvas.draw(snapshot)?;
         let left = args
             .duration
             .map(|duration| duration.saturating_sub(begin.elapsed()));
@@ -146,18 +152,24 @@ async fn rest(
     Ok(is_stopped)
 }
 
+/// The next snapshot; `None`: a signal came first.
+async fn look<Q>(
+    look: &Look,
+    canvas: &mut Canvas<'_, Q>,
+    hooks: Option<&mut Hooks>,
+    stopper: &mut Stopper,
+) -> anyhow::Result<Option<Snapshot>> {
+    let Some(hooks) = hooks else {
+        return survey::take(look, &canvas.filter.netns).map(Some);
+    };
+    let mut no_command = None;
+    let stop = std::pin::pin!(stopper.wait(None, &mut no_command));
+    hooks.look(*look, stop).await
+}
+
 impl<Q: Question> Canvas<'_, Q> {
-    fn draw(&mut self, mut hooks: Option<&mut Hooks>) -> anyhow::Result<()> {
+    fn draw(&mut self, mut snapshot: Snapshot) -> anyhow::Result<()> {
         self.follow_children()?;
-        let reconciliation = match &mut hooks {
-            Some(hooks) => hooks.reconcile()?,
-            None => Vec::new(),
-        };
-        let mut snapshot = survey::take(&self.question.look(), &self.filter.netns)?;
-        snapshot.reconciliation = reconciliation;
-        if let Some(hooks) = hooks {
-            hooks.complete(&mut snapshot);
-        }
         let mut heard = self.heard.borrow_mut();
         heard.folds.look(&snapshot);
         snapshot.unseen.extend(self.without_hooks.clone());

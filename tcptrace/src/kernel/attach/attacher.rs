@@ -1,6 +1,7 @@
 //! Settles signals: tries their candidates in order, until one loads and attaches whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use anyhow::Context;
 use aya::{Btf, Ebpf};
@@ -164,6 +165,7 @@ impl<'a> Attacher<'a> {
             return answer.clone();
         }
         let tier = programs::tier_of(program.name);
+        let begin = Instant::now();
         let answer = match self.closed.get(tier) {
             Some(why) => Err(why.clone()),
             None => self.attach_now(program).map_err(|error| {
@@ -174,7 +176,12 @@ impl<'a> Attacher<'a> {
                 why
             }),
         };
-        self.tried.insert(program.name.to_owned(), answer.clone());
+        let (name, took) = (program.name, begin.elapsed());
+        match &answer {
+            Ok(()) => log::debug!(target: "attach", "{name}: attached in {took:?}"),
+            Err(why) => log::debug!(target: "attach", "{name}: refused in {took:?}: {why}"),
+        }
+        self.tried.insert(name.to_owned(), answer.clone());
         answer
     }
 

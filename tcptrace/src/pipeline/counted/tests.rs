@@ -5,6 +5,9 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use super::*;
+use crate::source::mib::Counters;
+use crate::source::netns;
+use crate::survey::refusals;
 
 /// A listener in a namespace of its own, its accept queue full, refusing more.
 fn overflow(connections: usize) -> (TcpListener, Vec<std::thread::JoinHandle<()>>) {
@@ -45,15 +48,18 @@ fn in_namespace_of_its_own(test: impl FnOnce(u32) + Send) {
 #[test]
 fn overflows_are_counted_and_given_to_the_only_listener() {
     in_namespace_of_its_own(|inode| {
-        let mut counted = Counted::begin(KindSet::EMPTY.with(Kind::AcceptDrop), &[inode]);
-        assert!(counted.poll(1, |_, _| 0).is_empty(), "nothing happened yet");
+        let mut counted = Counted::begin(KindSet::EMPTY.with(Kind::AcceptDrop), refusals(&[inode]));
+        assert!(
+            counted.poll(&refusals(&[inode]), 1, |_, _| 0).is_empty(),
+            "nothing happened yet"
+        );
         let (listener, clients) = overflow(4);
         for client in clients {
             client.join().unwrap();
         }
-        let first = counted.poll(2, |_, _| 0);
+        let first = counted.poll(&refusals(&[inode]), 2, |_, _| 0);
         assert!(first.is_empty(), "one reading is not certain");
-        let events = counted.poll(3, |_, _| 0);
+        let events = counted.poll(&refusals(&[inode]), 3, |_, _| 0);
         let [event] = events.as_slice() else {
             panic!("one event, got {events:?}");
         };
@@ -67,20 +73,77 @@ fn overflows_are_counted_and_given_to_the_only_listener() {
         };
         assert!(facts.count >= 3, "{facts:?}");
         assert_eq!(facts.queue.map(|queue| queue.limit), Some(0));
-        assert!(counted.poll(4, |_, _| 0).is_empty(), "told once");
+        assert!(
+            counted.poll(&refusals(&[inode]), 4, |_, _| 0).is_empty(),
+            "told once"
+        );
     });
 }
 
 #[test]
 fn what_hooks_have_seen_is_not_counted_again() {
     in_namespace_of_its_own(|inode| {
-        let mut counted = Counted::begin(KindSet::EMPTY.with(Kind::AcceptDrop), &[inode]);
+        let mut counted = Counted::begin(KindSet::EMPTY.with(Kind::AcceptDrop), refusals(&[inode]));
         let (_listener, clients) = overflow(3);
         for client in clients {
             client.join().unwrap();
         }
         let all = |_: u32, _: &'static str| u64::MAX;
-        assert!(counted.poll(1, all).is_empty());
-        assert!(counted.poll(2, all).is_empty());
+        assert!(counted.poll(&refusals(&[inode]), 1, all).is_empty());
+        assert!(counted.poll(&refusals(&[inode]), 2, all).is_empty());
     });
+}
+
+/// A reading of namespaces that each have counted `overflows`.
+fn reading(spaces: &[(u32, u64)], unreadable: u32) -> RefusalReading {
+    let refusing = |overflows: u64| Refusing {
+        counters: Counters::from_iter([("TcpExt.ListenOverflows".to_owned(), overflows)]),
+        listeners: Vec::new(),
+    };
+    let listed = spaces.iter().map(|(netns, _)| *netns).collect();
+    RefusalReading {
+        spaces: spaces
+            .iter()
+            .map(|(n, count)| (*n, refusing(*count)))
+            .collect(),
+        presence: Presence::of(listed, unreadable),
+    }
+}
+
+fn counts(events: &[Event]) -> Vec<(Option<u32>, u64)> {
+    let count = |event: &Event| match &event.signal {
+        Signal::AcceptDrop(facts) => (event.flow.netns, facts.count),
+        other => panic!("{other:?}"),
+    };
+    events.iter().map(count).collect()
+}
+
+#[test]
+fn a_namespace_read_late_does_not_tell_its_lifetime() {
+    let kinds = KindSet::EMPTY.with(Kind::AcceptDrop);
+    // 7 is there from the start but is not read; 8 is born later.
+    let mut start = reading(&[(6, 100), (7, 5000)], 1);
+    start.spaces.remove(&7);
+    let mut counted = Counted::begin(kinds, start);
+    let later = reading(&[(6, 103), (7, 5000), (8, 2)], 1);
+    assert!(counted.poll(&later, 1, |_, _| 0).is_empty());
+    let mut told = counts(&counted.poll(&later, 2, |_, _| 0));
+    told.sort_unstable();
+    assert_eq!(told, [(Some(6), 3), (Some(8), 2)]);
+    let later = reading(&[(7, 5004)], 1);
+    assert!(counted.poll(&later, 3, |_, _| 0).is_empty());
+    assert_eq!(counts(&counted.poll(&later, 4, |_, _| 0)), [(Some(7), 4)]);
+}
+
+#[test]
+fn what_could_not_be_read_before_is_not_taken_for_new() {
+    let kinds = KindSet::EMPTY.with(Kind::AcceptDrop);
+    let mut counted = Counted::begin(kinds, reading(&[(6, 1)], 2));
+    // One process more can be read: 9 may be its namespace.
+    let later = reading(&[(6, 1), (9, 4000)], 1);
+    assert!(counted.poll(&later, 1, |_, _| 0).is_empty());
+    assert!(counted.poll(&later, 2, |_, _| 0).is_empty());
+    let later = reading(&[(9, 4001)], 1);
+    counted.poll(&later, 3, |_, _| 0);
+    assert_eq!(counts(&counted.poll(&later, 4, |_, _| 0)), [(Some(9), 1)]);
 }

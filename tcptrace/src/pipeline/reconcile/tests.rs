@@ -1,12 +1,13 @@
 use super::super::ledger::tests::{NETNS, NOW_NS, incident, owner};
-use super::rules::Gap;
 use super::*;
+use crate::interpret::counter_rules::Gap;
 use crate::model::flow::TcpState;
 use crate::model::incident::{
     DropOutcome, PawsWhere, ResetCause, ResetMeaning, RetransmitType, Step, TimeWaitEnd,
     TimeWaitPhase,
 };
 use crate::model::{Basis, Kind, What};
+use crate::pipeline::counts::{Counts, SLACK_NS, Window};
 use std::cmp::Ordering;
 
 const EXACT_RULE: Rule = Rule {
@@ -329,20 +330,22 @@ fn kinds_that_feed_no_counter_count_nowhere() {
 #[test]
 fn every_counter_is_one_of_this_kernel_and_only_wanted_kinds_have_rows() {
     let own = u32::try_from(crate::source::netns::own().unwrap()).unwrap();
-    let mut namespaces = Namespaces::begin(&[own]);
+    let mut namespaces = KernelCounters::begin(&[own]);
     namespaces.end();
+    namespaces.read(crate::survey::counters(&[own]));
     let ledger = Ledger::new(namespaces.start_ns(), true);
     let told = |kinds| rows(&namespaces, &ledger, kinds, Unheard::live(0));
     let mut counters: Vec<_> = RULES.iter().map(|rule| rule.counter).collect();
     counters.dedup();
     // Which only some kernels have.
     counters.retain(|counter| namespaces.rises(counter).next().is_some());
-    let all: Vec<_> = told(KindSet::ALL).iter().map(|row| row.counter).collect();
+    let told_of_all = told(KindSet::ALL);
+    let all: Vec<_> = told_of_all.iter().map(|row| &*row.counter).collect();
     assert_eq!(all, counters);
     assert!(all.len() >= 18, "{all:?}");
     assert_eq!(told(KindSet::EMPTY), []);
     let only = told(KindSet::EMPTY.with(Kind::SynDrop));
-    let names: Vec<_> = only.iter().map(|row| row.counter).collect();
+    let names: Vec<_> = only.iter().map(|row| &*row.counter).collect();
     // ListenDrops counts both kinds of refusals.
     assert_eq!(
         names,

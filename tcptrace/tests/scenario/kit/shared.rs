@@ -122,6 +122,11 @@ impl Shared {
             .map(str::to_owned)
     }
 
+    /// What the kernel side noted about a namespace so far.
+    pub(super) fn notes(&self, netns: u64) -> Option<String> {
+        tracer::notes_of(&self.errors.lock().expect("no panic"), netns)
+    }
+
     /// Runs of its programs that the kernel skipped so far, since an interrupt brought the same hook
     /// again: likely where programs are slow, as in an emulator. 0 before 5.12, which does not say.
     pub(crate) fn skipped(&self) -> u64 {

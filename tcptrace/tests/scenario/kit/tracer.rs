@@ -85,6 +85,9 @@ pub(crate) fn command(binary: &Path, host_netns: &Rc<File>) -> Command {
     let netns = host_netns.as_raw_fd();
     let mut command = Command::new(binary);
     command.stdin(Stdio::null());
+    if cfg!(feature = "trace-ebpf") {
+        command.env("TCPTRACE_LOG", "ebpf=debug");
+    }
     // SAFETY: setns and prctl are single system calls and allocate nothing.
     unsafe {
         command.pre_exec(move || {
@@ -309,8 +312,30 @@ impl Tracer {
             let _ = write!(text, "\n    its standard error:\n{errors}");
             self.problems.borrow_mut().push(text);
         }
+        let has_failed = !self.problems.borrow().is_empty();
+        if let Some(notes) = notes_of(&errors, self.netns).filter(|_| has_failed) {
+            self.problems.borrow_mut().push(notes);
+        }
         events
     }
+}
+
+/// What the kernel side noted about a namespace, why it did not report something: from the standard
+/// error of a tracer built with the feature `trace-ebpf`. None when there is nothing.
+pub(super) fn notes_of(errors: &str, netns: u64) -> Option<String> {
+    const MOST: usize = 60;
+    let place = format!("netns {netns} ");
+    let notes: Vec<&str> = errors
+        .lines()
+        .filter(|line| line.contains(&place))
+        .collect();
+    let last = notes.len().saturating_sub(MOST);
+    let lines: String = notes[last..]
+        .iter()
+        .map(|line| format!("\n    {line}"))
+        .collect();
+    (!notes.is_empty())
+        .then(|| format!("  not reported by the kernel side ({last} before these){lines}"))
 }
 
 /// The tier every tracer of this run is told to use, `$TCPTRACE_TIER`; it chooses itself without.

@@ -279,6 +279,12 @@ impl World {
 
     /// What the scenario found out. What the run's tracer printed about it is forgotten.
     pub(crate) fn into_report(self) -> Report {
+        if let Some(shared) = &self.shared
+            && !self.problems.borrow().is_empty()
+            && let Some(notes) = shared.notes(self.netns)
+        {
+            self.problems.borrow_mut().push(notes);
+        }
         let beyond = self.shared.map_or(0, |shared| shared.forget(self.netns));
         if beyond > 0 {
             let text = format!("  {beyond} events too many for a view: start a tracer of its own");

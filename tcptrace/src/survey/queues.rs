@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::namespaces::boot_ns;
+use super::boot_ns;
+use super::namespaces::{namespaces, number};
 use crate::attribute::holders::{self, Query};
 use crate::attribute::{from_facts, proc};
 use crate::model::incident::Queue;
@@ -17,8 +18,6 @@ use crate::source::mib::Sockstat;
 use crate::source::netns::{self, Netns};
 use crate::source::sock_diag::{self, SockRow};
 
-/// Namespaces looked at; a host with more is sampled for these only.
-const MOST: usize = 64;
 /// How often namespaces, and holders that were not found, are looked for.
 const LOOKING: Duration = Duration::from_secs(10);
 
@@ -27,55 +26,42 @@ const MISSING: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Sampler {
-    every: Duration,
+pub struct Queues {
     watched: Vec<u32>,
     /// `tcp_max_tw_buckets` by namespace.
     limits: HashMap<u32, u32>,
-    due: Instant,
     looking_due: Instant,
     found: Vec<Netns>,
     /// By inode; `None`: nobody was found.
     holders: HashMap<u64, Option<Arc<Process>>>,
 }
 
-impl Sampler {
+impl Queues {
     /// Looks at these namespaces; none named: all.
-    pub(super) fn new(every: Duration, watched: &[u32], limits: HashMap<u32, u32>) -> Self {
-        let now = Instant::now();
+    pub fn new(watched: &[u32], limits: HashMap<u32, u32>) -> Self {
         Self {
-            every,
             watched: watched.to_vec(),
             limits,
-            due: now,
-            looking_due: now,
+            looking_due: Instant::now(),
             found: Vec::new(),
             holders: HashMap::new(),
         }
     }
 
-    /// Until the next sample is due.
-    pub(super) fn rest(&self, now: Instant) -> Duration {
-        self.due.saturating_duration_since(now)
-    }
-
-    /// A sample, if one is due.
-    pub(super) fn poll(&mut self, now: Instant) -> Option<Sample> {
-        if now < self.due {
-            return None;
-        }
-        // After a standstill the missed ones are not made up for.
-        self.due = (self.due + self.every).max(now);
-        let is_looking = now >= self.looking_due;
-        if is_looking {
-            self.found = self.namespaces();
+    /// How full they are now.
+    pub fn look(&mut self) -> Sample {
+        let now = Instant::now();
+        if now >= self.looking_due {
+            self.found = namespaces(&self.watched)
+                .map(|all| all.found)
+                .unwrap_or_default();
             let is_complete = self.found.len() >= self.watched.len();
             self.looking_due = now + if is_complete { LOOKING } else { MISSING };
             self.holders.retain(|_, holder| holder.is_some());
         }
         let mut spaces = Vec::new();
         for found in &self.found {
-            let Ok(netns) = u32::try_from(found.inode) else {
+            let Some(netns) = number(found) else {
                 continue;
             };
             let inside = netns::with(found, || sock_diag::listeners().map(|(rows, _)| rows));
@@ -95,21 +81,10 @@ impl Sampler {
             orphans: levels.orphans,
             listeners: rows.iter().map(|row| self.listener(row)).collect(),
         });
-        Some(Sample {
+        Sample {
             boot_ns: boot_ns(),
             spaces: spaces.collect(),
-        })
-    }
-
-    fn namespaces(&self) -> Vec<Netns> {
-        let mut found = if self.watched.is_empty() {
-            netns::scan().map(|scan| scan.found).unwrap_or_default()
-        } else {
-            let find = |inode: &u32| netns::find(u64::from(*inode)).ok().flatten();
-            self.watched.iter().filter_map(find).collect()
-        };
-        found.truncate(MOST);
-        found
+        }
     }
 
     /// Who holds listeners that are new.

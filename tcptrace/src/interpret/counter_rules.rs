@@ -10,25 +10,30 @@ use crate::model::incident::{
 use crate::model::{Basis, Incident, Kind, What};
 
 /// What one incident adds to a counter; 0 = another counter's business.
-type Adds = fn(&Incident) -> u64;
+pub type Adds = fn(&Incident) -> u64;
 
 /// A counter, the kinds that feed it, and by how much.
-pub(super) struct Rule {
-    pub(super) counter: &'static str,
+#[derive(Debug)]
+pub struct Rule {
+    /// The kernel's name, with its group.
+    pub counter: &'static str,
     /// All of them are needed. Of several rules for one counter the first holds that has them.
-    pub(super) kinds: &'static [Kind],
-    pub(super) adds: Adds,
+    pub kinds: &'static [Kind],
+    /// By how much one incident raises it.
+    pub adds: Adds,
     /// Why the two may differ though nothing went wrong.
-    pub(super) gaps: &'static [Gap],
+    pub gaps: &'static [Gap],
     /// The counter that kernels without this one raise instead.
-    pub(super) joins: Option<&'static str>,
+    pub joins: Option<&'static str>,
 }
 
 /// A difference that has a known reason: on which side the larger count lies, and why.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Gap {
-    pub(super) kernel_is: Ordering,
-    pub(super) why: &'static str,
+pub struct Gap {
+    /// The kernel's count compared with ours.
+    pub kernel_is: Ordering,
+    /// One sentence.
+    pub why: &'static str,
 }
 
 const fn exact(counter: &'static str, kinds: &'static [Kind], adds: Adds) -> Rule {
@@ -68,7 +73,8 @@ const fn less(why: &'static str) -> Gap {
     }
 }
 
-pub(super) const RULES: &[Rule] = &[
+/// All of them, in the order of the summary.
+pub const RULES: &[Rule] = &[
     exact("TcpExt.ListenOverflows", &[Kind::AcceptDrop], |incident| {
         refused(incident).0
     }),

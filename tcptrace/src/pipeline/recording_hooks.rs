@@ -7,13 +7,16 @@ use anyhow::Context;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::Pipeline;
 use super::outlet::Outlet;
-use super::samples::Sampler;
 use super::tap::{self, Tap};
-use super::{Pipeline, namespaces};
 use crate::model::{Event, Host, RunFacts};
 use crate::recording::{Files, Recorder, Start};
 use crate::sink::Sink;
+use crate::survey::{self, Question};
+
+/// How long the next file waits for the counters with which it begins.
+const LATE: Duration = Duration::from_secs(1);
 
 impl<S: Sink> Pipeline<S> {
     /// What will be shown is recorded too, from now on.
@@ -28,8 +31,8 @@ impl<S: Sink> Pipeline<S> {
         let why = format!("cannot record into {}", files.path.display());
         let mut run = [0; 16];
         getrandom(&mut run, GetRandomFlags::empty()).context("no random numbers")?;
-        let start_ns = self.namespaces.start_ns();
-        let standing = tap::standing(&self.namespaces, &self.outlet.ledger, start_ns, 0);
+        let start_ns = self.kernel_counters.start_ns();
+        let standing = tap::standing(&self.kernel_counters, &self.outlet.ledger, start_ns, 0);
         let start = Start {
             run,
             sequence: 0,
@@ -49,8 +52,7 @@ impl<S: Sink> Pipeline<S> {
             Some((space.netns, limit))
         });
         let limits: HashMap<u32, u32> = limits.collect();
-        let watched = &self.outlet.filter.netns;
-        self.sampler = Some(Sampler::new(every, watched, limits));
+        self.surveys.sample(every, limits);
     }
 
     /// Tells the sink what holds for the run.
@@ -60,24 +62,44 @@ impl<S: Sink> Pipeline<S> {
 
     /// What a recording needs now and then.
     pub(super) fn keep_recording(&mut self, now: Instant) {
-        if let Some(sample) = self.sampler.as_mut().and_then(|sampler| sampler.poll(now)) {
-            self.outlet.sample(&sample);
-            if let Some(tap) = &mut self.tap {
-                tap.sample(&sample);
+        let Some(tap) = &mut self.tap else { return };
+        if tap.is_next_due(now) {
+            let since = *tap.rotation_since.get_or_insert(now);
+            // A file that begins without counters is better than one that does not begin.
+            if !self.surveys.ask(Question::Counters) || now.duration_since(since) >= LATE {
+                self.rotate(None);
             }
         }
         let Some(tap) = &mut self.tap else { return };
-        while tap.is_next_due(now) {
-            self.namespaces.look();
-            let now_ns = namespaces::boot_ns();
-            let ledger = &self.outlet.ledger;
-            tap.recorder
-                .rotate(tap::standing(&self.namespaces, ledger, now_ns, 0));
-        }
         if let Some(trouble) = tap.trouble(now) {
             let (why, lost) = (trouble.why, trouble.lost_events);
             self.outlet
                 .notice(&format!("{why}; not recorded so far: {lost} events"));
+        }
+    }
+
+    /// Begins the next file where that is due, at a reading of the counters; `None`: there is none.
+    pub(super) fn rotate(&mut self, read_ns: Option<u64>) {
+        if self
+            .tap
+            .as_ref()
+            .is_none_or(|tap| tap.rotation_since.is_none())
+        {
+            return;
+        }
+        // What the counters show belongs to the file that ends.
+        self.drain();
+        let Some(tap) = &mut self.tap else { return };
+        tap.rotation_since = None;
+        let now = Instant::now();
+        while tap.is_next_due(now) {
+            let (counters, ledger) = (&self.kernel_counters, &self.outlet.ledger);
+            let boot_ns = read_ns.unwrap_or_else(survey::boot_ns);
+            let mut standing = tap::standing(counters, ledger, boot_ns, 0);
+            if read_ns.is_none() {
+                standing.counters.clear();
+            }
+            tap.recorder.rotate(standing);
         }
     }
 }

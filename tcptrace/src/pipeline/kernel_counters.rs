@@ -1,20 +1,18 @@
-//! Network namespaces that are watched: their counters at both ends of the run.
+//! The kernel's counters of the namespaces that are watched, at both ends of the run.
 
-use std::collections::HashMap;
-
-use rustix::time::{ClockId, clock_gettime};
+use std::collections::{HashMap, HashSet};
 
 use crate::recording::{self, Standing};
 use crate::source::mib::{Counters, delta};
-use crate::source::netns;
-
-/// Namespaces whose counters are read; a host with more is reconciled for these only.
-const MOST: usize = 256;
+use crate::survey::{self, CounterReading, Presence};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Namespaces {
-    watched: Vec<u32>,
+pub(super) struct KernelCounters {
+    /// Which namespaces there were at the start.
+    presence: Presence,
+    /// And at the last reading.
+    later: Presence,
     before: HashMap<u32, Counters>,
     after: HashMap<u32, Counters>,
     /// Namespaces that could not be read, or were too many.
@@ -28,7 +26,7 @@ pub(super) struct Namespaces {
 /// The groups of counters that tell of TCP.
 const RECORDED: [&str; 2] = ["Tcp.", "TcpExt."];
 
-impl Namespaces {
+impl KernelCounters {
     /// As they were when a recording began and when it ended; without an end nothing can be compared.
     pub(super) fn recorded(start: &Standing, end: Option<&Standing>) -> Self {
         let all = |standing: &Standing| -> HashMap<u32, Counters> {
@@ -37,8 +35,10 @@ impl Namespaces {
                 .map(|(inode, counters)| (*inode, counters.clone().into_iter().collect()))
                 .collect()
         };
+        let listed = start.counters.keys().copied().collect();
         Self {
-            watched: Vec::new(),
+            presence: Presence::of(listed, start.unread),
+            later: Presence::of(HashSet::new(), end.map_or(0, |end| end.unread)),
             before: end.map_or_else(HashMap::new, |_| all(start)),
             after: end.map_or_else(HashMap::new, all),
             unread: end.map_or(start.unread, |end| end.unread.max(start.unread)),
@@ -71,35 +71,34 @@ impl Namespaces {
 
     /// Reads the counters; `watched` empty = all.
     pub(super) fn begin(watched: &[u32]) -> Self {
-        let mut all = Self {
-            watched: watched.to_vec(),
-            before: HashMap::new(),
+        let read = survey::counters(watched);
+        Self {
+            presence: read.presence,
+            later: Presence::default(),
+            before: read.counters,
             after: HashMap::new(),
-            unread: 0,
-            start_ns: 0,
+            unread: read.unread,
+            start_ns: read.boot_ns,
             end_ns: 0,
             has_gone: false,
-        };
-        let (counters, unread) = all.read();
-        all.before = counters;
-        all.unread = unread;
-        all.start_ns = boot_ns();
-        all
+        }
     }
 
-    /// Reads them again.
+    /// The run is over, from now on.
     pub(super) fn end(&mut self) {
-        self.end_ns = boot_ns();
-        let (counters, unread) = self.read();
-        self.after = counters;
-        self.unread = self.unread.max(unread);
+        self.end_ns = survey::boot_ns();
     }
 
-    /// Reads them while the run goes on.
-    pub(super) fn look(&mut self) {
-        let (counters, unread) = self.read();
-        self.after = counters;
-        self.unread = unread;
+    /// Takes a later reading.
+    pub(super) fn read(&mut self, reading: CounterReading) {
+        let is_late = |netns: &&u32| {
+            !self.before.contains_key(*netns) && !self.presence.is_before(**netns, &self.later)
+        };
+        // Read now for the first time: how much they rose nobody knows.
+        let late = reading.counters.keys().filter(is_late).count();
+        let late = u32::try_from(late).unwrap_or(u32::MAX);
+        self.unread = self.unread.max(reading.unread.saturating_add(late));
+        self.after = reading.counters;
     }
 
     pub(super) fn start_ns(&self) -> u64 {
@@ -115,13 +114,14 @@ impl Namespaces {
         !self.before.is_empty()
     }
 
-    /// Namespaces that were there at the end, and how much a counter rose in each. One that came
-    /// meanwhile began at 0.
+    /// Namespaces that were there at the end, and how much a counter rose in each. One that is
+    /// certainly younger than the run began at 0; one that was only read late is left out.
     pub(super) fn rises<'a>(&'a self, counter: &'a str) -> impl Iterator<Item = (u32, u64)> + 'a {
         self.after.iter().filter_map(move |(inode, after)| {
             let rise = match self.before.get(inode) {
                 Some(before) => u64::try_from(delta(before, after).value(counter)?).ok()?,
-                None => after.value(counter)?,
+                None if self.presence.is_before(*inode, &self.later) => after.value(counter)?,
+                None => return None,
             };
             Some((*inode, rise))
         })
@@ -131,34 +131,4 @@ impl Namespaces {
     fn is_read(&self, inode: u32) -> bool {
         self.after.contains_key(&inode)
     }
-
-    fn read(&self) -> (HashMap<u32, Counters>, u32) {
-        let found = if self.watched.is_empty() {
-            netns::scan().map(|scan| scan.found).unwrap_or_default()
-        } else {
-            let find = |inode: &u32| netns::find(u64::from(*inode)).ok().flatten();
-            self.watched.iter().filter_map(find).collect()
-        };
-        let mut unread = 0;
-        let mut counters = HashMap::new();
-        for netns in &found {
-            let Ok(inode) = u32::try_from(netns.inode) else {
-                continue;
-            };
-            match (counters.len() < MOST).then(|| Counters::read(netns)) {
-                Some(Ok(read)) => {
-                    counters.insert(inode, read);
-                }
-                Some(Err(_)) | None => unread += 1,
-            }
-        }
-        (counters, unread)
-    }
-}
-
-/// The boot clock, ns.
-pub(super) fn boot_ns() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    let (secs, nanos) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
-    secs.saturating_mul(1_000_000_000).saturating_add(nanos)
 }

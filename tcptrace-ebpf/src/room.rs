@@ -1,0 +1,103 @@
+//! Where a program builds the common part of a record: not on its stack, which holds 512 bytes and
+//! whose contents multiply the verifier's paths.
+
+use core::ptr;
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::PerCpuArray;
+use tcptrace_common::names::limited;
+use tcptrace_common::wire::Head;
+
+use crate::full;
+
+/// Programs that may be building on one CPU at a time: in a system call, in a softirq that interrupts
+/// it, each with a second record at hand.
+const ROOMS_PER_CPU: u32 = 4;
+/// Numbers kept in a room: see [`Room::forgotten`].
+const NUMBERS: usize = 2;
+
+#[map]
+static ROOMS: PerCpuArray<Place> = PerCpuArray::with_max_entries(ROOMS_PER_CPU, 0);
+
+#[repr(C)]
+struct Place {
+    /// Non-zero while a program builds here.
+    is_taken: u64,
+    numbers: [u32; NUMBERS],
+    head: Head,
+}
+
+/// A place of its own for one program, given back when it is dropped. Before 5.12 (functions) and 6.1
+/// (tracepoints) a program may be interrupted by itself, and different programs may be on every kernel:
+/// what one builds must not be another's.
+pub(crate) struct Room {
+    place: *mut Place,
+}
+
+impl Room {
+    /// Takes a free place of this CPU; when all are taken that is counted.
+    #[inline(always)]
+    pub(crate) fn claim() -> Option<Self> {
+        let mut place = ROOMS.get_ptr_mut(0)?;
+        if is_taken(place) {
+            place = deeper();
+            if place.is_null() {
+                return None;
+            }
+        }
+        // SAFETY: a map value. An interrupt between the look and this store has given back what it took.
+        unsafe { (&raw mut (*place).is_taken).write_volatile(1) };
+        Some(Self { place })
+    }
+
+    /// The common part that is built here.
+    #[inline(always)]
+    pub(crate) fn head(&mut self) -> &mut Head {
+        // SAFETY: the place is this program's until it is dropped.
+        unsafe { &mut (*self.place).head }
+    }
+
+    /// The same number, by way of memory that only this program writes: the verifier then forgets what
+    /// each path has compared it with, where it would else follow all of them apart through all the
+    /// rest of the program.
+    #[inline(always)]
+    pub(crate) fn forgotten<const SLOT: usize>(&mut self, number: u32) -> u32 {
+        // SAFETY: as above; the index is checked when this is compiled. Volatile, or the compiler
+        // would know the number too.
+        unsafe {
+            let slot = &raw mut (*self.place).numbers[SLOT];
+            slot.write_volatile(number);
+            slot.read_volatile()
+        }
+    }
+}
+
+impl Drop for Room {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.place).is_taken).write_volatile(0) };
+    }
+}
+
+#[inline(always)]
+fn is_taken(place: *mut Place) -> bool {
+    // SAFETY: a map value.
+    unsafe { (&raw const (*place).is_taken).read_volatile() != 0 }
+}
+
+/// A free place behind the first. A function of its own, since it is rare.
+#[inline(never)]
+fn deeper() -> *mut Place {
+    let mut level = 1;
+    while level < ROOMS_PER_CPU {
+        if let Some(place) = ROOMS.get_ptr_mut(level)
+            && !is_taken(place)
+        {
+            return place;
+        }
+        level += 1;
+    }
+    full::count(limited::ROOMS);
+    ptr::null_mut()
+}

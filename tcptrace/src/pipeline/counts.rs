@@ -1,0 +1,80 @@
+//! Our own counts of what the kernel counts too, by namespace, over the interval between the two
+//! readings of the kernel's counters.
+
+use crate::interpret::counter_rules::RULES;
+use crate::model::{Evidence, Incident, Kind};
+
+/// Around the instants at which the counters were read, an event may fall on either side.
+pub(super) const SLACK_NS: u64 = 2_000_000;
+
+/// Our counts of one namespace, in the order of the rules.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) seen: [u64; RULES.len()],
+    /// Read off the very counter: no second opinion.
+    pub(super) counted: [u64; RULES.len()],
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, incident: &Incident) {
+        let sums = if incident.evidence == Evidence::Counted {
+            &mut self.counted
+        } else {
+            &mut self.seen
+        };
+        let mut places = FED[incident.kind().index()];
+        while places != 0 {
+            let place = places.trailing_zeros() as usize;
+            sums[place] += (RULES[place].adds)(incident);
+            places &= places - 1;
+        }
+    }
+}
+
+/// The rules each kind feeds, one bit per place: looked up once an incident.
+const FED: [u32; Kind::ALL.len()] = {
+    let mut fed = [0; Kind::ALL.len()];
+    let mut place = 0;
+    while place < RULES.len() {
+        let kinds = RULES[place].kinds;
+        let mut at = 0;
+        while at < kinds.len() {
+            fed[kinds[at].index()] |= 1 << place;
+            at += 1;
+        }
+        place += 1;
+    }
+    fed
+};
+
+impl Counts {
+    /// What hooks have told of a counter's events.
+    pub(super) fn seen(&self, counter: &str) -> u64 {
+        let place = RULES.iter().position(|rule| rule.counter == counter);
+        place.map_or(0, |place| self.seen[place])
+    }
+}
+
+/// The interval between the two readings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    start_ns: u64,
+    end_ns: u64,
+}
+
+impl Window {
+    pub(super) fn begin(start_ns: u64, is_known: bool) -> Self {
+        Self {
+            start_ns: if is_known { start_ns } else { u64::MAX },
+            end_ns: u64::MAX,
+        }
+    }
+
+    pub(super) fn end(&mut self, end_ns: u64) {
+        self.end_ns = end_ns;
+    }
+
+    pub(super) fn contains(&self, boot_ns: u64) -> bool {
+        boot_ns >= self.start_ns && boot_ns <= self.end_ns.saturating_add(SLACK_NS)
+    }
+}

@@ -1,0 +1,116 @@
+//! What becomes of looks at the host while a run goes on.
+
+use super::Pipeline;
+use super::recording_hooks::pass_by;
+use crate::model::snapshot::Snapshot;
+use crate::model::summary::Reconciled;
+use crate::sink::Sink;
+use crate::survey::{self, Answer, Look, Question, RefusalReading};
+
+/// Something that a run may be waited for.
+pub(super) enum Wanted<T> {
+    Nothing,
+    Awaited,
+    There(T),
+}
+
+impl<S: Sink> Pipeline<S> {
+    /// Our counts against the kernel's counters while the run goes on, which it does meanwhile. A
+    /// difference is called one when it has lasted from one call to the next. `skipped` as for
+    /// [`Self::finish`]. `None`: `stop` was done first.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn reconcile(
+        &mut self,
+        skipped: u64,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<Option<Vec<Reconciled>>> {
+        self.require(Question::Counters)?;
+        self.counters = Wanted::Awaited;
+        self.run(stop).await?;
+        let is_there = matches!(
+            std::mem::replace(&mut self.counters, Wanted::Nothing),
+            Wanted::There(())
+        );
+        if !is_there {
+            return Ok(None);
+        }
+        // What the counters show must have been taken from the ring.
+        self.drain();
+        let rows = self.compared(skipped);
+        Ok(Some(self.lasting.settle(rows)))
+    }
+
+    /// A snapshot; the run goes on meanwhile. `None`: `stop` was done first.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when /proc cannot be read.
+    pub async fn look(
+        &mut self,
+        look: Look,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<Option<Snapshot>> {
+        self.require(Question::Snapshot(look))?;
+        self.snapshot = Wanted::Awaited;
+        self.run(stop).await?;
+        match std::mem::replace(&mut self.snapshot, Wanted::Nothing) {
+            Wanted::There(snapshot) => Ok(Some(*snapshot?)),
+            Wanted::Nothing | Wanted::Awaited => Ok(None),
+        }
+    }
+
+    fn require(&mut self, question: Question) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.surveys.ask(question),
+            "cannot look at the host: the survey's thread is gone"
+        );
+        Ok(())
+    }
+
+    /// What a look at the host has found.
+    pub(super) fn surveyed(&mut self, answer: Answer) {
+        match answer {
+            Answer::Counters(reading) => {
+                let read_ns = reading.boot_ns;
+                self.kernel_counters.read(reading);
+                self.rotate(Some(read_ns));
+                if matches!(self.counters, Wanted::Awaited) {
+                    self.counters = Wanted::There(());
+                }
+            }
+            Answer::Refusals(reading) => self.count_unseen(&reading),
+            Answer::Queues(sample) => {
+                self.outlet.sample(&sample);
+                if let Some(tap) = &mut self.tap {
+                    tap.sample(&sample);
+                }
+            }
+            Answer::Snapshot(snapshot) => self.snapshot = Wanted::There(snapshot),
+        }
+    }
+
+    /// What hooks did not see, from the kernel's counters.
+    fn count_unseen(&mut self, reading: &RefusalReading) {
+        let now_ns = survey::boot_ns();
+        let Self {
+            counted,
+            attributor,
+            interpreter,
+            outlet,
+            tap,
+            ..
+        } = self;
+        let ledger = &outlet.ledger;
+        let found = counted.poll(reading, now_ns, |netns, counter| {
+            ledger.seen(netns, counter)
+        });
+        for mut event in found {
+            attributor.attribute(&mut event);
+            if let Some(tap) = tap {
+                pass_by(tap, outlet, &event);
+            }
+            interpreter.on(event, &mut |incident| outlet.take(&incident));
+        }
+    }
+}
