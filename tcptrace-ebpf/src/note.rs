@@ -2,6 +2,23 @@
 //! the notes of a program that was built with the feature `trace-ebpf`. Without the feature there is
 //! nothing of this in the object.
 
+/// A cell in which an address becomes a plain number: the verifier allows no arithmetic on pointers.
+#[cfg(feature = "trace-ebpf")]
+#[aya_ebpf::macros::map]
+static ADDRESS: crate::memory::Memory<core::cell::Cell<u64>> = crate::memory::Memory::new();
+
+/// The same number, by way of memory.
+#[cfg(feature = "trace-ebpf")]
+#[inline(always)]
+pub(crate) fn plain(address: u64) -> u64 {
+    let Some(cell) = ADDRESS.get() else { return 0 };
+    // SAFETY: this CPU's own value of a map. Volatile, or the compiler would know the number too.
+    unsafe {
+        cell.as_ptr().write_volatile(address);
+        cell.as_ptr().read_volatile()
+    }
+}
+
 /// Notes why something is not reported: about the common part of a record, or about a socket by its
 /// address. `more` is a number that says more, as the text explains.
 #[cfg(feature = "trace-ebpf")]
@@ -17,6 +34,7 @@ macro_rules! note {
         // A function of its own: its stack is not its caller's.
         #[inline(never)]
         fn write(netns: u32, sock: u64, more: u64) {
+            let sock = $crate::note::plain(sock);
             aya_log_ebpf::debug!(
                 (), target: "ebpf", "netns {} sock {:x}: {} ({})", netns, sock, $why, more
             );

@@ -76,6 +76,18 @@ fn ndjson_lines() {
     insta::assert_snapshot!(String::from_utf8(out).unwrap());
 }
 
+#[test]
+fn ndjson_rows() {
+    let mut out = Vec::new();
+    let mut sink = JsonSink::new(&mut out, fixture::clock());
+    sink.page(&fixture::rows::listeners()).unwrap();
+    sink.page(&fixture::rows::states()).unwrap();
+    sink.page(&fixture::rows::time_waits()).unwrap();
+    sink.flush().unwrap();
+    drop(sink);
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
+}
+
 fn talk(has_summary: bool) -> String {
     let mut out = Vec::new();
     let mut talk = Talk::new(&mut out, false, has_summary);

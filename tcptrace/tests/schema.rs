@@ -103,9 +103,9 @@ fn an_unknown_owner_is_an_object_of_nulls_with_basis_none() {
 fn every_row_of_a_snapshot_obeys_the_schema() {
     let mut written = Vec::new();
     let mut sink = JsonSink::new(&mut written, fixture::clock());
-    sink.listeners(&fixture::rows::listeners()).unwrap();
-    sink.states(&fixture::rows::states()).unwrap();
-    sink.timewait(&fixture::rows::time_waits()).unwrap();
+    sink.page(&fixture::rows::listeners()).unwrap();
+    sink.page(&fixture::rows::states()).unwrap();
+    sink.page(&fixture::rows::time_waits()).unwrap();
     sink.flush().unwrap();
     drop(sink);
     let text = String::from_utf8(written).unwrap();

@@ -72,6 +72,6 @@ impl Question for Listeners {
     }
 
     fn json(&self, view: &View<'_>, sink: &mut JsonSink<io::Stdout>) -> io::Result<()> {
-        sink.listeners(&listeners::rows(view.snapshot, view.folds, view.filter))
+        sink.page(&listeners::rows(view.snapshot, view.folds, view.filter))
     }
 }

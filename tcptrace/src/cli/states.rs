@@ -43,6 +43,6 @@ impl Question for OfStates {
     }
 
     fn json(&self, view: &View<'_>, sink: &mut JsonSink<io::Stdout>) -> io::Result<()> {
-        sink.states(&states::rows(view.snapshot, view.folds, view.filter))
+        sink.page(&states::rows(view.snapshot, view.folds, view.filter))
     }
 }

@@ -46,6 +46,6 @@ impl Question for OfTimeWait {
     }
 
     fn json(&self, view: &View<'_>, sink: &mut JsonSink<io::Stdout>) -> io::Result<()> {
-        sink.timewait(&timewait::rows(view.snapshot, view.folds, view.filter))
+        sink.page(&timewait::rows(view.snapshot, view.folds, view.filter))
     }
 }

@@ -199,7 +199,7 @@ fn waiting(row: &ListenerRow) -> String {
         0 => String::new(),
         older => format!("; {older} more were established before"),
     };
-    let last = row.last_accept_ms.map_or_else(
+    let last = accepts.last_ms.map_or_else(
         || "nothing was accepted since watching began".to_owned(),
         |ms| {
             format!(
@@ -208,7 +208,7 @@ fn waiting(row: &ListenerRow) -> String {
             )
         },
     );
-    let Some(waits) = accepts.waits else {
+    let Some(waits) = accepts.waits() else {
         return format!("{last}{older}");
     };
     format!(

@@ -89,7 +89,6 @@ pub(crate) fn listener(length: u32, limit: u32, limited_by: Option<LimitedBy>) -
         drops_per_second: None,
         refusals: None,
         accepts: None,
-        last_accept_ms: None,
         group: None,
     }
 }

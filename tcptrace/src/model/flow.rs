@@ -53,7 +53,9 @@ impl TcpState {
 }
 
 /// One end of a connection. A v4-mapped address is held as IPv4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct Endpoint {
     /// Address; unspecified for a wildcard listener.
     pub addr: IpAddr,

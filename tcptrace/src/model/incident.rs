@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::flow::TcpState;
-use super::{Flow, Kind, Owner, named};
+use super::kinds::{Put, key, kinds};
+use super::owner::{self, OwnerObject};
+use super::{Flow, Owner, named};
 
 named! {
     /// How a fact is known.
@@ -200,21 +205,30 @@ named! {
 }
 
 /// Linger setting of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Linger {
     /// `SO_LINGER` is on.
     pub on: bool,
-    /// Its time; `None` when the kernel's tick length is not known.
+    /// The linger time, seconds; null: the kernel's tick length is not known.
     pub seconds: Option<u64>,
 }
 
 /// Length and limit of a queue at that moment. Full means length above limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Queue {
-    /// Entries.
+    /// Entries in the queue.
     pub length: u32,
-    /// `min(backlog, somaxconn)`.
+    /// Its limit: the queue is full when length is above it.
     pub limit: u32,
+}
+
+impl Queue {
+    /// Whether the next entry is refused.
+    pub const fn is_full(&self) -> bool {
+        self.length > self.limit
+    }
 }
 
 /// An incident: what a line of output says.
@@ -236,97 +250,138 @@ pub struct Incident {
     pub what: What,
 }
 
-/// The fields of one kind. `None` = not known.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "the fields bear the names of the NDJSON contract"
-)]
-pub enum What {
-    RstSent {
-        cause: ResetCause,
-        reason: Option<Arc<str>>,
-        unsent_bytes: Option<u32>,
-        unacked_bytes: Option<u32>,
-        unread_bytes: Option<u32>,
-        linger: Option<Linger>,
-    },
-    RstReceived {
-        meaning: ResetMeaning,
-    },
-    LingerClose {
-        linger_seconds: Option<u64>,
-        blocked_ms: u64,
-        outcome: LingerOutcome,
-        unsent_bytes: Option<u32>,
-        unacked_bytes: Option<u32>,
-        remaining_bytes: Option<u32>,
-    },
-    AcceptDrop {
-        step: Option<Step>,
-        outcome: Option<DropOutcome>,
-        queue: Option<Queue>,
-        limited_by: Option<LimitedBy>,
-        count: u64,
-    },
-    SynDrop {
-        outcome: Option<DropOutcome>,
-        queue: Option<Queue>,
-        count: u64,
-    },
-    Retransmit {
-        kind: RetransmitType,
-        attempt: Option<u32>,
-        bytes: u32,
-        sequence: Option<u32>,
-        segments: Option<u32>,
-        error: Option<i32>,
-        /// Nothing was sent: the request was dropped after its last attempt.
-        gave_up: bool,
-    },
-    TimeWait {
-        phase: TimeWaitPhase,
-        substate: Option<TcpState>,
-        timeout_ms: Option<u64>,
-        ended_by: Option<TimeWaitEnd>,
-        /// With `reuse`: who made the new connection (the incident's owner left the TIME_WAIT).
-        new_owner: Option<Owner>,
-    },
-    PawsDrop {
-        place: PawsWhere,
-        reason: Option<Arc<str>>,
-    },
-    State {
-        old: TcpState,
-        new: TcpState,
-        in_old_us: Option<u64>,
-    },
-    Close {
-        duration_us: Option<u64>,
-        bytes_sent: Option<u64>,
-        bytes_received: Option<u64>,
-        srtt_us: Option<u32>,
-        retransmits: Option<u32>,
-        closed_by: Option<ClosedBy>,
-        how: Option<CloseHow>,
-    },
-}
+kinds! {
+    /// A TCP state transition.
+    State = "state" {
+        /// State before.
+        old: TcpState;
+        /// State after.
+        new: TcpState;
+        /// Time spent in the old state, microseconds.
+        in_old_us: Option<u64>;
+    }
 
-impl What {
-    /// The kind.
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::RstSent { .. } => Kind::RstSent,
-            Self::RstReceived { .. } => Kind::RstReceived,
-            Self::LingerClose { .. } => Kind::LingerClose,
-            Self::AcceptDrop { .. } => Kind::AcceptDrop,
-            Self::SynDrop { .. } => Kind::SynDrop,
-            Self::Retransmit { .. } => Kind::Retransmit,
-            Self::TimeWait { .. } => Kind::TimeWait,
-            Self::PawsDrop { .. } => Kind::PawsDrop,
-            Self::State { .. } => Kind::State,
-            Self::Close { .. } => Kind::Close,
-        }
+    /// A RST was sent.
+    RstSent = "rst_sent" {
+        /// Why the RST was sent.
+        cause: ResetCause;
+        /// The kernel's name of the reset reason; null: this kernel does not report one.
+        reason: Option<Arc<str>>;
+        /// Bytes written by the process and never sent.
+        unsent_bytes: Option<u32>;
+        /// Bytes sent and not acknowledged.
+        unacked_bytes: Option<u32>;
+        /// Bytes received and never read.
+        unread_bytes: Option<u32>;
+        /// The socket's `SO_LINGER` setting.
+        linger: Option<Linger>;
+    }
+
+    /// A RST was received.
+    RstReceived = "rst_received" {
+        /// What it did.
+        meaning: ResetMeaning;
+    }
+
+    /// A close() that blocked in linger has returned.
+    LingerClose = "linger_close" {
+        /// The linger time that was set, seconds.
+        linger_seconds: Option<u64>;
+        /// How long close() blocked, milliseconds.
+        blocked_ms: u64;
+        /// How the wait ended.
+        outcome: LingerOutcome;
+        /// Bytes written and not yet sent when the close began.
+        unsent_bytes: Option<u32>;
+        /// Bytes sent and not acknowledged when the close began.
+        unacked_bytes: Option<u32>;
+        /// Bytes not acknowledged when the wait ended.
+        remaining_bytes: Option<u32>;
+    }
+
+    /// A connection was refused because the accept queue was full.
+    AcceptDrop = "accept_drop" {
+        /// The step of the handshake that was refused.
+        step: Option<Step>;
+        /// What the client got.
+        outcome: Option<DropOutcome>;
+        /// The accept queue at that moment.
+        queue: Option<Queue>;
+        /// Which setting bounds the accept queue.
+        limited_by: Option<LimitedBy>;
+        /// How many refusals: 1, or more where evidence is `counted`.
+        count: u64;
+    }
+
+    /// A SYN was dropped, or answered with a cookie, because the SYN queue was full.
+    SynDrop = "syn_drop" {
+        /// What the client got.
+        outcome: Option<DropOutcome>;
+        /// The SYN queue at that moment.
+        queue: Option<Queue>;
+        /// How many SYNs: 1, or more where evidence is `counted`.
+        count: u64;
+    }
+
+    /// A segment or a SYN-ACK was sent again.
+    Retransmit = "retransmit" {
+        /// What was sent again, and why.
+        kind as "type": RetransmitType;
+        /// Which attempt in a row by the retransmission timer; null: not sent by that timer, or not known.
+        attempt: Option<u32>;
+        /// Payload of the segments sent again, bytes.
+        bytes: u32;
+        /// Sequence number of the first byte.
+        sequence: Option<u32>;
+        /// Segments on the wire; null: not known.
+        segments: Option<u32>;
+        /// Error number of a failed transmission; null: it was transmitted, or not known.
+        error: Option<i32>;
+        /// true: nothing was sent, the handshake was dropped after its last attempt. Otherwise absent.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        gave_up: bool, if *gave_up;
+    }
+
+    /// A TIME_WAIT socket began, ended, was reused, or could not be created.
+    TimeWait = "time_wait" {
+        /// What happened to it.
+        phase: TimeWaitPhase;
+        /// `TIME_WAIT`, or `FIN_WAIT2` where the peer has not closed yet.
+        substate: Option<TcpState>;
+        /// Its lifetime, milliseconds.
+        timeout_ms: Option<u64>;
+        /// How it ended, with phase `expire`.
+        ended_by: Option<TimeWaitEnd>;
+        /// With phase `reuse` only: the process that made the new connection (`owner` left the TIME_WAIT).
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "owner::or_none")]
+        #[schemars(with = "OwnerObject")]
+        new_owner: Option<Owner>, if *phase == TimeWaitPhase::Reuse;
+    }
+
+    /// A segment was rejected for its timestamp.
+    PawsDrop = "paws_drop" {
+        /// Which check rejected it.
+        place as "where": PawsWhere;
+        /// The kernel's name of the drop reason.
+        reason: Option<Arc<str>>;
+    }
+
+    /// A connection ended: its whole life.
+    Close = "close" {
+        /// From its first state to its end, microseconds; null: it began before tracing.
+        duration_us: Option<u64>;
+        /// Payload sent, each byte once.
+        bytes_sent: Option<u64>;
+        /// Payload received.
+        bytes_received: Option<u64>;
+        /// Smoothed round-trip time at the end, microseconds; null: never measured.
+        srtt_us: Option<u32>;
+        /// Segments sent again.
+        retransmits: Option<u32>;
+        /// Which side closed first.
+        closed_by: Option<ClosedBy>;
+        /// How the connection ended.
+        how: Option<CloseHow>;
     }
 }
 

@@ -1,32 +1,8 @@
 //! The kinds of incident a user can ask for.
 
-use super::named;
+use serde::{Deserialize, Deserializer};
 
-named! {
-    /// Kind of an incident; the discriminant is the wire's kind number.
-    Kind {
-        /// State transition.
-        State = "state",
-        /// RST sent.
-        RstSent = "rst_sent",
-        /// RST received.
-        RstReceived = "rst_received",
-        /// A close that blocked in linger.
-        LingerClose = "linger_close",
-        /// Refused: accept queue full.
-        AcceptDrop = "accept_drop",
-        /// Refused or answered by a cookie: SYN queue full.
-        SynDrop = "syn_drop",
-        /// Segment or SYN-ACK sent again.
-        Retransmit = "retransmit",
-        /// TIME_WAIT begins, ends, is reused, or could not be made.
-        TimeWait = "time_wait",
-        /// Rejected for its timestamp.
-        PawsDrop = "paws_drop",
-        /// Life of a connection.
-        Close = "close",
-    }
-}
+use super::incident::Kind;
 
 impl Kind {
     /// Position in per-kind tables; equals the wire's kind number.
@@ -92,4 +68,10 @@ impl FromIterator<Kind> for KindSet {
     fn from_iter<I: IntoIterator<Item = Kind>>(kinds: I) -> Self {
         kinds.into_iter().fold(Self::EMPTY, Self::with)
     }
+}
+
+/// Reads a kind; `None` for one that this version does not know.
+pub(super) fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Kind>, D::Error> {
+    let name = Option::<std::borrow::Cow<'de, str>>::deserialize(from)?;
+    Ok(name.and_then(|name| Kind::from_name(&name)))
 }

@@ -1,5 +1,9 @@
 //! What was seen, shown, left out and lost. Identity: seen = shown + filtered + rate_limited + lost.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::kind::known;
 use super::{Kind, named};
 
 named! {
@@ -15,28 +19,31 @@ named! {
 }
 
 /// A loss as it is reported while running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
-    /// Where.
+    /// Where the events were lost.
+    #[serde(rename = "where")]
     pub place: LossPlace,
-    /// Which kind; `None` when the record could not even be told.
+    /// Which kind was lost; null: not known.
+    #[serde(deserialize_with = "known")]
     pub of_kind: Option<Kind>,
-    /// How many since the last such report.
+    /// How many events since the last such report.
     pub count: u64,
 }
 
 /// The totals of a run, or of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Tally {
-    /// Everything heard.
+    /// Every event received.
     pub seen: u64,
-    /// Written out.
+    /// Events written out.
     pub shown: u64,
-    /// Left out by a filter, in the kernel or after it.
+    /// Events left out by a filter, in the kernel or after it.
     pub filtered: u64,
-    /// Left out by `--rate-limit`.
+    /// Events left out by `--rate-limit`.
     pub rate_limited: u64,
-    /// Lost.
+    /// Events lost.
     pub lost: u64,
 }
 

@@ -1,11 +1,14 @@
 //! Plain data shared by all rooms: no behaviour beyond naming, parsing of names and `Display`.
 
+mod counts;
 pub mod event;
 pub mod finding;
 pub mod flow;
 pub mod host;
 pub mod incident;
 pub mod kind;
+mod kinds;
+pub mod line;
 pub mod loss;
 pub mod owner;
 pub mod rows;
@@ -20,19 +23,25 @@ pub use event::{Event, Signal};
 pub use finding::Finding;
 pub use flow::{Endpoint, Family, Flow};
 pub use host::{Clock, Host};
-pub use incident::{Evidence, Incident, What};
-pub use kind::{Kind, KindSet};
+pub use incident::{Evidence, Incident, Kind, What};
+pub use kind::KindSet;
+pub use kinds::Put;
 pub use owner::{Basis, Owner, Process};
 pub use run::RunFacts;
 pub use sample::Sample;
 pub use tier::Tier;
 
-/// Declares a field-less enum with one stable name per value (the names of the NDJSON contract).
+/// Declares a field-less enum with one stable name per value (the names of the NDJSON contract). The
+/// comments are the descriptions in the schema.
 macro_rules! named {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$doc])* $variant,)* }
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord,
+            serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+        )]
+        #[schemars(inline)]
+        pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {
             /// Every value, in declaration order.
@@ -49,6 +58,12 @@ macro_rules! named {
             }
         }
 
+        impl $crate::model::Named for $name {
+            fn name(self) -> &'static str {
+                self.name()
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.name())
@@ -57,3 +72,9 @@ macro_rules! named {
     };
 }
 pub(crate) use named;
+
+/// A value with a stable name.
+pub trait Named: Copy {
+    /// The name in the NDJSON contract.
+    fn name(self) -> &'static str;
+}

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::{Error, IntoDeserializer, value::StrDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::named;
 
 named! {
@@ -67,4 +71,114 @@ pub struct Heard {
     pub basis: Basis,
     /// How many processes held the socket when tracing began, when that is known.
     pub holders: Option<u32>,
+}
+
+/// An owner as NDJSON has it; one that is not known is all null, with basis `none`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "owner")]
+pub struct OwnerObject {
+    /// tgid, in the PID namespace of tcptrace.
+    pub pid: Option<u32>,
+    /// Field 22 of /proc/PID/stat; with pid the identity of the process.
+    pub start_ticks: Option<u64>,
+    /// Name of the thread-group leader.
+    pub comm: Option<String>,
+    /// Path of the executable.
+    pub exe: Option<String>,
+    /// Effective user.
+    pub uid: Option<u32>,
+    /// cgroup path.
+    pub cgroup: Option<String>,
+    /// Container id found in the cgroup path.
+    pub container: Option<String>,
+    /// How the owner is known.
+    #[serde(serialize_with = "write_basis", deserialize_with = "read_basis")]
+    #[schemars(schema_with = "basis_schema")]
+    pub basis: Option<Basis>,
+    /// How many processes hold the socket; null: one, or not known.
+    pub shared_by: Option<u32>,
+}
+
+impl From<&Owner> for OwnerObject {
+    fn from(owner: &Owner) -> Self {
+        let process = &*owner.process;
+        Self {
+            pid: Some(process.pid),
+            start_ticks: process.start_ticks,
+            comm: Some(process.comm.clone()),
+            exe: process.exe.clone(),
+            uid: process.uid,
+            cgroup: process.cgroup.clone(),
+            container: process.container.clone(),
+            basis: Some(owner.basis),
+            shared_by: owner.shared_by,
+        }
+    }
+}
+
+impl OwnerObject {
+    /// The owner; `None` where nobody is known.
+    fn owner<E: Error>(self) -> Result<Option<Owner>, E> {
+        let Some(basis) = self.basis else {
+            return Ok(None);
+        };
+        let process = Process {
+            pid: self.pid.ok_or_else(|| E::missing_field("pid"))?,
+            start_ticks: self.start_ticks,
+            comm: self.comm.ok_or_else(|| E::missing_field("comm"))?,
+            exe: self.exe,
+            uid: self.uid,
+            cgroup: self.cgroup,
+            container: self.container,
+        };
+        Ok(Some(Owner {
+            process: Arc::new(process),
+            basis,
+            shared_by: self.shared_by,
+            tid: None,
+        }))
+    }
+}
+
+/// Writes an [`OwnerObject`].
+pub(super) fn write_or_none<S: Serializer>(
+    owner: &Option<Owner>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let object = owner.as_ref().map(OwnerObject::from);
+    object.unwrap_or_default().serialize(to)
+}
+
+/// Reads an [`OwnerObject`]; null is nobody too.
+pub(super) fn or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Owner>, D::Error> {
+    let object = Option::<OwnerObject>::deserialize(from)?;
+    object.map_or(Ok(None), OwnerObject::owner)
+}
+
+/// Stands for an owner that is not known.
+const NOBODY: &str = "none";
+
+fn write_basis<S: Serializer>(basis: &Option<Basis>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(basis.map_or(NOBODY, Basis::name))
+}
+
+fn read_basis<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Basis>, D::Error> {
+    let name = std::borrow::Cow::<str>::deserialize(from)?;
+    if name == NOBODY {
+        return Ok(None);
+    }
+    let name: StrDeserializer<'_, D::Error> = (*name).into_deserializer();
+    Basis::deserialize(name).map(Some)
+}
+
+fn basis_schema(generator: &mut SchemaGenerator) -> schemars::Schema {
+    let mut schema = Basis::json_schema(generator);
+    let nobody = schemars::json_schema!({ "const": NOBODY, "description": "Not known." });
+    if let Some(values) = schema
+        .get_mut("oneOf")
+        .and_then(|values| values.as_array_mut())
+    {
+        values.push(nobody.into());
+    }
+    schema
 }

@@ -2,9 +2,14 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+
 use super::flow::TcpState;
 use super::incident::{LimitedBy, Queue};
-use super::snapshot::{Accepts, Settings, SpaceCounters};
+use super::line::End;
+use super::owner::{self, OwnerObject};
+use super::snapshot::{Settings, SpaceCounters, Waits};
 use super::summary::Reconciled;
 use super::{Endpoint, Family, Owner, named};
 
@@ -25,25 +30,97 @@ pub struct Page<R> {
     pub reconciliation: Vec<Reconciled>,
 }
 
+named! {
+    /// The command a snapshot belongs to.
+    SnapshotOf {
+        /// `tcptrace listeners`
+        Listeners = "listeners",
+        /// `tcptrace states`
+        States = "states",
+        /// `tcptrace timewait`
+        Timewait = "timewait",
+    }
+}
+
+/// A row that is an object of its own.
+pub trait Row: Serialize {
+    /// The kind of its object.
+    const KIND: &'static str;
+    /// The command that shows it.
+    const OF: SnapshotOf;
+}
+
+impl Row for ListenerRow {
+    const KIND: &'static str = "listener";
+    const OF: SnapshotOf = SnapshotOf::Listeners;
+}
+
+impl Row for StateRow {
+    const KIND: &'static str = "sockets";
+    const OF: SnapshotOf = SnapshotOf::States;
+}
+
+impl Row for TimeWaitRow {
+    const KIND: &'static str = "time_wait_sockets";
+    const OF: SnapshotOf = SnapshotOf::Timewait;
+}
+
+/// The object that ends a snapshot, after its rows.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct SnapshotEnd<'a> {
+    /// Ends each snapshot, after its rows, which have the same ts.
+    pub of: SnapshotOf,
+    /// How many rows there were.
+    pub rows: usize,
+    /// How long hooks have been attached, milliseconds; null: no hooks.
+    pub watched_ms: Option<u64>,
+    /// The network namespaces looked at.
+    pub namespaces: &'a [SpaceRow],
+    /// Why something is missing, in sentences.
+    pub unseen: &'a [String],
+    /// What hooks counted against the kernel's counters since watching began; empty without hooks, or
+    /// with filters.
+    pub reconciliation: &'a [Reconciled],
+}
+
+impl<R: Row> Page<R> {
+    /// What ends it.
+    pub fn end(&self) -> SnapshotEnd<'_> {
+        SnapshotEnd {
+            of: R::OF,
+            rows: self.rows.len(),
+            watched_ms: self.watched_ms,
+            namespaces: &self.spaces,
+            unseen: &self.unseen,
+            reconciliation: &self.reconciliation,
+        }
+    }
+}
+
 /// One namespace with what was counted since watching began.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct SpaceRow {
-    /// Inode number.
+    /// Inode number of the network namespace.
     pub netns: u32,
     /// Whether tcptrace runs in it.
+    #[serde(rename = "own")]
     pub is_own: bool,
     /// Its settings.
     pub settings: Settings,
-    /// Since the namespace began.
+    /// Counted since the namespace began.
     pub counters: SpaceCounters,
-    /// Since watching began; `None` on the first look.
+    /// Counted since watching began; null without hooks. `time_wait_entries` and `orphans` are levels.
+    #[serde(rename = "since_watch")]
     pub risen: Option<SpaceCounters>,
     /// Local addresses with half of their ports in use, over all destinations; only in `timewait`.
+    #[serde(skip)]
     pub ports: Vec<PortUse>,
 }
 
 /// Refusals of one listener that hooks told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Refusals {
     /// SYNs dropped, accept queue full.
     pub accept_syn: u64,
@@ -65,69 +142,119 @@ impl Refusals {
 }
 
 /// Listeners of one address that share it by `SO_REUSEPORT`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Group {
-    /// How many.
+    /// How many listeners.
     pub size: u32,
-    /// Waiting connections of all.
+    /// Connections waiting in all of them.
     pub length: u32,
-    /// The longest queue against an even share: 1 is even, `size` is all in one; `None` while
-    /// nothing waits.
+    /// The longest queue against an even share: 1 is even, `size` is all in one; null while nothing
+    /// waits.
     pub skew: Option<f64>,
 }
 
+/// Waits for accept() since watching began. Percentiles are upper bounds, at most a quarter too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct AcceptWaits {
+    /// Connections accepted whose wait was measured.
+    pub measured: u64,
+    /// Connections accepted but established before watching began, so not measured.
+    pub older: u64,
+    /// Half of them waited up to this long, microseconds.
+    pub wait_us_p50: Option<u64>,
+    /// 99 of 100 waited up to this long, microseconds.
+    pub wait_us_p99: Option<u64>,
+    /// The longest wait, microseconds.
+    pub wait_us_max: Option<u64>,
+    /// Since the last accept(), milliseconds; null: none since watching began.
+    pub last_ms: Option<u64>,
+}
+
+impl AcceptWaits {
+    /// The distribution; `None` where nothing was measured.
+    pub fn waits(&self) -> Option<Waits> {
+        Some(Waits {
+            p50_us: self.wait_us_p50?,
+            p99_us: self.wait_us_p99?,
+            max_us: self.wait_us_max?,
+        })
+    }
+}
+
 /// A row of `listeners`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ListenerRow {
-    /// Namespace.
+    /// Inode number of the network namespace.
     pub netns: u32,
-    /// Of the socket.
+    /// The kernel's socket cookie, as printed by ss -e.
+    pub cookie: u64,
+    /// Family of the socket.
     pub family: Family,
     /// Where it listens.
+    #[schemars(with = "End")]
     pub local: Endpoint,
     /// Whether an IPv6 listener refuses IPv4.
     pub v6only: Option<bool>,
-    /// Socket cookie.
-    pub cookie: u64,
-    /// First holder; `None`: not known.
+    /// The first of the processes that hold it.
+    #[serde(serialize_with = "owner::write_or_none")]
+    #[schemars(with = "OwnerObject")]
     pub owner: Option<Owner>,
-    /// Every holder.
+    /// Every process known to hold it.
     pub pids: Vec<u32>,
     /// Length and limit of the accept queue.
+    #[serde(flatten, serialize_with = "accept_queue_and_full")]
+    #[schemars(with = "AcceptQueue")]
     pub accept_queue: Queue,
-    /// What the limit comes from.
+    /// What the limit comes from. `somaxconn`: the limit equals it, the backlog is that or more; null:
+    /// not known, or somaxconn was lowered since.
     pub limited_by: Option<LimitedBy>,
-    /// What listen() was given; `None`: not known.
+    /// What listen() was given (2147483647: no bound); null: somaxconn or more.
     pub backlog: Option<u32>,
-    /// Whether that was seen, rather than inferred from a limit below somaxconn.
+    /// false: the backlog is inferred from a limit below somaxconn.
+    #[serde(rename = "backlog_seen")]
     pub backlog_is_seen: bool,
-    /// Length and limit of the SYN queue; with a group the length of all of it.
+    /// Length and limit of the SYN queue; of a group the length is that of all of it.
     pub syn_queue: Queue,
-    /// The socket's drop counter since it began.
+    /// The socket's drop counter since it began: 1 for a SYN, 2 for a third ACK, socket filters too.
     pub drops: Option<u32>,
-    /// How much that counter rose since it was first looked at; `None` on the first look.
+    /// How much that counter rose since it was first looked at; null on the first look.
+    #[serde(rename = "drops_since_watch")]
     pub drops_risen: Option<u64>,
     /// The same per second, since the look before.
     pub drops_per_second: Option<f64>,
-    /// What hooks told; `None` without hooks.
+    /// What hooks counted since watching began; null without hooks.
     pub refusals: Option<Refusals>,
-    /// Waits for accept() since watching began; `None`: not measured.
-    pub accepts: Option<Accepts>,
-    /// Since a connection was last accepted, ms; `None`: none was since watching began.
-    pub last_accept_ms: Option<u64>,
-    /// Its `SO_REUSEPORT` group; `None` when it is alone.
+    /// Waits from established to accept(), since watching began; null: not measured.
+    pub accepts: Option<AcceptWaits>,
+    /// Its `SO_REUSEPORT` group; null: it is alone.
     pub group: Option<Group>,
+}
+
+/// What a row says of the accept queue.
+#[derive(Serialize, JsonSchema)]
+struct AcceptQueue {
+    /// The accept queue.
+    accept_queue: Queue,
+    /// Length above limit: the next connection is refused.
+    full: bool,
+}
+
+fn accept_queue_and_full<S: Serializer>(queue: &Queue, to: S) -> Result<S::Ok, S::Error> {
+    let (accept_queue, full) = (*queue, queue.is_full());
+    AcceptQueue { accept_queue, full }.serialize(to)
 }
 
 impl ListenerRow {
     /// Whether the next connection is refused.
     pub const fn is_full(&self) -> bool {
-        self.accept_queue.length > self.accept_queue.limit
+        self.accept_queue.is_full()
     }
 
     /// Whether the next SYN meets a full SYN queue.
     pub const fn is_syn_full(&self) -> bool {
-        self.syn_queue.length > self.syn_queue.limit
+        self.syn_queue.is_full()
     }
 }
 
@@ -163,30 +290,45 @@ named! {
     }
 }
 
+/// The remote end that most sockets of a row share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct TopRemote {
+    /// Its address.
+    pub addr: IpAddr,
+    /// Its port; null: several.
+    pub port: Option<u16>,
+    /// How many sockets have it.
+    pub count: u64,
+}
+
 /// A row of `states`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct StateRow {
-    /// Namespace.
+    /// Inode number of the network namespace.
     pub netns: u32,
-    /// State.
+    /// TCP state of these sockets.
     pub state: TcpState,
     /// Who holds these sockets.
+    #[serde(rename = "held_by")]
     pub held: Held,
-    /// With `process`.
+    /// The process, where `held_by` is `process`.
+    #[serde(serialize_with = "owner::write_or_none")]
+    #[schemars(with = "OwnerObject")]
     pub owner: Option<Owner>,
-    /// How many.
+    /// How many sockets.
     pub count: u64,
-    /// Received and unread.
+    /// Bytes received and unread.
     pub unread_bytes: u64,
-    /// Written and unacknowledged.
+    /// Bytes written and unacknowledged; a SYN or FIN counts 1.
     pub unacked_bytes: u64,
     /// Most resends of one of them.
     pub resends_max: u8,
-    /// Longest time without data from the peer: evidence of age, not age itself.
+    /// Longest time without data from the peer, milliseconds: evidence of age, not age itself.
     pub silent_ms_max: Option<u32>,
-    /// The remote end most of them share: address, and its port when that is shared too.
-    pub top_remote: Option<(IpAddr, Option<u16>, u64)>,
-    /// What is wrong.
+    /// The remote end that most of them share.
+    pub top_remote: Option<TopRemote>,
+    /// What is wrong with them.
     pub anomaly: Option<Anomaly>,
 }
 
@@ -203,7 +345,8 @@ named! {
 }
 
 /// Local ports in use for one destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct PortPressure {
     /// Ports of the range taken by TIME_WAIT and live sockets, from the local address with most.
     pub used: u32,
@@ -248,28 +391,32 @@ impl PortUse {
 }
 
 /// A row of `timewait`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct TimeWaitRow {
-    /// Namespace.
+    /// Inode number of the network namespace.
     pub netns: u32,
-    /// Who left them.
+    /// The process that left them.
+    #[serde(serialize_with = "owner::write_or_none")]
+    #[schemars(with = "OwnerObject")]
     pub owner: Option<Owner>,
-    /// How that is known.
+    /// How the owner is known.
     pub left_by: LeftBy,
-    /// The port of the local service; `None` for connections made from here.
+    /// Port of the local service; null: the connections were made from here.
     pub service: Option<u16>,
-    /// The other end.
-    pub remote: IpAddr,
-    /// Its port; `None` for clients of a service, which come from many.
-    pub remote_port: Option<u16>,
-    /// In TIME_WAIT.
+    /// The remote end; without a port for clients of a service, which come from many.
+    pub remote: End,
+    /// Sockets in TIME_WAIT.
     pub time_wait: u64,
-    /// In FIN_WAIT2 without an owner: the peer has not closed yet.
+    /// Sockets in FIN_WAIT2 without an owner: the peer has not closed yet.
     pub fin_wait2: u64,
-    /// End within ten seconds.
+    /// Sockets that end within ten seconds.
+    #[serde(rename = "expiring_10s")]
     pub expiring: u64,
-    /// Shortest and longest time left of those in TIME_WAIT.
-    pub left_ms: Option<(u32, u32)>,
-    /// For connections made from here.
+    /// Shortest time left of those in TIME_WAIT, milliseconds.
+    pub left_ms_min: Option<u32>,
+    /// Longest time left of those in TIME_WAIT, milliseconds.
+    pub left_ms_max: Option<u32>,
+    /// Local ports in use, for connections made from here.
+    #[serde(rename = "ports")]
     pub pressure: Option<PortPressure>,
 }

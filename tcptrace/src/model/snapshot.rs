@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+
 use super::flow::TcpState;
 use super::summary::Reconciled;
 use super::{Endpoint, Family, Flow, Process};
@@ -40,8 +43,9 @@ pub struct Space {
 
 /// Settings that decide over queues, orphans and TIME_WAIT; `None` where this kernel or namespace
 /// does not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[allow(missing_docs, reason = "the fields bear the kernel's names")]
+#[schemars(inline)]
 pub struct Settings {
     pub somaxconn: Option<u32>,
     pub tcp_max_syn_backlog: Option<u32>,
@@ -52,16 +56,38 @@ pub struct Settings {
     pub tcp_tw_recycle: Option<u32>,
     pub tcp_max_tw_buckets: Option<u32>,
     pub tcp_timestamps: Option<u32>,
+    #[serde(rename = "tcp_fin_timeout_seconds")]
     pub tcp_fin_timeout_secs: Option<u32>,
     pub tcp_max_orphans: Option<u32>,
+    #[serde(flatten, serialize_with = "first_and_last")]
+    #[schemars(with = "PortRange")]
     pub ip_local_port_range: Option<(u16, u16)>,
+    #[serde(skip)]
     pub tcp_syn_retries: Option<u32>,
+    #[serde(skip)]
     pub tcp_syn_linear_timeouts: Option<u32>,
+    #[serde(skip)]
     pub tcp_rto_max_ms: Option<u32>,
 }
 
+/// `ip_local_port_range` as NDJSON has it.
+#[derive(Serialize, JsonSchema)]
+struct PortRange {
+    local_port_first: Option<u16>,
+    local_port_last: Option<u16>,
+}
+
+fn first_and_last<S: Serializer>(range: &Option<(u16, u16)>, to: S) -> Result<S::Ok, S::Error> {
+    PortRange {
+        local_port_first: range.map(|(first, _)| first),
+        local_port_last: range.map(|(_, last)| last),
+    }
+    .serialize(to)
+}
+
 /// Counters and levels of a namespace; `None` where this kernel has no such counter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct SpaceCounters {
     /// `TcpExt.ListenOverflows`: refusals for a full accept queue.
     pub accept_overflows: Option<u64>,

@@ -1,5 +1,11 @@
 //! The last word of a run.
 
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::counts;
 use super::loss::Tally;
 use super::{Kind, named};
 
@@ -16,46 +22,52 @@ named! {
 }
 
 /// One kernel counter against ours, over the same interval and namespaces.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Reconciled {
-    /// e.g. `TcpExt.ListenOverflows`
-    pub counter: &'static str,
+    /// The kernel's counter, such as `TcpExt.ListenOverflows`.
+    pub counter: Cow<'static, str>,
     /// How much the kernel's counter rose.
     pub kernel: u64,
     /// What we counted.
     pub ours: u64,
     /// The comparison.
     pub verdict: Verdict,
-    /// The named reason, with `explained`.
+    /// The reason of a difference, with verdict `explained`.
     pub note: Option<String>,
 }
 
 /// Incidents of one owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct OwnerCount {
-    /// `None`: owner not known.
+    /// tgid; null: the owner is not known.
     pub pid: Option<u32>,
-    /// Name; `?` is the text sink's business.
+    /// Name of the thread-group leader.
     pub comm: Option<String>,
-    /// Shown incidents by kind, only kinds above 0, most frequent first.
-    pub by_kind: Vec<(Kind, u64)>,
-    /// Their sum.
+    /// Sum over all kinds.
     pub total: u64,
+    /// Shown incidents by kind, only kinds above 0, most frequent first.
+    #[serde(with = "counts")]
+    #[schemars(schema_with = "counts::schema")]
+    pub by_kind: Vec<(Kind, u64)>,
 }
 
 /// Summary of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// How long we watched.
+    /// How long tcptrace watched, milliseconds.
     pub duration_ms: u64,
     /// Shown incidents by kind, only kinds above 0.
+    #[serde(with = "counts")]
+    #[schemars(schema_with = "counts::schema")]
     pub by_kind: Vec<(Kind, u64)>,
     /// Most incidents first, at most 20; the rest is in `owners_left_out`.
     pub by_owner: Vec<OwnerCount>,
-    /// Owners not listed.
+    /// Owners not listed in `by_owner`.
     pub owners_left_out: u64,
-    /// The identity of loss.
+    /// Always seen = shown + filtered + rate_limited + lost.
     pub loss: Tally,
-    /// Ours against the kernel's counters.
+    /// Our counts against the kernel's counters.
     pub reconciliation: Vec<Reconciled>,
 }

@@ -76,7 +76,7 @@ pub(super) fn rows(
         if is_there {
             let (verdict, note) = sums.verdict(rule);
             rows.push(Reconciled {
-                counter: rule.counter,
+                counter: rule.counter.into(),
                 kernel: sums.kernel,
                 ours: sums.ours,
                 verdict,

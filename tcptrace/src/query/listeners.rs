@@ -13,8 +13,8 @@ use crate::interpret::listen::limited_by;
 use crate::model::Endpoint;
 use crate::model::flow::TcpState;
 use crate::model::incident::{LimitedBy, Queue};
-use crate::model::rows::{Group, ListenerRow, Page};
-use crate::model::snapshot::{Snapshot, Socket, Space};
+use crate::model::rows::{AcceptWaits, Group, ListenerRow, Page};
+use crate::model::snapshot::{Accepts, Snapshot, Socket, Space};
 
 use super::folds::Folds;
 use super::{is_shown, owner, page};
@@ -96,12 +96,21 @@ fn row(
         drops_risen: drops_risen.map(|(risen, _)| risen),
         drops_per_second: drops_risen.map(|(_, rate)| rate),
         refusals: folds.refusals(space.netns, socket.local, socket.cookie),
-        accepts: socket.accepts,
-        last_accept_ms: socket
-            .accepts
-            .and_then(|accepts| accepts.last_ns)
-            .map(|last_ns| now_ns.saturating_sub(last_ns) / 1_000_000),
+        accepts: socket.accepts.map(|accepts| waits(&accepts, now_ns)),
         group,
+    }
+}
+
+fn waits(accepts: &Accepts, now_ns: u64) -> AcceptWaits {
+    let waits = accepts.waits;
+    let ms_ago = |last_ns| now_ns.saturating_sub(last_ns) / 1_000_000;
+    AcceptWaits {
+        measured: accepts.measured,
+        older: accepts.older,
+        wait_us_p50: waits.map(|waits| waits.p50_us),
+        wait_us_p99: waits.map(|waits| waits.p99_us),
+        wait_us_max: waits.map(|waits| waits.max_us),
+        last_ms: accepts.last_ns.map(ms_ago),
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use crate::interpret::filter::Filter;
 use crate::model::flow::TcpState;
-use crate::model::rows::{Anomaly, Held, Page, StateRow};
+use crate::model::rows::{Anomaly, Held, Page, StateRow, TopRemote};
 use crate::model::snapshot::{Form, Snapshot, Socket, Space};
 
 use super::folds::Folds;
@@ -130,7 +130,7 @@ fn held(socket: &Socket) -> Held {
 }
 
 /// The address most of them talk to, with its port when one port has them all.
-fn top(remotes: &HashMap<(IpAddr, u16), u64>) -> Option<(IpAddr, Option<u16>, u64)> {
+fn top(remotes: &HashMap<(IpAddr, u16), u64>) -> Option<TopRemote> {
     let mut by_address: BTreeMap<IpAddr, (u64, Option<u16>)> = BTreeMap::new();
     for ((address, port), count) in remotes {
         by_address
@@ -141,10 +141,10 @@ fn top(remotes: &HashMap<(IpAddr, u16), u64>) -> Option<(IpAddr, Option<u16>, u6
             })
             .or_insert((*count, Some(*port)));
     }
-    let (address, (count, port)) = by_address
+    let (addr, (count, port)) = by_address
         .into_iter()
         .max_by_key(|(address, (count, _))| (*count, Reverse(*address)))?;
-    Some((address, port, count))
+    Some(TopRemote { addr, port, count })
 }
 
 fn anomaly(row: &StateRow, space: &Space, orphan_limit: Option<u32>) -> Option<Anomaly> {

@@ -340,7 +340,7 @@ fn who_left_a_time_wait_is_learnt_or_inferred_or_unknown() {
                 row.left_by,
                 pid,
                 row.service,
-                row.remote_port,
+                row.remote.port,
                 row.time_wait,
             )
         })
@@ -354,7 +354,8 @@ fn who_left_a_time_wait_is_learnt_or_inferred_or_unknown() {
         ]
     );
     let learnt = &page.rows[2];
-    assert_eq!((learnt.expiring, learnt.left_ms), (1, Some((4_000, 4_000))));
+    assert_eq!((learnt.expiring, learnt.left_ms_min), (1, Some(4_000)));
+    assert_eq!(learnt.left_ms_max, Some(4_000));
     // Older than that snapshot and not in the next: forgotten.
     folds.look(&snapshot(60, Vec::new()));
     assert_eq!(

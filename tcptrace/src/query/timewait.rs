@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use crate::interpret::filter::Filter;
 use crate::model::flow::TcpState;
+use crate::model::line::End;
 use crate::model::rows::{LeftBy, Page, PortPressure, PortUse, TimeWaitRow};
 use crate::model::snapshot::{Form, Snapshot, Socket, Space};
 use crate::model::{Endpoint, Owner};
@@ -54,12 +55,15 @@ pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<TimeWai
                     owner: left,
                     left_by,
                     service,
-                    remote: remote.addr,
-                    remote_port,
+                    remote: End {
+                        addr: remote.addr,
+                        port: remote_port,
+                    },
                     time_wait: 0,
                     fin_wait2: 0,
                     expiring: 0,
-                    left_ms: None,
+                    left_ms_min: None,
+                    left_ms_max: None,
                     pressure: pressures
                         .get(&remote)
                         .copied()
@@ -74,8 +78,8 @@ pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<TimeWai
             Reverse(row.time_wait + row.fin_wait2),
             row.netns,
             row.service,
-            row.remote,
-            row.remote_port,
+            row.remote.addr,
+            row.remote.port,
             row.owner.as_ref().map(|owner| owner.process.pid),
         )
     });
@@ -94,8 +98,8 @@ fn add(row: &mut TimeWaitRow, socket: &Socket) {
     row.time_wait += 1;
     if let Some(ms) = socket.timer_ms {
         row.expiring += u64::from(ms < SOON_MS);
-        let (least, most) = row.left_ms.unwrap_or((ms, ms));
-        row.left_ms = Some((least.min(ms), most.max(ms)));
+        row.left_ms_min = Some(row.left_ms_min.map_or(ms, |least| least.min(ms)));
+        row.left_ms_max = row.left_ms_max.max(Some(ms));
     }
 }
 

@@ -1,29 +1,32 @@
 //! NDJSON: one object a line, the names of the contract (see [`super::schema`]).
 //!
-//! What is not known is `null`. Written by hand, field by field: a serializer's intermediate values
-//! would cost more than everything else here.
+//! What is not known is `null`. Incidents are written by the table of kinds with a key and a value each;
+//! a serializer's intermediate values would cost more than everything else here. All else is seldom, and
+//! serde's.
 
+mod escape;
 mod fields;
 pub mod finding;
 mod known;
-mod rows;
+mod plain;
 
 use std::io::{self, Write};
+
+use serde::Serialize;
 
 use super::Sink;
 use super::flows::Flows;
 use super::out::Out;
 use super::put;
 use super::stamp::Rfc3339;
-use crate::model::flow::TcpState;
+use crate::model::line::VERSION;
 use crate::model::loss::Loss;
+use crate::model::rows::{Page, Row};
 use crate::model::summary::Summary;
 use crate::model::{Clock, Incident};
-use fields::Object;
+use fields::{Object, put_name};
 use known::Known;
 
-/// Version of the event format.
-pub const VERSION: u8 = 1;
 const BEGIN: &str = "{\"v\":1,\"ts\":\"";
 const _: () = assert!(VERSION == 1, "as BEGIN says");
 
@@ -64,6 +67,23 @@ impl<W: Write> JsonSink<W> {
         }
     }
 
+    fn object(&mut self, kind: &str, boot_ns: u64, fields: &impl Serialize) -> io::Result<()> {
+        self.begin(kind, boot_ns);
+        plain::append(&mut self.out.buffer, fields)?;
+        self.end()
+    }
+
+    /// The rows of a snapshot, and the object that ends it and bears what holds for all of it.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn page<R: Row>(&mut self, page: &Page<R>) -> io::Result<()> {
+        for row in &page.rows {
+            self.object(R::KIND, page.boot_ns, row)?;
+        }
+        self.object("snapshot", page.boot_ns, &page.end())
+    }
+
     fn end(&mut self) -> io::Result<()> {
         self.out.buffer.extend_from_slice(b"}\n");
         self.out.line_done()
@@ -74,31 +94,23 @@ impl<W: Write> Sink for JsonSink<W> {
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
         let mut object = self.begin(incident.kind().name(), incident.boot_ns);
         object.flow(&incident.flow);
-        object.name(",\"state\":", incident.state.map(TcpState::name));
-        object.owner(",\"owner\":", incident.owner.as_ref());
-        object.name(",\"hook\":", Some(incident.hook));
-        object.name(",\"evidence\":", Some(incident.evidence.name()));
-        object.what(&incident.what);
+        object.field(",\"state\":", &incident.state);
+        object.field(",\"owner\":", &incident.owner);
+        object.out.extend_from_slice(b",\"hook\":");
+        put_name(object.out, incident.hook);
+        object.field(",\"evidence\":", &incident.evidence);
+        incident.what.write(&mut object);
         self.end()
     }
 
     fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()> {
-        let mut object = self.begin("lost", boot_ns);
-        object.name(",\"where\":", Some(loss.place.name()));
-        object.name(
-            ",\"of_kind\":",
-            loss.of_kind.map(super::super::model::kind::Kind::name),
-        );
-        object.number(",\"count\":", Some(loss.count));
-        self.end()
+        self.object("lost", boot_ns, loss)
     }
 
     /// Its time is the end of watching: the beginning plus the duration.
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         let boot_ns = self.time.boot_ns_after(summary.duration_ms);
-        let mut object = self.begin("summary", boot_ns);
-        object.summary(summary);
-        self.end()
+        self.object("summary", boot_ns, summary)
     }
 
     fn flush(&mut self) -> io::Result<()> {

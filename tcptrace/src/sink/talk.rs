@@ -147,7 +147,7 @@ impl<W: Write> Talk<W> {
         self.cell("COUNTER", widest);
         self.text("    KERNEL       OURS VERDICT\n");
         for row in counters {
-            self.cell(row.counter, widest);
+            self.cell(&row.counter, widest);
             self.number_cell(row.kernel, 10);
             self.number_cell(row.ours, 10);
             match row.verdict {

@@ -8,24 +8,28 @@
 //! NDJSON does not have everything: the thread of an owner is not in it, and who reused a TIME_WAIT
 //! only with phase `reuse`.
 
-mod fields;
 mod intern;
-mod value;
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use jiff::Timestamp;
+use serde::de::{Deserialize, DeserializeSeed};
+use serde_json::Deserializer;
+use serde_path_to_error::Track;
 use thiserror::Error;
 
-use crate::model::incident::{DropOutcome, LingerOutcome, PawsWhere, TimeWaitPhase, What};
-use crate::model::loss::{Loss, LossPlace, Tally};
-use crate::model::summary::{OwnerCount, Reconciled, Summary};
-use crate::model::{Flow, Incident, Kind};
-use fields::{Head, Raw, RawOwnerCount, RawReconciled, RawTally};
-use value::{Text, named};
+use crate::model::line::{End, IncidentHead, LineHead, VERSION};
+use crate::model::loss::Loss;
+use crate::model::summary::Summary;
+use crate::model::{Endpoint, Flow, Incident, Kind};
 
 /// Bytes of a line at most.
 pub const LONGEST_LINE: usize = 1 << 20;
+/// Bytes of a text in it at most: a path has 4096, escaped by the kernel up to twice that.
+const LONGEST_TEXT: usize = 16_384;
+/// Characters of what serde says that are passed on.
+const LONGEST_WHY: usize = 300;
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,17 +71,9 @@ pub enum NdjsonError {
     /// Of a format that is not known here.
     #[error("the line is of version {0}, only version 1 is known here; use a newer tcptrace")]
     Newer(u64),
-    /// A field that says nothing.
-    #[error("field {0}")]
+    /// A field that is missing, or says nothing.
+    #[error("{0}")]
     Field(String),
-    /// A field that must be there.
-    #[error("field {field} is missing, which every {kind} has")]
-    Missing {
-        /// The kind of the line.
-        kind: &'static str,
-        /// The field.
-        field: &'static str,
-    },
 }
 
 /// What one line says, with or without its line end.
@@ -86,31 +82,36 @@ pub fn parse(line: &[u8]) -> Result<Parsed, NdjsonError> {
     if line.len() > LONGEST_LINE {
         return Err(NdjsonError::TooLong(line.len()));
     }
-    let head: Head<'_> = serde_json::from_slice(line).map_err(|error| {
+    if has_long_text(line) {
+        return Err(NdjsonError::Field(format!(
+            "a text of the line has more than {LONGEST_TEXT} bytes"
+        )));
+    }
+    let first: First<'_> = serde_json::from_slice(line).map_err(|error| {
         if error.is_data() {
             NdjsonError::NotOurs
         } else {
-            NdjsonError::Syntax(value::without_place(&error))
+            NdjsonError::Syntax(without_place(&error))
         }
     })?;
-    let (Some(version), Some(kind)) = (head.v, head.kind) else {
+    let (Some(version), Some(kind)) = (first.v, first.kind) else {
         return Err(NdjsonError::NotOurs);
     };
     match version {
         0 => return Err(NdjsonError::NotOurs),
-        1 => {}
+        ours if ours == u64::from(VERSION) => {}
         newer => return Err(NdjsonError::Newer(newer)),
     }
-    let read = || -> Result<Raw<'_>, NdjsonError> {
-        serde_json::from_slice(line)
-            .map_err(|error| NdjsonError::Field(value::without_place(&error)))
-    };
-    if let Some(kind) = Kind::from_name(kind.as_str()) {
-        return incident(kind, read()?);
+    let line = Fields { kind: &kind, line };
+    if let Some(kind) = Kind::from_name(line.kind) {
+        return line.incident(kind);
     }
-    match kind.as_str() {
-        "lost" => lost(read()?),
-        "summary" => summary(read()?),
+    match line.kind {
+        "lost" => {
+            let (loss, boot_ns) = (line.read::<Loss>()?, line.head()?.mono_ns);
+            line.parsed(Line::Lost(loss, boot_ns))
+        }
+        "summary" => line.parsed(Line::Summary(line.read::<Summary>()?)),
         other => Ok(Parsed {
             line: Line::Other(other.chars().take(64).collect()),
             boot_ns: None,
@@ -119,213 +120,122 @@ pub fn parse(line: &[u8]) -> Result<Parsed, NdjsonError> {
     }
 }
 
-/// Takes fields that must be there.
-struct Needed(&'static str);
+/// What tells whether a line is ours, and what it is.
+#[derive(serde::Deserialize)]
+struct First<'a> {
+    v: Option<u64>,
+    #[serde(borrow)]
+    kind: Option<Cow<'a, str>>,
+}
 
-impl Needed {
-    fn take<T>(&self, field: &'static str, value: Option<T>) -> Result<T, NdjsonError> {
-        value.ok_or(NdjsonError::Missing {
-            kind: self.0,
-            field,
+/// A line that is ours. It is read once for each part of it: others' fields are passed over.
+struct Fields<'a> {
+    kind: &'a str,
+    line: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, NdjsonError> {
+        self.read_by(PhantomData)
+    }
+
+    fn read_by<S: DeserializeSeed<'a> + Copy>(&self, seed: S) -> Result<S::Value, NdjsonError> {
+        seed.deserialize(&mut Deserializer::from_slice(self.line))
+            .map_err(|error| {
+                self.because(seed)
+                    .unwrap_or_else(|| self.wrong(".", &without_place(&error)))
+            })
+    }
+
+    /// Reads once more to learn where it failed: keeping the path takes time that good lines need not.
+    fn because<S: DeserializeSeed<'a>>(&self, seed: S) -> Option<NdjsonError> {
+        let (mut track, mut from) = (Track::new(), Deserializer::from_slice(self.line));
+        let read = seed.deserialize(serde_path_to_error::Deserializer::new(
+            &mut from, &mut track,
+        ));
+        let error = read.err()?;
+        Some(self.wrong(&track.path().to_string(), &without_place(&error)))
+    }
+
+    fn wrong(&self, path: &str, why: &str) -> NdjsonError {
+        NdjsonError::Field(match path {
+            "." => format!("{}: {why}", self.kind),
+            path => format!("{} {path}: {why}", self.kind),
         })
     }
 
-    fn parsed(&self, raw: &Raw<'_>, line: Line) -> Result<Parsed, NdjsonError> {
-        let boot_ns = self.take("mono_ns", raw.mono_ns)?;
-        let ts = self.take("ts", raw.ts.as_ref())?;
-        let moment: Timestamp = ts
-            .as_str()
+    fn head(&self) -> Result<LineHead<'a>, NdjsonError> {
+        self.read()
+    }
+
+    fn parsed(&self, line: Line) -> Result<Parsed, NdjsonError> {
+        let head = self.head()?;
+        let moment: Timestamp = head
+            .ts
             .parse()
-            .map_err(|_| NdjsonError::Field("ts: expected a time as in RFC 3339".to_owned()))?;
-        let difference = moment.as_nanosecond() - i128::from(boot_ns);
-        let difference = i64::try_from(difference).map_err(|_| {
-            NdjsonError::Field("ts: further from mono_ns than any clock".to_owned())
-        })?;
+            .map_err(|_| self.wrong("ts", "expected a time as in RFC 3339"))?;
+        let difference = moment.as_nanosecond() - i128::from(head.mono_ns);
+        let difference = i64::try_from(difference)
+            .map_err(|_| self.wrong("ts", "further from mono_ns than any clock"))?;
         Ok(Parsed {
             line,
-            boot_ns: Some(boot_ns),
+            boot_ns: Some(head.mono_ns),
             boot_to_wall_ns: Some(difference),
         })
     }
+
+    fn incident(&self, kind: Kind) -> Result<Parsed, NdjsonError> {
+        let head: IncidentHead<'_> = self.read()?;
+        let (local, unbound) = head.local.map_or((None, None), End::bound_or_not);
+        let remote = head.remote.map(|end| Endpoint {
+            addr: end.addr.to_canonical(),
+            ..end
+        });
+        let incident = Incident {
+            boot_ns: self.head()?.mono_ns,
+            flow: Flow {
+                family: head.family,
+                local,
+                unbound,
+                remote,
+                netns: head.netns,
+                cookie: head.cookie,
+            },
+            state: head.state,
+            owner: head.owner,
+            hook: intern::name(&head.hook)
+                .ok_or_else(|| self.wrong("hook", "too many hooks that are not known"))?,
+            evidence: head.evidence,
+            what: self.read_by(kind)?,
+        };
+        self.parsed(Line::Incident(incident))
+    }
 }
 
-fn incident(kind: Kind, mut raw: Raw<'_>) -> Result<Parsed, NdjsonError> {
-    let needed = Needed(kind.name());
-    let (local, unbound) = match raw.local.take() {
-        Some(end) => end.bound_or_not(),
-        None => (None, None),
-    };
-    let hook = needed.take("hook", raw.hook.take())?;
-    let incident = Incident {
-        boot_ns: needed.take("mono_ns", raw.mono_ns)?,
-        flow: Flow {
-            family: needed.take("family", raw.family)?.0,
-            local,
-            unbound,
-            remote: raw.remote.take().map(fields::RawEnd::bound).transpose()?,
-            netns: raw.netns,
-            cookie: raw.cookie,
-        },
-        state: raw.state.map(|state| state.0),
-        owner: fields::owner("owner", raw.owner.take())?,
-        hook: intern::name(hook.as_str())
-            .ok_or_else(|| NdjsonError::Field("hook: too many hooks that are not known".into()))?,
-        evidence: needed.take("evidence", raw.evidence)?.0,
-        what: what(kind, &needed, &mut raw)?,
-    };
-    needed.parsed(&raw, Line::Incident(incident))
-}
-
-fn shared(text: Option<Text<'_>>) -> Option<Arc<str>> {
-    text.map(|text| Arc::from(text.as_str()))
-}
-
-/// The fields of a kind.
-fn what(kind: Kind, needed: &Needed, raw: &mut Raw<'_>) -> Result<What, NdjsonError> {
-    let outcome = raw.outcome.take();
-    Ok(match kind {
-        Kind::RstSent => What::RstSent {
-            cause: needed.take("cause", raw.cause)?.0,
-            reason: shared(raw.reason.take()),
-            unsent_bytes: raw.unsent_bytes,
-            unacked_bytes: raw.unacked_bytes,
-            unread_bytes: raw.unread_bytes,
-            linger: raw
-                .linger
-                .take()
-                .map(fields::RawLinger::linger)
-                .transpose()?,
-        },
-        Kind::RstReceived => What::RstReceived {
-            meaning: needed.take("meaning", raw.meaning)?.0,
-        },
-        Kind::LingerClose => What::LingerClose {
-            linger_seconds: raw.linger_seconds,
-            blocked_ms: needed.take("blocked_ms", raw.blocked_ms)?,
-            outcome: named::<LingerOutcome>("outcome", &needed.take("outcome", outcome)?)?,
-            unsent_bytes: raw.unsent_bytes,
-            unacked_bytes: raw.unacked_bytes,
-            remaining_bytes: raw.remaining_bytes,
-        },
-        Kind::AcceptDrop => What::AcceptDrop {
-            step: raw.step.map(|step| step.0),
-            outcome: outcome
-                .map(|name| named::<DropOutcome>("outcome", &name))
-                .transpose()?,
-            queue: raw.queue.take().map(fields::RawQueue::queue).transpose()?,
-            limited_by: raw.limited_by.map(|limit| limit.0),
-            count: needed.take("count", raw.count)?,
-        },
-        Kind::SynDrop => What::SynDrop {
-            outcome: outcome
-                .map(|name| named::<DropOutcome>("outcome", &name))
-                .transpose()?,
-            queue: raw.queue.take().map(fields::RawQueue::queue).transpose()?,
-            count: needed.take("count", raw.count)?,
-        },
-        Kind::Retransmit => What::Retransmit {
-            kind: needed.take("type", raw.kind_of_resend)?.0,
-            attempt: raw.attempt,
-            bytes: needed.take("bytes", raw.bytes)?,
-            sequence: raw.sequence,
-            segments: raw.segments,
-            error: raw.error,
-            gave_up: raw.gave_up.unwrap_or(false),
-        },
-        Kind::TimeWait => {
-            let phase = needed.take("phase", raw.phase)?.0;
-            let new_owner = fields::owner("new_owner", raw.new_owner.take())?;
-            What::TimeWait {
-                phase,
-                substate: raw.substate.map(|state| state.0),
-                timeout_ms: raw.timeout_ms,
-                ended_by: raw.ended_by.map(|end| end.0),
-                new_owner: new_owner.filter(|_| phase == TimeWaitPhase::Reuse),
+/// Whether a text in it is too long to be kept.
+fn has_long_text(line: &[u8]) -> bool {
+    if line.len() <= LONGEST_TEXT {
+        return false;
+    }
+    let (mut length, mut is_text, mut is_escaped) = (0, false, false);
+    line.iter().any(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => {
+                is_text = !is_text;
+                length = 0;
             }
+            _ => {}
         }
-        Kind::PawsDrop => What::PawsDrop {
-            place: named::<PawsWhere>("where", &needed.take("where", raw.place.take())?)?,
-            reason: shared(raw.reason.take()),
-        },
-        Kind::State => What::State {
-            old: needed.take("old", raw.old)?.0,
-            new: needed.take("new", raw.new)?.0,
-            in_old_us: raw.in_old_us,
-        },
-        Kind::Close => What::Close {
-            duration_us: raw.duration_us,
-            bytes_sent: raw.bytes_sent,
-            bytes_received: raw.bytes_received,
-            srtt_us: raw.srtt_us,
-            retransmits: raw.retransmits,
-            closed_by: raw.closed_by.map(|side| side.0),
-            how: raw.how.map(|how| how.0),
-        },
+        length += usize::from(is_text);
+        length > LONGEST_TEXT
     })
 }
 
-fn lost(mut raw: Raw<'_>) -> Result<Parsed, NdjsonError> {
-    let needed = Needed("lost");
-    // A kind that is not known here was lost all the same.
-    let of_kind = raw.of_kind.as_ref();
-    let loss = Loss {
-        place: named::<LossPlace>("where", &needed.take("where", raw.place.take())?)?,
-        of_kind: of_kind.and_then(|name| Kind::from_name(name.as_str())),
-        count: needed.take("count", raw.count)?,
-    };
-    let boot_ns = needed.take("mono_ns", raw.mono_ns)?;
-    needed.parsed(&raw, Line::Lost(loss, boot_ns))
-}
-
-fn summary(mut raw: Raw<'_>) -> Result<Parsed, NdjsonError> {
-    let needed = Needed("summary");
-    let owners = raw.by_owner.take().unwrap_or_default();
-    let rows = raw.reconciliation.take().unwrap_or_default();
-    let summary = Summary {
-        duration_ms: needed.take("duration_ms", raw.duration_ms)?,
-        by_kind: needed.take("by_kind", raw.by_kind.take())?.0,
-        by_owner: owners
-            .into_iter()
-            .map(owner_count)
-            .collect::<Result<_, _>>()?,
-        owners_left_out: raw.owners_left_out.unwrap_or(0),
-        loss: tally(&needed.take("loss", raw.loss.take())?)?,
-        reconciliation: rows.into_iter().map(reconciled).collect::<Result<_, _>>()?,
-    };
-    needed.parsed(&raw, Line::Summary(summary))
-}
-
-fn owner_count(raw: RawOwnerCount<'_>) -> Result<OwnerCount, NdjsonError> {
-    let needed = Needed("row of by_owner");
-    Ok(OwnerCount {
-        pid: raw.pid,
-        comm: raw.comm.map(Text::into_string),
-        by_kind: needed.take("by_kind", raw.by_kind)?.0,
-        total: needed.take("total", raw.total)?,
-    })
-}
-
-fn tally(raw: &RawTally<'_>) -> Result<Tally, NdjsonError> {
-    let needed = Needed("loss");
-    Ok(Tally {
-        seen: needed.take("seen", raw.seen)?,
-        shown: needed.take("shown", raw.shown)?,
-        filtered: needed.take("filtered", raw.filtered)?,
-        rate_limited: needed.take("rate_limited", raw.rate_limited)?,
-        lost: needed.take("lost", raw.lost)?,
-    })
-}
-
-fn reconciled(raw: RawReconciled<'_>) -> Result<Reconciled, NdjsonError> {
-    let needed = Needed("row of reconciliation");
-    let counter = needed.take("counter", raw.counter)?;
-    Ok(Reconciled {
-        counter: intern::name(counter.as_str()).ok_or_else(|| {
-            NdjsonError::Field("counter: too many counters that are not known".into())
-        })?,
-        kernel: needed.take("kernel", raw.kernel)?,
-        ours: needed.take("ours", raw.ours)?,
-        verdict: needed.take("verdict", raw.verdict)?.0,
-        note: raw.note.map(Text::into_string),
-    })
+/// What went wrong, without the place in the line that serde adds.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" at line ").unwrap_or(text.len());
+    text[..end].chars().take(LONGEST_WHY).collect()
 }

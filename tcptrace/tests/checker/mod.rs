@@ -31,6 +31,11 @@ pub(crate) fn check(whole: &Value, rule: &Value, value: &Value, at: &str) -> Res
                 }
                 true
             }
+            "anyOf" => asked
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|one| check(whole, one, value, at).is_ok()),
             "type" => match asked {
                 Value::Array(types) => types.iter().any(|one| has_type(one, value)),
                 one => has_type(one, value),
@@ -41,11 +46,11 @@ pub(crate) fn check(whole: &Value, rule: &Value, value: &Value, at: &str) -> Res
                 .is_some_and(|allowed| allowed.contains(value)),
             "minimum" => value.is_null() || value.as_u64() >= asked.as_u64(),
             "maximum" => value.as_u64() <= asked.as_u64(),
-            "required" => asked
-                .as_array()
-                .into_iter()
-                .flatten()
-                .all(|key| key.as_str().is_some_and(|key| value.get(key).is_some())),
+            // Says something of objects only, as "properties" does.
+            "required" => asked.as_array().into_iter().flatten().all(|key| {
+                let is_there = key.as_str().is_some_and(|key| value.get(key).is_some());
+                is_there || !value.is_object()
+            }),
             "properties" => {
                 for (key, field) in value.as_object().into_iter().flatten() {
                     match asked.get(key) {

@@ -110,6 +110,12 @@ impl Judge {
             return;
         };
         self.seen[id].log.push(event.brief());
+        if event.kind == "rst_sent"
+            && let Some(listener) = self.answering_listener(id, event)
+        {
+            self.owner(listener, event);
+            return;
+        }
         let socket = &self.truth.sockets[id];
         let cookies = (socket.cookie, event.cookie);
         let family = if socket.is_inet6 { "inet6" } else { "inet" };
@@ -159,7 +165,13 @@ impl Judge {
             process.pid == pid && Some(process.start_ticks) == owner.start_ticks
         };
         let Some(process) = processes.position(is_it) else {
-            self.deviates(Class::WrongOwner, id, "a process of others", Some(event));
+            // Listeners of other lanes may have the port.
+            let class = if basis == "listener" {
+                Class::OtherListener
+            } else {
+                Class::WrongOwner
+            };
+            self.deviates(class, id, "a process of others", Some(event));
             return;
         };
         match self.held(socket, process, event.mono_ns, &basis) {
@@ -212,6 +224,15 @@ impl Judge {
             }
             let mut holds = listener.holds.iter();
             let had_listener = holds.any(|hold| hold.process == process);
+            let mut sockets = self.truth.sockets.iter();
+            let listens_there = sockets.any(|other| {
+                other.role == Role::Listener
+                    && other.local.port() == socket.local.port()
+                    && other.holds.iter().any(|hold| hold.process == process)
+            });
+            if !had_listener && listens_there && basis == "listener" {
+                return Err((Class::OtherListener, "another listener of that port"));
+            }
             if had_listener && (!is_accepted || basis == "listener") {
                 return Err((Class::StaleOwner, "gave the listener away"));
             }
@@ -244,7 +265,8 @@ impl Judge {
         let socket = &self.truth.sockets[id];
         let cause = event.cause.as_deref().unwrap_or("null");
         let is_gone = socket.closed.is_some_and(|closed| closed.from <= at)
-            || socket.resets.iter().any(|reset| reset.at.from <= at);
+            || socket.resets.iter().any(|reset| reset.at.from <= at)
+            || self.seen[id].closes > 0;
         let is_late = socket.role != Role::Nobody && is_gone;
         if cause == "no_socket" && is_late && event.owner.pid.is_none() {
             // A further segment, for a socket that is no longer there.
@@ -282,7 +304,7 @@ impl Judge {
         if let Some(bytes) = reset.bytes {
             self.figures.byte_counts += 1;
             let told = [event.unsent_bytes, event.unacked_bytes, event.unread_bytes];
-            if told != bytes.map(Some) {
+            if !may_be(told, bytes) {
                 let text = format!("unsent, unacked, unread {told:?} for {bytes:?}");
                 self.deviates(Class::WrongBytes, id, &text, Some(event));
             }
@@ -358,14 +380,20 @@ impl Judge {
         let received = socket.received.unwrap_or(of_peer);
         self.figures.byte_counts += 1;
         let (told_sent, told_received) = (event.bytes_sent, event.bytes_received);
-        let is_right = told_sent == Some(sent)
-            && (told_received == Some(received)
-                || own.contains(&"late_data") && told_received == Some(of_peer));
+        // What the peer had not sent yet when it reset this, it may still have sent before.
+        let may_have_come = own.contains(&"late_data") || self.unsent_of_peer(id) > 0;
+        let is_right = (told_sent == Some(sent) || told_sent == Some(socket.written))
+            && (told_received == Some(received) || may_have_come && told_received == Some(of_peer));
         if !is_right {
             let text =
                 format!("sent {told_sent:?} for {sent}, received {told_received:?} for {received}");
             self.deviates(Class::WrongBytes, id, &text, Some(event));
         }
+    }
+
+    fn unsent_of_peer(&self, id: SocketId) -> u64 {
+        let peer = self.truth.sockets[id].peer;
+        peer.map_or(0, |peer| self.truth.sockets[peer].unsent)
     }
 
     fn state(&mut self, id: SocketId, event: &Event) {
@@ -374,6 +402,20 @@ impl Judge {
             let text = format!("was {before:?}");
             self.deviates(Class::BrokenChain, id, &text, Some(event));
         }
+    }
+
+    /// The listener that answers a packet for a child that is no longer there.
+    fn answering_listener(&self, id: SocketId, event: &Event) -> Option<SocketId> {
+        let socket = &self.truth.sockets[id];
+        let Role::Child(listener) = socket.role else {
+            return None;
+        };
+        let is_gone = socket
+            .closed
+            .is_some_and(|closed| closed.from <= event.mono_ns)
+            || self.seen[id].closes > 0;
+        let is_its = event.cookie.is_some() && event.cookie == self.truth.sockets[listener].cookie;
+        (is_gone && is_its && event.cause.as_deref() == Some("protocol")).then_some(listener)
     }
 
     /// Whether all has been reported that must be.
@@ -433,4 +475,19 @@ impl Judge {
         }
         missing
     }
+}
+
+/// Whether these unsent, unacknowledged and unread bytes may be what was seen a moment before: an
+/// acknowledgement may have come since, for all that was sent, and what was unsent may have gone out.
+fn may_be(told: [Option<i64>; 3], seen: [i64; 3]) -> bool {
+    let [unsent, unacked, unread] = seen;
+    let later = [
+        [unsent, unacked],
+        [unsent, 0],
+        [0, unsent],
+        [0, unsent + unacked],
+        [0, 0],
+    ];
+    let queues = later.map(|[unsent, unacked]| [Some(unsent), Some(unacked)]);
+    told[2] == Some(unread) && queues.contains(&[told[0], told[1]])
 }

@@ -54,7 +54,14 @@ impl Report {
             self.rounds, figures.steps, figures.sockets, self.lines, figures.events
         );
         let count = |class: Class| self.counts.get(&class).copied().unwrap_or(0);
-        let wrong = count(Class::WrongOwner) + count(Class::LaterOwner) + count(Class::Discarder);
+        let wrong = [
+            Class::WrongOwner,
+            Class::LaterOwner,
+            Class::OwnerOfReading,
+            Class::OtherListener,
+            Class::Discarder,
+        ];
+        let wrong: usize = wrong.map(count).iter().sum();
         println!(
             "{} owners: {wrong} wrong, {} stale but told as certain, {} of another name, {} of \
              another user",

@@ -13,6 +13,8 @@ pub(super) enum Class {
     LaterOwner,
     /// The same, by a look into /proc.
     OwnerOfReading,
+    /// One that listens on the same port of another address.
+    OtherListener,
     /// One that threw the descriptor away unreceived.
     Discarder,
     /// A name that the process never bore.
@@ -49,6 +51,9 @@ impl Class {
             }
             Self::Discarder => Some("F12: a descriptor thrown away in flight is the discarder's"),
             Self::OtherName => Some("A2, F4: names are those of reading"),
+            Self::OtherListener => {
+                Some("A5, F10: listeners of one port are not told apart by their address")
+            }
             Self::OwnerOfReading => Some("F4: owners found in /proc are those of reading"),
             Self::MissingClose | Self::BrokenChain => {
                 Some("F3: some changes of state are not reported, and not counted as lost")

@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Outcome};
 use crate::kernel::caps::{Capability, Lockdown, Privileges};
 use crate::kernel::tiers::FORKS;
-use crate::sink::json::VERSION;
+use crate::model::line::VERSION;
 
 /// The object.
 pub(super) fn object(report: &Report) -> Value {

@@ -3,7 +3,7 @@
 use super::{Case, Family, place, proof};
 use crate::model::Kind;
 use crate::model::finding::{Finding, Severity};
-use crate::model::rows::Anomaly;
+use crate::model::rows::{Anomaly, TopRemote};
 
 pub(super) const FAMILIES: &[Family] = &[Family {
     id: "close_wait_leak",
@@ -41,7 +41,7 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
                     "sock_diag",
                 ));
             }
-            if let Some((addr, port, count)) = row.top_remote {
+            if let Some(TopRemote { addr, port, count }) = row.top_remote {
                 let end = port.map_or_else(
                     || addr.to_string(),
                     |port| crate::model::Endpoint { addr, port }.to_string(),

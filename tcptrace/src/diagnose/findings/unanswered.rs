@@ -4,7 +4,7 @@ use super::{Case, Family, first_fix, place, proof};
 use crate::diagnose::retries::Schedule;
 use crate::model::Kind;
 use crate::model::finding::{Finding, Severity};
-use crate::model::rows::{Anomaly, StateRow};
+use crate::model::rows::{Anomaly, StateRow, TopRemote};
 use crate::model::survey::Space;
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -77,7 +77,7 @@ fn rows<'a>(
 }
 
 fn to(space: &Space, row: &StateRow) -> String {
-    let remote = row.top_remote.map_or_else(String::new, |(addr, port, _)| {
+    let remote = row.top_remote.map_or_else(String::new, |TopRemote { addr, port, .. }| {
         let end = port.map_or_else(
             || addr.to_string(),
             |port| crate::model::Endpoint { addr, port }.to_string(),

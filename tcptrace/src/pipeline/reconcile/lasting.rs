@@ -1,6 +1,7 @@
 //! Which differences last from one look to the next. While we watch, events are on their way and
 //! counters move between two readings, so a difference that is new says nothing yet.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::model::summary::{Reconciled, Verdict};
@@ -8,7 +9,7 @@ use crate::model::summary::{Reconciled, Verdict};
 /// Differences at the last look, by counter: the kernel's count less ours.
 #[derive(Debug, Default)]
 pub(in crate::pipeline) struct Lasting {
-    before: HashMap<&'static str, i128>,
+    before: HashMap<Cow<'static, str>, i128>,
 }
 
 impl Lasting {
@@ -20,8 +21,8 @@ impl Lasting {
             .filter(|row| row.verdict == Verdict::Differs)
         {
             let difference = i128::from(row.kernel) - i128::from(row.ours);
-            let before = self.before.get(row.counter).copied().unwrap_or(0);
-            now.insert(row.counter, difference);
+            let before = self.before.get(&row.counter).copied().unwrap_or(0);
+            now.insert(row.counter.clone(), difference);
             if before.signum() != difference.signum() {
                 row.verdict = Verdict::Explained;
                 row.note = Some("new at this look: events may be on their way".to_owned());
@@ -38,7 +39,7 @@ mod tests {
 
     fn look(lasting: &mut Lasting, kernel: u64, ours: u64) -> Verdict {
         let row = Reconciled {
-            counter: "Test.Counter",
+            counter: "Test.Counter".into(),
             kernel,
             ours,
             verdict: if kernel == ours {

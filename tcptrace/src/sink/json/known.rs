@@ -1,59 +1,70 @@
-//! Processes as text, made once each: it is more than half of an object, and incidents come in
-//! bursts of few processes.
+//! Owners as text, made once each: it is more than half of an object, and incidents come in bursts of
+//! few processes.
 
 use std::sync::Arc;
 
-use super::fields;
-use crate::model::Process;
-use crate::sink::put;
+use super::plain;
+use crate::model::Owner;
+use crate::model::owner::OwnerObject;
 
-/// Processes kept, each in the place its number falls on.
-const PLACES: usize = 64;
+/// Owners kept, each in the place its number and basis fall on.
+const PLACES: usize = 256;
+/// There are fewer bases than this.
+const BASES: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Known {
     places: Vec<Option<Text>>,
+    nobody: Vec<u8>,
 }
 
 struct Text {
     /// Kept, so that no other process can lie at its address.
-    process: Arc<Process>,
+    owner: Owner,
     text: Vec<u8>,
 }
 
 impl Known {
-    /// `{"pid":...,"container":...`: an open object.
+    /// `{"pid":...}`
     #[inline]
-    pub(super) fn text(&mut self, process: &Arc<Process>) -> &[u8] {
+    pub(super) fn text(&mut self, owner: Option<&Owner>) -> &[u8] {
+        let Some(owner) = owner else {
+            return self.nobody();
+        };
         if self.places.is_empty() {
             self.places.resize_with(PLACES, || None);
         }
-        let place = &mut self.places[process.pid as usize % PLACES];
-        let is_known = place
-            .as_ref()
-            .is_some_and(|known| Arc::ptr_eq(&known.process, process));
+        let at = (owner.process.pid as usize * BASES + owner.basis as usize) % PLACES;
+        let place = &mut self.places[at];
+        let is_known = place.as_ref().is_some_and(|known| known.is_of(owner));
         if !is_known {
-            *place = Some(Text::of(process));
+            *place = Some(Text::of(owner));
         }
         place.as_ref().map_or(&[], |known| &known.text)
+    }
+
+    fn nobody(&mut self) -> &[u8] {
+        if self.nobody.is_empty() {
+            self.nobody = plain::text(&OwnerObject::default());
+        }
+        &self.nobody
     }
 }
 
 impl Text {
+    #[inline(always)]
+    fn is_of(&self, owner: &Owner) -> bool {
+        Arc::ptr_eq(&self.owner.process, &owner.process)
+            && self.owner.basis == owner.basis
+            && self.owner.shared_by == owner.shared_by
+    }
+
     #[cold]
-    fn of(process: &Arc<Process>) -> Self {
-        let mut text = Vec::with_capacity(512);
-        text.extend_from_slice(b"{\"pid\":");
-        put::number(&mut text, process.pid);
-        fields::put_number(&mut text, ",\"start_ticks\":", process.start_ticks);
-        fields::put_text(&mut text, ",\"comm\":", Some(&process.comm));
-        fields::put_text(&mut text, ",\"exe\":", process.exe.as_deref());
-        fields::put_number(&mut text, ",\"uid\":", process.uid);
-        fields::put_text(&mut text, ",\"cgroup\":", process.cgroup.as_deref());
-        fields::put_text(&mut text, ",\"container\":", process.container.as_deref());
+    fn of(owner: &Owner) -> Self {
+        let mut text = plain::text(&OwnerObject::from(owner));
         text.shrink_to_fit();
         Self {
-            process: Arc::clone(process),
+            owner: owner.clone(),
             text,
         }
     }
@@ -62,9 +73,10 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Basis, Process};
 
-    fn process(comm: &str) -> Arc<Process> {
-        Arc::new(Process {
+    fn owner(comm: &str) -> Owner {
+        let process = Arc::new(Process {
             pid: 7,
             start_ticks: Some(1),
             comm: comm.to_owned(),
@@ -72,19 +84,61 @@ mod tests {
             uid: None,
             cgroup: None,
             container: None,
-        })
+        });
+        Owner {
+            process,
+            basis: Basis::Task,
+            shared_by: None,
+            tid: None,
+        }
+    }
+
+    fn written(known: &mut Known, owner: &Owner) -> String {
+        String::from_utf8(known.text(Some(owner)).to_vec()).unwrap()
     }
 
     #[test]
     fn a_process_under_a_new_name_is_written_anew() {
         let mut known = Known::default();
-        let (old, new) = (process("old"), process("new"));
-        for process in [&old, &new, &old] {
-            let text = String::from_utf8(known.text(process).to_vec()).unwrap();
-            assert!(text.starts_with(&format!(
+        let (old, new) = (owner("old"), owner("new"));
+        for owner in [&old, &new, &old] {
+            let begin = format!(
                 "{{\"pid\":7,\"start_ticks\":1,\"comm\":\"{}\"",
-                process.comm
-            )));
+                owner.process.comm
+            );
+            assert!(written(&mut known, owner).starts_with(&begin));
         }
+    }
+
+    #[test]
+    fn the_same_process_known_otherwise_is_written_anew() {
+        let mut known = Known::default();
+        let task = owner("x");
+        for (basis, shared_by) in [
+            (Basis::Task, None),
+            (Basis::Socket, None),
+            (Basis::Socket, Some(13)),
+            (Basis::Task, None),
+        ] {
+            let owner = Owner {
+                basis,
+                shared_by,
+                ..task.clone()
+            };
+            let shared_by = shared_by.map_or("null".to_owned(), |count: u32| count.to_string());
+            let end = format!("\"basis\":\"{basis}\",\"shared_by\":{shared_by}}}");
+            assert!(written(&mut known, &owner).ends_with(&end));
+        }
+    }
+
+    #[test]
+    fn nobody_is_an_object_of_nulls() {
+        let mut known = Known::default();
+        let text = String::from_utf8(known.text(None).to_vec()).unwrap();
+        assert!(text.starts_with("{\"pid\":null,"), "{text}");
+        assert!(
+            text.ends_with("\"basis\":\"none\",\"shared_by\":null}"),
+            "{text}"
+        );
     }
 }

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::doctor::{boolean, list, text};
-use super::{count, count_or_null, object, one_of, one_of_or_null, or_null, said, text_or_null};
+use super::doctor::{
+    boolean, count, count_or_null, list, object, one_of, one_of_or_null, or_null, said, text,
+    text_or_null,
+};
 use crate::model::finding::Severity;
 use crate::model::incident::LimitedBy;
 

@@ -1,11 +1,57 @@
 //! The report of `tcptrace doctor --json`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::super::json::VERSION;
 use super::checkup;
-use super::{count, count_or_null, object, one_of, one_of_or_null, or_null, said, text_or_null};
+use crate::model::line::VERSION;
 use crate::model::{Evidence, Kind, Tier};
+
+/// An object all of whose properties are required, but those said to be optional.
+pub(super) fn object(properties: &[(&str, Value)], optional: &[&str]) -> Value {
+    let required: Vec<&str> = properties
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !optional.contains(name))
+        .collect();
+    let properties: Map<String, Value> = properties
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+pub(super) fn said(mut value: Value, description: &str) -> Value {
+    if let Value::Object(fields) = &mut value {
+        fields.insert("description".to_owned(), description.into());
+    }
+    value
+}
+
+pub(super) fn or_null(value: Value) -> Value {
+    let alternatives = vec![value, json!({ "type": "null" })];
+    json!({ "oneOf": alternatives })
+}
+
+pub(super) fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+pub(super) fn count_or_null() -> Value {
+    json!({ "type": ["integer", "null"], "minimum": 0 })
+}
+
+pub(super) fn text_or_null() -> Value {
+    json!({ "type": ["string", "null"] })
+}
+
+pub(super) fn one_of(names: impl IntoIterator<Item = &'static str>) -> Value {
+    json!({ "enum": names.into_iter().collect::<Vec<_>>() })
+}
+
+pub(super) fn one_of_or_null(names: impl IntoIterator<Item = &'static str>) -> Value {
+    let names = names.into_iter().map(Value::from).chain([Value::Null]);
+    json!({ "enum": names.collect::<Vec<_>>() })
+}
 
 pub(super) fn text() -> Value {
     json!({ "type": "string" })

@@ -88,7 +88,7 @@ fn notes(row: &ListenerRow, spaces: &[SpaceRow]) -> String {
             }
         }
     }
-    if let Some(waits) = row.accepts.and_then(|accepts| accepts.waits) {
+    if let Some(waits) = row.accepts.and_then(|accepts| accepts.waits()) {
         notes.push(format!(
             "wait {}/{}",
             Micros(waits.p99_us),

@@ -2,8 +2,9 @@
 
 use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
 use super::{or_unknown, reconciled, words};
+use crate::model::Endpoint;
 use crate::model::flow::TcpState;
-use crate::model::rows::{Anomaly, Held, Page, StateRow};
+use crate::model::rows::{Anomaly, Held, Page, StateRow, TopRemote};
 use crate::sink::color::Severity;
 
 const COLUMNS: &[Column] = &[
@@ -76,8 +77,14 @@ fn nobody(held: Held) -> &'static str {
 
 fn remote(row: &StateRow) -> String {
     match row.top_remote {
-        Some((addr, Some(port), _)) => crate::model::Endpoint { addr, port }.to_string(),
-        Some((addr, None, _)) => addr.to_string(),
+        Some(TopRemote {
+            addr,
+            port: Some(port),
+            ..
+        }) => Endpoint { addr, port }.to_string(),
+        Some(TopRemote {
+            addr, port: None, ..
+        }) => addr.to_string(),
         None => "-".to_owned(),
     }
 }

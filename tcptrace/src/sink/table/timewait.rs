@@ -35,15 +35,15 @@ pub fn timewait(
         if row.left_by == LeftBy::Inferred {
             process.insert(0, '~');
         }
-        let remote = match row.remote_port {
+        let remote = match row.remote.port {
             Some(port) => crate::model::Endpoint {
-                addr: row.remote,
+                addr: row.remote.addr,
                 port,
             }
             .to_string(),
             None => format!("{}:*", bracketed(row)),
         };
-        let left = row.left_ms.map(|(least, most)| {
+        let left = row.left_ms_min.zip(row.left_ms_max).map(|(least, most)| {
             format!(
                 "{}-{}",
                 u64::from(least) / 1000,
@@ -95,10 +95,10 @@ pub fn timewait(
 }
 
 fn bracketed(row: &TimeWaitRow) -> String {
-    if row.remote.is_ipv6() {
-        format!("[{}]", row.remote)
+    if row.remote.addr.is_ipv6() {
+        format!("[{}]", row.remote.addr)
     } else {
-        row.remote.to_string()
+        row.remote.addr.to_string()
     }
 }
 

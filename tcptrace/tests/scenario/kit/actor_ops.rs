@@ -195,11 +195,15 @@ fn read_now(fd: RawFd) -> Result<usize> {
     result
 }
 
-/// State and queues: those of a listener are 0.
+/// State and queues of one moment: an acknowledgement may come between. Those of a listener are 0.
 fn look(fd: RawFd) -> Result<String> {
-    let (out, unsent, unread) = sys_ops::queues(fd).unwrap_or((0, 0, 0));
-    let state = sys_ops::tcp_state(fd)?;
-    Ok(format!("{state} {unsent} {} {unread}", out - unsent))
+    loop {
+        let state = sys_ops::tcp_state(fd)?;
+        let (out, unsent, unread) = sys_ops::queues(fd).unwrap_or((0, 0, 0));
+        if sys_ops::tcp_state(fd)? == state {
+            return Ok(format!("{state} {unsent} {} {unread}", out - unsent));
+        }
+    }
 }
 
 /// Answers with the queues just before the close, and how long it took.
