@@ -161,7 +161,9 @@ mod tests {
         assert_eq!(config.family, u32::from(AF_INET6));
         let config = patched(|filter| filter.family = Some(Family::Inet));
         assert_eq!(config.family, u32::from(AF_INET));
-        let config = patched(|filter| drop(filter.pids.add(std::process::id(), 1)));
+        let config = patched(|filter| {
+            filter.pids.add(std::process::id(), 1);
+        });
         assert_eq!(config.features, FILTER_PID);
         assert_eq!(config.pids[0], std::process::id());
         let config = patched(|filter| filter.netns.push(77));
