@@ -20,7 +20,7 @@ pub mod tier;
 pub use event::{Event, Signal};
 pub use flow::{Endpoint, Family, Flow};
 pub use host::{Clock, Host};
-pub use incident::{Evidence, Incident, Kind, What};
+pub use incident::{Evidence, Incident, Kind, Severity, What};
 pub use kind::KindSet;
 pub use kinds::Put;
 pub use owner::{Basis, Owner, Process};
