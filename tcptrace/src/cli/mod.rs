@@ -42,6 +42,7 @@ use replay::ReplayPlan;
 use report::ReportPlan;
 use watch::WatchPlan;
 
+use crate::kernel::caller::{self, Need};
 use crate::session::{Refused, logging};
 
 /// Parses, runs, and says what to return. Errors are told on stderr.
@@ -50,6 +51,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return parse_failed(&error),
     };
+    // Before the first path is opened.
+    if let Err(error) = caller::settle(need(&cli.command)) {
+        let why = format!("cannot drop the privileges of the binary: {error}");
+        return output::refuse(&why, Exit::Failure);
+    }
     if let Err(why) = logging::install() {
         return output::refuse(&why, Exit::Usage);
     }
@@ -69,6 +75,27 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Man(args) => man::run(&args),
     };
     finish(ended)
+}
+
+/// What a command does with this machine; it has no more privileges than that takes.
+fn need(command: &Command) -> Need {
+    match command {
+        Command::Replay(_)
+        | Command::Report(_)
+        | Command::Explain(_)
+        | Command::Schema
+        | Command::Completions { .. }
+        | Command::Man(_) => Need::Nothing,
+        Command::Top(args) if !args.replay.is_empty() => Need::Nothing,
+        Command::Doctor(args) if args.types.is_some() => Need::Nothing,
+        Command::Watch(_)
+        | Command::Record(_)
+        | Command::Top(_)
+        | Command::Listeners(_)
+        | Command::States(_)
+        | Command::Timewait(_)
+        | Command::Doctor(_) => Need::Host,
+    }
 }
 
 fn watch(args: WatchArgs) -> Exit {

@@ -12,6 +12,7 @@ use super::args::WatchArgs;
 use super::exit::Exit;
 use super::output::{self, Output};
 use super::plan::{self, PlanError};
+use crate::kernel::caller;
 use crate::kernel::confine::Duties;
 use crate::model::Kind;
 use crate::pipeline::Ended;
@@ -89,7 +90,10 @@ async fn watch(
     let facts = plan.recording.as_ref().map(|_| session.facts(&plan.run));
     let mut pipeline = session.connect(&plan.run, sink)?;
     if let (Some(recording), Some(facts)) = (&plan.recording, &facts) {
-        pipeline.record(recording.files.clone(), facts, session.kernel.host())?;
+        // The file is its user's, whatever this binary may.
+        caller::as_caller(|| {
+            pipeline.record(recording.files.clone(), facts, session.kernel.host())
+        })??;
         if let Some(every) = recording.sample_every {
             pipeline.sample(every, facts);
         }
@@ -109,7 +113,10 @@ async fn watch(
     };
     // Not before: the command has the privileges that it would have without us.
     let writes_in = plan.recording.as_ref().map(Recording::directory);
-    let notes = ready::confine(Duties { writes_in });
+    let notes = ready::confine(Duties {
+        writes_in,
+        command: command.as_ref().and_then(tokio::process::Child::id),
+    });
     notes.iter().for_each(|note| output::say(note));
     let mut status = None;
     pipeline.run(stopper.wait(command, &mut status)).await?;

@@ -251,7 +251,14 @@ impl Privileges {
             let wanted = names(wanted, ",").to_lowercase();
             // Writing to a String does not fail.
             let _ = writeln!(message, "sudo {invocation}");
-            let _ = writeln!(message, "sudo setcap {wanted}=ep {}", shell_word(binary));
+            let binary = shell_word(binary);
+            let _ = writeln!(message, "sudo setcap {wanted}=ep {binary}");
+            let _ = writeln!(
+                message,
+                "note: setcap lets everyone who may run it trace all processes; to allow only a \
+                 group, type this first: sudo groupadd -f tcptrace && sudo chown root:tcptrace \
+                 {binary} && sudo chmod 0750 {binary}"
+            );
         }
         for note in self.notes() {
             let _ = writeln!(message, "note: {note}");

@@ -37,6 +37,8 @@ pub struct Duties<'a> {
     /// The directory in which it makes, renames and removes files; `None`: it opens no file for
     /// writing any more, and may not.
     pub writes_in: Option<&'a Path>,
+    /// The traced command, a child that has not been waited for: it gets SIGTERM and SIGHUP from us.
+    pub command: Option<u32>,
 }
 
 /// Gives up every other privilege, for good; what could not be given up, one sentence each.
@@ -71,7 +73,7 @@ pub fn confine(duties: Duties<'_>) -> Vec<String> {
     );
     note(
         "cannot filter system calls",
-        calls::forbid(duties.writes_in.is_some()),
+        calls::forbid(duties.writes_in.is_some(), duties.command),
     );
     kept
 }

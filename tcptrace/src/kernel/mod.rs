@@ -6,6 +6,7 @@
 
 pub mod attach;
 pub mod btf;
+pub mod caller;
 pub mod caps;
 pub mod confine;
 pub mod enums;

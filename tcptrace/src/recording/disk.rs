@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::MAGIC;
 
@@ -264,6 +265,10 @@ pub(super) struct Writer {
 
 impl Writer {
     fn run(mut self, orders: &Receiver<Work>) {
+        if let Err(error) = drop_capabilities() {
+            let why = format!("cannot drop the capabilities of the thread that writes: {error}");
+            lock(&self.shared).lose(0, why);
+        }
         while let Ok(work) = orders.recv() {
             match work {
                 Work::Append(block, events) => self.append(&block, events),
@@ -332,6 +337,21 @@ impl Writer {
         sync_directory(&self.path);
         lock(&self.shared).files_due -= 1;
     }
+}
+
+/// The next files of a rotation are opened with the rights of the user who records, and not with those
+/// of a binary that has file capabilities. Root keeps its own.
+fn drop_capabilities() -> io::Result<()> {
+    if rustix::process::getuid().is_root() {
+        return Ok(());
+    }
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
+    Ok(set_capabilities(None, sets)?)
 }
 
 /// A file that only its owner may read, locked. Nobody's file is written over, nor a link followed.

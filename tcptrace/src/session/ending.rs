@@ -13,11 +13,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What a second signal makes the process return: 128 and the number of SIGINT, as in a shell.
 const INTERRUPTED: i32 = 130;
 
-/// Listens for SIGINT and SIGTERM.
+/// Listens for SIGINT, SIGTERM and SIGHUP.
 #[derive(Debug)]
 pub struct Stopper {
     interrupt: Signal,
     terminate: Signal,
+    /// `None` where whoever started us had it ignored, as nohup does: the run is to outlive the
+    /// terminal then.
+    hangup: Option<Signal>,
 }
 
 impl Stopper {
@@ -29,21 +32,43 @@ impl Stopper {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            hangup: if is_ignored(libc::SIGHUP) {
+                None
+            } else {
+                Some(signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?)
+            },
         })
     }
 
-    /// Done at the first signal, or when the command has ended; its status goes to `status`.
-    pub async fn wait(&mut self, command: Option<Child>, status: &mut Option<ExitStatus>) {
-        let ended = async {
-            match command {
-                Some(mut child) => child.wait().await.ok(),
+    /// The next signal, by its number.
+    async fn next(&mut self) -> libc::c_int {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            code = ended => *status = code,
+            _ = self.interrupt.recv() => libc::SIGINT,
+            _ = self.terminate.recv() => libc::SIGTERM,
+            _ = hangup => libc::SIGHUP,
+        }
+    }
+
+    /// Done at the first signal, or when the command has ended; its status goes to `status`.
+    ///
+    /// The command gets a SIGTERM or SIGHUP too, since nobody else would end it. A SIGINT comes from
+    /// the keyboard, which sends it to the command as well.
+    pub async fn wait(&mut self, command: Option<Child>, status: &mut Option<ExitStatus>) {
+        let Some(mut child) = command else {
+            self.next().await;
+            return;
+        };
+        tokio::select! {
+            signal = self.next() => if signal != libc::SIGINT {
+                end(&child, signal);
+            },
+            code = child.wait() => *status = code.ok(),
         }
     }
 
@@ -57,19 +82,39 @@ impl Stopper {
             else {
                 return;
             };
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = self.interrupt.recv() => {}
-                    _ = self.terminate.recv() => {}
-                }
-            });
+            // A terminal that goes away may send SIGHUP twice, by the kernel and by the shell.
+            self.hangup = None;
+            runtime.block_on(self.next());
             std::process::exit(INTERRUPTED);
         });
     }
 }
 
-/// A flag that the first SIGINT or SIGTERM sets, for work that is not asynchronous. The second one
-/// ends the process at once.
+/// Hands a signal on to the command. One that runs as another user may refuse it; its parent, such as
+/// sudo, takes it then or nobody does.
+fn end(command: &Child, signal: libc::c_int) {
+    // The number is that of our child as long as nobody has waited for it.
+    let Some(pid) = command.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) else {
+        return;
+    };
+    // SAFETY: integers only.
+    let _refused_or_gone = unsafe { libc::kill(pid, signal) };
+}
+
+/// Whether a signal was ignored when this program was started.
+fn is_ignored(signal: libc::c_int) -> bool {
+    // SAFETY: all zeros is a value of the type; the kernel fills it in, and changes nothing when no
+    // new action is given.
+    let (answer, action) = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let answer = libc::sigaction(signal, std::ptr::null(), &raw mut action);
+        (answer, action)
+    };
+    answer == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+/// A flag that the first SIGINT, SIGTERM or SIGHUP sets, for work that is not asynchronous. A second
+/// one ends the process at once.
 ///
 /// # Errors
 /// When no thread can be started for it.

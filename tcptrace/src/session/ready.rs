@@ -1,11 +1,15 @@
 //! What is done once every hook is attached: those who wait for that are told, and the privileges
 //! that only attaching needed go.
 
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::Path;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
 
+use crate::kernel::caller;
 use crate::kernel::confine::{self, Duties};
 
 /// Creates the ready file, and tells the service manager where there is one. Returns what the user
@@ -15,13 +19,45 @@ use crate::kernel::confine::{self, Duties};
 /// When the file cannot be created.
 pub fn announce(ready_file: Option<&Path>) -> anyhow::Result<Vec<String>> {
     if let Some(path) = ready_file {
-        std::fs::write(path, b"")
+        caller::as_caller(|| create(path))
+            .flatten()
             .with_context(|| format!("cannot create the ready file {}", path.display()))?;
     }
-    // A service manager that is not told will say itself that it has waited in vain.
-    let failed = sd_notify::notify(&[NotifyState::Ready]).err();
+    // A service manager that is not told will say itself that it has waited in vain. The path of its
+    // socket comes from the environment, which is the user's.
+    let failed = caller::as_caller(|| sd_notify::notify(&[NotifyState::Ready]))
+        .flatten()
+        .err();
     let note = failed.map(|error| format!("cannot notify the service manager: {error}"));
     Ok(note.into_iter().collect())
+}
+
+/// An empty file that appears at once. What had that name is replaced and not written to, a link is
+/// not followed.
+fn create(path: &Path) -> io::Result<()> {
+    if let Ok(found) = fs::symlink_metadata(path)
+        && !found.is_file()
+        && !found.is_symlink()
+    {
+        let why = "it exists and is no plain file";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    }
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let mut part = OsString::from(".");
+    part.push(name);
+    part.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(part);
+    // `create_new` follows no link either.
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&part)?;
+    let renamed = fs::rename(&part, path);
+    if renamed.is_err() {
+        // The first error is reported; one here would only hide it.
+        drop(fs::remove_file(&part));
+    }
+    renamed
 }
 
 /// Keeps only the privileges that are needed from here on. To be called last: see
@@ -31,4 +67,46 @@ pub fn confine(duties: Duties<'_>) -> Vec<String> {
     let kept = confine::confine(duties).into_iter();
     kept.map(|kept| format!("could not drop all unneeded privileges: {kept}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn directory(name: &str) -> PathBuf {
+        let path =
+            std::env::temp_dir().join(format!("tcptrace-ready-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_its_target_left_alone() {
+        let place = directory("link");
+        let (target, ready) = (place.join("target"), place.join("ready"));
+        fs::write(&target, "precious").unwrap();
+        symlink(&target, &ready).unwrap();
+        announce(Some(&ready)).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        let found = fs::symlink_metadata(&ready).unwrap();
+        assert!(found.is_file() && found.len() == 0);
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
+        fs::remove_dir_all(&place).unwrap();
+    }
+
+    #[test]
+    fn an_old_ready_file_is_replaced_and_a_directory_is_refused_by_name() {
+        let place = directory("old");
+        let ready = place.join("ready");
+        fs::write(&ready, "of yesterday").unwrap();
+        announce(Some(&ready)).unwrap();
+        assert_eq!(fs::read_to_string(&ready).unwrap(), "");
+        let refused = format!("{:#}", announce(Some(&place)).unwrap_err());
+        assert!(refused.contains("no plain file") && refused.contains("tcptrace-ready-old"));
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
+        fs::remove_dir_all(&place).unwrap();
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod kit;
 
 mod accept_queue;
 mod addresses;
+mod caller;
 mod confined;
 mod crowd;
 mod doctor;
@@ -64,6 +65,8 @@ pub(crate) fn families() -> Vec<Family> {
         robustness,
         #[own]
         privileges,
+        #[own]
+        caller,
         #[own]
         confined,
         #[own]

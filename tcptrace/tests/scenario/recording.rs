@@ -469,7 +469,7 @@ fn what_cannot_be_replayed_is_refused(world: &World) {
         (&["--only", "state", &file][..], 4, "was not recorded"),
         (&["--netns", "blue", &file], 2, "inode:N"),
         (&["--pid", "1", "--children", &file], 2, "--children"),
-        (&["--speed", "0", &file], 2, "no speed"),
+        (&["--speed", "0", &file], 2, "is not a speed"),
         (&[&noise], 1, "no recording"),
         (&["/nowhere/a.rec"], 1, "No such file"),
     ] {

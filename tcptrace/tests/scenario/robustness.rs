@@ -15,6 +15,9 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         count_ends_the_watch,
         duration_ends_the_watch,
         sigterm_ends_the_watch,
+        sighup_ends_the_watch_in_order,
+        a_watch_under_nohup_outlives_the_hangup,
+        sigterm_ends_the_command_too,
         second_interrupt_ends_it_at_once,
         command_is_traced_and_its_code_returned,
         fail_on_a_kind_that_was_seen,
@@ -51,7 +54,7 @@ fn ends(mut child: Child) -> Option<Output> {
 
 /// Starts a program that may just have been copied: a scenario that forks meanwhile keeps the copy
 /// open for writing until it execs.
-fn spawned(command: &mut Command) -> Child {
+pub(super) fn spawned(command: &mut Command) -> Child {
     for _ in 0..100 {
         match command.spawn() {
             Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => {
@@ -104,16 +107,93 @@ fn duration_ends_the_watch(world: &World) {
 }
 
 fn sigterm_ends_the_watch(world: &World) {
+    ends_by(world, libc::SIGTERM);
+}
+
+fn sighup_ends_the_watch_in_order(world: &World) {
+    ends_by(world, libc::SIGHUP);
+}
+
+fn ends_by(world: &World, signal: i32) {
     let tracer = world.watch_alone(&[]);
     let pair = reset(world);
     tracer.expect(
         "it works until then",
         Expect::new("rst_sent").conn(pair.conn),
     );
+    let is_there = tracer.pid().is_some();
     if let Some(pid) = tracer.pid() {
-        sys_ops::kill(pid, libc::SIGTERM).expect("terminate the tracer");
+        sys_ops::kill(pid, signal).expect("end the tracer");
     }
-    tracer.wait(0);
+    let events = tracer.wait(0);
+    world.claim(
+        "a summary is printed",
+        !is_there || events.summary().is_some(),
+    );
+}
+
+/// What nohup does: SIGHUP is ignored when the tracer starts.
+fn a_watch_under_nohup_outlives_the_hangup(world: &World) {
+    let Some(mut command) = world.command(&["watch", "--quiet", "--duration", "4s"]) else {
+        return;
+    };
+    // SAFETY: one system call that allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    let begin = std::time::Instant::now();
+    let child = spawned(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+    let pid = child.id() as i32;
+    // By then it listens to signals, attached or not.
+    std::thread::sleep(Duration::from_secs(1));
+    sys_ops::kill(pid, libc::SIGHUP).expect("hang up");
+    let output = ends(child);
+    world.claim_eq(
+        "exit code",
+        output.and_then(|output| output.status.code()),
+        Some(0),
+    );
+    let lasted = begin.elapsed();
+    world.claim(
+        &format!("it runs for its time: {lasted:?}"),
+        lasted >= Duration::from_secs(4),
+    );
+}
+
+fn sigterm_ends_the_command_too(world: &World) {
+    for signal in [libc::SIGTERM, libc::SIGHUP] {
+        let file = std::env::temp_dir().join(format!("tcptrace-ended-{}-{signal}", world.netns));
+        let script = format!(
+            "echo $$ > {0}.new; mv {0}.new {0}; exec sleep 300",
+            file.display()
+        );
+        let words = ["watch", "--quiet", "--", "sh", "-c", &script];
+        let Some(mut command) = world.command(&words) else {
+            return;
+        };
+        let child = spawned(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+        let begun = || std::fs::read_to_string(&file).is_ok();
+        world.claim("the command runs", poll(Duration::from_secs(20), begun));
+        let traced = std::fs::read_to_string(&file).unwrap_or_default();
+        let traced: i32 = traced.trim().parse().unwrap_or(0);
+        // The tracer confines itself after it has started the command.
+        std::thread::sleep(Duration::from_millis(500));
+        sys_ops::kill(child.id() as i32, signal).expect("end the tracer");
+        let output = ends(child);
+        let code = output.and_then(|output| output.status.code());
+        world.claim_eq(&format!("exit code after signal {signal}"), code, Some(0));
+        let is_gone = poll(Duration::from_secs(5), || {
+            super::kit::command::stat_field(traced, 3).is_none_or(|state| state == "Z")
+        });
+        world.claim(&format!("signal {signal} ends the command"), is_gone);
+        if !is_gone && traced > 1 {
+            drop(sys_ops::kill(traced, libc::SIGKILL));
+        }
+        std::fs::remove_file(&file).expect("removed");
+    }
 }
 
 /// Whether the second comes in time to matter is up to the scheduler; that it ends is not.

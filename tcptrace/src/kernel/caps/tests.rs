@@ -20,12 +20,15 @@ fn message(privileges: &Privileges) -> Option<String> {
 }
 
 #[test]
-fn without_any_capability_three_lines_tell_the_way() {
+fn without_any_capability_the_message_gives_the_way_out() {
     assert_eq!(
         message(&process(&[], 40)).unwrap(),
         "need CAP_BPF and CAP_PERFMON (have: none)\n\
          sudo tcptrace watch\n\
-         sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_syslog=ep /opt/tcptrace"
+         sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_syslog=ep /opt/tcptrace\n\
+         note: setcap lets everyone who may run it trace all processes; to allow only a group, type \
+         this first: sudo groupadd -f tcptrace && sudo chown root:tcptrace /opt/tcptrace && sudo \
+         chmod 0750 /opt/tcptrace"
     );
 }
 
@@ -109,7 +112,7 @@ fn what_else_stands_in_the_way_is_noted() {
         ..process(&[], 40)
     };
     assert_eq!(locked.notes().len(), 4);
-    assert_eq!(message(&locked).unwrap().lines().count(), 7);
+    assert_eq!(message(&locked).unwrap().lines().count(), 8);
     let has_bpf = Privileges {
         unprivileged_bpf_disabled: Some(2),
         ..process(&[Capability::Bpf], 40)

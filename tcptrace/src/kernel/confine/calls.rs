@@ -145,22 +145,23 @@ const TYPING: [u64; 2] = [0x5412, 0x541c];
 const X32: u32 = 0x4000_0000;
 
 /// Refuses them from now on, to every thread of this process.
-pub(super) fn forbid(may_write: bool) -> io::Result<()> {
+pub(super) fn forbid(may_write: bool, command: Option<u32>) -> io::Result<()> {
     // Without the second flag kernels before 5.16 turn off speculation, which costs time and guards
     // only against code that is not ours.
     apply(
         may_write,
+        command,
         libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
     )
 }
 
-fn apply(may_write: bool, flags: c_ulong) -> io::Result<()> {
+fn apply(may_write: bool, command: Option<u32>, flags: c_ulong) -> io::Result<()> {
     let program = |rules: Result<_, BackendError>, errno| {
         rules
             .and_then(|rules| compiled(rules, errno))
             .map_err(io::Error::other)
     };
-    let refused = program(refused(may_write), libc::EPERM)?;
+    let refused = program(refused(may_write, command), libc::EPERM)?;
     let mut absent = program(
         Ok(ABSENT.iter().map(|call| (*call, Vec::new())).collect()),
         libc::ENOSYS,
@@ -172,7 +173,7 @@ fn apply(may_write: bool, flags: c_ulong) -> io::Result<()> {
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-fn refused(may_write: bool) -> Result<Rules, BackendError> {
+fn refused(may_write: bool, command: Option<u32>) -> Result<Rules, BackendError> {
     let never = NEVER.iter().chain(NEVER_OLD).chain(FORKS);
     let mut rules: Rules = never.map(|call| (*call, Vec::new())).collect();
     if !may_write {
@@ -201,10 +202,7 @@ fn refused(may_write: bool) -> Result<Rules, BackendError> {
     rules.insert(libc::SYS_bpf, vec![rule(other_command)?]);
     // The numbers are positive; 0 is our own group.
     let own = u64::from(std::process::id());
-    rules.insert(
-        libc::SYS_kill,
-        vec![rule([when(0, Ne, own)?, when(0, Ne, 0)?])?],
-    );
+    rules.insert(libc::SYS_kill, signals(own, command.map(u64::from))?);
     rules.insert(libc::SYS_tgkill, vec![rule([when(0, Ne, own)?])?]);
     // It names no process. musl raises signals by it.
     #[cfg(not(target_env = "musl"))]
@@ -217,6 +215,22 @@ fn refused(may_write: bool) -> Result<Rules, BackendError> {
         rules.insert(call, vec![rule([when(2, MaskedEq(execute), execute)?])?]);
     }
     Ok(rules)
+}
+
+/// Signals that are refused: those to others but our own group and the traced command, which may be
+/// asked to end.
+fn signals(own: u64, command: Option<u64>) -> Result<Vec<SeccompRule>, BackendError> {
+    let ours = [when(0, Ne, own)?, when(0, Ne, 0)?];
+    let Some(command) = command else {
+        return Ok(vec![rule(ours)?]);
+    };
+    let others = ours.into_iter().chain([when(0, Ne, command)?]);
+    let not_to_end = [
+        when(0, Eq, command)?,
+        when(1, Ne, bits(libc::SIGTERM))?,
+        when(1, Ne, bits(libc::SIGHUP))?,
+    ];
+    Ok(vec![rule(others)?, rule(not_to_end)?])
 }
 
 /// Ways of opening by which a file can change.

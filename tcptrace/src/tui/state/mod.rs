@@ -19,8 +19,10 @@ pub mod waits;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::diagnose::{self, Tallies};
 use crate::model::loss::Loss;
-use crate::model::{Clock, Incident, Kind, RunFacts, Sample};
+use crate::model::survey::Survey;
+use crate::model::{Clock, Finding, Incident, Kind, RunFacts, Sample};
 
 pub use latest::Numbered;
 use listeners::Listeners;
@@ -74,6 +76,7 @@ pub struct State {
     pub resets: Resets,
     /// Retransmissions.
     pub peers: Peers,
+    tallies: Tallies,
     recent: VecDeque<Numbered>,
 }
 
@@ -99,6 +102,7 @@ impl State {
             waits: Waits::default(),
             resets: Resets::default(),
             peers: Peers::default(),
+            tallies: Tallies::default(),
             recent: VecDeque::new(),
         }
     }
@@ -130,6 +134,11 @@ impl State {
         self.total += 1;
         self.rate.add(incident.boot_ns, 1);
         self.by_kind[incident.kind().index()] += 1;
+        let clock = self.clock.unwrap_or_default();
+        let wall_ns = clock
+            .boot_to_wall_ns
+            .saturating_add_unsigned(incident.boot_ns);
+        self.tallies.on(incident, wall_ns);
         let numbered = Numbered {
             number: self.number,
             incident: Arc::new(incident.clone()),
@@ -185,6 +194,7 @@ impl State {
         self.waits.clear();
         self.resets.clear();
         self.peers.clear();
+        self.tallies.clear();
         self.recent.clear();
     }
 
@@ -258,6 +268,11 @@ impl State {
     /// What people should know beside all this, the first first.
     pub fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// What is wrong, the worst first, as `report` would say it.
+    pub fn findings(&self) -> Vec<Finding> {
+        diagnose::findings(&Survey::default(), &self.tallies)
     }
 
     /// The last incidents, the youngest first.

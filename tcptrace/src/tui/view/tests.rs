@@ -330,12 +330,12 @@ fn clicks_turn_pages_sort_and_choose() {
     // The line of tabs is the third here, since something is not seen.
     assert_eq!(click(20, 2).0, Tab::Listeners);
     assert_eq!(click(5, 2).0, Tab::Processes);
-    // Names of columns, then rows, follow the line with all kinds.
-    assert_eq!(click(3, 4).1.sort, Some(0));
-    assert!(click(3, 4).1.is_reversed);
-    let (_, choice, mode) = click(3, 6);
+    // Names of columns, then rows, follow three findings and the line with all kinds.
+    assert_eq!(click(3, 7).1.sort, Some(0));
+    assert!(click(3, 7).1.is_reversed);
+    let (_, choice, mode) = click(3, 9);
     assert!(choice.row.is_some() && mode == Mode::Rows);
-    assert_eq!(click(3, 6).2, Mode::Details(0));
+    assert_eq!(click(3, 9).2, Mode::Details(0));
 }
 
 #[test]

@@ -7,9 +7,14 @@ use super::*;
 
 /// Runs `work` on a thread of its own, which alone is filtered and ends then.
 fn filtered(may_write: bool, work: impl FnOnce() + Send + 'static) {
+    filtered_with(may_write, None, work);
+}
+
+/// The same with a traced command.
+fn filtered_with(may_write: bool, command: Option<u32>, work: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(move || {
         set_no_new_privs(true).expect("no new privileges");
-        apply(may_write, 0).expect("filtered");
+        apply(may_write, command, 0).expect("filtered");
         work();
     });
     thread.join().expect("every claim holds");
@@ -99,6 +104,25 @@ fn signals_reach_nobody_else() {
         assert_eq!(call(libc::SYS_kill, [1, 0, 0]), Some(libc::EPERM));
         assert_eq!(call(libc::SYS_kill, [-1, 0, 0]), Some(libc::EPERM));
         assert_eq!(call(libc::SYS_tgkill, [1, 1, 0]), Some(libc::EPERM));
+    });
+}
+
+#[test]
+fn the_traced_command_can_be_asked_to_end_and_no_more() {
+    // A number that no process has: what gets through finds nobody.
+    let command = libc::pid_t::MAX.cast_unsigned();
+    filtered_with(false, Some(command), move || {
+        let signal = |pid: u32, signal: libc::c_int| {
+            call(libc::SYS_kill, [c_long::from(pid), signal.into(), 0])
+        };
+        for allowed in [libc::SIGTERM, libc::SIGHUP] {
+            assert_eq!(signal(command, allowed), Some(libc::ESRCH));
+        }
+        for refused in [0, libc::SIGKILL, libc::SIGSTOP, libc::SIGINT] {
+            assert_eq!(signal(command, refused), Some(libc::EPERM));
+        }
+        assert_eq!(signal(1, libc::SIGTERM), Some(libc::EPERM));
+        assert_eq!(signal(std::process::id(), 0), None);
     });
 }
 

@@ -16,6 +16,9 @@ use crate::tui::view::details::{Details, process_facts};
 use crate::tui::view::table::{Column, Order, Sheet, Side};
 use crate::tui::view::{Scene, plain};
 
+/// Findings shown above the table, the worst ones.
+const FINDINGS: usize = 3;
+
 /// See the module.
 pub(in crate::tui::view) struct Processes;
 
@@ -85,11 +88,22 @@ impl Sheet for Processes {
         if by_kind.iter().all(|count| *count == 0) {
             return Vec::new();
         }
-        vec![labelled(
+        let mut lines: Vec<Line<'static>> = scene
+            .state
+            .findings()
+            .iter()
+            .take(FINDINGS)
+            .map(|finding| {
+                let text = format!("{} x {}", short(finding.count), finding.title);
+                labelled(finding.severity.name(), text, scene)
+            })
+            .collect();
+        lines.push(labelled(
             "all:",
             counts(kinds(by_kind), width.saturating_sub(5)),
             scene,
-        )]
+        ));
+        lines
     }
 
     fn nothing(scene: &Scene<'_>) -> String {
