@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow::TcpState;
-use super::kinds::{Put, key, kinds};
+use super::kinds::{Cause, Put, is_default, key, kinds};
 use super::owner::{self, OwnerObject};
 use super::{Flow, Owner, named};
 
@@ -252,9 +252,20 @@ pub struct Incident {
     pub what: What,
 }
 
+/// How bad a kind is, unless its fields say better or worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Data lost, or a connection refused or killed.
+    Bad,
+    /// Service got worse.
+    Degraded,
+    /// Ordinary life.
+    Info,
+}
+
 kinds! {
     /// A TCP state transition.
-    State = "state" {
+    State = "state", rank 10, Info, on_request {
         /// State before.
         old: TcpState;
         /// State after.
@@ -264,7 +275,7 @@ kinds! {
     }
 
     /// A RST was sent.
-    RstSent = "rst_sent" {
+    RstSent = "rst_sent", rank 3, Bad, shown, cause cause {
         /// Why the RST was sent.
         cause: ResetCause;
         /// The kernel's name of the reset reason; null: this kernel does not report one.
@@ -280,13 +291,13 @@ kinds! {
     }
 
     /// A RST was received.
-    RstReceived = "rst_received" {
+    RstReceived = "rst_received", rank 4, Bad, shown, cause meaning {
         /// What it did.
         meaning: ResetMeaning;
     }
 
     /// A close() that blocked in linger has returned.
-    LingerClose = "linger_close" {
+    LingerClose = "linger_close", rank 5, Bad, shown, cause outcome {
         /// The linger time that was set, seconds.
         linger_seconds: Option<u64>;
         /// How long close() blocked, milliseconds.
@@ -302,7 +313,7 @@ kinds! {
     }
 
     /// A connection was refused because the accept queue was full.
-    AcceptDrop = "accept_drop" {
+    AcceptDrop = "accept_drop", rank 1, Bad, shown, cause step {
         /// The step of the handshake that was refused.
         step: Option<Step>;
         /// What the client got.
@@ -316,7 +327,7 @@ kinds! {
     }
 
     /// A SYN was dropped, or answered with a cookie, because the SYN queue was full.
-    SynDrop = "syn_drop" {
+    SynDrop = "syn_drop", rank 2, Bad, shown, cause outcome {
         /// What the client got.
         outcome: Option<DropOutcome>;
         /// The SYN queue at that moment.
@@ -326,7 +337,7 @@ kinds! {
     }
 
     /// A segment or a SYN-ACK was sent again.
-    Retransmit = "retransmit" {
+    Retransmit = "retransmit", rank 7, Degraded, shown, cause kind {
         /// What was sent again, and why.
         kind as "type": RetransmitType;
         /// Which attempt in a row by the retransmission timer; null: not sent by that timer, or not known.
@@ -345,7 +356,7 @@ kinds! {
     }
 
     /// A TIME_WAIT socket began, ended, was reused, or could not be created.
-    TimeWait = "time_wait" {
+    TimeWait = "time_wait", rank 8, Info, shown, cause phase {
         /// What happened to it.
         phase: TimeWaitPhase;
         /// `TIME_WAIT`, or `FIN_WAIT2` where the peer has not closed yet.
@@ -361,7 +372,7 @@ kinds! {
     }
 
     /// A segment was rejected for its timestamp.
-    PawsDrop = "paws_drop" {
+    PawsDrop = "paws_drop", rank 6, Degraded, shown, cause place {
         /// Which check rejected it.
         place as "where": PawsWhere;
         /// The kernel's name of the drop reason.
@@ -369,7 +380,7 @@ kinds! {
     }
 
     /// A connection ended: its whole life.
-    Close = "close" {
+    Close = "close", rank 9, Info, on_request, cause how {
         /// From its first state to its end, microseconds; null: it began before tracing.
         duration_us: Option<u64>;
         /// Payload sent, each byte once.

@@ -25,8 +25,17 @@ impl KindSet {
     pub const EMPTY: Self = Self(0);
     /// Every kind.
     pub const ALL: Self = Self((1 << Kind::ALL.len()) - 1);
-    /// What `watch` shows unless told otherwise: all but `state` and `close`.
-    pub const DEFAULT: Self = Self::ALL.without(Kind::State).without(Kind::Close);
+    /// What `watch` shows unless told otherwise.
+    pub const DEFAULT: Self = {
+        let (mut kinds, mut at) = (Self::ALL, 0);
+        while at < Kind::ALL.len() {
+            if !Kind::ALL[at].is_default() {
+                kinds = kinds.without(Kind::ALL[at]);
+            }
+            at += 1;
+        }
+        kinds
+    };
 
     /// With that kind added.
     #[must_use]
@@ -74,4 +83,26 @@ impl FromIterator<Kind> for KindSet {
 pub(super) fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Kind>, D::Error> {
     let name = Option::<std::borrow::Cow<'de, str>>::deserialize(from)?;
     Ok(name.and_then(|name| Kind::from_name(&name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_rank_of_its_own() {
+        let ranked: KindSet = Kind::BY_RANK.into_iter().collect();
+        assert_eq!(ranked, KindSet::ALL);
+        assert_eq!(Kind::BY_RANK[0], Kind::AcceptDrop);
+    }
+
+    #[test]
+    fn transitions_and_lives_are_shown_on_request_only() {
+        let rest: Vec<Kind> = Kind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| !KindSet::DEFAULT.contains(*kind))
+            .collect();
+        assert_eq!(rest, [Kind::State, Kind::Close]);
+    }
 }

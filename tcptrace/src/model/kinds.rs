@@ -1,10 +1,30 @@
 //! The template behind [`super::incident`]: one table of kinds becomes the type, what is written, what
 //! is read back, and what the schema says.
 
+use super::Named;
+
 /// Takes the fields of a kind, one after the other.
 pub trait Put<T> {
     /// `key` is whole, with comma, quotes and colon: `,"name":`.
     fn put(&mut self, key: &'static str, value: &T);
+}
+
+/// A field that may be the cause an incident is filed under.
+pub(super) trait Cause {
+    /// Its name; `None`: not known.
+    fn cause(&self) -> Option<&'static str>;
+}
+
+impl<T: Named> Cause for T {
+    fn cause(&self) -> Option<&'static str> {
+        Some((*self).name())
+    }
+}
+
+impl<T: Named> Cause for Option<T> {
+    fn cause(&self) -> Option<&'static str> {
+        (*self).map(T::name)
+    }
 }
 
 /// The name of a field in the contract.
@@ -18,11 +38,22 @@ macro_rules! key {
 }
 pub(super) use key;
 
+/// Whether a kind is shown without being asked for.
+macro_rules! is_default {
+    (shown) => {
+        true
+    };
+    (on_request) => {
+        false
+    };
+}
+pub(super) use is_default;
+
 /// Declares the kinds of incident, in the order of their wire numbers, each with its fields:
 ///
 /// ```text
 /// /// What the kind is.
-/// Kind = "name" {
+/// Kind = "name", rank 1, Bad, shown, cause field {
 ///     /// What the field means: this is its description in the schema.
 ///     field: Type;
 ///     field as "name_in_the_contract": Type;
@@ -31,11 +62,14 @@ pub(super) use key;
 /// }
 /// ```
 ///
-/// `None` is written as `null`; a field with a condition is absent where that does not hold.
+/// `rank` orders the kinds for readers, the worst first. Then come how bad the kind is, whether it is
+/// `shown` by default or `on_request` only, and the field whose value `explain` knows. `None` is written as
+/// `null`; a field with a condition is absent where that does not hold.
 macro_rules! kinds {
     ($(
         $(#[$kind_doc:meta])*
-        $kind:ident = $name:literal {
+        $kind:ident = $name:literal, rank $rank:literal, $severity:ident, $shown:ident
+        $(, cause $cause:ident)? {
             $(
                 $(#[$doc:meta])*
                 $field:ident $(as $key:literal)?: $of:ty $(, if $is_there:expr)?;
@@ -59,6 +93,16 @@ macro_rules! kinds {
             pub const fn kind(&self) -> Kind {
                 match self {
                     $(Self::$kind { .. } => Kind::$kind,)*
+                }
+            }
+
+            /// The value that tells the causes of the kind apart; `None`: not known, or there are none.
+            pub fn cause(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$kind { $($cause,)? .. } => {
+                        let causes: &[Option<&'static str>] = &[$(Cause::cause($cause))?];
+                        causes.first().copied().flatten()
+                    })*
                 }
             }
 
@@ -94,6 +138,27 @@ macro_rules! kinds {
         }
 
         impl Kind {
+            /// The kinds as a reader wants them: refusals, then deaths, then what is merely slow.
+            pub const BY_RANK: [Self; Self::ALL.len()] = {
+                let mut ranked = [Kind::State; Self::ALL.len()];
+                $(ranked[$rank - 1] = Self::$kind;)*
+                ranked
+            };
+
+            /// How bad it is, unless its fields say better or worse.
+            pub const fn severity(self) -> Severity {
+                match self {
+                    $(Self::$kind => Severity::$severity,)*
+                }
+            }
+
+            /// Whether `watch` shows it without being asked for it.
+            pub const fn is_default(self) -> bool {
+                match self {
+                    $(Self::$kind => is_default!($shown),)*
+                }
+            }
+
             /// The schema of the fields that only this kind has.
             pub fn schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 use schemars::JsonSchema;

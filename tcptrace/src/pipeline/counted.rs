@@ -97,7 +97,7 @@ impl Counted {
             } = refusing;
             let presence = &self.presence;
             let space = self.spaces.entry(inode).or_insert_with(|| {
-                if presence.is_before(inode, &reading.presence) {
+                if presence.is_before(inode) {
                     Space::default()
                 } else {
                     // There all the time, and read now for the first time: what it has counted in

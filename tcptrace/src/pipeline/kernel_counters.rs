@@ -1,6 +1,6 @@
 //! The kernel's counters of the namespaces that are watched, at both ends of the run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::recording::{self, Standing};
 use crate::source::mib::{Counters, delta};
@@ -11,8 +11,6 @@ use crate::survey::{self, CounterReading, Presence};
 pub(super) struct KernelCounters {
     /// Which namespaces there were at the start.
     presence: Presence,
-    /// And at the last reading.
-    later: Presence,
     before: HashMap<u32, Counters>,
     after: HashMap<u32, Counters>,
     /// Namespaces that could not be read, or were too many.
@@ -37,8 +35,11 @@ impl KernelCounters {
         };
         let listed = start.counters.keys().copied().collect();
         Self {
-            presence: Presence::of(listed, start.unread),
-            later: Presence::of(HashSet::new(), end.map_or(0, |end| end.unread)),
+            presence: if start.unread == 0 {
+                Presence::of(listed)
+            } else {
+                Presence::unknown()
+            },
             before: end.map_or_else(HashMap::new, |_| all(start)),
             after: end.map_or_else(HashMap::new, all),
             unread: end.map_or(start.unread, |end| end.unread.max(start.unread)),
@@ -74,7 +75,6 @@ impl KernelCounters {
         let read = survey::counters(watched);
         Self {
             presence: read.presence,
-            later: Presence::default(),
             before: read.counters,
             after: HashMap::new(),
             unread: read.unread,
@@ -91,9 +91,8 @@ impl KernelCounters {
 
     /// Takes a later reading.
     pub(super) fn read(&mut self, reading: CounterReading) {
-        let is_late = |netns: &&u32| {
-            !self.before.contains_key(*netns) && !self.presence.is_before(**netns, &self.later)
-        };
+        let is_late =
+            |netns: &&u32| !self.before.contains_key(*netns) && !self.presence.is_before(**netns);
         // Read now for the first time: how much they rose nobody knows.
         let late = reading.counters.keys().filter(is_late).count();
         let late = u32::try_from(late).unwrap_or(u32::MAX);
@@ -120,7 +119,7 @@ impl KernelCounters {
         self.after.iter().filter_map(move |(inode, after)| {
             let rise = match self.before.get(inode) {
                 Some(before) => u64::try_from(delta(before, after).value(counter)?).ok()?,
-                None if self.presence.is_before(*inode, &self.later) => after.value(counter)?,
+                None if self.presence.is_before(*inode) => after.value(counter)?,
                 None => return None,
             };
             Some((*inode, rise))

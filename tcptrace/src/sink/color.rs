@@ -1,5 +1,6 @@
 //! Colour by meaning: red for what was lost or refused, yellow for what got worse, dim for news.
 
+pub use crate::model::Severity;
 use crate::model::incident::{
     CloseHow, DropOutcome, LingerOutcome, ResetMeaning, TimeWaitPhase, What,
 };
@@ -28,50 +29,30 @@ impl ColorChoice {
     }
 }
 
-/// How bad an incident is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Data lost, or a connection refused or killed.
-    Bad,
-    /// Service got worse.
-    Degraded,
-    /// Ordinary life.
-    Info,
-}
-
 impl Severity {
-    /// Of an incident.
+    /// Of an incident: that of its kind, unless the fields say better or worse.
     pub fn of(what: &What) -> Self {
         match what {
-            What::RstSent { .. } => Self::Bad,
-            What::RstReceived { meaning } => match meaning {
-                ResetMeaning::Refused | ResetMeaning::Reset => Self::Bad,
-                ResetMeaning::AfterClose => Self::Degraded,
-            },
-            What::LingerClose { outcome, .. } => match outcome {
-                LingerOutcome::Drained | LingerOutcome::Interrupted => Self::Degraded,
-                LingerOutcome::TimedOut | LingerOutcome::Reset => Self::Bad,
-            },
-            What::AcceptDrop { .. } => Self::Bad,
-            What::SynDrop { outcome, .. } => match outcome {
-                Some(DropOutcome::Cookie) => Self::Degraded,
-                Some(DropOutcome::Dropped | DropOutcome::Reset) | None => Self::Bad,
-            },
-            What::Retransmit { .. } | What::PawsDrop { .. } => Self::Degraded,
-            What::TimeWait { phase, .. } => match phase {
-                TimeWaitPhase::Overflow => Self::Degraded,
-                TimeWaitPhase::Enter | TimeWaitPhase::Reuse | TimeWaitPhase::Expire => Self::Info,
-            },
-            What::State { .. } => Self::Info,
+            What::RstReceived {
+                meaning: ResetMeaning::AfterClose,
+            }
+            | What::LingerClose {
+                outcome: LingerOutcome::Drained | LingerOutcome::Interrupted,
+                ..
+            }
+            | What::SynDrop {
+                outcome: Some(DropOutcome::Cookie),
+                ..
+            }
+            | What::TimeWait {
+                phase: TimeWaitPhase::Overflow,
+                ..
+            } => Self::Degraded,
             What::Close { how, .. } => match how {
                 Some(CloseHow::Fin) | None => Self::Info,
-                Some(
-                    CloseHow::RstSent
-                    | CloseHow::RstReceived
-                    | CloseHow::Timeout
-                    | CloseHow::Aborted,
-                ) => Self::Degraded,
+                Some(_) => Self::Degraded,
             },
+            what => what.kind().severity(),
         }
     }
 

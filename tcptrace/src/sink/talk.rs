@@ -13,18 +13,6 @@ use crate::model::{Incident, Kind};
 
 /// Characters of a process name in the table.
 const COMM_WIDTH: usize = 15;
-/// Incidents worth an explanation come first.
-const EXPLAINED: &[Kind] = &[
-    Kind::AcceptDrop,
-    Kind::SynDrop,
-    Kind::RstSent,
-    Kind::RstReceived,
-    Kind::LingerClose,
-    Kind::PawsDrop,
-    Kind::Retransmit,
-    Kind::TimeWait,
-];
-
 /// Writes losses and the summary as text; incidents are left to the data's sink.
 pub struct Talk<W> {
     out: Out<W>,
@@ -168,7 +156,11 @@ impl<W: Write> Talk<W> {
                 .iter()
                 .any(|(seen, count)| seen == *kind && *count > 0)
         };
-        if let Some(kind) = EXPLAINED.iter().find(seen) {
+        if let Some(kind) = Kind::BY_RANK
+            .iter()
+            .filter(|kind| kind.is_default())
+            .find(seen)
+        {
             self.text("\nWhat this means and how to fix it: tcptrace explain ");
             self.text(kind.name());
             self.line();

@@ -25,27 +25,33 @@ pub struct CounterReading {
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
     listed: HashSet<u32>,
-    /// Processes, or namespaces, that could not be looked at: as many may be missing in the list.
-    unreadable: u32,
+    is_known: bool,
 }
 
 impl Presence {
-    /// Of these namespaces, and so many that could not be looked at.
-    pub fn of(listed: HashSet<u32>, unreadable: u32) -> Self {
-        Self { listed, unreadable }
+    /// Of exactly these namespaces.
+    pub fn of(listed: HashSet<u32>) -> Self {
+        Self {
+            listed,
+            is_known: true,
+        }
     }
 
-    /// Whether a namespace that is there at a later moment is younger than this one, so that its
-    /// counters began at 0 since. It is not taken for younger when something that could not be read
-    /// can be read by then: that may be this namespace.
-    pub fn is_before(&self, netns: u32, later: &Self) -> bool {
-        !self.listed.contains(&netns) && later.unreadable >= self.unreadable
+    /// Of namespaces that could not be listed.
+    pub fn unknown() -> Self {
+        Self::default()
+    }
+
+    /// Whether a namespace that is there later is younger than this moment, so that its counters
+    /// began at 0 since.
+    pub fn is_before(&self, netns: u32) -> bool {
+        self.is_known && !self.listed.contains(&netns)
     }
 }
 
 impl From<&Namespaces> for Presence {
     fn from(all: &Namespaces) -> Self {
-        Self::of(all.listed.clone(), all.unreadable_processes)
+        Self::of(all.listed.clone())
     }
 }
 
@@ -54,7 +60,7 @@ pub fn counters(watched: &[u32]) -> CounterReading {
     let Some(all) = found(watched) else {
         return CounterReading {
             unread: 1,
-            presence: Presence::of(HashSet::new(), u32::MAX),
+            presence: Presence::unknown(),
             boot_ns: boot_ns(),
             ..CounterReading::default()
         };
@@ -103,7 +109,7 @@ pub struct Refusing {
 pub fn refusals(watched: &[u32]) -> RefusalReading {
     let Some(all) = found(watched) else {
         return RefusalReading {
-            presence: Presence::of(HashSet::new(), u32::MAX),
+            presence: Presence::unknown(),
             ..RefusalReading::default()
         };
     };

@@ -66,20 +66,12 @@ pub fn find(kind: Kind, cause: Option<&str>) -> Option<&'static Advice> {
 /// The cause advice is filed under; `None`: only the kind is known.
 pub fn cause(incident: &Incident) -> Option<&'static str> {
     match &incident.what {
-        What::RstSent { cause, .. } => Some(cause.name()),
-        What::RstReceived { meaning } => Some(meaning.name()),
-        What::LingerClose { outcome, .. } => Some(outcome.name()),
+        // Refused by a RST is another thing than by silence, whatever the step.
         What::AcceptDrop {
             outcome: Some(DropOutcome::Reset),
             ..
         } => Some("reset"),
-        What::AcceptDrop { step, .. } => step.map(super::super::model::incident::Step::name),
-        What::SynDrop { outcome, .. } => outcome.map(DropOutcome::name),
-        What::Retransmit { kind, .. } => Some(kind.name()),
-        What::TimeWait { phase, .. } => Some(phase.name()),
-        What::PawsDrop { place, .. } => Some(place.name()),
-        What::State { .. } => None,
-        What::Close { how, .. } => how.map(super::super::model::incident::CloseHow::name),
+        what => what.cause(),
     }
 }
 

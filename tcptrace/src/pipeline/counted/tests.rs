@@ -95,7 +95,7 @@ fn what_hooks_have_seen_is_not_counted_again() {
 }
 
 /// A reading of namespaces that each have counted `overflows`.
-fn reading(spaces: &[(u32, u64)], unreadable: u32) -> RefusalReading {
+fn reading(spaces: &[(u32, u64)]) -> RefusalReading {
     let refusing = |overflows: u64| Refusing {
         counters: Counters::from_iter([("TcpExt.ListenOverflows".to_owned(), overflows)]),
         listeners: Vec::new(),
@@ -106,7 +106,7 @@ fn reading(spaces: &[(u32, u64)], unreadable: u32) -> RefusalReading {
             .iter()
             .map(|(n, count)| (*n, refusing(*count)))
             .collect(),
-        presence: Presence::of(listed, unreadable),
+        presence: Presence::of(listed),
     }
 }
 
@@ -122,28 +122,31 @@ fn counts(events: &[Event]) -> Vec<(Option<u32>, u64)> {
 fn a_namespace_read_late_does_not_tell_its_lifetime() {
     let kinds = KindSet::EMPTY.with(Kind::AcceptDrop);
     // 7 is there from the start but is not read; 8 is born later.
-    let mut start = reading(&[(6, 100), (7, 5000)], 1);
+    let mut start = reading(&[(6, 100), (7, 5000)]);
     start.spaces.remove(&7);
     let mut counted = Counted::begin(kinds, start);
-    let later = reading(&[(6, 103), (7, 5000), (8, 2)], 1);
+    let later = reading(&[(6, 103), (7, 5000), (8, 2)]);
     assert!(counted.poll(&later, 1, |_, _| 0).is_empty());
     let mut told = counts(&counted.poll(&later, 2, |_, _| 0));
     told.sort_unstable();
     assert_eq!(told, [(Some(6), 3), (Some(8), 2)]);
-    let later = reading(&[(7, 5004)], 1);
+    let later = reading(&[(7, 5004)]);
     assert!(counted.poll(&later, 3, |_, _| 0).is_empty());
     assert_eq!(counts(&counted.poll(&later, 4, |_, _| 0)), [(Some(7), 4)]);
 }
 
 #[test]
-fn what_could_not_be_read_before_is_not_taken_for_new() {
+fn where_nothing_could_be_listed_nothing_is_taken_for_new() {
     let kinds = KindSet::EMPTY.with(Kind::AcceptDrop);
-    let mut counted = Counted::begin(kinds, reading(&[(6, 1)], 2));
-    // One process more can be read: 9 may be its namespace.
-    let later = reading(&[(6, 1), (9, 4000)], 1);
+    let start = RefusalReading {
+        presence: Presence::unknown(),
+        ..RefusalReading::default()
+    };
+    let mut counted = Counted::begin(kinds, start);
+    let later = reading(&[(9, 4000)]);
     assert!(counted.poll(&later, 1, |_, _| 0).is_empty());
     assert!(counted.poll(&later, 2, |_, _| 0).is_empty());
-    let later = reading(&[(9, 4001)], 1);
+    let later = reading(&[(9, 4001)]);
     counted.poll(&later, 3, |_, _| 0);
     assert_eq!(counts(&counted.poll(&later, 4, |_, _| 0)), [(Some(9), 1)]);
 }

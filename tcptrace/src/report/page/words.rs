@@ -9,19 +9,8 @@ use crate::report::ranking::Top;
 use crate::report::story::{ByKind, Story};
 use crate::report::who::{Members, Who};
 
-/// Kinds as a reader wants them: refusals, then deaths, then what is merely slow.
-pub(super) const ORDER: [Kind; Kind::ALL.len()] = [
-    Kind::AcceptDrop,
-    Kind::SynDrop,
-    Kind::RstSent,
-    Kind::RstReceived,
-    Kind::LingerClose,
-    Kind::PawsDrop,
-    Kind::Retransmit,
-    Kind::TimeWait,
-    Kind::Close,
-    Kind::State,
-];
+/// Kinds as a reader wants them.
+pub(super) const ORDER: [Kind; Kind::ALL.len()] = Kind::BY_RANK;
 
 /// The name of a program.
 pub(super) fn name(who: &Who) -> Markup {

@@ -149,7 +149,8 @@ impl State {
             Kind::AcceptDrop | Kind::SynDrop => self.listeners.on(&numbered),
             Kind::TimeWait => self.waits.on(&numbered),
             Kind::Retransmit => self.peers.on(&numbered),
-            Kind::State | Kind::LingerClose | Kind::PawsDrop | Kind::Close => {}
+            // No page of their own.
+            _ => {}
         }
         if self.recent.len() == RECENT {
             self.recent.pop_back();
