@@ -201,6 +201,18 @@ impl SockRef<Probe> {
     }
 }
 
+impl SockRef<Probe> {
+    /// The state that a minisock stands for. After close() in FIN_WAIT2 the kernel keeps a minisock
+    /// whose state is TIME_WAIT too; `tw_substate` tells the two apart (5.10 to 7.3).
+    #[inline(always)]
+    pub(crate) fn minisock_state(&self) -> Option<u8> {
+        match self.state() {
+            Some(tcp_state::TIME_WAIT) => self.tw_substate().or(Some(tcp_state::TIME_WAIT)),
+            other => other,
+        }
+    }
+}
+
 impl<A: Access> SockRef<A> {
     /// Address, as a key.
     #[inline(always)]
@@ -248,6 +260,7 @@ impl<A: Access> SockRef<A> {
     getter!(total_retrans: u32 = tcp + total_retrans);
     getter!(srtt_eighths_us: u32 = tcp + srtt_us);
     getter!(linger2: i32 = tcp + linger2);
+    getter!(tw_substate: u8 = sk + tw_substate);
 
     /// Whether it speaks TCP (the tracepoint also fires for MPTCP, DCCP and SCTP).
     #[inline(always)]

@@ -87,6 +87,7 @@ pub(crate) fn on_end(sock: u64, skb: u64, hook: u8) {
     let known = room.head();
     begin(known, now(), 0);
     let mut bits = reset::REPLY;
+    let mut state_now = 0;
     if sock == 0 {
         if let Some(packet) = Packet::at(skb) {
             known.flow = packet.received_flow();
@@ -94,13 +95,14 @@ pub(crate) fn on_end(sock: u64, skb: u64, hook: u8) {
     } else {
         let sk = SockRef::<Probe>::minisock(sock);
         known.flow = sk.flow(sk.kept_cookie().unwrap_or(0));
-        known.state = sk.state().unwrap_or(0);
+        state_now = sk.state().unwrap_or(0);
+        known.state = sk.minisock_state().unwrap_or(0);
         known.sock = sock;
         bits |= reset::HAS_SOCK | reset::MINISOCK;
     }
     emit(kind::RST_SENT, hook, known, |record: &mut ResetRecord| {
         super::reset::blank(record, NO_REASON, bits);
-        record.state_now = known.state;
+        record.state_now = state_now;
     });
 }
 

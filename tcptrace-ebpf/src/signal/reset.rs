@@ -105,6 +105,9 @@ fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Head) -> 
     head.state = state_now;
     if !sk.is_full() {
         sk.identify(None, head);
+        head.state = SockRef::minisock(sk.address())
+            .minisock_state()
+            .unwrap_or(0);
         return reset::HAS_SOCK | reset::MINISOCK;
     }
     let mut entry = owner::entry(sk.address());

@@ -33,7 +33,7 @@ pub(super) fn classify(facts: &Reset, state: Option<TcpState>, host: &Host) -> V
         .and_then(|number| host.reset_reason(number))
         .map(|name| &**name);
     let (cause, is_certain) = if facts.is_reply {
-        reply(facts, reason)
+        reply(facts, state, reason)
     } else {
         active(facts, state, reason)
     };
@@ -49,7 +49,7 @@ pub(super) fn classify(facts: &Reset, state: Option<TcpState>, host: &Host) -> V
 }
 
 /// A RST that answers a packet; whether the cause is certain when there is a reason.
-fn reply(facts: &Reset, reason: Option<&str>) -> (ResetCause, bool) {
+fn reply(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (ResetCause, bool) {
     if !facts.has_sock {
         return match reason {
             Some("NO_SOCKET") | None => (ResetCause::NoSocket, true),
@@ -57,7 +57,14 @@ fn reply(facts: &Reset, reason: Option<&str>) -> (ResetCause, bool) {
         };
     }
     if facts.is_minisock {
-        return (ResetCause::TimeWait, true);
+        // kernel: `tcp_timewait_state_process` answers data in FIN_WAIT2 by a RST (5.10 to 7.3).
+        let is_late = state == Some(TcpState::FinWait2);
+        let cause = if is_late {
+            ResetCause::LateData
+        } else {
+            ResetCause::TimeWait
+        };
+        return (cause, true);
     }
     if facts.state_now == LISTEN {
         let is_full = facts.queue.is_some_and(|queue| queue.length > queue.limit);
@@ -69,11 +76,11 @@ fn reply(facts: &Reset, reason: Option<&str>) -> (ResetCause, bool) {
     }
     match reason {
         Some("TCP_ABORT_ON_DATA") if facts.linger2 < 0 => (ResetCause::Linger2, true),
-        // Data came for an orphan: closed by its process, never to be read.
-        Some("TCP_ABORT_ON_DATA") => (ResetCause::UnreadData, true),
+        // Data arrived for an orphan: its process closed it, and nobody will read the data.
+        Some("TCP_ABORT_ON_DATA") => (ResetCause::LateData, true),
         Some(_) => (ResetCause::Protocol, true),
         None if facts.is_dead && facts.linger2 < 0 => (ResetCause::Linger2, false),
-        None if facts.is_dead => (ResetCause::UnreadData, false),
+        None if facts.is_dead => (ResetCause::LateData, false),
         None => (ResetCause::Protocol, false),
     }
 }

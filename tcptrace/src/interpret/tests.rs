@@ -260,7 +260,7 @@ fn evidence_of_a_reset_is_the_verdicts() {
     let What::RstSent { cause, reason, .. } = incident.what else {
         panic!("a RST");
     };
-    assert_eq!(cause, ResetCause::UnreadData);
+    assert_eq!(cause, ResetCause::LateData);
     assert_eq!(reason.as_deref(), Some("TCP_ABORT_ON_DATA"));
 }
 

@@ -27,8 +27,10 @@ named! {
     ResetCause {
         /// Closed with `SO_LINGER{1,0}`.
         LingerZero = "linger_zero",
-        /// Closed with data unread, or data came after the close.
+        /// Closed with data unread.
         UnreadData = "unread_data",
+        /// Data arrived after the process had closed: the peer was still sending.
+        LateData = "late_data",
         /// `TCP_LINGER2` below 0.
         Linger2 = "linger2",
         /// connect() to `AF_UNSPEC`.

@@ -28,6 +28,7 @@ families! {
     ports,
     linger_zero,
     unread_data,
+    late_data,
     resets_sent,
     resets_received,
     connections_lost,

@@ -33,13 +33,13 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::RstSent,
         cause: Some("unread_data"),
         line: "The socket was closed before the process had read all that the peer sent.",
-        meaning: "Either data lay in the receive queue at close(), or it came after it. TCP then \
-                  answers by a RST, so that the peer learns that its data was not processed. The RST \
-                  may also destroy the answer the peer was about to read.",
+        meaning: "Data was in the receive queue when the process called close(). TCP then sends a RST, \
+                  so that the peer learns that its data was not processed. The RST may also destroy \
+                  the answer that the peer was about to read.",
         confirm: &[
             (
-                "nstat -az TcpExtTCPAbortOnClose TcpExtTCPAbortOnData",
-                "OnClose: data was unread at close(). OnData: it came after it.",
+                "nstat -az TcpExtTCPAbortOnClose",
+                "It rises with each close over unread data.",
             ),
             (
                 "ss -tn",
@@ -53,6 +53,33 @@ pub(super) const ADVICE: &[Advice] = &[
              slowly (nginx: lingering_close).",
         ],
         pitfalls: &["One unread byte is enough, such as a line end or a late heartbeat."],
+    },
+    Advice {
+        kind: Kind::RstSent,
+        cause: Some("late_data"),
+        line: "Data arrived for a connection that the process had already closed.",
+        meaning: "The process called close() while the peer was still sending. Nobody can read data \
+                  that arrives after that, so the kernel answers it with a RST. The peer's write() \
+                  then fails, and an answer that it had not read yet may be lost.",
+        confirm: &[
+            (
+                "nstat -az TcpExtTCPAbortOnData",
+                "It rises while the close is being completed; once FIN_WAIT2 is reached, only \
+                 Tcp.OutRsts rises.",
+            ),
+            (
+                "tcptrace watch --all --port PORT",
+                "A close by the process precedes the RST on the same connection.",
+            ),
+        ],
+        fix: &[
+            "Close only after the peer's last message: read until EOF, or shutdown(SHUT_WR) and then \
+             read and discard for a bounded time.",
+            "A server that refuses a request should drain its body first (nginx: lingering_close).",
+        ],
+        pitfalls: &[
+            "The state of the line says how far the close had come: FIN_WAIT1 or FIN_WAIT2.",
+        ],
     },
     Advice {
         kind: Kind::RstSent,

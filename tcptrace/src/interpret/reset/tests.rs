@@ -291,6 +291,12 @@ fn minisock_answers_for_its_time_wait() {
 }
 
 #[test]
+fn data_for_a_minisock_in_fin_wait2_is_late_data() {
+    let state = TcpState::FinWait2;
+    judged_both_ways(minisock(), state, "TCP_TIMEWAIT_SOCKET", LateData);
+}
+
+#[test]
 fn nobody_there_is_no_socket_with_and_without_reason() {
     judged(nobody(), None, Some("NO_SOCKET"), (NoSocket, Seen));
     judged(nobody(), None, None, (NoSocket, Seen));
@@ -298,9 +304,9 @@ fn nobody_there_is_no_socket_with_and_without_reason() {
 }
 
 #[test]
-fn late_data_for_an_orphan_is_unread_data() {
+fn data_for_an_orphan_is_late_data() {
     let state = TcpState::FinWait1;
-    judged_both_ways(reply_of_orphan(), state, "TCP_ABORT_ON_DATA", UnreadData);
+    judged_both_ways(reply_of_orphan(), state, "TCP_ABORT_ON_DATA", LateData);
 }
 
 #[test]
