@@ -68,7 +68,7 @@ impl Attributor {
         }
         if let Signal::TimeWait(time_wait) = &mut event.signal {
             owner = self.time_wait(time_wait, &event.flow, owner);
-        } else if event.state == Some(TcpState::TimeWait) {
+        } else if is_about_minisock(event) {
             owner = self.minisocks.find(&event.flow).or(owner);
         }
         event.owner = owner;
@@ -130,6 +130,12 @@ impl Attributor {
             TimeWaitPhase::Expire => self.minisocks.leave(flow),
         }
     }
+}
+
+/// Whether it is about a TIME_WAIT socket, which may stand in for one in FIN_WAIT2.
+fn is_about_minisock(event: &Event) -> bool {
+    let answers = matches!(&event.signal, Signal::Reset(reset) if reset.is_minisock);
+    answers || event.state == Some(TcpState::TimeWait)
 }
 
 /// The heard name as text: up to its NUL, foreign bytes replaced.

@@ -158,8 +158,9 @@ fn connection_in_a_queue_belongs_to_the_listener_of_its_address(world: &World) {
 
 fn connection_in_a_queue_belongs_to_the_listener_that_took_over(world: &World) {
     let tracer = world.watch(&[]);
-    let old = world.actor_as("to-old", 23457);
-    let new = world.actor_as("to-new", 23458);
+    // Only processes of one user share a port.
+    let old = world.actor("to-old");
+    let new = world.actor("to-new");
     let client = world.actor_as("to-client", 12345);
     let first = join(&old, "127.0.7.9:0");
     let second = join(&new, &first.local.to_string());
