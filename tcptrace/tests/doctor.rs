@@ -53,7 +53,7 @@ impl Binary {
 
     /// Through setpriv, which gives up what its options say.
     fn doctor_with(&self, setpriv: &[&str]) -> Output {
-        self.with(setpriv, &["doctor"])
+        self.with(setpriv, &["doctor", "--hooks"])
     }
 
     fn with(&self, setpriv: &[&str], words: &[&str]) -> Output {
@@ -163,7 +163,7 @@ fn nobody_gets_a_report_and_3() {
         "tcptrace: need CAP_BPF and CAP_PERFMON (have: none)"
     );
     assert!(
-        lines[1].starts_with("sudo /") && lines[1].ends_with("/tcptrace doctor"),
+        lines[1].starts_with("sudo /") && lines[1].ends_with("/tcptrace doctor --hooks"),
         "{message}"
     );
     assert!(
@@ -387,7 +387,7 @@ fn the_own_namespace_is_told_to_nobody_too() {
         return;
     }
     let binary = Binary::new("nobody-page");
-    let page = text(&binary.doctor_with(&NOBODY).stdout);
+    let page = text(&binary.with(&NOBODY, &["doctor"]).stdout);
     assert_presentable(&page);
     for part in [
         "SETTINGS OF NETNS ",

@@ -188,11 +188,17 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub json: bool,
     /// Judge the kernel whose BTF is in this file instead of this host; no hook is attached
-    #[arg(long = "btf", value_name = "FILE", conflicts_with_all = ["fail", "netns"])]
+    #[arg(long = "btf", value_name = "FILE", conflicts_with_all = ["fail", "netns", "observe"])]
     pub types: Option<PathBuf>,
     /// Exit with 5 if something is wrong with TCP now (see below)
     #[arg(long)]
     pub fail: bool,
+    /// Print the report on privileges, kernel types and hooks instead of the findings
+    #[arg(long, conflicts_with_all = ["json", "fail"])]
+    pub hooks: bool,
+    /// Observe for this long before judging: 2s, 500ms, 1m; a plain number means seconds
+    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = values::duration)]
+    pub observe: Duration,
     /// Only this network namespace: that of a process, a name from `ip netns`, or an inode number
     #[arg(long, value_name = "PID|NAME|inode:N", value_delimiter = ',')]
     pub netns: Vec<NetnsSpec>,

@@ -172,7 +172,7 @@ fn without_perfmon_it_is_named(world: &World) {
 }
 
 fn doctor_names_what_is_missing_too(world: &World) {
-    let Some(output) = output(world, &["doctor"], with_only(&[PERFMON])) else {
+    let Some(output) = output(world, &["doctor", "--hooks"], with_only(&[PERFMON])) else {
         return;
     };
     is_refused(world, &output, "missing: CAP_BPF");

@@ -23,9 +23,6 @@ use crate::source::netns::{self, EnterError, Netns, Reach};
 use crate::source::sock_diag::{self, States};
 use crate::survey::{self, Look, Namespaces};
 
-/// Between two looks at least: a client that was refused tries again after a second.
-const APART: Duration = Duration::from_millis(1100);
-
 /// What `--netns` names, as inode numbers. Err is a usage error, in one sentence.
 pub(super) fn resolve(specs: &[NetnsSpec]) -> Result<Vec<u32>, String> {
     let mut inodes = Vec::new();
@@ -84,9 +81,9 @@ impl First {
         Ok(first)
     }
 
-    /// Looks again, not before some time has passed.
-    pub(super) fn again(self) -> anyhow::Result<Survey> {
-        std::thread::sleep(APART.saturating_sub(self.at.elapsed()));
+    /// Looks again, not before `observe` has passed since the first look.
+    pub(super) fn again(self, observe: Duration) -> anyhow::Result<Survey> {
+        std::thread::sleep(observe.saturating_sub(self.at.elapsed()));
         let look = Look {
             states: States::ALL,
             has_times: true,

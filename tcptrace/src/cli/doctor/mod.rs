@@ -1,11 +1,10 @@
-//! `tcptrace doctor`: what can be seen on this machine, by what, and what stands in the way; what is
-//! wrong with TCP on it, and what to do about that.
+//! `tcptrace doctor`: what is wrong with TCP on this host and what to do about it, then one line on what
+//! this kernel cannot show. `--hooks` prints the report on privileges, kernel types and hooks instead.
 //!
-//! Attaches every program for a moment, as `watch` would, and tells what became of it. Before and
-//! after that it looks at settings, counters and listeners. Reads only: nothing of the machine is
-//! changed and nothing stays attached. Without the privileges to attach it tells all the rest and
-//! returns 3; when the kernel refuses everything it returns 1; with `--fail`, 5 comes before both. For
-//! a kernel given by a file it tells what would be tried.
+//! Attaches every program for a moment, as `watch` would. Before and after that it reads settings,
+//! counters and listeners. It changes nothing, and nothing stays attached. Without the privileges to
+//! attach it reports everything else and returns 3; when the kernel refuses every hook it returns 1; with
+//! `--fail`, 5 takes precedence over both. For a kernel given by a file it reports what would be tried.
 
 mod json;
 mod json_state;
@@ -46,7 +45,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     };
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
-    let report = Report::of_this_machine(privileges, lack.is_none(), &watched);
+    let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args.observe);
     super::print(rendered(&report, args).as_bytes())?;
     let refusal = report.refusal.as_ref().map(|why| cleaned(why));
     let lack = lack.or(refusal);
@@ -79,13 +78,18 @@ fn rendered(report: &Report, args: &DoctorArgs) -> String {
         return format!("{}\n", json::object(report));
     }
     let mut page = Page::new(is_colored(args));
-    if let Some(privileges) = &report.privileges {
-        machine::privileges(&mut page, privileges);
-    }
-    machine::kernel(&mut page, &report.kernel);
-    signals::all(&mut page, &report.signals);
-    if let Some(survey) = &report.survey {
-        state::all(&mut page, survey, &report.findings);
+    match &report.survey {
+        Some(survey) if !args.hooks => {
+            state::all(&mut page, survey, &report.findings);
+            signals::coverage(&mut page, &report.signals);
+        }
+        _ => {
+            if let Some(privileges) = &report.privileges {
+                machine::privileges(&mut page, privileges);
+            }
+            machine::kernel(&mut page, &report.kernel);
+            signals::all(&mut page, &report.signals);
+        }
     }
     page.text().to_owned()
 }

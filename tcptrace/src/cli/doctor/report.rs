@@ -1,6 +1,7 @@
 //! What there is to report, before anybody renders it: gathers, and attaches for a moment.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use tcptrace_common::config::MEASURE_ACCEPTS;
@@ -54,6 +55,7 @@ impl Report {
         privileges: Privileges,
         may_attach: bool,
         watched: &[u32],
+        observe: Duration,
     ) -> Self {
         // Attaching takes the time between the two looks.
         let first = First::take(watched);
@@ -62,7 +64,7 @@ impl Report {
         let signals = match &kernel {
             Err(_) => Signals::Unknown("without BTF no program can be loaded".to_owned()),
             Ok(_) if !may_attach => {
-                let why = "not tried, for a lack of privileges: see above";
+                let why = "not tried, for a lack of privileges";
                 Signals::Unknown(why.to_owned())
             }
             Ok(kernel) => match attach(kernel) {
@@ -73,7 +75,9 @@ impl Report {
                 }
             },
         };
-        let survey = first.and_then(First::again).map_err(|error| chain(&error));
+        let survey = first
+            .and_then(|first| first.again(observe))
+            .map_err(|error| chain(&error));
         let findings = survey.as_ref().map_or_else(
             |_| Vec::new(),
             |survey| diagnose::findings(survey, &Tallies::default()),

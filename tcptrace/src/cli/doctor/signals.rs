@@ -53,6 +53,35 @@ pub(super) fn all(page: &mut Page, signals: &Signals) {
     }
 }
 
+/// One line: how many facts this kernel does not show, and which.
+pub(super) fn coverage(page: &mut Page, signals: &Signals) {
+    page.heading("COVERAGE");
+    let text = match signals {
+        Signals::Unknown(why) => format!("No hook is attached: {why}."),
+        Signals::Tried(report) | Signals::Expected(report) => covered(report),
+    };
+    page.hang("", 2, &format!("{text} Details: tcptrace doctor --hooks"));
+}
+
+fn covered(report: &AttachReport) -> String {
+    let missing: Vec<String> = report
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.chosen.is_none())
+        .map(|outcome| format!("{} ({})", outcome.signal.kind, outcome.signal.part))
+        .collect();
+    let all = report.outcomes.len();
+    if missing.is_empty() {
+        return format!("All {all} facts are visible on this kernel.");
+    }
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    format!(
+        "{} of {all} facts {verb} not visible on this kernel: {}.",
+        missing.len(),
+        missing.join(", ")
+    )
+}
+
 /// What is no kind of its own: label, what became of it, with a hook, without one.
 type Aid<'a> = (&'static str, &'a Outcome, &'static str, &'static str);
 
