@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 pub(super) const LIKELY_PER_SECOND: u32 = 200;
 /// Walks through all of /proc per second; each takes a millisecond for 500 processes.
 pub(super) const WALKS_PER_SECOND: u32 = 4;
-/// Time per second for both together, begun where it is not used up: where processes have many
-/// descriptors a single look-up takes milliseconds.
+/// Time per second for each of the two: where processes have many descriptors a single look-up takes
+/// milliseconds. Each has its own, so that a long walk does not keep a likely process from being asked.
 const TIME_PER_SECOND: Duration = Duration::from_millis(100);
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -18,7 +18,8 @@ pub(super) struct Budget {
     second: u64,
     pub(super) likely: u32,
     pub(super) walks: u32,
-    spent: Duration,
+    spent_on_likely: Duration,
+    spent_on_walks: Duration,
 }
 
 impl Budget {
@@ -30,9 +31,9 @@ impl Budget {
             return false;
         }
         let seconds = u32::try_from(second.saturating_sub(self.second)).unwrap_or(u32::MAX);
-        self.spent = self
-            .spent
-            .saturating_sub(TIME_PER_SECOND.saturating_mul(seconds));
+        let regained = TIME_PER_SECOND.saturating_mul(seconds);
+        self.spent_on_likely = self.spent_on_likely.saturating_sub(regained);
+        self.spent_on_walks = self.spent_on_walks.saturating_sub(regained);
         self.second = second;
         self.likely = 0;
         self.walks = 0;
@@ -41,28 +42,29 @@ impl Budget {
 
     /// Looks among likely processes, if the budget allows.
     pub(super) fn likely<T>(&mut self, look: impl FnOnce() -> T) -> Option<T> {
-        if self.likely >= LIKELY_PER_SECOND || self.spent >= TIME_PER_SECOND {
+        if self.likely >= LIKELY_PER_SECOND || self.spent_on_likely >= TIME_PER_SECOND {
             return None;
         }
         self.likely += 1;
-        Some(self.spend(look))
+        Some(timed(&mut self.spent_on_likely, look))
     }
 
     /// Walks through all of /proc, if the budget allows.
     pub(super) fn walk<T>(&mut self, look: impl FnOnce() -> T) -> Option<T> {
-        if self.walks >= WALKS_PER_SECOND || self.spent >= TIME_PER_SECOND {
+        if self.walks >= WALKS_PER_SECOND || self.spent_on_walks >= TIME_PER_SECOND {
             return None;
         }
         self.walks += 1;
-        Some(self.spend(look))
+        Some(timed(&mut self.spent_on_walks, look))
     }
+}
 
-    fn spend<T>(&mut self, look: impl FnOnce() -> T) -> T {
-        let begin = Instant::now();
-        let answer = look();
-        self.spent = self.spent.saturating_add(begin.elapsed());
-        answer
-    }
+/// Adds the time that `look` takes to `spent`.
+fn timed<T>(spent: &mut Duration, look: impl FnOnce() -> T) -> T {
+    let begin = Instant::now();
+    let answer = look();
+    *spent = spent.saturating_add(begin.elapsed());
+    answer
 }
 
 #[cfg(test)]
@@ -74,9 +76,13 @@ mod tests {
         let mut budget = Budget::default();
         let walk = || std::thread::sleep(TIME_PER_SECOND * 2 + TIME_PER_SECOND / 4);
         assert!(budget.walk(walk).is_some());
-        assert!(budget.likely(|| ()).is_none() && budget.walk(|| ()).is_none());
+        assert!(budget.walk(|| ()).is_none());
+        assert!(
+            budget.likely(|| ()).is_some(),
+            "a likely process costs little"
+        );
         assert!(budget.turn(SECOND_NS) && !budget.turn(SECOND_NS + 1));
-        assert!(budget.likely(|| ()).is_none());
+        assert!(budget.walk(|| ()).is_none());
         assert!(budget.turn(2 * SECOND_NS));
         assert!(budget.likely(|| ()).is_some() && budget.walk(|| ()).is_some());
     }
