@@ -88,9 +88,11 @@ pub(crate) fn command(binary: &Path, host_netns: &Rc<File>) -> Command {
     if cfg!(feature = "trace-ebpf") {
         command.env("TCPTRACE_LOG", "ebpf=debug");
     }
-    // SAFETY: setns and prctl are single system calls and allocate nothing.
+    // SAFETY: signal, setns and prctl are single system calls and allocate nothing.
     unsafe {
         command.pre_exec(move || {
+            // Tests that run under nohup would hand its ignored SIGHUP on.
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
             sys_ops::set_netns(netns)?;
             sys_ops::die_with_parent()
         });
