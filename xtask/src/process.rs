@@ -58,7 +58,7 @@ pub(crate) fn stdout_text(command: &mut Command) -> Result<String> {
 }
 
 /// What `command` wrote to stderr; its stdout is thrown away.
-pub(crate) fn stderr_text(command: &mut Command) -> Result<String> {
+pub(crate) fn stderr_text(command: &mut Command, also_fine: i32) -> Result<String> {
     let line = command_line(command);
     let output = command
         .stdin(Stdio::null())
@@ -66,7 +66,7 @@ pub(crate) fn stderr_text(command: &mut Command) -> Result<String> {
         .output()
         .with_context(|| format!("cannot start `{line}`"))?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    if !output.status.success() {
+    if !output.status.success() && output.status.code() != Some(also_fine) {
         bail!("`{line}` failed ({}): {}", output.status, text.trim());
     }
     Ok(text)
