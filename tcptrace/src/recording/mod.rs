@@ -6,6 +6,7 @@
 //! does not take is lost, and counted. Reading never fails as a whole once a file has begun well:
 //! what is damaged is passed over and told as a [`Piece::Gap`].
 
+mod directory;
 mod disk;
 mod frame;
 mod reader;
@@ -13,12 +14,13 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 mod v1;
+mod writer;
 
 use std::collections::BTreeMap;
 
 use crate::model::{Event, Host, Kind, RunFacts, Sample};
 
-pub use disk::{Files, Rotation, Trouble};
+pub use disk::{Confine, Confined, Files, Rotation, Trouble};
 pub use reader::{Gap, Piece, ReadError, Reader};
 pub use recorder::{Outcome, Recorder, Want};
 

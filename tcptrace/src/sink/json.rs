@@ -26,6 +26,7 @@ use crate::model::summary::Summary;
 use crate::model::{Clock, Incident};
 use fields::{Object, put_name};
 use known::Known;
+pub use plain::text_of;
 
 const BEGIN: &str = "{\"v\":1,\"ts\":\"";
 const _: () = assert!(VERSION == 1, "as BEGIN says");

@@ -15,13 +15,14 @@ mod report;
 mod signals;
 mod state;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use super::args::DoctorArgs;
 use super::exit::Exit;
+use super::output;
 use crate::kernel::caps::Privileges;
 use crate::session::lack;
-use crate::sink::sanitize::clean;
+use crate::sink::json::text_of;
 use page::Page;
 use report::Report;
 
@@ -38,20 +39,16 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let watched = match look::resolve(&args.netns) {
         Ok(watched) => watched,
         Err(why) => {
-            // Nobody is left to be told when stderr is closed.
-            drop(writeln!(io::stderr(), "tcptrace: {}", clean(&why)));
-            return Ok(Exit::Usage);
+            return Ok(output::refuse(&why, Exit::Usage));
         }
     };
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
     let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args.observe);
     super::print(rendered(&report, args).as_bytes())?;
-    let refusal = report.refusal.as_ref().map(|why| cleaned(why));
-    let lack = lack.or(refusal);
+    let lack = lack.or_else(|| report.refusal.clone());
     if let Some(message) = &lack {
-        // Nobody is left to be told when stderr is closed.
-        drop(writeln!(io::stderr(), "tcptrace: {message}"));
+        output::say(message);
     }
     Ok(if args.fail && report.is_wrong() {
         Exit::FailOn
@@ -75,7 +72,9 @@ fn able(report: &Report) -> Exit {
 
 fn rendered(report: &Report, args: &DoctorArgs) -> String {
     if args.json {
-        return format!("{}\n", json::object(report));
+        let mut text = text_of(&json::object(report));
+        text.push('\n');
+        return text;
     }
     let mut page = Page::new(is_colored(args));
     match &report.survey {
@@ -101,10 +100,6 @@ fn is_colored(args: &DoctorArgs) -> bool {
     let is_terminal = io::stdout().is_terminal();
     args.color
         .colors(is_terminal, no_color.as_deref(), term.as_deref())
-}
-
-fn cleaned(message: &str) -> String {
-    message.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
 fn chain(error: &anyhow::Error) -> String {

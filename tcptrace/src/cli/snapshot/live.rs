@@ -15,7 +15,6 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{Output, say};
 use crate::cli::snapshot_args::SnapshotArgs;
 use crate::interpret::filter::Filter;
-use crate::kernel::confine::Duties;
 use crate::model::Clock;
 use crate::model::snapshot::Snapshot;
 use crate::session::ending::Stopper;
@@ -97,7 +96,7 @@ async fn watch<Q: Question>(
     };
     let notes = ready::announce(args.ready_file.as_deref())?;
     notes.iter().for_each(|note| say(note));
-    let notes = ready::confine(Duties::default());
+    let notes = ready::confine(hooks.as_mut().map(|hooks| &mut hooks.pipeline), None);
     notes.iter().for_each(|note| say(note));
     if style_in_place(&output).is_some() {
         canvas.screen = Some(Screen::enter()?);

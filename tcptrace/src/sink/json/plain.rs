@@ -21,6 +21,12 @@ pub(super) fn append(out: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()
     Ok(())
 }
 
+/// An object on one line, with escapes for what could harm a terminal: the values stay the same.
+pub fn text_of(value: &impl Serialize) -> String {
+    // The serializer of JSON writes UTF-8 only.
+    String::from_utf8(text(value)).unwrap_or_default()
+}
+
 /// An object as text of its own.
 pub(super) fn text(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
