@@ -11,10 +11,10 @@
 mod beneath;
 mod calls;
 mod capabilities;
-#[cfg(test)]
-mod injected;
 mod refused;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::BorrowedFd;
