@@ -10,7 +10,7 @@ use crate::diagnose::{hurt, is_wrong_now, whose};
 use crate::model::finding::{self, Finding, topic_name};
 use crate::model::rows::ListenerRow;
 use crate::model::survey::{Space, Survey, WayIn};
-use crate::sink::color::Severity;
+use crate::sink::color::Impact;
 
 /// Where effects begin.
 const EFFECT_AT: usize = 51;
@@ -115,7 +115,7 @@ fn table(page: &mut Page, rows: &[Row]) {
             (Some(_), None) => "this value is not understood",
         };
         let name = row.name.trim_start_matches("net.");
-        let changed = (row.is_default() == Some(false)).then_some(Severity::Degraded);
+        let changed = (row.is_default() == Some(false)).then_some(Impact::Degraded);
         page.hang_in(
             changed,
             &columns(name, &cut(value), default),
@@ -183,13 +183,13 @@ fn counter(page: &mut Page, damage: &Damage, survey: &Survey) {
     let explain = damage
         .topic
         .map_or_else(String::new, |topic| format!(": tcptrace explain {topic}"));
-    let severity = match (damage.rose(), damage.weight) {
+    let impact = match (damage.rose(), damage.weight) {
         (0, Weight::Degraded) => None,
-        (0, Weight::Refused) | (_, Weight::Degraded) => Some(Severity::Degraded),
-        (_, Weight::Refused) => Some(Severity::Bad),
+        (0, Weight::Refused) | (_, Weight::Degraded) => Some(Impact::Degraded),
+        (_, Weight::Refused) => Some(Impact::Bad),
     };
     page.hang_in(
-        severity,
+        impact,
         &format!("  {:>10}  ", damage.count.total),
         WORDS_AT,
         &format!(
@@ -216,13 +216,13 @@ fn listeners(page: &mut Page, survey: &Survey) {
     rows.sort_by_key(|(_, row)| Reverse(worst(row)));
     page.heading("LISTENERS THAT ARE FULL, OR HAVE DROPPED");
     for (space, row) in rows.iter().take(LISTENERS) {
-        let (mark, severity) = match (row.is_full(), row.drops_risen.unwrap_or(0)) {
-            (true, _) => ("FULL", Some(Severity::Bad)),
-            (false, 1..) => ("DROPS", Some(Severity::Bad)),
-            (false, 0) => ("dropped", Some(Severity::Degraded)),
+        let (mark, impact) = match (row.is_full(), row.drops_risen.unwrap_or(0)) {
+            (true, _) => ("FULL", Some(Impact::Bad)),
+            (false, 1..) => ("DROPS", Some(Impact::Bad)),
+            (false, 0) => ("dropped", Some(Impact::Degraded)),
         };
         page.hang_in(
-            severity,
+            impact,
             &format!("  {mark}"),
             FINDING_AT,
             &listener(space, row),
@@ -280,9 +280,9 @@ fn found(page: &mut Page, survey: &Survey, findings: &[Finding]) {
 }
 
 fn one(page: &mut Page, finding: &Finding) {
-    let severity = match finding.severity {
-        finding::Severity::Broken => Some(Severity::Bad),
-        finding::Severity::Degraded | finding::Severity::Risk => Some(Severity::Degraded),
+    let impact = match finding.severity {
+        finding::Severity::Broken => Some(Impact::Bad),
+        finding::Severity::Degraded | finding::Severity::Risk => Some(Impact::Degraded),
         finding::Severity::Note => None,
     };
     let label = format!("  {}", finding.severity.name().to_uppercase());
@@ -290,7 +290,7 @@ fn one(page: &mut Page, finding: &Finding) {
         .rate_per_s
         .map_or_else(String::new, |rate| format!(", {rate:.1} a second"));
     let title = format!("{}{rate} [{}]", finding.title, finding.id);
-    page.hang_in(severity, &label, FINDING_AT, &title);
+    page.hang_in(impact, &label, FINDING_AT, &title);
     let evidence: Vec<String> = finding
         .evidence
         .iter()
