@@ -4,9 +4,10 @@
 use std::cmp::Reverse;
 
 use super::page::Page;
-use crate::diagnose::damage::{self, Damage, Weight};
-use crate::diagnose::settings::{self, Alike, DefaultValue, Row};
+use crate::diagnose::damage;
+use crate::diagnose::settings::{self, Alike};
 use crate::diagnose::{hurt, is_wrong_now, whose};
+use crate::model::doctor::{Damage, Setting, Weight};
 use crate::model::finding::{self, Finding, topic_name};
 use crate::model::rows::ListenerRow;
 use crate::model::survey::{Space, Survey, WayIn};
@@ -93,7 +94,7 @@ fn name(space: &Space) -> String {
     }
 }
 
-fn table(page: &mut Page, rows: &[Row]) {
+fn table(page: &mut Page, rows: &[Setting]) {
     page.hang(&columns("", "VALUE", "DEFAULT"), EFFECT_AT, "EFFECT HERE");
     let mut about = None;
     for row in rows {
@@ -104,10 +105,10 @@ fn table(page: &mut Page, rows: &[Row]) {
         let value = row.value.as_deref().map_or("-", |value| value);
         let value = if value.is_empty() { "none" } else { value };
         let default = match &row.default {
-            _ if row.is_default() == Some(true) => "same",
-            DefaultValue::Known(default) if default.is_empty() => "none",
-            DefaultValue::Known(default) => default,
-            DefaultValue::FromMemory => "memory",
+            _ if row.changed == Some(false) => "same",
+            Some(default) if default.is_empty() => "none",
+            Some(default) => default,
+            None => "memory",
         };
         let effect = match (&row.value, &row.effect) {
             (None, _) => "this kernel or namespace does not have it",
@@ -115,7 +116,7 @@ fn table(page: &mut Page, rows: &[Row]) {
             (Some(_), None) => "this value is not understood",
         };
         let name = row.name.trim_start_matches("net.");
-        let changed = (row.is_default() == Some(false)).then_some(Impact::Degraded);
+        let changed = (row.changed == Some(true)).then_some(Impact::Degraded);
         page.hang_in(
             changed,
             &columns(name, &cut(value), default),
@@ -170,9 +171,9 @@ fn counters(page: &mut Page, survey: &Survey) {
 }
 
 fn counter(page: &mut Page, damage: &Damage, survey: &Survey) {
-    let share = match (damage.percent(), damage.share) {
-        (Some(percent), Some(share)) if percent >= LEAST_PERCENT => {
-            format!("; {percent:.1} per 100 {} ({})", share.of, share.total)
+    let share = match (damage.percent(), damage.of, damage.of_total) {
+        (Some(percent), Some(of), Some(total)) if percent >= LEAST_PERCENT => {
+            format!("; {percent:.1} per 100 {of} ({total})")
         }
         _ => String::new(),
     };
