@@ -236,10 +236,7 @@ fn is_its_listener(child: &SockEntry) -> bool {
 /// The owner of whoever listens on the local port, when that is one process.
 #[inline(always)]
 pub(crate) fn owner_by_port(head: &mut Head) {
-    belongs_to(
-        of_one_process(head.flow.netns, head.flow.local_port),
-        head,
-    );
+    belongs_to(of_one_process(head.flow.netns, head.flow.local_port), head);
 }
 
 /// A listener of the port, when all are one process's; 0 = none, or several processes'.
