@@ -128,7 +128,6 @@ pub(super) fn standing(
     namespaces: &KernelCounters,
     ledger: &Ledger,
     boot_ns: u64,
-    skipped: u64,
 ) -> Standing {
     let kernel = Kind::ALL.iter().map(|kind| {
         let count = KernelCount {
@@ -145,7 +144,7 @@ pub(super) fn standing(
             .filter(|(_, count)| *count != KernelCount::default())
             .collect(),
         filtered: ledger.filtered_here(),
-        skipped,
+        skipped: ledger.skipped().clone(),
         has_gone: namespaces.has_gone(ledger.counts.keys().copied()),
     }
 }
