@@ -4,6 +4,7 @@
 //! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
 
 mod attacher;
+mod coverage;
 mod expected;
 mod held;
 mod loader;
@@ -25,6 +26,7 @@ use crate::model::{self, Kind, KindSet};
 use attacher::Attacher;
 use held::Held;
 
+pub use coverage::{Coverage, Gap};
 pub use held::{Maps, Programs};
 
 /// The eBPF object, aligned for the ELF reader.
@@ -244,6 +246,7 @@ pub fn attach_all(
     attacher.serve()?;
     let links = attacher.into_links();
     report.attached = links.keys().cloned().collect();
+    report.log_gaps();
     report.snapshot_refused = programs::walk_files(&mut object, &types)
         .err()
         .map(|error| format!("{error:#}"));

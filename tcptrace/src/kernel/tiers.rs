@@ -186,6 +186,8 @@ pub struct Signal {
     pub kind: Kind,
     /// Which part of the kind, for people.
     pub part: &'static str,
+    /// What a user misses where it cannot be observed: the end of a sentence such as "not visible: …".
+    pub fact: &'static str,
     /// Best first.
     pub candidates: &'static [Candidate],
 }

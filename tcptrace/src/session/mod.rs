@@ -8,7 +8,7 @@
 
 pub mod clock;
 pub mod ending;
-pub mod facts;
+mod facts;
 pub mod logging;
 mod permission;
 pub mod plan;

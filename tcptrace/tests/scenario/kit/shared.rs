@@ -31,6 +31,13 @@ const KEPT_EVENTS: usize = 20_000;
 /// Violations of the contract that are reported; more would be the same ones.
 const KEPT_VIOLATIONS: usize = 20;
 
+/// What it logs: each part of a kind that this kernel does not show, and what the kernel side notes.
+const LOG: &str = if cfg!(feature = "trace-ebpf") {
+    "ebpf=debug,attach=info"
+} else {
+    "attach=info"
+};
+
 /// The tracer of several scenarios.
 pub(crate) struct Shared {
     pid: u32,
@@ -116,12 +123,14 @@ impl Shared {
         kept.map_or(0, |kept| kept.beyond)
     }
 
-    /// What it announced about a part of a kind: why that is not seen, or only counted.
+    /// What it logged about a part of a kind: why that is not visible, or only counted.
     pub(crate) fn cannot_see(&self, kind: &str, part: &str) -> Option<String> {
-        let heads = ["off", "only counted"].map(|how| format!("{how}: {kind} ({part}): "));
+        let heads = ["not visible", "only counted"].map(|how| format!("{how}: {kind} ({part}): "));
         let said = self.errors.lock().expect("no panic");
         said.lines()
-            .find(|line| heads.iter().any(|head| line.starts_with(head.as_str())))
+            .filter_map(|line| line.split_once(" info attach: "))
+            .map(|(_, note)| note)
+            .find(|note| heads.iter().any(|head| note.starts_with(head.as_str())))
             .map(str::to_owned)
     }
 
@@ -199,6 +208,7 @@ impl Running {
         let ready_file = std::env::temp_dir().join(name);
         let host = Rc::new(own_netns());
         let mut child = tracer::command(binary, &host)
+            .env("TCPTRACE_LOG", LOG)
             .args(["watch", "--all", "--json", "--ring-size", "16777216"])
             .args(spaces.iter().map(|inode| format!("--netns=inode:{inode}")))
             .arg("--ready-file")
