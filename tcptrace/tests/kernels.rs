@@ -251,7 +251,10 @@ fn obstacles_of_every_kernel() {
 #[test]
 fn what_reports_a_kind_is_among_the_hooks_at_which_it_is_learnt() {
     for signal in SIGNALS {
-        if ["whose", "whether"].iter().any(|word| signal.part.starts_with(word)) {
+        if ["whose", "whether"]
+            .iter()
+            .any(|word| signal.part.starts_with(word))
+        {
             continue;
         }
         let known = tcptrace::interpret::counter_rules::hooks(signal.kind);

@@ -202,11 +202,7 @@ impl Ledger {
         let in_kernel: u64 = self.filtered_in_kernel.iter().sum();
         let in_ring: u64 = self.lost_in_ring.iter().sum();
         Tally {
-            seen: self.heard
-                + in_kernel
-                + in_ring
-                + self.lost_undecoded
-                + self.skipped_in_all(),
+            seen: self.heard + in_kernel + in_ring + self.lost_undecoded + self.skipped_in_all(),
             shown: self.shown_in_all(),
             filtered: self.filtered + in_kernel,
             rate_limited: self.rate_limited,

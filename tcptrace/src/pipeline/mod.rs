@@ -274,12 +274,7 @@ impl<S: Sink> Pipeline<S> {
             return Vec::new();
         }
         let Outlet { ledger, filter, .. } = &self.outlet;
-        reconcile::rows(
-            &self.kernel_counters,
-            ledger,
-            filter.kinds,
-            Some(0),
-        )
+        reconcile::rows(&self.kernel_counters, ledger, filter.kinds, Some(0))
     }
 
     /// Ends the run: drains, reconciles, tells the summary. The programs should be detached

@@ -7,8 +7,8 @@ mod tests;
 use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
 use crate::interpret::counter_rules::{RULES, Rule, hooks};
-use crate::model::{Kind, KindSet};
 use crate::model::summary::{Reconciled, Verdict};
+use crate::model::{Kind, KindSet};
 
 /// The table of the summary. `unrecorded`: events that are missing in a recording; `None`: nobody knows
 /// how many.
@@ -103,8 +103,7 @@ struct Sums {
 
 impl Sums {
     fn is_unrecorded(&self, count: u64) -> bool {
-        self.unrecorded
-            .is_none_or(|missing| count <= missing)
+        self.unrecorded.is_none_or(|missing| count <= missing)
     }
 
     fn verdict(&self, rule: &Rule) -> (Verdict, Option<String>) {

@@ -124,11 +124,7 @@ impl Tap {
 }
 
 /// Where things stand by the readings of the counters that were taken last.
-pub(super) fn standing(
-    namespaces: &KernelCounters,
-    ledger: &Ledger,
-    boot_ns: u64,
-) -> Standing {
+pub(super) fn standing(namespaces: &KernelCounters, ledger: &Ledger, boot_ns: u64) -> Standing {
     let kernel = Kind::ALL.iter().map(|kind| {
         let count = KernelCount {
             filtered: ledger.filtered_in_kernel(*kind),

@@ -94,7 +94,11 @@ fn only_runs_of_its_own_hooks_explain_a_counter() {
     ] {
         assert_eq!(ledger.skip(hook.into(), count), count);
     }
-    assert_eq!(ledger.skip("tp_btf/consume_skb".into(), 5), 2, "new ones only");
+    assert_eq!(
+        ledger.skip("tp_btf/consume_skb".into(), 5),
+        2,
+        "new ones only"
+    );
     let runs = |ledger: &Ledger, counter: &str| {
         let rule = RULES.iter().find(|rule| rule.counter == counter).unwrap();
         skipped(ledger, rule)
@@ -103,7 +107,11 @@ fn only_runs_of_its_own_hooks_explain_a_counter() {
     assert_eq!(runs(&ledger, "TcpExt.TCPReqQFullDrop"), 5);
     assert_eq!(runs(&ledger, "Tcp.RetransSegs"), 0);
     assert_eq!(ledger.skip("".into(), 2), 2);
-    assert_eq!(runs(&ledger, "Tcp.RetransSegs"), 2, "of a hook that is not known");
+    assert_eq!(
+        runs(&ledger, "Tcp.RetransSegs"),
+        2,
+        "of a hook that is not known"
+    );
     assert_eq!(ledger.lost_in_all(), 61);
 }
 

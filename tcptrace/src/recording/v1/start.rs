@@ -188,7 +188,11 @@ fn standing_form(standing: &Standing) -> StandingForm {
             .map(|(kind, count)| (kind.to_string(), count.filtered, count.lost))
             .collect(),
         filtered: standing.filtered,
-        skipped: standing.skipped.values().copied().fold(0, u64::saturating_add),
+        skipped: standing
+            .skipped
+            .values()
+            .copied()
+            .fold(0, u64::saturating_add),
         has_gone: standing.has_gone,
     }
 }
