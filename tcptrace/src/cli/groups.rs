@@ -112,9 +112,7 @@ pub struct CommandArgs {
 pub struct TierChoice(pub Option<Tier>);
 
 fn tier_parser() -> impl clap::builder::TypedValueParser<Value = TierChoice> {
-    let names = ["auto"]
-        .into_iter()
-        .chain(Tier::ALL.iter().map(|tier| tier.name()));
+    let names = ["auto"].into_iter().chain(Tier::CHOICES.map(Tier::name));
     clap::builder::TypedValueParser::map(
         clap::builder::PossibleValuesParser::new(names),
         |name: String| TierChoice(Tier::from_name(&name)),

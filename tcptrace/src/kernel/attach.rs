@@ -20,9 +20,9 @@ use tcptrace_common::names;
 
 use super::Kernel;
 use super::tiers::{
-    ACCEPT, Candidate, FORKS, LISTENED, OWNERS, SIGNALS, Signal, Tier, WAITS, tracepoint,
+    ACCEPT, Candidate, FORKS, LISTENED, OWNERS, SIGNALS, Signal, WAITS, tracepoint,
 };
-use crate::model::{self, Kind, KindSet};
+use crate::model::{Kind, KindSet, Tier};
 use attacher::Attacher;
 use held::Held;
 
@@ -170,7 +170,7 @@ pub struct Wanted {
     /// Waits for accept() are measured.
     pub measures_accepts: bool,
     /// The tier the user insists on.
-    pub tier: Option<model::Tier>,
+    pub tier: Option<Tier>,
 }
 
 /// Loads and attaches what is wanted, then lists the sockets that exist already.

@@ -12,7 +12,7 @@ use super::programs::{self, Loaded};
 use super::{OTHER_TIER, Outcome, serve};
 use crate::kernel::Kernel;
 use crate::kernel::tiers::{Candidate, Hooks, Program, Signal};
-use crate::model;
+use crate::model::Tier;
 
 /// A signal on its way: either chosen, or the place of the candidate to go on with.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Attacher<'a> {
     object: &'a mut Ebpf,
     types: &'a Btf,
     kernel: &'a Kernel,
-    forced: Option<model::Tier>,
+    forced: Option<Tier>,
     /// Programs that were loaded, or refused, ahead of time.
     loaded: Loaded,
     tried: BTreeMap<String, Result<(), String>>,
@@ -40,7 +40,7 @@ impl<'a> Attacher<'a> {
         object: &'a mut Ebpf,
         types: &'a Btf,
         kernel: &'a Kernel,
-        forced: Option<model::Tier>,
+        forced: Option<Tier>,
     ) -> Self {
         Self {
             object,

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{AttachReport, Outcome};
-use crate::kernel::tiers::Tier;
 use crate::model::KindSet;
+use crate::model::Tier;
 
 /// A fact that cannot be observed on this kernel, or only by counters.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,9 @@ use tcptrace_common::hook::{self, Family};
 use tcptrace_common::offsets::NONE;
 
 use super::functions::candidates;
-use super::{Candidate, Hooks, Obstacle, Signal, Tier, nothing};
+use super::{Candidate, Hooks, Obstacle, Signal, nothing};
 use crate::kernel::Kernel;
-use crate::model::{Evidence, Kind};
+use crate::model::{Evidence, Kind, Tier};
 
 /// Tracepoints of which the first reports.
 const fn tracepoint(
