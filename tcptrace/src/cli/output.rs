@@ -73,15 +73,6 @@ pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
     exit
 }
 
-/// Says which programs the kernel did not run.
-pub(super) fn tell_skipped(skipped: impl IntoIterator<Item = (String, u64)>) {
-    for (program, count) in skipped {
-        let note = "the kernel skipped runs of a hook that was interrupted by itself; some of them \
-                    may have been events";
-        drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
-    }
-}
-
 /// Says what the programs in the kernel had no room for.
 pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
     for (meaning, count) in full {
