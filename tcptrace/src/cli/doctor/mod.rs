@@ -17,12 +17,11 @@ mod state;
 
 use std::io::{self, IsTerminal};
 
-use super::args::DoctorArgs;
+use super::args::doctor::DoctorArgs;
 use super::exit::Exit;
 use super::output;
 use crate::kernel::caps::Privileges;
 use crate::session::lack;
-use crate::sink::json::text_of;
 use page::Page;
 use report::Report;
 
@@ -33,7 +32,7 @@ use report::Report;
 pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     if let Some(path) = &args.types {
         let report = Report::of_file(path)?;
-        super::print(rendered(&report, args).as_bytes())?;
+        super::print(&rendered(&report, args))?;
         return Ok(able(&report));
     }
     let watched = match look::resolve(&args.netns) {
@@ -45,7 +44,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
     let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args.observe);
-    super::print(rendered(&report, args).as_bytes())?;
+    super::print(&rendered(&report, args))?;
     let lack = lack.or_else(|| report.refusal.clone());
     if let Some(message) = &lack {
         output::say(message);
@@ -70,11 +69,9 @@ fn able(report: &Report) -> Exit {
     }
 }
 
-fn rendered(report: &Report, args: &DoctorArgs) -> String {
+fn rendered(report: &Report, args: &DoctorArgs) -> Vec<u8> {
     if args.json {
-        let mut text = text_of(&json::object(report));
-        text.push('\n');
-        return text;
+        return crate::sink::json::line(&json::object(report));
     }
     let mut page = Page::new(is_colored(args));
     match &report.survey {
@@ -90,7 +87,7 @@ fn rendered(report: &Report, args: &DoctorArgs) -> String {
             signals::all(&mut page, &report.signals);
         }
     }
-    page.text().to_owned()
+    page.text().as_bytes().to_vec()
 }
 
 fn is_colored(args: &DoctorArgs) -> bool {
