@@ -6,6 +6,9 @@
 //! Files are readable by their owner only: addresses and names of processes are nobody
 //! else's.
 
+mod directory;
+mod writer;
+
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -16,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::directory::Directory;
-use super::writer::Writer;
+use directory::Directory;
+use writer::Writer;
 
 /// Blocks that may wait for the disk: some 4 MB before compression.
 pub(super) const MOST_QUEUED: usize = 64;
@@ -75,7 +78,7 @@ pub(super) struct Done {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+struct Shared {
     pub(super) done: Done,
     is_told: bool,
     /// Blocks on their way.
@@ -272,6 +275,6 @@ impl Disk {
 }
 
 /// What is behind the lock is whole after every statement.
-pub(super) fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,6 @@
 //! does not take is lost, and counted. Reading never fails as a whole once a file has begun well:
 //! what is damaged is passed over and told as a [`Piece::Gap`].
 
-mod directory;
 mod disk;
 mod frame;
 mod reader;
@@ -14,7 +13,6 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 mod v1;
-mod writer;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -10,15 +10,15 @@ use landlock::{
 use rustix::process::{chroot, fchdir};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// What the kernel made of it.
+/// What keeps the thread there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     /// Landlock refuses every path that leads elsewhere.
-    ByLandlock,
+    Landlock,
     /// There is no elsewhere: the thread's root is the directory.
-    ByRoot,
-    /// By nothing but the rights of its user.
-    ByNothing,
+    Root,
+    /// Nothing but the rights of its user.
+    Nothing,
 }
 
 /// Makes `directory` the working directory of this thread alone, and the only place where it can open,
@@ -34,7 +34,7 @@ pub(super) fn stay(directory: BorrowedFd<'_>) -> io::Result<Held> {
     if status == RulesetStatus::NotEnforced {
         return Ok(by_root());
     }
-    Ok(Held::ByLandlock)
+    Ok(Held::Landlock)
 }
 
 /// The same as on a kernel without Landlock.
@@ -54,8 +54,8 @@ fn enter(directory: BorrowedFd<'_>) -> io::Result<()> {
 /// Takes CAP_SYS_CHROOT.
 fn by_root() -> Held {
     match chroot(".") {
-        Ok(()) => Held::ByRoot,
-        Err(_) => Held::ByNothing,
+        Ok(()) => Held::Root,
+        Err(_) => Held::Nothing,
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, renameat, statat, unlinkat};
 
-use super::{Files, MAGIC};
+use super::Files;
+use crate::recording::MAGIC;
 
 /// A lock on a new file is tried so often.
 const PROBED: u32 = 20;

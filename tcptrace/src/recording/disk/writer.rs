@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::directory::Directory;
-use super::disk::{Shared, Work, lock};
+use super::{Shared, Work, lock};
 
 /// How often the disk is asked to keep what it has.
 const SYNC: Duration = Duration::from_secs(1);
