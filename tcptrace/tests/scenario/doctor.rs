@@ -27,7 +27,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// What doctor says of the scenario's namespace alone, as JSON, and its exit code with `--fail`.
-fn asked(world: &World) -> Option<(Value, Option<i32>)> {
+pub(super) fn asked(world: &World) -> Option<(Value, Option<i32>)> {
     let netns = format!("inode:{}", world.netns);
     let args = ["doctor", "--json", "--fail", "--netns", &netns];
     let output = world.command(&args)?.output().expect("run the doctor");
