@@ -2,6 +2,7 @@
 
 pub mod activity;
 mod counts;
+pub mod doctor;
 pub mod event;
 pub mod finding;
 pub mod flow;
@@ -24,7 +25,7 @@ pub use event::{Event, Signal};
 pub use finding::Finding;
 pub use flow::{Endpoint, Family, Flow};
 pub use host::{Clock, Host};
-pub use incident::{Evidence, Incident, Kind, Severity, What};
+pub use incident::{Evidence, Impact, Incident, Kind, What};
 pub use kind::KindSet;
 pub use kinds::Put;
 pub use owner::{Basis, Owner, Process};

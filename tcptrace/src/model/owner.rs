@@ -170,6 +170,11 @@ pub(super) fn write_or_none<S: Serializer>(
     object.unwrap_or_default().serialize(to)
 }
 
+/// Writes [`OwnerObject`]s.
+pub(super) fn write_all<S: Serializer>(owners: &[Owner], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(owners.iter().map(OwnerObject::from))
+}
+
 /// Reads an [`OwnerObject`]; null is nobody too.
 pub(super) fn or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Owner>, D::Error> {
     let object = Option::<OwnerObject>::deserialize(from)?;
