@@ -1,7 +1,7 @@
 //! What control groups keep from a process: frozen, throttled, short of memory. Versions 1 and 2, and
 //! hosts that have both. Limits of a group hold for all below it, so the groups above are asked too.
 
-use super::process::string;
+use super::files::string;
 use super::text;
 use crate::model::activity::{Cgroup, Throttled};
 

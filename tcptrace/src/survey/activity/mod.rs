@@ -6,6 +6,7 @@
 
 mod calls;
 mod cgroups;
+mod files;
 mod process;
 mod text;
 
@@ -108,7 +109,7 @@ impl Activities {
         for process in wanted {
             if let Some((at, first)) = self.first.get(&process.pid)
                 && let Some(second) = Reading::take(process.pid, &mounts)
-                && let Some(mut activity) = activity(&process, first, second, *at, &inodes)
+                && let Some(mut activity) = activity(&process, first, &second, *at, &inodes)
             {
                 for call in activity.threads.iter_mut().flat_map(|one| &mut one.call) {
                     call.peer = peer(&snapshot.spaces, call);
@@ -132,7 +133,7 @@ fn peer(spaces: &[Space], call: &Call) -> Option<Endpoint> {
 fn activity(
     process: &Arc<Process>,
     first: &Reading,
-    second: Reading,
+    second: &Reading,
     first_at: Instant,
     inodes: &HashSet<u64>,
 ) -> Option<Activity> {

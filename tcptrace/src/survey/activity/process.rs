@@ -2,18 +2,15 @@
 //! between; what a call waits for is read once, at the second.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::Path;
+use std::fs;
 
 use super::calls;
 use super::cgroups::{self, Mounts};
+use super::files::{MOST_BYTES, bytes, link, numbers, string};
 use super::text::{self, Scheduled};
 use crate::attribute::proc::parse_stat;
 use crate::model::activity::{Call, MOST_THREADS, Thread, Tracer};
 
-/// Of one file in /proc or of a control group: longer ones are cut.
-const MOST_BYTES: u64 = 1 << 20;
 /// Descriptors of a process among which epoll instances are looked for, at most.
 const MOST_DESCRIPTORS: usize = 4096;
 /// The length of a clock tick of /proc/PID/stat, ms: `USER_HZ` is 100 on every architecture that Linux
@@ -155,30 +152,4 @@ pub(super) fn watched(pid: u32, inodes: &HashSet<u64>) -> Option<Vec<u64>> {
         }
     }
     (has_instance && descriptors.len() <= MOST_DESCRIPTORS).then_some(found)
-}
-
-/// The names of a directory that are numbers, at most `most`.
-fn numbers(path: String, most: usize) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir(path) else {
-        return Vec::new();
-    };
-    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
-    entries.flatten().filter_map(number).take(most).collect()
-}
-
-fn link(path: String) -> Option<String> {
-    let target = fs::read_link(path).ok()?;
-    Some(target.to_string_lossy().into_owned())
-}
-
-/// The text of a file, cut at [`MOST_BYTES`].
-pub(super) fn string(path: impl AsRef<Path>) -> Option<String> {
-    Some(String::from_utf8_lossy(&bytes(path)?).into_owned())
-}
-
-fn bytes(path: impl AsRef<Path>) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }
