@@ -17,7 +17,7 @@ mod state;
 
 use std::io::{self, IsTerminal, Write};
 
-use super::args::DoctorArgs;
+use super::args::doctor::DoctorArgs;
 use super::exit::Exit;
 use crate::kernel::caps::Privileges;
 use crate::session::lack;
