@@ -21,7 +21,7 @@ use crate::session::plan::NetnsSpec;
 use crate::source::mib::{Counters, Sockstat, delta};
 use crate::source::netns::{self, EnterError, Netns, Reach};
 use crate::source::sock_diag::{self, States};
-use crate::survey::{self, Look, Namespaces};
+use crate::survey::{self, Activities, Look, Namespaces};
 
 /// What `--netns` names, as inode numbers. Err is a usage error, in one sentence.
 pub(super) fn resolve(specs: &[NetnsSpec]) -> Result<Vec<u32>, String> {
@@ -46,6 +46,8 @@ pub(super) struct First {
     counters: HashMap<u64, Counters>,
     /// Drop counters by namespace and cookie.
     drops: HashMap<(u64, u64), u32>,
+    /// What the holders of full listeners do.
+    activities: Activities,
 }
 
 /// What the sockets of a namespace show.
@@ -64,7 +66,9 @@ impl First {
             watched: watched.to_vec(),
             counters: HashMap::new(),
             drops: HashMap::new(),
+            activities: Activities::default(),
         };
+        let mut listeners = Vec::new();
         for found in &namespaces(watched)?.found {
             if let Ok(counters) = Counters::read(found) {
                 first.counters.insert(found.inode, counters);
@@ -77,25 +81,32 @@ impl First {
                 Some(((found.inode, row.cookie), drops))
             });
             first.drops.extend(drops);
+            listeners.extend(rows);
         }
+        first.activities = Activities::of_full(&listeners);
         Ok(first)
     }
 
     /// Looks again, not before `observe` has passed since the first look.
-    pub(super) fn again(self, observe: Duration) -> anyhow::Result<Survey> {
+    pub(super) fn again(mut self, observe: Duration) -> anyhow::Result<Survey> {
         std::thread::sleep(observe.saturating_sub(self.at.elapsed()));
         let look = Look {
             states: States::ALL,
             has_times: true,
             has_half_open: true,
             owners_of_listeners: false,
+            has_activities: false,
         };
-        let snapshot = survey::take(&look, &self.watched)?;
+        let mut snapshot = survey::take(&look, &self.watched)?;
+        let activities = std::mem::take(&mut self.activities);
+        activities.explain(&mut snapshot, |netns, socket| {
+            self.risen(netns, socket.cookie, socket.drops) > Some(0)
+        });
         let (folds, everything) = (Folds::default(), Filter::of_kinds(KindSet::EMPTY));
         let page = listeners::rows(&snapshot, &folds, &everything);
         let mut held: HashMap<u32, Held> = HashMap::new();
         for mut row in page.rows {
-            row.drops_risen = self.risen(&row);
+            row.drops_risen = self.risen(row.netns, row.cookie, row.drops);
             held.entry(row.netns).or_default().listeners.push(row);
         }
         for row in states::rows(&snapshot, &folds, &everything).rows {
@@ -138,9 +149,9 @@ impl First {
         Ok(survey)
     }
 
-    fn risen(&self, row: &ListenerRow) -> Option<u64> {
-        let before = self.drops.get(&(u64::from(row.netns), row.cookie))?;
-        Some(u64::from(row.drops?.wrapping_sub(*before)))
+    fn risen(&self, netns: u32, cookie: u64, drops: Option<u32>) -> Option<u64> {
+        let before = self.drops.get(&(u64::from(netns), cookie))?;
+        Some(u64::from(drops?.wrapping_sub(*before)))
     }
 
     fn space(&self, found: &Netns, netns: u32, held: Held, survey: &mut Survey) {
