@@ -21,7 +21,7 @@ const SYNC: Duration = Duration::from_secs(1);
 
 /// The thread's part.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(in crate::recording) struct Writer {
     /// As the user named it, to be told; it is opened by `name` in `directory`.
     pub(super) path: PathBuf,
     pub(super) directory: Directory,
