@@ -6,6 +6,7 @@
 
 mod counters;
 mod namespaces;
+mod observation;
 mod queues;
 mod settings;
 mod snapshot;
@@ -15,6 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub use counters::{CounterReading, Presence, RefusalReading, Refusing, counters, refusals};
 pub use namespaces::{MOST, Namespaces, namespaces, number};
+pub use observation::First;
 pub use queues::Queues;
 pub use settings::settings;
 pub use snapshot::{Look, take};
