@@ -46,6 +46,7 @@ impl Question for Listeners {
             has_times: false,
             has_half_open: true,
             owners_of_listeners: true,
+            has_activities: true,
         }
     }
 

@@ -11,6 +11,7 @@ pub mod damage;
 mod effects;
 mod findings;
 pub mod fold;
+mod late;
 pub mod listener;
 pub mod retries;
 pub mod settings;

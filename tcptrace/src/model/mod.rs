@@ -1,5 +1,6 @@
 //! Plain data shared by all rooms: no behaviour beyond naming, parsing of names and `Display`.
 
+pub mod activity;
 mod counts;
 pub mod coverage;
 pub mod doctor;

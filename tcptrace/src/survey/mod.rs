@@ -4,6 +4,7 @@
 //! There is one loop over namespaces ([`namespaces()`]) with one limit, and every result says what it
 //! leaves out. Whoever must not wait has a [`Worker`] look.
 
+mod activity;
 mod counters;
 mod namespaces;
 mod observation;
@@ -14,6 +15,7 @@ mod worker;
 
 use rustix::time::{ClockId, clock_gettime};
 
+pub use activity::Activities;
 pub use counters::{CounterReading, Presence, RefusalReading, Refusing, counters, refusals};
 pub use namespaces::{MOST, Namespaces, namespaces, number};
 pub use observation::First;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use super::activity::Activities;
 use super::snapshot::{self, Look};
 use super::{Namespaces, number};
 use crate::kernel::sysctl;
@@ -25,6 +26,8 @@ pub struct First {
     counters: HashMap<u64, Counters>,
     /// Drop counters by namespace and cookie.
     drops: HashMap<(u32, u64), u32>,
+    /// What the holders of full listeners do.
+    activities: Activities,
 }
 
 impl First {
@@ -38,7 +41,9 @@ impl First {
             watched: watched.to_vec(),
             counters: HashMap::new(),
             drops: HashMap::new(),
+            activities: Activities::default(),
         };
+        let mut listeners = Vec::new();
         for found in &namespaces(watched)?.found {
             if let Ok(counters) = Counters::read(found) {
                 first.counters.insert(found.inode, counters);
@@ -52,7 +57,9 @@ impl First {
                 .iter()
                 .filter_map(|row| Some(((netns, row.cookie), row.sk_drops?)));
             first.drops.extend(drops);
+            listeners.extend(rows);
         }
+        first.activities = Activities::of_full(&listeners);
         Ok(first)
     }
 
@@ -60,15 +67,26 @@ impl First {
     ///
     /// # Errors
     /// When /proc cannot be read.
-    pub fn again(self, observe: Duration, names: &[&'static str]) -> anyhow::Result<Observation> {
+    pub fn again(
+        mut self,
+        observe: Duration,
+        names: &[&'static str],
+    ) -> anyhow::Result<Observation> {
         std::thread::sleep(observe.saturating_sub(self.at.elapsed()));
         let look = Look {
             states: States::ALL,
             has_times: true,
             has_half_open: true,
             owners_of_listeners: false,
+            has_activities: false,
         };
         let mut snapshot = snapshot::take(&look, &self.watched)?;
+        let activities = std::mem::take(&mut self.activities);
+        activities.explain(&mut snapshot, |netns, socket| {
+            let before = self.drops.get(&(netns, socket.cookie));
+            let risen = socket.drops.zip(before);
+            risen.is_some_and(|(now, before)| now.wrapping_sub(*before) > 0)
+        });
         let mut observation = Observation {
             looked_ms: u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX),
             page_bytes: sysctl::page_bytes(),
