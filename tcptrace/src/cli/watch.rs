@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::args::WatchArgs;
+use super::args::watch::WatchArgs;
 use super::exit::Exit;
 use super::output::{self, Output};
 use super::plan::{self, PlanError};
@@ -122,9 +122,8 @@ async fn watch(
     pipeline.run(stopper.wait(command, &mut status)).await?;
     // A second signal from here on ends the process at once.
     stopper.arm_second();
-    let (skipped, full) = (session.skipped(), session.full());
-    let ended = pipeline.finish(skipped.iter().map(|(_, count)| count).sum())?;
-    output::tell_skipped(skipped);
+    let full = session.full();
+    let ended = pipeline.finish()?;
     output::tell_full(full);
     drop(session);
     if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {

@@ -4,8 +4,8 @@
 //! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
 
 mod attacher;
-mod coverage;
 mod expected;
+mod gaps;
 mod held;
 mod loader;
 #[cfg(feature = "trace-ebpf")]
@@ -26,8 +26,8 @@ use crate::model::{Kind, KindSet, Tier};
 use attacher::Attacher;
 use held::Held;
 
-pub use coverage::{Coverage, Gap};
-pub use held::Maps;
+pub use gaps::Gap;
+pub use held::{Maps, Programs};
 
 /// The eBPF object, aligned for the ELF reader.
 pub(super) static OBJECT: &[u8] =
@@ -134,10 +134,9 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Programs of which the kernel skipped runs, because an interrupt brought the same hook while
-    /// they ran, and how many. Kernels before 5.12 do not say.
-    pub fn skipped(&self) -> Vec<(String, u64)> {
-        self.held.skipped()
+    /// What is attached, for whoever asks the kernel about it while it runs. To be called once.
+    pub fn take_programs(&mut self) -> Programs {
+        std::mem::take(&mut self.held.programs)
     }
 
     /// What the programs had no room for, and how often: owners that were not remembered and the like.
@@ -252,7 +251,7 @@ pub fn attach_all(
         .err()
         .map(|error| format!("{error:#}"));
     let (held, maps) = Held::take(object, links)?;
-    held.log_verified();
+    held.programs.log_verified();
     Ok(Attached { maps, report, held })
 }
 

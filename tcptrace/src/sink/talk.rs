@@ -171,6 +171,10 @@ impl<W: Write> Talk<W> {
 /// What can be done about a loss.
 const fn remedy(place: LossPlace) -> &'static str {
     match place {
+        LossPlace::Kernel => {
+            "the kernel skipped the hook, which an interrupt had brought again while it ran; some of \
+             these runs would have reported nothing"
+        }
         LossPlace::Ring => {
             "the kernel's ring buffer was full; use --ring-size 16M or fewer kinds (--only)"
         }
@@ -187,7 +191,16 @@ impl<W: Write> Sink for Talk<W> {
     fn loss(&mut self, loss: &Loss, _: u64) -> io::Result<()> {
         self.warned(Impact::Bad, "lost");
         self.count(" ", loss.count);
-        self.text(if loss.count == 1 { " event" } else { " events" });
+        self.text(match (loss.place, loss.count) {
+            (LossPlace::Kernel, 1) => " run",
+            (LossPlace::Kernel, _) => " runs",
+            (_, 1) => " event",
+            _ => " events",
+        });
+        if let Some(hook) = &loss.hook {
+            self.text(" of hook ");
+            sanitize::append(&mut self.out.buffer, hook, usize::MAX);
+        }
         if let Some(kind) = loss.of_kind {
             self.text(" of kind ");
             self.text(kind.name());

@@ -56,6 +56,8 @@ struct Intake {
     served: HashMap<u64, Kept>,
     measured: Measured,
     events: usize,
+    /// Runs of hooks that the kernel skipped, as reported.
+    skipped: u64,
     violations: Vec<String>,
     /// The last object, unless it is an event.
     last: Option<Value>,
@@ -75,6 +77,7 @@ impl Intake {
             self.violations.extend(verdict::on_object(&object));
         }
         if !verdict::is_event(&object) {
+            self.skipped += verdict::skipped(&object);
             self.last = Some(object);
             return;
         }
@@ -263,7 +266,11 @@ impl Running {
         let _ = std::fs::remove_file(&self.ready_file);
         let intake = std::mem::take(&mut *self.shared.intake());
         let mut wrong = intake.violations;
-        wrong.extend(verdict::on_end(intake.last.as_ref(), intake.events, false));
+        wrong.extend(verdict::on_end(
+            intake.last.as_ref(),
+            intake.events,
+            intake.skipped,
+        ));
         if status.and_then(|status| status.code()) != Some(0) {
             wrong.push(format!("exit code: expected 0, got {status:?}"));
         }
