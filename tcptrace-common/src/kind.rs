@@ -22,8 +22,10 @@ pub const TIME_WAIT: u16 = 7;
 pub const PAWS_DROP: u16 = 8;
 /// A connection ended: its life in one record.
 pub const CLOSE: u16 = 9;
+/// A connection was given up, since nothing came back.
+pub const TIMED_OUT: u16 = 10;
 /// How many kinds there are.
-pub const COUNT: usize = 10;
+pub const COUNT: usize = 11;
 
 /// How an owner is known, as a number on the wire.
 pub mod basis {

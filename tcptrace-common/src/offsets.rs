@@ -77,12 +77,22 @@ kernel_offsets! {
     icsk_retransmits,
     /// `inet_connection_sock.icsk_user_timeout`, ms
     icsk_user_timeout,
+    /// `inet_connection_sock.icsk_probes_out`
+    icsk_probes_out,
+    /// `inet_connection_sock.icsk_ack.lrcvtime`, jiffies: when data came last
+    icsk_last_data,
     /// `tcp_sock.write_seq`
     write_seq,
     /// `tcp_sock.snd_una`
     snd_una,
     /// `tcp_sock.snd_nxt`
     snd_nxt,
+    /// `tcp_sock.snd_wnd`
+    snd_wnd,
+    /// `tcp_sock.packets_out`
+    packets_out,
+    /// `tcp_sock.rcv_tstamp`, jiffies: when an acknowledgement came last
+    last_ack,
     /// `tcp_sock.rcv_nxt`
     rcv_nxt,
     /// `tcp_sock.copied_seq`

@@ -6,7 +6,7 @@
 use crate::flow::FlowRecord;
 
 /// Layout version; raised with every change of this module.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 /// "Not known" for 32-bit numbers.
 pub const UNKNOWN_U32: u32 = u32::MAX;
 /// "Not known" for 64-bit numbers.
@@ -366,6 +366,40 @@ pub struct CloseRecord {
     pub pad: [u8; 3],
 }
 
+/// Bits of [`TimedOutRecord::bits`].
+pub mod timed_out {
+    /// The process had closed the socket before.
+    pub const DEAD: u8 = 1 << 0;
+}
+
+/// A connection given up, since nothing came back.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimedOutRecord {
+    /// Common part; `state` is the last before CLOSE.
+    pub head: Head,
+    /// Jiffies since the peer's last segment; `u32::MAX` = not known.
+    pub silent_jiffies: u32,
+    /// Written by the process, never sent; `u32::MAX` = not known.
+    pub unsent_bytes: u32,
+    /// Sent, not acknowledged; `u32::MAX` = not known.
+    pub unacked_bytes: u32,
+    /// `TCP_USER_TIMEOUT`, ms; 0 = not set.
+    pub user_timeout_ms: u32,
+    /// The peer's window, bytes (`tcp_sock.snd_wnd`); `u32::MAX` = not known.
+    pub window: u32,
+    /// `sk_err`
+    pub sk_err: i32,
+    /// Timeouts in a row after which something was sent again (`icsk_retransmits`).
+    pub retransmits: u8,
+    /// Probes of a closed window or of an idle connection without an answer (`icsk_probes_out`).
+    pub probes: u8,
+    /// Bits of [`timed_out`].
+    pub bits: u8,
+    /// Spelled-out padding.
+    pub pad: [u8; 5],
+}
+
 /// Counters of one kind on one CPU. What is neither is on the ring.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -388,6 +422,7 @@ const _: () = assert!(size_of::<TimeWaitRecord>() == HEAD + 16);
 const _: () = assert!(size_of::<LingerRecord>() == HEAD + 32);
 const _: () = assert!(size_of::<PawsRecord>() == HEAD + 8);
 const _: () = assert!(size_of::<CloseRecord>() == HEAD + 40);
+const _: () = assert!(size_of::<TimedOutRecord>() == HEAD + 32);
 
 // SAFETY: plain integers without hidden padding (sizes asserted above); any bit pattern is valid.
 #[cfg(feature = "user")]

@@ -249,6 +249,10 @@ impl<A: Access> SockRef<A> {
     getter!(pending: u8 = tcp + icsk_pending);
     getter!(retransmits: u8 = tcp + icsk_retransmits);
     getter!(user_timeout_ms: u32 = tcp + icsk_user_timeout);
+    getter!(probes: u8 = tcp + icsk_probes_out);
+    getter!(last_data_jiffies: u32 = tcp + icsk_last_data);
+    getter!(last_ack_jiffies: u32 = tcp + last_ack);
+    getter!(window: u32 = tcp + snd_wnd);
     getter!(write_seq: u32 = tcp + write_seq);
     getter!(snd_una: u32 = tcp + snd_una);
     getter!(snd_nxt: u32 = tcp + snd_nxt);

@@ -13,12 +13,12 @@ use tcptrace_common::flow::{AF_INET, AF_INET6, FlowRecord};
 use tcptrace_common::kind::{self, hook};
 use tcptrace_common::wire::{
     self, CloseRecord, Head, LingerRecord, OwnerRecord, PawsRecord, QueueDropRecord,
-    ResetReceivedRecord, ResetRecord, RetransmitRecord, StateRecord, TimeWaitRecord, UNKNOWN_U32,
-    UNKNOWN_U64,
+    ResetReceivedRecord, ResetRecord, RetransmitRecord, StateRecord, TimeWaitRecord,
+    TimedOutRecord, UNKNOWN_U32, UNKNOWN_U64,
 };
 
 use crate::model::event::{
-    CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
+    CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait, TimedOut,
 };
 use crate::model::flow::TcpState;
 use crate::model::incident::{DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase};
@@ -126,6 +126,7 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
             }
         }
         kind::CLOSE => Signal::Close(close(&copy(bytes)?)),
+        kind::TIMED_OUT => Signal::TimedOut(timed_out(&copy(bytes)?)),
         other => return Err(DecodeError::Kind(other)),
     })
 }
@@ -353,6 +354,20 @@ fn close(record: &CloseRecord) -> CloseFacts {
         rst_received: record.bits & bit::RST_RECEIVED != 0,
         has_time_wait: record.bits & bit::TIME_WAIT != 0,
         is_owned: record.bits & bit::OWNED != 0,
+    }
+}
+
+fn timed_out(record: &TimedOutRecord) -> TimedOut {
+    TimedOut {
+        silent_jiffies: known_u32(record.silent_jiffies),
+        unsent_bytes: known_u32(record.unsent_bytes),
+        unacked_bytes: known_u32(record.unacked_bytes),
+        user_timeout_ms: record.user_timeout_ms,
+        window: known_u32(record.window),
+        sk_err: record.sk_err,
+        retransmits: record.retransmits,
+        probes: record.probes,
+        is_dead: record.bits & wire::timed_out::DEAD != 0,
     }
 }
 

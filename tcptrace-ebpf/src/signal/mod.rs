@@ -18,5 +18,6 @@ pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod syn;
 pub(crate) mod time_wait;
+pub(crate) mod timed_out;
 pub(crate) mod timer;
 mod window;

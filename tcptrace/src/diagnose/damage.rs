@@ -164,7 +164,7 @@ const TELLING: &[Telling] = &[
     ),
     degraded(
         "TcpExt.TCPAbortOnTimeout",
-        Some("rst_sent/keepalive_timeout"),
+        Some("timed_out"),
         Opens,
         "connections given up: no answer to a SYN, to data or to keepalive probes",
     ),

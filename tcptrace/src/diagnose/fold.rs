@@ -35,6 +35,11 @@ impl Discarded {
                 unread_bytes,
                 ..
             } => (*unsent_bytes, *unacked_bytes, *unread_bytes, None),
+            What::TimedOut {
+                unsent_bytes,
+                unacked_bytes,
+                ..
+            } => (*unsent_bytes, *unacked_bytes, None, None),
             What::LingerClose {
                 remaining_bytes, ..
             } => (None, None, None, *remaining_bytes),

@@ -137,6 +137,8 @@ pub const RULES: &[Rule] = &[
     .but(&[more(
         "also counts connections that ended by an error the network had reported",
     )]),
+    exact("TcpExt.TCPAbortOnTimeout", &[Kind::TimedOut], |_| 1)
+        .but(&[more("also counts connect() calls that got no answer")]),
     exact("TcpExt.TCPAbortOnTimeout", &[Kind::RstSent], |incident| {
         u64::from(matches!(
             reset(incident),
@@ -144,7 +146,7 @@ pub const RULES: &[Rule] = &[
         ))
     })
     .but(&[more(
-        "also counts connections given up without a RST: the kind close tells them",
+        "also counts connections given up without a RST: the kind timed_out reports them",
     )]),
     exact("TcpExt.TCPAbortOnMemory", &[Kind::RstSent], |incident| {
         u64::from(matches!(
@@ -256,6 +258,7 @@ pub const fn hooks(kind: Kind) -> &'static [&'static str] {
             "tcp_get_cookie_sock",
         ],
         Kind::SynDrop => &["consume_skb", "tcp_conn_request"],
+        Kind::TimedOut => &["inet_sock_set_state"],
         Kind::Retransmit => &[
             "tcp_retransmit_skb",
             "tcp_retransmit_synack",

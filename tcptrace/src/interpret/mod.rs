@@ -14,6 +14,7 @@ mod retransmit;
 #[cfg(test)]
 pub(crate) mod tests;
 mod time_wait;
+mod timed_out;
 
 use crate::model::event::{LingerEnd, StateChange};
 use crate::model::{Event, Evidence, Host, Incident, Signal, What};
@@ -74,6 +75,10 @@ impl Interpreter {
             Signal::Linger(facts) => Some(linger(&facts, event.boot_ns, host)),
             Signal::Paws { reason, check } => paws::what(reason, check, host),
             Signal::Close(facts) => Some(close::what(&facts, event.state)),
+            Signal::TimedOut(facts) => {
+                evidence = timed_out::evidence(&facts);
+                Some(timed_out::what(&facts, event.state, host))
+            }
         };
         let Some(what) = what else { return };
         let incident = Incident {

@@ -64,6 +64,8 @@ pub enum Signal {
     },
     /// End of a connection.
     Close(CloseFacts),
+    /// A connection given up.
+    TimedOut(TimedOut),
 }
 
 /// See [`Signal::State`].
@@ -169,6 +171,21 @@ pub struct CloseFacts {
     pub is_owned: bool,
 }
 
+/// See [`Signal::TimedOut`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "documented at the wire record")]
+pub struct TimedOut {
+    pub silent_jiffies: Option<u32>,
+    pub unsent_bytes: Option<u32>,
+    pub unacked_bytes: Option<u32>,
+    pub user_timeout_ms: u32,
+    pub window: Option<u32>,
+    pub sk_err: i32,
+    pub retransmits: u8,
+    pub probes: u8,
+    pub is_dead: bool,
+}
+
 impl Signal {
     /// The kind of incident it becomes.
     pub const fn kind(&self) -> Kind {
@@ -183,6 +200,7 @@ impl Signal {
             Self::Linger(_) => Kind::LingerClose,
             Self::Paws { .. } => Kind::PawsDrop,
             Self::Close(_) => Kind::Close,
+            Self::TimedOut(_) => Kind::TimedOut,
         }
     }
 }

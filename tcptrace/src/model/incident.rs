@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::flow::TcpState;
 use super::kinds::{Cause, Put, is_default, key, kinds};
 use super::owner::{self, OwnerObject};
-use super::{Flow, Owner, named};
+use super::{Errno, Flow, Owner, named};
 
 named! {
     /// How a fact is known.
@@ -206,6 +206,24 @@ named! {
     }
 }
 
+named! {
+    /// Which limit a connection met whose peer did not answer any more.
+    TimeoutCause {
+        /// Data was sent again `tcp_retries2` times.
+        Retransmits = "retransmits",
+        /// Keepalive probes went unanswered.
+        Keepalive = "keepalive",
+        /// `TCP_USER_TIMEOUT` passed.
+        UserTimeout = "user_timeout",
+        /// The peer's window stayed shut, and probes of it went unanswered.
+        ZeroWindow = "zero_window",
+        /// The handshake was never completed.
+        Syn = "syn",
+        /// The process had closed; the rest of its data, or the FIN, was never acknowledged.
+        Orphan = "orphan",
+    }
+}
+
 /// Linger setting of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -265,7 +283,7 @@ pub enum Impact {
 
 kinds! {
     /// A TCP state transition.
-    State = "state", rank 10, Info, on_request {
+    State = "state", rank 11, Info, on_request {
         /// State before.
         old: TcpState;
         /// State after.
@@ -275,7 +293,7 @@ kinds! {
     }
 
     /// A RST was sent.
-    RstSent = "rst_sent", rank 3, Bad, shown, cause cause {
+    RstSent = "rst_sent", rank 4, Bad, shown, cause cause {
         /// Why the RST was sent.
         cause: ResetCause;
         /// The kernel's name of the reset reason; null: this kernel does not report one.
@@ -291,13 +309,13 @@ kinds! {
     }
 
     /// A RST was received.
-    RstReceived = "rst_received", rank 4, Bad, shown, cause meaning {
+    RstReceived = "rst_received", rank 5, Bad, shown, cause meaning {
         /// What it did.
         meaning: ResetMeaning;
     }
 
     /// A close() that blocked in linger has returned.
-    LingerClose = "linger_close", rank 5, Bad, shown, cause outcome {
+    LingerClose = "linger_close", rank 6, Bad, shown, cause outcome {
         /// The linger time that was set, seconds.
         linger_seconds: Option<u64>;
         /// How long close() blocked, milliseconds.
@@ -337,7 +355,7 @@ kinds! {
     }
 
     /// A segment or a SYN-ACK was sent again.
-    Retransmit = "retransmit", rank 7, Degraded, shown, cause kind {
+    Retransmit = "retransmit", rank 8, Degraded, shown, cause kind {
         /// What was sent again, and why.
         kind as "type": RetransmitType;
         /// Which attempt in a row by the retransmission timer; null: not sent by that timer, or not known.
@@ -356,7 +374,7 @@ kinds! {
     }
 
     /// A TIME_WAIT socket began, ended, was reused, or could not be created.
-    TimeWait = "time_wait", rank 8, Info, shown, cause phase {
+    TimeWait = "time_wait", rank 9, Info, shown, cause phase {
         /// What happened to it.
         phase: TimeWaitPhase;
         /// `TIME_WAIT`, or `FIN_WAIT2` where the peer has not closed yet.
@@ -372,7 +390,7 @@ kinds! {
     }
 
     /// A segment was rejected for its timestamp.
-    PawsDrop = "paws_drop", rank 6, Degraded, shown, cause place {
+    PawsDrop = "paws_drop", rank 7, Degraded, shown, cause place {
         /// Which check rejected it.
         place as "where": PawsWhere;
         /// The kernel's name of the drop reason.
@@ -380,7 +398,7 @@ kinds! {
     }
 
     /// A connection ended: its whole life.
-    Close = "close", rank 9, Info, on_request, cause how {
+    Close = "close", rank 10, Info, on_request, cause how {
         /// From its first state to its end, microseconds; null: it began before tracing.
         duration_us: Option<u64>;
         /// Payload sent, each byte once.
@@ -395,6 +413,23 @@ kinds! {
         closed_by: Option<ClosedBy>;
         /// How the connection ended.
         how: Option<CloseHow>;
+    }
+
+    /// A connection was given up because nothing came back.
+    TimedOut = "timed_out", rank 3, Bad, shown, cause cause {
+        /// Which limit it met.
+        cause: TimeoutCause;
+        /// How long nothing had come from the peer, milliseconds.
+        silent_ms: Option<u64>;
+        /// How often data was sent again, or a probe sent, since the last answer.
+        resends: Option<u32>;
+        /// Bytes sent and not acknowledged.
+        unacked_bytes: Option<u32>;
+        /// Bytes written by the process and never sent.
+        unsent_bytes: Option<u32>;
+        /// What the process gets from its next call. Not ETIMEDOUT where the network had reported another
+        /// error before.
+        error: Option<Errno>;
     }
 }
 

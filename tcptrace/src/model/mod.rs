@@ -4,6 +4,7 @@ pub mod activity;
 mod counts;
 pub mod coverage;
 pub mod doctor;
+pub mod errno;
 pub mod event;
 pub mod finding;
 pub mod flow;
@@ -22,6 +23,7 @@ pub mod summary;
 pub mod survey;
 pub mod tier;
 
+pub use errno::Errno;
 pub use event::{Event, Signal};
 pub use finding::Finding;
 pub use flow::{Endpoint, Family, Flow};

@@ -18,6 +18,7 @@ use super::who::{Members, Who, WhoRef};
 use crate::diagnose::fold::counted;
 use crate::interpret::advice;
 use crate::model::finding::Topic;
+use crate::model::flow::TcpState;
 use crate::model::incident::{CloseHow, RetransmitType};
 use crate::model::loss::{Loss, LossPlace, Tally};
 use crate::model::summary::Summary;
@@ -186,7 +187,8 @@ impl Story {
         self.chosen = Some(kinds);
     }
 
-    /// Whether another kind tells the same: a connection that ends by a RST has had one.
+    /// Whether another kind tells the same: a connection that ends by a RST has had one, and one that was
+    /// given up has been reported so.
     fn is_told_elsewhere(&self, incident: &Incident) -> bool {
         let other = match &incident.what {
             What::Close {
@@ -197,6 +199,10 @@ impl Story {
                 how: Some(CloseHow::RstReceived),
                 ..
             } => Kind::RstReceived,
+            What::Close {
+                how: Some(CloseHow::Timeout),
+                ..
+            } if incident.state != Some(TcpState::SynSent) => Kind::TimedOut,
             _ => return false,
         };
         let run = self.runs.last().and_then(|run| run.facts.as_ref());

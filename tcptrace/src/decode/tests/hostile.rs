@@ -71,6 +71,22 @@ fn close_record(bits: u8) -> CloseRecord {
     }
 }
 
+fn timed_out_record(bits: u8) -> TimedOutRecord {
+    TimedOutRecord {
+        head: head(kind::TIMED_OUT),
+        silent_jiffies: 801,
+        unsent_bytes: 802,
+        unacked_bytes: 803,
+        user_timeout_ms: 804,
+        window: 805,
+        sk_err: 806,
+        retransmits: 87,
+        probes: 88,
+        bits,
+        pad: [7; 5],
+    }
+}
+
 fn state_record(old: u8, new: u8) -> StateRecord {
     StateRecord {
         head: head(kind::STATE),
@@ -103,6 +119,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
         bytes_of(&time_wait_record(1)),
         bytes_of(&paws_record()),
         bytes_of(&close_record(0)),
+        bytes_of(&timed_out_record(0)),
     ]
 }
 
@@ -316,6 +333,39 @@ fn close_arrives_with_each_bit() {
         ..expected(0)
     };
     assert_eq!(signal_of(&unknown), Signal::Close(expected));
+}
+
+#[test]
+fn timed_out_arrives_with_each_field() {
+    let expected = TimedOut {
+        silent_jiffies: Some(801),
+        unsent_bytes: Some(802),
+        unacked_bytes: Some(803),
+        user_timeout_ms: 804,
+        window: Some(805),
+        sk_err: 806,
+        retransmits: 87,
+        probes: 88,
+        is_dead: true,
+    };
+    let heard = signal_of(&timed_out_record(wire::timed_out::DEAD));
+    assert_eq!(heard, Signal::TimedOut(expected));
+    let unknown = TimedOutRecord {
+        silent_jiffies: UNKNOWN_U32,
+        unsent_bytes: UNKNOWN_U32,
+        unacked_bytes: UNKNOWN_U32,
+        window: UNKNOWN_U32,
+        ..timed_out_record(!wire::timed_out::DEAD)
+    };
+    let expected = TimedOut {
+        silent_jiffies: None,
+        unsent_bytes: None,
+        unacked_bytes: None,
+        window: None,
+        is_dead: false,
+        ..expected
+    };
+    assert_eq!(signal_of(&unknown), Signal::TimedOut(expected));
 }
 
 #[test]

@@ -7,7 +7,18 @@ use crate::model::finding::Severity;
 pub(super) const FAMILIES: &[Family] = &[
     Family {
         id: "connections_timed_out",
-        topics: &[(Kind::Close, Some("timeout"))],
+        topics: &[
+            (Kind::TimedOut, Some("retransmits")),
+            (Kind::TimedOut, Some("zero_window")),
+            (Kind::TimedOut, Some("syn")),
+            (Kind::TimedOut, None),
+            (Kind::Close, Some("timeout")),
+        ],
+        find: only_incidents!(Severity::Broken),
+    },
+    Family {
+        id: "closed_data_lost",
+        topics: &[(Kind::TimedOut, Some("orphan"))],
         find: only_incidents!(Severity::Broken),
     },
     Family {

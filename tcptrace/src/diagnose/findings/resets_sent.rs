@@ -39,12 +39,18 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
     by_incidents(
         "keepalive_timeouts",
-        &[(Kind::RstSent, Some("keepalive_timeout"))],
+        &[
+            (Kind::TimedOut, Some("keepalive")),
+            (Kind::RstSent, Some("keepalive_timeout")),
+        ],
         only_incidents!(Severity::Broken),
     ),
     by_incidents(
         "user_timeouts",
-        &[(Kind::RstSent, Some("user_timeout"))],
+        &[
+            (Kind::TimedOut, Some("user_timeout")),
+            (Kind::RstSent, Some("user_timeout")),
+        ],
         only_incidents!(Severity::Broken),
     ),
     by_incidents(

@@ -3,6 +3,7 @@
 //! Texts are knowledge as data, one file per family; showing them is somebody else's business. A
 //! test holds that every kind and every cause of the model has its text.
 
+mod deaths;
 mod queues;
 mod reset_causes;
 mod resets;
@@ -32,6 +33,7 @@ pub struct Advice {
 }
 
 const FAMILIES: &[&[Advice]] = &[
+    deaths::ADVICE,
     resets::ADVICE,
     reset_causes::ADVICE,
     queues::ADVICE,
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
     use crate::model::incident::{
         CloseHow, LingerOutcome, PawsWhere, ResetCause, ResetMeaning, RetransmitType, Step,
-        TimeWaitPhase,
+        TimeWaitPhase, TimeoutCause,
     };
 
     fn causes(kind: Kind) -> Vec<&'static str> {
@@ -121,6 +123,7 @@ mod tests {
             Kind::TimeWait => names!(TimeWaitPhase),
             Kind::PawsDrop => names!(PawsWhere),
             Kind::Close => names!(CloseHow),
+            Kind::TimedOut => names!(TimeoutCause),
         }
     }
 

@@ -363,6 +363,12 @@ pub static SIGNALS: &[Signal] = &[
         ),
     },
     Signal {
+        kind: Kind::TimedOut,
+        part: "connections",
+        fact: "connections given up",
+        candidates: &[SET_STATE],
+    },
+    Signal {
         kind: Kind::PawsDrop,
         part: "whose TIME_WAIT rejected",
         fact: "the owner of a TIME_WAIT socket that dropped a packet",

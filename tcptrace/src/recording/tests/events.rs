@@ -145,6 +145,17 @@ fn each_signal() -> Vec<Signal> {
             has_time_wait: true,
             is_owned: true,
         }),
+        Signal::TimedOut(TimedOut {
+            silent_jiffies: Some(38),
+            unsent_bytes: Some(39),
+            unacked_bytes: Some(40),
+            user_timeout_ms: 41,
+            window: Some(42),
+            sk_err: -43,
+            retransmits: 44,
+            probes: 45,
+            is_dead: true,
+        }),
     ]
 }
 

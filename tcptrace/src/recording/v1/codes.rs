@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(
             names::<Kind>(),
             "state rst_sent rst_received linger_close accept_drop syn_drop retransmit time_wait \
-             paws_drop close"
+             paws_drop close timed_out"
         );
         assert_eq!(
             names::<LingerOutcome>(),

@@ -7,10 +7,10 @@ use super::Malformed;
 use super::codes::Coded;
 use super::forms::{
     CloseForm, DropForm, EndForm, EventForm, FlowForm, ItemForm, OwnerForm, ProcessForm, QueueForm,
-    ResetForm, RetransmitForm, SampleForm, SignalForm,
+    ResetForm, RetransmitForm, SampleForm, SignalForm, TimedOutForm,
 };
 use crate::model::event::{
-    CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
+    CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait, TimedOut,
 };
 use crate::model::flow::TcpState;
 use crate::model::incident::{LingerOutcome, Queue, TimeWaitPhase};
@@ -167,6 +167,7 @@ impl<'a> Decoder<'a> {
                 check: Coded::of_optional(check)?,
             },
             SignalForm::Close(form) => Signal::Close(close(&form)),
+            SignalForm::TimedOut(form) => Signal::TimedOut(timed_out(&form)),
         })
     }
 
@@ -329,5 +330,19 @@ const fn close(form: &CloseForm) -> CloseFacts {
         rst_received: form.rst_received,
         has_time_wait: form.has_time_wait,
         is_owned: form.is_owned,
+    }
+}
+
+const fn timed_out(form: &TimedOutForm) -> TimedOut {
+    TimedOut {
+        silent_jiffies: form.silent_jiffies,
+        unsent_bytes: form.unsent_bytes,
+        unacked_bytes: form.unacked_bytes,
+        user_timeout_ms: form.user_timeout_ms,
+        window: form.window,
+        sk_err: form.sk_err,
+        retransmits: form.retransmits,
+        probes: form.probes,
+        is_dead: form.is_dead,
     }
 }

@@ -10,8 +10,9 @@ use super::codes::Coded;
 use super::forms::{
     CloseForm, DropForm, EndForm, EventForm, FlowForm, ItemForm, ListenerForm, OwnerForm,
     ProcessForm, QueueForm, ResetForm, RetransmitForm, SampleForm, SignalForm, SpaceForm,
+    TimedOutForm,
 };
-use crate::model::event::{CloseFacts, QueueDrop, Reset, Retransmit};
+use crate::model::event::{CloseFacts, QueueDrop, Reset, Retransmit, TimedOut};
 use crate::model::incident::Queue;
 use crate::model::{Endpoint, Event, Flow, Owner, Process, Sample, Signal};
 use crate::recording::Item;
@@ -173,6 +174,7 @@ impl Encoder {
                 check: Coded::optional(*check),
             },
             Signal::Close(facts) => SignalForm::Close(close(facts)),
+            Signal::TimedOut(facts) => SignalForm::TimedOut(timed_out(facts)),
         }
     }
 
@@ -295,5 +297,19 @@ const fn close(facts: &CloseFacts) -> CloseForm {
         rst_received: facts.rst_received,
         has_time_wait: facts.has_time_wait,
         is_owned: facts.is_owned,
+    }
+}
+
+const fn timed_out(facts: &TimedOut) -> TimedOutForm {
+    TimedOutForm {
+        silent_jiffies: facts.silent_jiffies,
+        unsent_bytes: facts.unsent_bytes,
+        unacked_bytes: facts.unacked_bytes,
+        user_timeout_ms: facts.user_timeout_ms,
+        window: facts.window,
+        sk_err: facts.sk_err,
+        retransmits: facts.retransmits,
+        probes: facts.probes,
+        is_dead: facts.is_dead,
     }
 }

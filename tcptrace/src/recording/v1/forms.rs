@@ -114,6 +114,7 @@ pub(super) enum SignalForm {
         check: u8,
     },
     Close(CloseForm),
+    TimedOut(TimedOutForm),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -168,6 +169,19 @@ pub(super) struct CloseForm {
     pub(super) rst_received: bool,
     pub(super) has_time_wait: bool,
     pub(super) is_owned: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct TimedOutForm {
+    pub(super) silent_jiffies: Option<u32>,
+    pub(super) unsent_bytes: Option<u32>,
+    pub(super) unacked_bytes: Option<u32>,
+    pub(super) user_timeout_ms: u32,
+    pub(super) window: Option<u32>,
+    pub(super) sk_err: i32,
+    pub(super) retransmits: u8,
+    pub(super) probes: u8,
+    pub(super) is_dead: bool,
 }
 
 #[derive(Serialize, Deserialize)]

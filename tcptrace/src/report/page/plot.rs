@@ -47,6 +47,7 @@ pub(super) const fn class(kind: Kind) -> &'static str {
         Kind::TimeWait => "k-wait",
         Kind::PawsDrop => "k-paws",
         Kind::Close => "k-close",
+        Kind::TimedOut => "k-timed-out",
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::flow::TcpState;
 use crate::model::incident::{Evidence, Linger, Queue, What};
-use crate::model::{Incident, Owner};
+use crate::model::{Errno, Incident, Owner};
 use crate::sink::{put, sanitize};
 
 /// Longest foreign name printed within the details.
@@ -283,6 +283,28 @@ fn put_what(words: &mut Words<'_>, incident: &Incident, is_wide: bool) {
             }
         }
         What::Close { .. } => put_close(words, &incident.what),
+        What::TimedOut {
+            cause,
+            silent_ms,
+            resends,
+            unacked_bytes,
+            unsent_bytes,
+            error,
+        } => {
+            words.word(cause.name());
+            if let Some(silent_ms) = silent_ms {
+                words.word("silent");
+                put::millis(words.next(), *silent_ms);
+            }
+            words.number("resends=", *resends, "");
+            words.number("unacked=", *unacked_bytes, "");
+            words.number("unsent=", *unsent_bytes, "");
+            if let Some(error) = error
+                && (is_wide || *error != Errno::Etimedout)
+            {
+                words.word(error.name());
+            }
+        }
     }
 }
 
