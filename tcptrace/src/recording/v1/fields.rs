@@ -8,7 +8,7 @@ use crate::model::incident::Queue;
 
 pub(super) type QueueForm = (u32, u32);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct OwnerForm {
     pub(super) process: u32,
     pub(super) basis: u8,
