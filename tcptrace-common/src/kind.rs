@@ -24,8 +24,10 @@ pub const PAWS_DROP: u16 = 8;
 pub const CLOSE: u16 = 9;
 /// A connection was given up, since nothing came back.
 pub const TIMED_OUT: u16 = 10;
+/// connect() failed, or its socket was closed before the answer.
+pub const CONNECT_FAILED: u16 = 11;
 /// How many kinds there are.
-pub const COUNT: usize = 11;
+pub const COUNT: usize = 12;
 
 /// How an owner is known, as a number on the wire.
 pub mod basis {

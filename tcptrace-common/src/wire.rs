@@ -400,6 +400,36 @@ pub struct TimedOutRecord {
     pub pad: [u8; 5],
 }
 
+/// Bits of [`ConnectFailedRecord::bits`].
+pub mod connect_failed {
+    /// A system call held the socket: connect(), close(), shutdown() or the end of the process.
+    pub const OWNED: u8 = 1 << 0;
+    /// Closed in both directions before.
+    pub const SHUT: u8 = 1 << 1;
+    /// A SYN is in the send queue: connect() had come as far as sending it.
+    pub const SENT: u8 = 1 << 2;
+    /// It has a local port.
+    pub const HAS_PORT: u8 = 1 << 3;
+}
+
+/// A socket left SYN_SENT for CLOSE without a RST from the peer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnectFailedRecord {
+    /// Common part; `state` is SYN_SENT.
+    pub head: Head,
+    /// Since connect() began; `u64::MAX` = not known.
+    pub waited_ns: u64,
+    /// `sk_err`
+    pub sk_err: i32,
+    /// Timeouts in a row after which the SYN was sent again (`icsk_retransmits`).
+    pub retransmits: u8,
+    /// Bits of [`connect_failed`].
+    pub bits: u8,
+    /// Spelled-out padding.
+    pub pad: [u8; 2],
+}
+
 /// Counters of one kind on one CPU. What is neither is on the ring.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -423,6 +453,7 @@ const _: () = assert!(size_of::<LingerRecord>() == HEAD + 32);
 const _: () = assert!(size_of::<PawsRecord>() == HEAD + 8);
 const _: () = assert!(size_of::<CloseRecord>() == HEAD + 40);
 const _: () = assert!(size_of::<TimedOutRecord>() == HEAD + 32);
+const _: () = assert!(size_of::<ConnectFailedRecord>() == HEAD + 16);
 
 // SAFETY: plain integers without hidden padding (sizes asserted above); any bit pattern is valid.
 #[cfg(feature = "user")]

@@ -253,6 +253,7 @@ impl<A: Access> SockRef<A> {
     getter!(last_data_jiffies: u32 = tcp + icsk_last_data);
     getter!(last_ack_jiffies: u32 = tcp + last_ack);
     getter!(window: u32 = tcp + snd_wnd);
+    getter!(packets_out: u32 = tcp + packets_out);
     getter!(write_seq: u32 = tcp + write_seq);
     getter!(snd_una: u32 = tcp + snd_una);
     getter!(snd_nxt: u32 = tcp + snd_nxt);

@@ -12,13 +12,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tcptrace_common::flow::{AF_INET, AF_INET6, FlowRecord};
 use tcptrace_common::kind::{self, hook};
 use tcptrace_common::wire::{
-    self, CloseRecord, Head, LingerRecord, OwnerRecord, PawsRecord, QueueDropRecord,
+    self, CloseRecord, ConnectFailedRecord, Head, LingerRecord, OwnerRecord, PawsRecord, QueueDropRecord,
     ResetReceivedRecord, ResetRecord, RetransmitRecord, StateRecord, TimeWaitRecord,
     TimedOutRecord, UNKNOWN_U32, UNKNOWN_U64,
 };
 
 use crate::model::event::{
-    CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait, TimedOut,
+    CloseFacts, ConnectFailed, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait, TimedOut,
 };
 use crate::model::flow::TcpState;
 use crate::model::incident::{DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase};
@@ -127,6 +127,7 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
         }
         kind::CLOSE => Signal::Close(close(&copy(bytes)?)),
         kind::TIMED_OUT => Signal::TimedOut(timed_out(&copy(bytes)?)),
+        kind::CONNECT_FAILED => Signal::ConnectFailed(connect_failed(&copy(bytes)?)),
         other => return Err(DecodeError::Kind(other)),
     })
 }
@@ -368,6 +369,19 @@ fn timed_out(record: &TimedOutRecord) -> TimedOut {
         retransmits: record.retransmits,
         probes: record.probes,
         is_dead: record.bits & wire::timed_out::DEAD != 0,
+    }
+}
+
+fn connect_failed(record: &ConnectFailedRecord) -> ConnectFailed {
+    let has = |bit: u8| record.bits & bit != 0;
+    ConnectFailed {
+        waited_ns: known_u64(record.waited_ns),
+        sk_err: record.sk_err,
+        retransmits: record.retransmits,
+        is_owned: has(wire::connect_failed::OWNED),
+        is_shut: has(wire::connect_failed::SHUT),
+        is_sent: has(wire::connect_failed::SENT),
+        has_port: has(wire::connect_failed::HAS_PORT),
     }
 }
 

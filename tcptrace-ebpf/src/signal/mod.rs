@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod answer;
 pub(crate) mod close;
+pub(crate) mod connect;
 pub(crate) mod drop;
 pub(crate) mod fork;
 pub(crate) mod handshake;

@@ -4,7 +4,7 @@ use tcptrace_common::config::served;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
 
-use super::{close, linger, listen, minisock, reset, time_wait, timed_out};
+use super::{close, connect, linger, listen, minisock, reset, time_wait, timed_out};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
 use crate::maps::{SockEntry, served, sock_bits};
@@ -22,7 +22,8 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
         return;
     }
     let may_be_given_up = new == tcp_state::CLOSE && timed_out::may_concern(&base, old);
-    if !is_told(old, new) && !may_be_given_up && !linger::may_concern(&base, old, new) {
+    let may_have_failed = new == tcp_state::CLOSE && connect::may_concern(old);
+    if !is_told(old, new) && !may_be_given_up && !may_have_failed && !linger::may_concern(&base, old, new) {
         remember(&base, old, new);
         return;
     }
@@ -57,11 +58,19 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
     let new = room.forgotten::<1>(u32::from(new)) as u8;
     let head = room.head();
     let is_given_up = may_be_given_up && timed_out::is_given_up(&sk);
-    if is_given_up || is_told(old, new) {
+    let connecting_since = if may_have_failed {
+        connect::began(entry.as_deref())
+    } else {
+        None
+    };
+    if is_given_up || connecting_since.is_some() || is_told(old, new) {
         sk.identify(entry.as_deref_mut(), head);
         owner::find_with(&sk, entry, head);
         if is_given_up {
             timed_out::on_give_up(&sk, head);
+        }
+        if let Some(born_ns) = connecting_since {
+            connect::on_failure(&sk, head, born_ns);
         }
         tell(&sk, old, new, in_old, head);
     } else if let Some(entry) = entry

@@ -7,7 +7,7 @@ use crate::model::flow::TcpState;
 use crate::model::incident::{
     CloseHow, DropOutcome, PawsWhere, ResetCause, RetransmitType, TimeWaitPhase,
 };
-use crate::model::{Basis, Incident, Kind, What};
+use crate::model::{Basis, Errno, Incident, Kind, What};
 
 /// What one incident adds to a counter; 0 = another counter's business.
 pub type Adds = fn(&Incident) -> u64;
@@ -137,8 +137,17 @@ pub const RULES: &[Rule] = &[
     .but(&[more(
         "also counts connections that ended by an error the network had reported",
     )]),
-    exact("TcpExt.TCPAbortOnTimeout", &[Kind::TimedOut], |_| 1)
-        .but(&[more("also counts connect() calls that got no answer")]),
+    exact(
+        "TcpExt.TCPAbortOnTimeout",
+        &[Kind::TimedOut, Kind::ConnectFailed],
+        |incident| match &incident.what {
+            What::ConnectFailed { error, .. } => u64::from(*error == Some(Errno::Etimedout)),
+            _ => 1,
+        },
+    )
+    .but(&[more(
+        "also counts connect() calls that ended by an error the network had reported",
+    )]),
     exact("TcpExt.TCPAbortOnTimeout", &[Kind::RstSent], |incident| {
         u64::from(matches!(
             reset(incident),
@@ -258,7 +267,7 @@ pub const fn hooks(kind: Kind) -> &'static [&'static str] {
             "tcp_get_cookie_sock",
         ],
         Kind::SynDrop => &["consume_skb", "tcp_conn_request"],
-        Kind::TimedOut => &["inet_sock_set_state"],
+        Kind::TimedOut | Kind::ConnectFailed => &["inet_sock_set_state"],
         Kind::Retransmit => &[
             "tcp_retransmit_skb",
             "tcp_retransmit_synack",

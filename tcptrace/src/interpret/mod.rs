@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod cidr;
 mod close;
+mod connect;
 pub mod counter_rules;
 pub mod filter;
 mod held;
@@ -78,6 +79,10 @@ impl Interpreter {
             Signal::TimedOut(facts) => {
                 evidence = timed_out::evidence(&facts);
                 Some(timed_out::what(&facts, event.state, host))
+            }
+            Signal::ConnectFailed(facts) => {
+                evidence = connect::evidence(&facts);
+                Some(connect::what(&facts))
             }
         };
         let Some(what) = what else { return };

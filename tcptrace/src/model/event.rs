@@ -66,6 +66,8 @@ pub enum Signal {
     Close(CloseFacts),
     /// A connection given up.
     TimedOut(TimedOut),
+    /// A socket that left SYN_SENT for CLOSE.
+    ConnectFailed(ConnectFailed),
 }
 
 /// See [`Signal::State`].
@@ -186,6 +188,19 @@ pub struct TimedOut {
     pub is_dead: bool,
 }
 
+/// See [`Signal::ConnectFailed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "documented at the wire record")]
+pub struct ConnectFailed {
+    pub waited_ns: Option<u64>,
+    pub sk_err: i32,
+    pub retransmits: u8,
+    pub is_owned: bool,
+    pub is_shut: bool,
+    pub is_sent: bool,
+    pub has_port: bool,
+}
+
 impl Signal {
     /// The kind of incident it becomes.
     pub const fn kind(&self) -> Kind {
@@ -201,6 +216,7 @@ impl Signal {
             Self::Paws { .. } => Kind::PawsDrop,
             Self::Close(_) => Kind::Close,
             Self::TimedOut(_) => Kind::TimedOut,
+            Self::ConnectFailed(_) => Kind::ConnectFailed,
         }
     }
 }

@@ -224,6 +224,27 @@ named! {
     }
 }
 
+named! {
+    /// How a connect() came to nothing.
+    ConnectOutcome {
+        /// The call failed, or would have: `error` says why.
+        Failed = "failed",
+        /// The process closed the socket before the peer had answered: its own time limit, a signal, or
+        /// its end.
+        Closed = "closed",
+    }
+}
+
+named! {
+    /// A system call.
+    Call {
+        /// connect()
+        Connect = "connect",
+        /// bind()
+        Bind = "bind",
+    }
+}
+
 /// Linger setting of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -283,7 +304,7 @@ pub enum Impact {
 
 kinds! {
     /// A TCP state transition.
-    State = "state", rank 11, Info, on_request {
+    State = "state", rank 12, Info, on_request {
         /// State before.
         old: TcpState;
         /// State after.
@@ -293,7 +314,7 @@ kinds! {
     }
 
     /// A RST was sent.
-    RstSent = "rst_sent", rank 4, Bad, shown, cause cause {
+    RstSent = "rst_sent", rank 5, Bad, shown, cause cause {
         /// Why the RST was sent.
         cause: ResetCause;
         /// The kernel's name of the reset reason; null: this kernel does not report one.
@@ -309,13 +330,13 @@ kinds! {
     }
 
     /// A RST was received.
-    RstReceived = "rst_received", rank 5, Bad, shown, cause meaning {
+    RstReceived = "rst_received", rank 6, Bad, shown, cause meaning {
         /// What it did.
         meaning: ResetMeaning;
     }
 
     /// A close() that blocked in linger has returned.
-    LingerClose = "linger_close", rank 6, Bad, shown, cause outcome {
+    LingerClose = "linger_close", rank 7, Bad, shown, cause outcome {
         /// The linger time that was set, seconds.
         linger_seconds: Option<u64>;
         /// How long close() blocked, milliseconds.
@@ -355,7 +376,7 @@ kinds! {
     }
 
     /// A segment or a SYN-ACK was sent again.
-    Retransmit = "retransmit", rank 8, Degraded, shown, cause kind {
+    Retransmit = "retransmit", rank 9, Degraded, shown, cause kind {
         /// What was sent again, and why.
         kind as "type": RetransmitType;
         /// Which attempt in a row by the retransmission timer; null: not sent by that timer, or not known.
@@ -374,7 +395,7 @@ kinds! {
     }
 
     /// A TIME_WAIT socket began, ended, was reused, or could not be created.
-    TimeWait = "time_wait", rank 9, Info, shown, cause phase {
+    TimeWait = "time_wait", rank 10, Info, shown, cause phase {
         /// What happened to it.
         phase: TimeWaitPhase;
         /// `TIME_WAIT`, or `FIN_WAIT2` where the peer has not closed yet.
@@ -390,7 +411,7 @@ kinds! {
     }
 
     /// A segment was rejected for its timestamp.
-    PawsDrop = "paws_drop", rank 7, Degraded, shown, cause place {
+    PawsDrop = "paws_drop", rank 8, Degraded, shown, cause place {
         /// Which check rejected it.
         place as "where": PawsWhere;
         /// The kernel's name of the drop reason.
@@ -398,7 +419,7 @@ kinds! {
     }
 
     /// A connection ended: its whole life.
-    Close = "close", rank 10, Info, on_request, cause how {
+    Close = "close", rank 11, Info, on_request, cause how {
         /// From its first state to its end, microseconds; null: it began before tracing.
         duration_us: Option<u64>;
         /// Payload sent, each byte once.
@@ -430,6 +451,21 @@ kinds! {
         /// What the process gets from its next call. Not ETIMEDOUT where the network had reported another
         /// error before.
         error: Option<Errno>;
+    }
+
+    /// A connect() failed, or its socket was closed before the answer. A refusal by a RST is `rst_received`.
+    ConnectFailed = "connect_failed", rank 4, Bad, shown, cause error {
+        /// Whether it failed, or was closed before the answer.
+        outcome: ConnectOutcome;
+        /// Which system call it was.
+        call: Call;
+        /// What the call fails with, now or when the process asks for the result; null: no error, as the
+        /// process itself closed.
+        error: Option<Errno>;
+        /// Since connect() began, milliseconds.
+        after_ms: Option<u64>;
+        /// SYNs sent.
+        syns: Option<u32>;
     }
 }
 

@@ -87,6 +87,17 @@ fn timed_out_record(bits: u8) -> TimedOutRecord {
     }
 }
 
+fn connect_failed_record(bits: u8) -> ConnectFailedRecord {
+    ConnectFailedRecord {
+        head: head(kind::CONNECT_FAILED),
+        waited_ns: 901,
+        sk_err: 902,
+        retransmits: 93,
+        bits,
+        pad: [7; 2],
+    }
+}
+
 fn state_record(old: u8, new: u8) -> StateRecord {
     StateRecord {
         head: head(kind::STATE),
@@ -120,6 +131,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
         bytes_of(&paws_record()),
         bytes_of(&close_record(0)),
         bytes_of(&timed_out_record(0)),
+        bytes_of(&connect_failed_record(0)),
     ]
 }
 
@@ -369,6 +381,32 @@ fn timed_out_arrives_with_each_field() {
 }
 
 #[test]
+fn connect_failed_arrives_with_each_bit() {
+    use wire::connect_failed as bit;
+    for bits in 0..16 {
+        let expected = ConnectFailed {
+            waited_ns: Some(901),
+            sk_err: 902,
+            retransmits: 93,
+            is_owned: bits & bit::OWNED != 0,
+            is_shut: bits & bit::SHUT != 0,
+            is_sent: bits & bit::SENT != 0,
+            has_port: bits & bit::HAS_PORT != 0,
+        };
+        let got = signal_of(&connect_failed_record(bits));
+        assert_eq!(got, Signal::ConnectFailed(expected));
+    }
+    let unknown = ConnectFailedRecord {
+        waited_ns: UNKNOWN_U64,
+        ..connect_failed_record(0)
+    };
+    match signal_of(&unknown) {
+        Signal::ConnectFailed(facts) => assert_eq!(facts.waited_ns, None),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn kind_of_the_event_is_the_kind_of_the_record() {
     let records = one_of_each();
     assert_eq!(records.len(), kind::COUNT);
@@ -406,7 +444,9 @@ fn what_follows_a_record_is_not_looked_at() {
 #[test]
 fn numbers_in_the_head_that_stand_for_nothing_are_refused_by_name() {
     let refused = |change: fn(&mut Head)| refusal(&received(change));
-    assert_eq!(refused(|head| head.kind = 10), DecodeError::Kind(10));
+    let next = kind::COUNT as u16;
+    let error = refused(|head| head.kind = kind::COUNT as u16);
+    assert_eq!(error, DecodeError::Kind(next));
     assert_eq!(refused(|head| head.kind = 999), DecodeError::Kind(999));
     assert_eq!(refused(|head| head.version = 0), DecodeError::Version(0));
     let newer = wire::VERSION + 1;

@@ -22,6 +22,26 @@ pub(super) const FAMILIES: &[Family] = &[
         find: only_incidents!(Severity::Broken),
     },
     Family {
+        id: "connects_failed",
+        topics: &[
+            (Kind::ConnectFailed, Some("ETIMEDOUT")),
+            (Kind::ConnectFailed, Some("EHOSTUNREACH")),
+            (Kind::ConnectFailed, Some("ENETUNREACH")),
+            (Kind::ConnectFailed, Some("ECONNREFUSED")),
+        ],
+        find: only_incidents!(Severity::Broken),
+    },
+    Family {
+        id: "connects_without_port",
+        topics: &[(Kind::ConnectFailed, Some("EADDRNOTAVAIL"))],
+        find: only_incidents!(Severity::Broken),
+    },
+    Family {
+        id: "connects_abandoned",
+        topics: &[(Kind::ConnectFailed, None)],
+        find: only_incidents!(Severity::Degraded),
+    },
+    Family {
         id: "connections_reset",
         topics: &[
             (Kind::Close, Some("rst_sent")),

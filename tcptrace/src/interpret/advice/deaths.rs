@@ -124,4 +124,82 @@ pub(super) const ADVICE: &[Advice] = &[
         ],
         pitfalls: &["The owner is the process that closed, which may have ended since."],
     },
+    Advice {
+        kind: Kind::ConnectFailed,
+        cause: None,
+        line: "connect() failed, or the process closed the socket before the peer had answered.",
+        meaning: "error is what the process gets; without one the process itself closed: its own time limit \
+                  passed, a signal came, or it ended. syns says how often the kernel had asked. A refusal \
+                  by a RST is rst_received/refused.",
+        confirm: &[
+            ("ss -tno state syn-sent", "Connections that still wait for an answer."),
+            ("tcptrace watch --only connect_failed,retransmit", "The SYNs that were sent again."),
+        ],
+        fix: &[
+            "If many of them go to one peer, look at that host and the path to it; if all peers are \
+             concerned, at this host's link, routes and ports.",
+        ],
+        pitfalls: &[
+            "A client that tries several addresses at once closes those that lose: one such line each.",
+            "Errors before the first SYN (no route, bind()) are not visible by tracepoints.",
+        ],
+    },
+    Advice {
+        kind: Kind::ConnectFailed,
+        cause: Some("EADDRNOTAVAIL"),
+        line: "No local port was free for a connection to that address and port.",
+        meaning: "Each connection from one local address to one remote address and port needs a port of its \
+                  own. All of net.ipv4.ip_local_port_range are taken, by live connections or by TIME_WAIT; \
+                  or the port that bind() chose is already connected there.",
+        confirm: &[
+            ("tcptrace timewait", "Ports in use by destination, and who left the TIME_WAIT sockets."),
+            ("sysctl net.ipv4.ip_local_port_range", "How many ports there are."),
+        ],
+        fix: &[
+            "Reuse connections: a pool, keep-alive, HTTP/2.",
+            "Widen net.ipv4.ip_local_port_range, or connect from more local addresses.",
+        ],
+        pitfalls: &["A program that binds before it connects should set IP_BIND_ADDRESS_NO_PORT."],
+    },
+    Advice {
+        kind: Kind::ConnectFailed,
+        cause: Some("ETIMEDOUT"),
+        line: "Nothing answered the SYNs; connect() failed.",
+        meaning: "net.ipv4.tcp_syn_retries SYNs were sent again without an answer: the peer's host is down, a \
+                  firewall drops in silence, or the peer's listener drops because a queue is full.",
+        confirm: &[
+            ("tcptrace listeners PORT", "On the peer's host: whether its queues are full."),
+            ("ping -c 3 PEER", "Whether the host is there at all."),
+        ],
+        fix: &["Look at the peer's listener first, then at firewalls on the path."],
+        pitfalls: &["Most programs have a shorter time limit of their own: then no error is reported."],
+    },
+    Advice {
+        kind: Kind::ConnectFailed,
+        cause: Some("EHOSTUNREACH"),
+        line: "The network said that the peer's host cannot be reached; connect() failed.",
+        meaning: "A router, or this host because nobody answered for that address on its own link (ARP, \
+                  neighbour discovery), sent ICMP host unreachable.",
+        confirm: &[("ip route get PEER", "Which way it goes."), ("ip neigh", "FAILED: nobody has that address.")],
+        fix: &["Find out whether the peer's host is up, and whether the address is the right one."],
+        pitfalls: &[],
+    },
+    Advice {
+        kind: Kind::ConnectFailed,
+        cause: Some("ENETUNREACH"),
+        line: "The network said that there is no way to the peer; connect() failed.",
+        meaning: "A router sent ICMP network unreachable.",
+        confirm: &[("ip route get PEER", "Which way it goes.")],
+        fix: &["Look at the routes of the router that answered (tcpdump icmp)."],
+        pitfalls: &[],
+    },
+    Advice {
+        kind: Kind::ConnectFailed,
+        cause: Some("ECONNREFUSED"),
+        line: "The peer's host refused by ICMP, not by a RST; connect() failed.",
+        meaning: "ICMP port unreachable: a firewall rule that rejects, on the peer's host or before it.",
+        confirm: &[("tcpdump -ni any icmp", "Who sends it.")],
+        fix: &["Look at the firewall rules of the host that sends it."],
+        pitfalls: &[],
+    },
 ];

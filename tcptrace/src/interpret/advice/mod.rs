@@ -73,8 +73,15 @@ pub fn cause(incident: &Incident) -> Option<&'static str> {
             outcome: Some(DropOutcome::Reset),
             ..
         } => Some("reset"),
+        // Rare errors are explained with the kind.
+        What::ConnectFailed { .. } => what_cause_with_text(&incident.what),
         what => what.cause(),
     }
+}
+
+fn what_cause_with_text(what: &What) -> Option<&'static str> {
+    what.cause()
+        .filter(|cause| find(what.kind(), Some(cause)).is_some())
 }
 
 /// The incident in one sentence; `None` for ordinary life, which needs no advice.
@@ -124,6 +131,14 @@ mod tests {
             Kind::PawsDrop => names!(PawsWhere),
             Kind::Close => names!(CloseHow),
             Kind::TimedOut => names!(TimeoutCause),
+            // The errors that have a cause of their own; the others are explained with the kind.
+            Kind::ConnectFailed => vec![
+                "EADDRNOTAVAIL",
+                "ETIMEDOUT",
+                "EHOSTUNREACH",
+                "ENETUNREACH",
+                "ECONNREFUSED",
+            ],
         }
     }
 

@@ -369,6 +369,16 @@ pub static SIGNALS: &[Signal] = &[
         candidates: &[SET_STATE],
     },
     Signal {
+        kind: Kind::ConnectFailed,
+        part: "in or after SYN_SENT",
+        fact: "connect() that failed",
+        candidates: &[tracepoint(
+            &["inet_sock_set_state", "tcp_receive_reset"],
+            "errors before the first SYN: no route, bind()",
+            nothing,
+        )],
+    },
+    Signal {
         kind: Kind::PawsDrop,
         part: "whose TIME_WAIT rejected",
         fact: "the owner of a TIME_WAIT socket that dropped a packet",

@@ -156,6 +156,15 @@ fn each_signal() -> Vec<Signal> {
             probes: 45,
             is_dead: true,
         }),
+        Signal::ConnectFailed(ConnectFailed {
+            waited_ns: Some(46),
+            sk_err: 47,
+            retransmits: 48,
+            is_owned: true,
+            is_shut: false,
+            is_sent: true,
+            has_port: false,
+        }),
     ]
 }
 

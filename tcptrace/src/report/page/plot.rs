@@ -48,6 +48,7 @@ pub(super) const fn class(kind: Kind) -> &'static str {
         Kind::PawsDrop => "k-paws",
         Kind::Close => "k-close",
         Kind::TimedOut => "k-timed-out",
+        Kind::ConnectFailed => "k-connect",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::flow::TcpState;
-use crate::model::incident::{Evidence, Linger, Queue, What};
+use crate::model::incident::{Call, ConnectOutcome, Evidence, Linger, Queue, What};
 use crate::model::{Errno, Incident, Owner};
 use crate::sink::{put, sanitize};
 
@@ -283,6 +283,26 @@ fn put_what(words: &mut Words<'_>, incident: &Incident, is_wide: bool) {
             }
         }
         What::Close { .. } => put_close(words, &incident.what),
+        What::ConnectFailed {
+            outcome,
+            call,
+            error,
+            after_ms,
+            syns,
+        } => {
+            if is_wide || *call != Call::Connect {
+                words.word(call.name());
+            }
+            match (outcome, error) {
+                (ConnectOutcome::Failed, Some(error)) => words.word(error.name()),
+                (outcome, _) => words.word(outcome.name()),
+            }
+            if let Some(after_ms) = after_ms {
+                words.word("after");
+                put::millis(words.next(), *after_ms);
+            }
+            words.number("syns=", *syns, "");
+        }
         What::TimedOut {
             cause,
             silent_ms,

@@ -1,0 +1,66 @@
+//! connect() calls that failed, and sockets closed while they waited for the answer.
+//!
+//! All of them change from SYN_SENT to CLOSE: in the call itself where no port was free or nothing could
+//! be sent (`tcp_v4_connect`, `tcp_v6_connect`), in softirq where a timer gave up or the network
+//! reported an error (`tcp_write_err`, `tcp_v4_err`), in close() and shutdown() (5.10 to 7.3). An error
+//! before SYN_SENT, such as a missing route or a refused bind(), changes no state and is not seen here.
+
+use tcptrace_common::kind::{self, hook, tcp_state};
+use tcptrace_common::wire::{ConnectFailedRecord, Head, UNKNOWN_U64, connect_failed};
+
+use crate::emit::emit;
+use crate::filter::wants;
+use crate::maps::{SockEntry, sock_bits};
+use crate::sock::{Direct, SockRef};
+
+/// `RCV_SHUTDOWN | SEND_SHUTDOWN`: set by close() before it changes the state.
+const SHUTDOWN_BOTH: u8 = 3;
+
+/// Whether a socket that changes to CLOSE may have failed to connect.
+#[inline(always)]
+pub(crate) fn may_concern(old: u8) -> bool {
+    old == tcp_state::SYN_SENT && wants(kind::CONNECT_FAILED)
+}
+
+/// Since when the socket connects; `None` if a RST ended it, which is reported as received.
+#[inline(always)]
+pub(crate) fn began(entry: Option<&SockEntry>) -> Option<u64> {
+    match entry {
+        Some(entry) if entry.bits & sock_bits::RST_RECEIVED != 0 => None,
+        Some(entry) => Some(entry.born_ns),
+        None => Some(0),
+    }
+}
+
+/// Reports it; `born_ns` is 0 where it is not known.
+#[inline(always)]
+pub(crate) fn on_failure(sk: &SockRef<Direct>, head: &Head, born_ns: u64) {
+    let mut bits = 0;
+    if sk.is_owned() {
+        bits |= connect_failed::OWNED;
+    }
+    if sk.shutdown() == Some(SHUTDOWN_BOTH) {
+        bits |= connect_failed::SHUT;
+    }
+    if sk.packets_out().unwrap_or(0) != 0 {
+        bits |= connect_failed::SENT;
+    }
+    if sk.num().unwrap_or(0) != 0 {
+        bits |= connect_failed::HAS_PORT;
+    }
+    emit(
+        kind::CONNECT_FAILED,
+        hook::INET_SOCK_SET_STATE,
+        head,
+        |record: &mut ConnectFailedRecord| {
+            record.waited_ns = if born_ns == 0 {
+                UNKNOWN_U64
+            } else {
+                head.time_ns - born_ns
+            };
+            record.sk_err = sk.err().unwrap_or(0);
+            record.retransmits = sk.retransmits().unwrap_or(0);
+            record.bits = bits;
+        },
+    );
+}
