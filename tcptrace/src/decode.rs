@@ -12,13 +12,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tcptrace_common::flow::{AF_INET, AF_INET6, FlowRecord};
 use tcptrace_common::kind::{self, hook};
 use tcptrace_common::wire::{
-    self, CloseRecord, ConnectFailedRecord, Head, LingerRecord, OwnerRecord, PawsRecord, QueueDropRecord,
-    ResetReceivedRecord, ResetRecord, RetransmitRecord, StateRecord, TimeWaitRecord,
-    TimedOutRecord, UNKNOWN_U32, UNKNOWN_U64,
+    self, CloseRecord, ConnectFailedRecord, Head, LingerRecord, OwnerRecord, PawsRecord,
+    QueueDropRecord, ResetReceivedRecord, ResetRecord, RetransmitRecord, StateRecord,
+    TimeWaitRecord, TimedOutRecord, UNKNOWN_U32, UNKNOWN_U64,
 };
 
 use crate::model::event::{
-    CloseFacts, ConnectFailed, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait, TimedOut,
+    CloseFacts, ConnectFailed, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
+    TimedOut,
 };
 use crate::model::flow::TcpState;
 use crate::model::incident::{DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase};

@@ -23,7 +23,11 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
     }
     let may_be_given_up = new == tcp_state::CLOSE && timed_out::may_concern(&base, old);
     let may_have_failed = new == tcp_state::CLOSE && connect::may_concern(old);
-    if !is_told(old, new) && !may_be_given_up && !may_have_failed && !linger::may_concern(&base, old, new) {
+    if !is_told(old, new)
+        && !may_be_given_up
+        && !may_have_failed
+        && !linger::may_concern(&base, old, new)
+    {
         remember(&base, old, new);
         return;
     }

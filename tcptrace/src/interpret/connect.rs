@@ -82,7 +82,12 @@ mod tests {
             retransmits: 0,
             ..WAITING
         };
-        is(unreachable, ConnectOutcome::Failed, Some(Errno::Ehostunreach), 1);
+        is(
+            unreachable,
+            ConnectOutcome::Failed,
+            Some(Errno::Ehostunreach),
+            1,
+        );
         let unknown = ConnectFailed {
             sk_err: 4095,
             ..WAITING

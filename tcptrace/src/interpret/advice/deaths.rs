@@ -36,8 +36,14 @@ pub(super) const ADVICE: &[Advice] = &[
                   lost or unconfirmed (unacked_bytes), and what waited behind it was never sent \
                   (unsent_bytes). The default of net.ipv4.tcp_retries2, 15, takes about 15 minutes.",
         confirm: &[
-            ("ss -tino", "timer:(on,...) and backoff: on other connections to that peer."),
-            ("sysctl net.ipv4.tcp_retries2", "How often the kernel tries."),
+            (
+                "ss -tino",
+                "timer:(on,...) and backoff: on other connections to that peer.",
+            ),
+            (
+                "sysctl net.ipv4.tcp_retries2",
+                "How often the kernel tries.",
+            ),
         ],
         fix: &[
             "Look at the peer's host and at the path: is it up, and does a firewall or a connection \
@@ -45,7 +51,9 @@ pub(super) const ADVICE: &[Advice] = &[
             "To learn it in seconds, not minutes, set TCP_USER_TIMEOUT in the program, or a timeout of \
              its own for each request.",
         ],
-        pitfalls: &["A lower net.ipv4.tcp_retries2 also kills connections over links that recover late."],
+        pitfalls: &[
+            "A lower net.ipv4.tcp_retries2 also kills connections over links that recover late.",
+        ],
     },
     Advice {
         kind: Kind::TimedOut,
@@ -93,9 +101,14 @@ pub(super) const ADVICE: &[Advice] = &[
         line: "The peer's window stayed shut, probes of it went unanswered; the connection was given up.",
         meaning: "The peer stopped reading, then stopped answering at all: its program hung, then its \
                   host or the path went away. unsent_bytes waited for the window.",
-        confirm: &[("ss -tino", "timer:(persist,...) on other connections to that peer.")],
+        confirm: &[(
+            "ss -tino",
+            "timer:(persist,...) on other connections to that peer.",
+        )],
         fix: &["Find out why the peer's program does not read, and what became of its host."],
-        pitfalls: &["A peer that does answer the probes is never given up, except by TCP_USER_TIMEOUT."],
+        pitfalls: &[
+            "A peer that does answer the probes is never given up, except by TCP_USER_TIMEOUT.",
+        ],
     },
     Advice {
         kind: Kind::TimedOut,
@@ -115,8 +128,14 @@ pub(super) const ADVICE: &[Advice] = &[
                   (net.ipv4.tcp_orphan_retries; 0 means 8). Then it gives up: the last unacked_bytes and \
                   unsent_bytes may never have arrived, and the process was not told.",
         confirm: &[
-            ("ss -tano state fin-wait-1", "Others that wait, with their timers."),
-            ("sysctl net.ipv4.tcp_orphan_retries", "How often the kernel tries."),
+            (
+                "ss -tano state fin-wait-1",
+                "Others that wait, with their timers.",
+            ),
+            (
+                "sysctl net.ipv4.tcp_orphan_retries",
+                "How often the kernel tries.",
+            ),
         ],
         fix: &[
             "If the data matters, let the program wait for the peer's answer before it closes.",
@@ -132,8 +151,14 @@ pub(super) const ADVICE: &[Advice] = &[
                   passed, a signal came, or it ended. syns says how often the kernel had asked. A refusal \
                   by a RST is rst_received/refused.",
         confirm: &[
-            ("ss -tno state syn-sent", "Connections that still wait for an answer."),
-            ("tcptrace watch --only connect_failed,retransmit", "The SYNs that were sent again."),
+            (
+                "ss -tno state syn-sent",
+                "Connections that still wait for an answer.",
+            ),
+            (
+                "tcptrace watch --only connect_failed,retransmit",
+                "The SYNs that were sent again.",
+            ),
         ],
         fix: &[
             "If many of them go to one peer, look at that host and the path to it; if all peers are \
@@ -152,8 +177,14 @@ pub(super) const ADVICE: &[Advice] = &[
                   own. All of net.ipv4.ip_local_port_range are taken, by live connections or by TIME_WAIT; \
                   or the port that bind() chose is already connected there.",
         confirm: &[
-            ("tcptrace timewait", "Ports in use by destination, and who left the TIME_WAIT sockets."),
-            ("sysctl net.ipv4.ip_local_port_range", "How many ports there are."),
+            (
+                "tcptrace timewait",
+                "Ports in use by destination, and who left the TIME_WAIT sockets.",
+            ),
+            (
+                "sysctl net.ipv4.ip_local_port_range",
+                "How many ports there are.",
+            ),
         ],
         fix: &[
             "Reuse connections: a pool, keep-alive, HTTP/2.",
@@ -168,11 +199,16 @@ pub(super) const ADVICE: &[Advice] = &[
         meaning: "net.ipv4.tcp_syn_retries SYNs were sent again without an answer: the peer's host is down, a \
                   firewall drops in silence, or the peer's listener drops because a queue is full.",
         confirm: &[
-            ("tcptrace listeners PORT", "On the peer's host: whether its queues are full."),
+            (
+                "tcptrace listeners PORT",
+                "On the peer's host: whether its queues are full.",
+            ),
             ("ping -c 3 PEER", "Whether the host is there at all."),
         ],
         fix: &["Look at the peer's listener first, then at firewalls on the path."],
-        pitfalls: &["Most programs have a shorter time limit of their own: then no error is reported."],
+        pitfalls: &[
+            "Most programs have a shorter time limit of their own: then no error is reported.",
+        ],
     },
     Advice {
         kind: Kind::ConnectFailed,
@@ -180,7 +216,10 @@ pub(super) const ADVICE: &[Advice] = &[
         line: "The network said that the peer's host cannot be reached; connect() failed.",
         meaning: "A router, or this host because nobody answered for that address on its own link (ARP, \
                   neighbour discovery), sent ICMP host unreachable.",
-        confirm: &[("ip route get PEER", "Which way it goes."), ("ip neigh", "FAILED: nobody has that address.")],
+        confirm: &[
+            ("ip route get PEER", "Which way it goes."),
+            ("ip neigh", "FAILED: nobody has that address."),
+        ],
         fix: &["Find out whether the peer's host is up, and whether the address is the right one."],
         pitfalls: &[],
     },

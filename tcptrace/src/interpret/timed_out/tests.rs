@@ -97,7 +97,15 @@ fn what_was_counted_arrives_with_its_unit() {
         error: Some(Errno::Etimedout),
     };
     assert_eq!(what(&SENDING, None, &host()), expected);
-    let is_idle = |what| matches!(what, What::TimedOut { resends: Some(9), .. });
+    let is_idle = |what| {
+        matches!(
+            what,
+            What::TimedOut {
+                resends: Some(9),
+                ..
+            }
+        )
+    };
     assert!(is_idle(what(&IDLE, None, &host())));
     let mut hostless = host();
     hostless.hz = None;
@@ -107,7 +115,13 @@ fn what_was_counted_arrives_with_its_unit() {
             ..SENDING
         };
         let told = what(&facts, Some(TcpState::Established), &host);
-        assert!(matches!(told, What::TimedOut { silent_ms: None, .. }));
+        assert!(matches!(
+            told,
+            What::TimedOut {
+                silent_ms: None,
+                ..
+            }
+        ));
     }
 }
 

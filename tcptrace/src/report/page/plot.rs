@@ -34,8 +34,16 @@ pub(super) struct Layer {
     pub(super) values: Vec<u64>,
 }
 
+/// Colours in the style sheet; there are some for kinds to come.
+const COLORS: [&str; 16] = [
+    "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9", "k10", "k11", "k12", "k13", "k14",
+    "k15",
+];
+const _: () = assert!(Kind::ALL.len() <= COLORS.len(), "a colour for each kind");
+
 /// The colour of a kind.
 pub(super) const fn class(kind: Kind) -> &'static str {
+<<<<<<< HEAD
     match kind {
         Kind::State => "k-state",
         Kind::RstSent => "k-rst-sent",
@@ -50,6 +58,9 @@ pub(super) const fn class(kind: Kind) -> &'static str {
         Kind::TimedOut => "k-timed-out",
         Kind::ConnectFailed => "k-connect",
     }
+=======
+    COLORS[kind.index()]
+>>>>>>> main
 }
 
 impl<'a> Axis<'a> {
