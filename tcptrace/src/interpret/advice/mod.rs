@@ -104,47 +104,18 @@ pub fn one_line(incident: &Incident) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-<<<<<<< HEAD
-    use crate::model::incident::{
-        CloseHow, LingerOutcome, PawsWhere, ResetCause, ResetMeaning, RetransmitType, Step,
-        TimeWaitPhase, TimeoutCause,
-    };
-=======
->>>>>>> main
 
     /// Those that occur: a refused third ACK is told apart by its outcome, and a SYN gets no RST.
     fn causes(kind: Kind) -> Vec<&'static str> {
         let mut causes = kind.causes().to_vec();
         match kind {
-<<<<<<< HEAD
-            Kind::State => Vec::new(),
-            Kind::RstSent => names!(ResetCause),
-            Kind::RstReceived => names!(ResetMeaning),
-            Kind::LingerClose => names!(LingerOutcome),
-            Kind::AcceptDrop => Step::ALL
-                .iter()
-                .map(|step| step.name())
-                .chain(["reset"])
-                .collect(),
-            Kind::SynDrop => vec!["dropped", "cookie"],
-            Kind::Retransmit => names!(RetransmitType),
-            Kind::TimeWait => names!(TimeWaitPhase),
-            Kind::PawsDrop => names!(PawsWhere),
-            Kind::Close => names!(CloseHow),
-            Kind::TimedOut => names!(TimeoutCause),
-            // The errors that have a cause of their own; the others are explained with the kind.
-            Kind::ConnectFailed => vec![
-                "EADDRNOTAVAIL",
-                "ETIMEDOUT",
-                "EHOSTUNREACH",
-                "ENETUNREACH",
-                "ECONNREFUSED",
-            ],
-=======
             Kind::AcceptDrop => causes.push("reset"),
             Kind::SynDrop => causes.retain(|cause| *cause != "reset"),
+            // The errors that have a text of their own; the others are explained with the kind.
+            Kind::ConnectFailed => {
+                causes.retain(|cause| find(Kind::ConnectFailed, Some(cause)).is_some());
+            }
             _ => {}
->>>>>>> main
         }
         causes
     }

@@ -43,24 +43,7 @@ const _: () = assert!(Kind::ALL.len() <= COLORS.len(), "a colour for each kind")
 
 /// The colour of a kind.
 pub(super) const fn class(kind: Kind) -> &'static str {
-<<<<<<< HEAD
-    match kind {
-        Kind::State => "k-state",
-        Kind::RstSent => "k-rst-sent",
-        Kind::RstReceived => "k-rst-received",
-        Kind::LingerClose => "k-linger",
-        Kind::AcceptDrop => "k-accept",
-        Kind::SynDrop => "k-syn",
-        Kind::Retransmit => "k-resend",
-        Kind::TimeWait => "k-wait",
-        Kind::PawsDrop => "k-paws",
-        Kind::Close => "k-close",
-        Kind::TimedOut => "k-timed-out",
-        Kind::ConnectFailed => "k-connect",
-    }
-=======
     COLORS[kind.index()]
->>>>>>> main
 }
 
 impl<'a> Axis<'a> {
