@@ -151,7 +151,7 @@ fn the_schema_is_json_and_names_every_kind() {
     let (code, stdout, _) = tcptrace(&["schema"]);
     assert_eq!(code, Some(0));
     let schema: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(16));
+    assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(18));
 }
 
 #[test]

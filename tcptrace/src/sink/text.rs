@@ -34,25 +34,14 @@ pub const LEGEND: &str = "\
 /// Columns of a line unless the terminal has more.
 pub const COLUMNS: usize = 100;
 
-const KIND_WIDTH: usize = longest_kind();
+/// A longer name takes what the number of its process leaves free.
+const KIND_WIDTH: usize = 12;
 const FLOW_WIDTH: usize = 33;
 const FLOW_WIDTH_WIDE: usize = 45;
 /// What the details get at least before a process name has to yield.
 const DETAIL_WISHED: usize = 19;
 /// The same, whatever the columns, beside IPv6 addresses.
 const DETAIL_BESIDE_IPV6: usize = 24;
-
-const fn longest_kind() -> usize {
-    let (mut longest, mut at) = (0, 0);
-    while at < Kind::ALL.len() {
-        let length = Kind::ALL[at].name().len();
-        if length > longest {
-            longest = length;
-        }
-        at += 1;
-    }
-    longest
-}
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +135,8 @@ impl<W: Write> TextSink<W> {
         width + missing + 1
     }
 
-    fn put_kind(&mut self, incident: &Incident) {
+    /// Appends the kind; returns by how much its name is longer than the column.
+    fn put_kind(&mut self, incident: &Incident) -> usize {
         let buffer = &mut self.out.buffer;
         let name = incident.kind().name();
         if self.style.is_colored {
@@ -157,6 +147,7 @@ impl<W: Write> TextSink<W> {
             put::text(buffer, name);
         }
         put::spaces(buffer, KIND_WIDTH.saturating_sub(name.len()) + 1);
+        name.len().saturating_sub(KIND_WIDTH)
     }
 
     /// Appends the details, cut at a space to `room` characters.
@@ -250,8 +241,8 @@ impl<W: Write> Sink for TextSink<W> {
         let flow_width = width + missing + 1;
 
         let mut used = self.put_time(incident.boot_ns);
-        self.put_kind(incident);
-        used += KIND_WIDTH + 1;
+        let overhang = self.put_kind(incident);
+        used += KIND_WIDTH + overhang + 1;
         let owner_room = self
             .style
             .columns
@@ -259,7 +250,7 @@ impl<W: Write> Sink for TextSink<W> {
         let buffer = &mut self.out.buffer;
         used += self
             .owners
-            .append(buffer, incident.owner.as_ref(), owner_room);
+            .append(buffer, incident.owner.as_ref(), owner_room, overhang);
         put::line(buffer, self.flows.text(&incident.flow, put_flow));
         put::spaces(buffer, missing + 1);
         used += flow_width;

@@ -231,6 +231,24 @@ fn ends(all: &mut Vec<Vec<u8>>) {
         bits: close::TIME_WAIT,
         ..CloseRecord::default()
     }));
+    all.push(bytes_of(&TimedOutRecord {
+        head: at(kind::TIMED_OUT, 4050, set_state, state::ESTABLISHED),
+        silent_jiffies: 3751,
+        unsent_bytes: 71,
+        unacked_bytes: 1448,
+        window: 65_535,
+        sk_err: 110,
+        retransmits: 15,
+        ..TimedOutRecord::default()
+    }));
+    all.push(bytes_of(&ConnectFailedRecord {
+        head: at(kind::CONNECT_FAILED, 4060, set_state, state::SYN_SENT),
+        waited_ns: 7_015 * MS,
+        sk_err: 113,
+        retransmits: 2,
+        bits: connect_failed::SENT | connect_failed::HAS_PORT,
+        ..ConnectFailedRecord::default()
+    }));
     let minisock = |after_ms, hook, phase, timeout_jiffies| TimeWaitRecord {
         head: at(kind::TIME_WAIT, after_ms, hook, state::TIME_WAIT),
         timeout_jiffies,

@@ -52,17 +52,18 @@ impl Owners {
         if is_wide { COMM_WIDTH_WIDE } else { COMM_WIDTH }
     }
 
-    /// Appends PID and COMM, each with a space; returns their width. `room`: for both.
+    /// Appends PID and COMM, each with a space; returns their width. `room`: for both; `overhang`: columns
+    /// that the cell before has taken from the blanks before PID.
     #[inline]
     pub(super) fn append(
         &mut self,
         out: &mut Vec<u8>,
         owner: Option<&Owner>,
         room: usize,
+        overhang: usize,
     ) -> usize {
         let Some(owner) = owner else {
-            put::line(out, &self.nobody);
-            return self.nobody.len();
+            return put_right(out, &self.nobody, self.nobody.len(), overhang);
         };
         let suffix = suffix(owner.basis);
         let at = (owner.process.pid as usize).wrapping_add(suffix.len());
@@ -82,11 +83,22 @@ impl Owners {
         if !is_known {
             *place = Some(Cell::of(owner, longest, Self::column(self.is_wide)));
         }
-        place.as_ref().map_or(0, |cell| {
-            put::line(out, &cell.text);
-            cell.width
-        })
+        place
+            .as_ref()
+            .map_or(0, |cell| put_right(out, &cell.text, cell.width, overhang))
     }
+}
+
+/// Appends a cell without as many of its leading blanks as `overhang`; returns the width of the rest.
+#[inline]
+fn put_right(out: &mut Vec<u8>, text: &[u8], width: usize, overhang: usize) -> usize {
+    let blanks = text
+        .iter()
+        .take(overhang)
+        .take_while(|byte| **byte == b' ')
+        .count();
+    put::line(out, &text[blanks..]);
+    width - blanks
 }
 
 impl Cell {
