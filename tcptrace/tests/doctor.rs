@@ -191,7 +191,7 @@ fn two_capabilities_are_enough_to_attach_but_not_for_time_wait() {
         "{time_wait:?}"
     );
     assert!(
-        time_wait.iter().any(|line| line.contains("impossible")),
+        time_wait.iter().any(|line| line.contains("not visible")),
         "{time_wait:?}"
     );
     assert!(
@@ -204,7 +204,7 @@ fn two_capabilities_are_enough_to_attach_but_not_for_time_wait() {
     let linger = lines_of(&report, "linger_close");
     assert!(linger[0].contains("seen"), "{linger:?}");
     assert!(
-        linger.iter().any(|line| line.contains("impossible")),
+        linger.iter().any(|line| line.contains("not visible")),
         "{linger:?}"
     );
 }
@@ -347,7 +347,7 @@ fn a_kernel_is_judged_by_its_file_without_privileges_and_nothing_is_tried() {
     let page = text(&judged("7.3.4", &[]).stdout);
     assert_presentable(&page);
     assert!(
-        page.contains("NOT TRIED") && !page.contains("PRIVILEGES"),
+        page.contains("EXPECTED COVERAGE") && !page.contains("PRIVILEGES"),
         "{page}"
     );
 }
@@ -379,7 +379,7 @@ fn the_own_namespace_is_told_to_nobody_too() {
         "SETTINGS OF NETNS ",
         "COUNTED IN NETNS ",
         "NOT VISIBLE",
-        "FINDINGS, LOOKED AT FOR ",
+        "FINDINGS, OBSERVED FOR ",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }

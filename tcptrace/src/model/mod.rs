@@ -2,6 +2,7 @@
 
 pub mod activity;
 mod counts;
+pub mod coverage;
 pub mod doctor;
 pub mod event;
 pub mod finding;

@@ -7,6 +7,7 @@
 mod activity;
 mod counters;
 mod namespaces;
+mod observation;
 mod queues;
 mod settings;
 mod snapshot;
@@ -17,6 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub use activity::Activities;
 pub use counters::{CounterReading, Presence, RefusalReading, Refusing, counters, refusals};
 pub use namespaces::{MOST, Namespaces, namespaces, number};
+pub use observation::First;
 pub use queues::Queues;
 pub use settings::settings;
 pub use snapshot::{Look, take};
