@@ -196,7 +196,7 @@ impl Processes {
     fn named(&self, mut process: Process) -> Process {
         let known = process
             .start_ticks
-            .and_then(|start| self.known.get(&(process.pid, start)))
+            .and_then(|start| self.known.peek(&(process.pid, start)))
             .map(|known| &known.process)
             .filter(|known| known.comm == process.comm && known.exe == process.exe);
         process.name = match known {
