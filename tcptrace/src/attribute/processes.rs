@@ -11,22 +11,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hashlink::LruCache;
 
 use super::{comm_text, proc};
 use crate::model::owner::Heard;
 use crate::model::{Basis, Owner, Process};
 
-/// Beyond this the table begins anew: only names of the dead are lost by that.
-const MOST: usize = 65_536;
+/// Beyond this the process that was not asked about for the longest time is forgotten. What is lost by that is
+/// the executable and the cgroup of a process that has ended: /proc has those of all others, and the kernel side
+/// sends the rest with each event. About 6 MB.
+const MOST: usize = 16_384;
 /// How long a name stands, boot clock.
 pub(super) const FRESH_NS: u64 = 20_000_000;
 /// Names that are read again per second at most; each takes some 50 us.
 const REFRESHES_PER_SECOND: u32 = 400;
 const SECOND_NS: u64 = 1_000_000_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Processes {
-    known: HashMap<(u32, u64), Known, RandomState>,
+    known: LruCache<(u32, u64), Known, RandomState>,
     /// What a process number stood for when it was last looked up.
     found: HashMap<u32, Found, RandomState>,
     second: u64,
@@ -46,6 +49,17 @@ struct Known {
 struct Found {
     process: Option<Arc<Process>>,
     read_ns: u64,
+}
+
+impl Default for Processes {
+    fn default() -> Self {
+        Self {
+            known: LruCache::with_hasher(MOST, RandomState::default()),
+            found: HashMap::default(),
+            second: 0,
+            refreshes: 0,
+        }
+    }
 }
 
 impl Processes {
@@ -85,7 +99,7 @@ impl Processes {
     fn read(&mut self, pid: u32, now_ns: u64) -> Option<Arc<Process>> {
         let facts = proc::read(pid).ok()??;
         let key = (pid, facts.start_ticks);
-        let process = from_facts(facts);
+        let process = self.named(from_facts(facts));
         if let Some(known) = self.known.get_mut(&key) {
             known.named_ns = now_ns;
             if *known.process != process {
@@ -121,8 +135,8 @@ impl Processes {
         }
         let live = proc::read(heard.pid).ok().flatten();
         let process = match live.filter(|facts| facts.start_ticks == heard.start_ticks) {
-            Some(facts) if is_own_word => self.at_the_event(heard, from_facts(facts)),
-            Some(facts) => from_facts(facts),
+            Some(facts) if is_own_word => self.at_the_event(heard, self.named(from_facts(facts))),
+            Some(facts) => self.named(from_facts(facts)),
             None if is_own_word || !self.known.contains_key(&key) => self.last_known(heard),
             // The socket may remember an older name than the last that was known.
             None => return self.keep_as_it_is(key, now_ns, heard),
@@ -139,16 +153,18 @@ impl Processes {
     /// name says that the program was still the same.
     fn at_the_event(&self, heard: &Heard, now: Process) -> Process {
         let comm = comm_text(heard);
-        let exe = if now.comm == comm {
-            now.exe
+        let (exe, name) = if now.comm == comm {
+            (now.exe, now.name)
         } else {
-            let before = self.known.get(&(heard.pid, heard.start_ticks));
+            let before = self.known.peek(&(heard.pid, heard.start_ticks));
             before
                 .filter(|known| known.process.comm == comm)
-                .and_then(|known| known.process.exe.clone())
+                .map(|known| (known.process.exe.clone(), known.process.name.clone()))
+                .unwrap_or_default()
         };
         Process {
             comm,
+            name,
             exe,
             uid: heard.uid.or(now.uid),
             ..now
@@ -159,17 +175,35 @@ impl Processes {
     fn last_known(&self, heard: &Heard) -> Process {
         let before = self
             .known
-            .get(&(heard.pid, heard.start_ticks))
+            .peek(&(heard.pid, heard.start_ticks))
             .map(|known| &known.process);
+        let comm = comm_text(heard);
         Process {
             pid: heard.pid,
             start_ticks: Some(heard.start_ticks),
-            comm: comm_text(heard),
+            name: before
+                .filter(|process| process.comm == comm)
+                .and_then(|process| process.name.clone()),
+            comm,
             exe: before.and_then(|process| process.exe.clone()),
             uid: heard.uid,
             cgroup: before.and_then(|process| process.cgroup.clone()),
             container: before.and_then(|process| process.container.clone()),
         }
+    }
+
+    /// With the name that people know it by, read once as long as it runs the same program.
+    fn named(&self, mut process: Process) -> Process {
+        let known = process
+            .start_ticks
+            .and_then(|start| self.known.peek(&(process.pid, start)))
+            .map(|known| &known.process)
+            .filter(|known| known.comm == process.comm && known.exe == process.exe);
+        process.name = match known {
+            Some(known) => known.name.clone(),
+            None => proc::display_name(process.pid, &process.comm, process.exe.as_deref()),
+        };
+        process
     }
 
     fn keep_as_it_is(&mut self, key: (u32, u64), now_ns: u64, heard: &Heard) -> Arc<Process> {
@@ -200,9 +234,6 @@ impl Processes {
         process: Process,
         now_ns: u64,
     ) -> Arc<Process> {
-        if self.known.len() >= MOST {
-            self.known.clear();
-        }
         let process = Arc::new(process);
         self.known.insert(
             key,
@@ -225,13 +256,22 @@ fn comm_bytes(comm: &str) -> [u8; 16] {
     bytes
 }
 
-/// A process as rows and incidents bear it.
+/// A process as rows and incidents bear it, with the name that people know it by.
 #[must_use]
-pub fn from_facts(facts: proc::ProcessFacts) -> Process {
+pub fn with_name(facts: proc::ProcessFacts) -> Process {
+    let process = from_facts(facts);
+    Process {
+        name: proc::display_name(process.pid, &process.comm, process.exe.as_deref()),
+        ..process
+    }
+}
+
+fn from_facts(facts: proc::ProcessFacts) -> Process {
     Process {
         pid: facts.pid,
         start_ticks: Some(facts.start_ticks),
         comm: facts.comm,
+        name: None,
         exe: facts.exe.map(|path| path.to_string_lossy().into_owned()),
         uid: facts.uid,
         cgroup: facts.cgroup,

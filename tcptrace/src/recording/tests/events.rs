@@ -17,6 +17,7 @@ fn owner(pid: u32, comm: &str) -> Owner {
             uid: Some(33),
             cgroup: Some("/system.slice".to_owned()),
             container: None,
+            ..Process::default()
         }),
         basis: Basis::Listener,
         shared_by: Some(4),
@@ -207,6 +208,10 @@ fn every_item_comes_back_as_it_was() {
         Item::Undecodable(Some(Kind::Close)),
         Item::Sample(sample()),
         Item::Ending(8_000),
+        Item::Clock {
+            boot_to_wall_ns: -7_000_000_001,
+            step_ns: i64::MIN,
+        },
     ]);
     let mut recorder = Recorder::create(plain(&room.file()), start()).unwrap();
     for item in &given {

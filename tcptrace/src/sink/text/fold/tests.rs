@@ -22,6 +22,7 @@ fn incident(what: What, pid: u32, at_ms: u64, local: (u8, u16), remote: (u8, u16
         pid,
         start_ticks: Some(77),
         comm: "server".to_owned(),
+        name: None,
         exe: None,
         uid: None,
         cgroup: None,
