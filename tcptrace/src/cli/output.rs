@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use super::args::groups::OutputArgs;
 use super::exit::Exit;
-use super::groups::OutputArgs;
 use crate::model::Clock;
 use crate::sink::color::ColorChoice;
 use crate::sink::text::COLUMNS;

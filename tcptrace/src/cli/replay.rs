@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::args::ReplayArgs;
+use super::args::recorded::ReplayArgs;
 use super::choice::Choice;
 use super::exit::Exit;
 use super::output::{self, Output};

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use super::args::snapshot::SnapshotArgs;
 use super::exit::Exit;
 use super::snapshot::{self, Question, View};
-use super::snapshot_args::SnapshotArgs;
 use crate::model::KindSet;
 use crate::query::states;
 use crate::sink::{JsonSink, TableStyle, table};
@@ -31,6 +31,7 @@ impl Question for OfStates {
             has_times: true,
             has_half_open: false,
             owners_of_listeners: false,
+            has_activities: false,
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::args::WatchArgs;
+use super::args::watch::WatchArgs;
 use super::exit::Exit;
 use super::output::{self, Output};
 use super::plan::{self, PlanError};

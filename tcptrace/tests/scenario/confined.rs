@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::kit::world::{poll, slowness};
-use super::kit::{Expect, Pair, Scenario, World, confine, scenarios, sys_ops};
+use super::kit::{Expect, Pair, Scenario, World, confine, scenarios, sys_ops, verdict};
 
 /// Numbers of capabilities.
 const DAC_OVERRIDE: u8 = 1;
@@ -198,10 +198,7 @@ fn objects(out: impl std::io::Read + Send + 'static) -> Receiver<Value> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(out).lines().map_while(Result::ok) {
-            let Ok(object) = serde_json::from_str(&line) else {
-                continue;
-            };
-            if sender.send(object).is_err() {
+            if sender.send(verdict::object(&line)).is_err() {
                 return;
             }
         }
