@@ -303,6 +303,7 @@ fn queue_drop(record: &QueueDropRecord) -> Result<QueueDrop, DecodeError> {
         count: u64::from(record.count),
         somaxconn: known_u32(record.somaxconn),
         backlog: known_u32(record.backlog),
+        is_by_max_syn_backlog: record.by_max_syn_backlog != 0,
     })
 }
 

@@ -128,6 +128,8 @@ pub struct QueueDrop {
     pub somaxconn: Option<u32>,
     /// What listen() was given; `None` = not seen.
     pub backlog: Option<u32>,
+    /// `net.ipv4.tcp_max_syn_backlog` refused the SYN; the limit of `queue` is what it allows.
+    pub is_by_max_syn_backlog: bool,
 }
 
 /// See [`Signal::TimeWait`].

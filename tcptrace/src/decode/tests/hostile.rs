@@ -28,7 +28,8 @@ fn drop_record(kind: u16, step: u8, outcome: u8) -> QueueDropRecord {
         outcome,
         somaxconn: 305,
         backlog: 306,
-        pad: [7; 6],
+        by_max_syn_backlog: 0,
+        pad: [7; 5],
     }
 }
 
@@ -170,6 +171,7 @@ fn refused_connection_arrives_with_each_step_and_outcome() {
                 count: 304,
                 somaxconn: Some(305),
                 backlog: Some(306),
+                is_by_max_syn_backlog: false,
             };
             let heard = |kind| signal_of(&drop_record(kind, on_wire, outcome_on_wire));
             assert_eq!(heard(kind::ACCEPT_DROP), Signal::AcceptDrop(facts));

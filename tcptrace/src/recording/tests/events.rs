@@ -68,6 +68,7 @@ fn each_signal() -> Vec<Signal> {
         count: 11,
         somaxconn: Some(12),
         backlog: Some(13),
+        is_by_max_syn_backlog: false,
     };
     vec![
         Signal::State(StateChange {
@@ -113,6 +114,10 @@ fn each_signal() -> Vec<Signal> {
         Signal::SynDrop(QueueDrop {
             step: None,
             outcome: None,
+            ..drop
+        }),
+        Signal::SynDrop(QueueDrop {
+            is_by_max_syn_backlog: true,
             ..drop
         }),
         Signal::TimeWait(TimeWait {

@@ -134,6 +134,10 @@ impl<'a> Decoder<'a> {
             SignalForm::Retransmit(form) => Signal::Retransmit(retransmit(&form)),
             SignalForm::AcceptDrop(form) => Signal::AcceptDrop(queue_drop(&form)?),
             SignalForm::SynDrop(form) => Signal::SynDrop(queue_drop(&form)?),
+            SignalForm::BacklogDrop(form) => Signal::SynDrop(QueueDrop {
+                is_by_max_syn_backlog: true,
+                ..queue_drop(&form)?
+            }),
             SignalForm::TimeWait {
                 phase,
                 substate,
@@ -315,6 +319,7 @@ fn queue_drop(form: &DropForm) -> Result<QueueDrop, Malformed> {
         count: form.count,
         somaxconn: form.somaxconn,
         backlog: form.backlog,
+        is_by_max_syn_backlog: false,
     })
 }
 

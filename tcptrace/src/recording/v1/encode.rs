@@ -152,6 +152,9 @@ impl Encoder {
             Signal::ResetReceived { dead } => SignalForm::ResetReceived { dead: *dead },
             Signal::Retransmit(facts) => SignalForm::Retransmit(retransmit(facts)),
             Signal::AcceptDrop(facts) => SignalForm::AcceptDrop(drop_form(facts)),
+            Signal::SynDrop(facts) if facts.is_by_max_syn_backlog => {
+                SignalForm::BacklogDrop(drop_form(facts))
+            }
             Signal::SynDrop(facts) => SignalForm::SynDrop(drop_form(facts)),
             Signal::TimeWait(facts) => SignalForm::TimeWait {
                 phase: facts.phase.code(),

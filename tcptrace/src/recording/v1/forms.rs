@@ -114,6 +114,8 @@ pub(super) enum SignalForm {
         check: u8,
     },
     Close(CloseForm),
+    /// A SYN refused for tcp_max_syn_backlog.
+    BacklogDrop(DropForm),
 }
 
 #[derive(Serialize, Deserialize)]
