@@ -17,21 +17,18 @@ pub(super) fn accept_drop(facts: &QueueDrop) -> What {
     }
 }
 
-fn by_listen(facts: &QueueDrop) -> Option<LimitedBy> {
+/// What was given to listen(), or what cut it.
+pub(super) fn by_listen(facts: &QueueDrop) -> Option<LimitedBy> {
     let limit = facts.queue?.limit;
     limited_by(limit, facts.somaxconn, facts.backlog)
 }
 
 /// SYN queue full: it has the accept queue's limit, and below that tcp_max_syn_backlog may refuse.
-pub(super) fn syn_drop(facts: &QueueDrop) -> What {
+pub(super) fn syn_drop(facts: &QueueDrop, limited_by: Option<LimitedBy>) -> What {
     What::SynDrop {
         outcome: facts.outcome,
         queue: facts.queue,
-        limited_by: if facts.is_by_max_syn_backlog {
-            Some(LimitedBy::MaxSynBacklog)
-        } else {
-            by_listen(facts)
-        },
+        limited_by,
         count: facts.count,
     }
 }

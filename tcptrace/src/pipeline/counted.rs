@@ -183,7 +183,6 @@ fn event(
         count: certain,
         somaxconn: None,
         backlog: None,
-        is_by_max_syn_backlog: false,
     };
     Event {
         boot_ns,

@@ -74,7 +74,6 @@ fn drop_at(inode: u64, second: u64, heard: Option<Heard>) -> Event {
             count: 1,
             somaxconn: None,
             backlog: None,
-            is_by_max_syn_backlog: false,
         }),
     }
 }

@@ -12,15 +12,15 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use super::args::doctor::DoctorArgs;
 use super::exit::Exit;
+use super::output;
 use crate::kernel::caps::Privileges;
 use crate::session::{lack, namespaces};
 use crate::sink;
 use crate::sink::page::Page;
-use crate::sink::sanitize::clean;
 use report::Report;
 
 /// Looks, and changes nothing.
@@ -36,20 +36,16 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let watched = match namespaces(&args.netns) {
         Ok(watched) => watched,
         Err(why) => {
-            // Nobody is left to be told when stderr is closed.
-            drop(writeln!(io::stderr(), "tcptrace: {}", clean(&why)));
-            return Ok(Exit::Usage);
+            return Ok(output::refuse(&why, Exit::Usage));
         }
     };
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
     let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args.observe);
     super::print(&rendered(&report, args))?;
-    let refusal = report.refusal.as_ref().map(|why| cleaned(why));
-    let lack = lack.or(refusal);
+    let lack = lack.or_else(|| report.refusal.clone());
     if let Some(message) = &lack {
-        // Nobody is left to be told when stderr is closed.
-        drop(writeln!(io::stderr(), "tcptrace: {message}"));
+        output::say(message);
     }
     Ok(if args.fail && report.is_wrong() {
         Exit::FailOn
@@ -92,10 +88,6 @@ fn is_colored(args: &DoctorArgs) -> bool {
     let is_terminal = io::stdout().is_terminal();
     args.color
         .colors(is_terminal, no_color.as_deref(), term.as_deref())
-}
-
-fn cleaned(message: &str) -> String {
-    message.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
 fn chain(error: &anyhow::Error) -> String {

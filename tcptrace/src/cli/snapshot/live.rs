@@ -11,10 +11,9 @@ use super::{Question, style_in_place};
 use crate::cli::args::snapshot::SnapshotArgs;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, say};
-use crate::kernel::confine::Duties;
 use crate::model::snapshot::Snapshot;
 use crate::session::ending::Stopper;
-use crate::session::{Plan, Scope, clock, event_loop, ready};
+use crate::session::{Plan, Scope, event_loop, ready};
 use crate::survey::{self, Look};
 
 /// Looks until told to stop.
@@ -48,7 +47,7 @@ async fn watch<Q: Question>(
         filter: scope.filter.clone(),
         roots: scope.filter.pids.processes().collect(),
         heard: Rc::clone(&heard),
-        clock: clock::now(),
+        clock: survey::clock(),
         interval,
         screen: None,
         last: Vec::new(),
@@ -62,7 +61,7 @@ async fn watch<Q: Question>(
     } else {
         match hooks::attach(&plan, &output, scope, &heard) {
             Ok(hooks) => {
-                let now = clock::now().start_boot_ns;
+                let now = survey::clock().start_boot_ns;
                 heard.borrow_mut().folds.watch_from(now);
                 Some(hooks)
             }
@@ -74,7 +73,7 @@ async fn watch<Q: Question>(
     };
     let notes = ready::announce(args.ready_file.as_deref())?;
     notes.iter().for_each(|note| say(note));
-    let notes = ready::confine(Duties::default());
+    let notes = ready::confine(hooks.as_mut().map(|hooks| &mut hooks.pipeline), None);
     notes.iter().for_each(|note| say(note));
     if style_in_place(&output).is_some() {
         canvas.screen = Some(Screen::enter()?);

@@ -171,7 +171,6 @@ fn refused_connection_arrives_with_each_step_and_outcome() {
                 count: 304,
                 somaxconn: Some(305),
                 backlog: Some(306),
-                is_by_max_syn_backlog: false,
             };
             let heard = |kind| signal_of(&drop_record(kind, on_wire, outcome_on_wire));
             assert_eq!(heard(kind::ACCEPT_DROP), Signal::AcceptDrop(facts));

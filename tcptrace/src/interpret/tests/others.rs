@@ -222,7 +222,6 @@ fn limited_by(
         count: 2,
         somaxconn,
         backlog,
-        is_by_max_syn_backlog: false,
     };
     let What::AcceptDrop { limited_by, .. } = listen::accept_drop(&facts) else {
         panic!("a refusal");

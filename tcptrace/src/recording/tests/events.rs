@@ -68,7 +68,6 @@ fn each_signal() -> Vec<Signal> {
         count: 11,
         somaxconn: Some(12),
         backlog: Some(13),
-        is_by_max_syn_backlog: false,
     };
     vec![
         Signal::State(StateChange {
@@ -116,10 +115,7 @@ fn each_signal() -> Vec<Signal> {
             outcome: None,
             ..drop
         }),
-        Signal::SynDrop(QueueDrop {
-            is_by_max_syn_backlog: true,
-            ..drop
-        }),
+        Signal::BacklogDrop(QueueDrop { count: 111, ..drop }),
         Signal::TimeWait(TimeWait {
             phase: TimeWaitPhase::Reuse,
             substate: Some(TcpState::FinWait2),
@@ -212,6 +208,10 @@ fn every_item_comes_back_as_it_was() {
         Item::Undecodable(Some(Kind::Close)),
         Item::Sample(sample()),
         Item::Ending(8_000),
+        Item::Clock {
+            boot_to_wall_ns: -7_000_000_001,
+            step_ns: i64::MIN,
+        },
     ]);
     let mut recorder = Recorder::create(plain(&room.file()), start()).unwrap();
     for item in &given {

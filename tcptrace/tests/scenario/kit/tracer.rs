@@ -85,9 +85,13 @@ pub(crate) fn command(binary: &Path, host_netns: &Rc<File>) -> Command {
     let netns = host_netns.as_raw_fd();
     let mut command = Command::new(binary);
     command.stdin(Stdio::null());
-    if cfg!(feature = "trace-ebpf") {
-        command.env("TCPTRACE_LOG", "ebpf=debug");
-    }
+    // A system call that is not in the table of those that are allowed ends the tracer.
+    let log = if cfg!(feature = "trace-ebpf") {
+        "ebpf=debug,confine::refused=trace"
+    } else {
+        "confine::refused=trace"
+    };
+    command.env("TCPTRACE_LOG", log);
     // SAFETY: signal, setns and prctl are single system calls and allocate nothing.
     unsafe {
         command.pre_exec(move || {
@@ -98,6 +102,33 @@ pub(crate) fn command(binary: &Path, host_netns: &Rc<File>) -> Command {
         });
     }
     command
+}
+
+/// A tracer of everything in these namespaces; none named: on all.
+pub(crate) fn watch_all(
+    binary: &Path,
+    host_netns: &Rc<File>,
+    spaces: &[u64],
+    ready_file: &Path,
+) -> Command {
+    let mut command = command(binary, host_netns);
+    command
+        .args(["watch", "--all", "--json", "--ring-size", "16777216"])
+        .args(spaces.iter().map(|inode| format!("--netns=inode:{inode}")))
+        .arg("--ready-file")
+        .arg(ready_file)
+        .args(forced_tier())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Waits until it is attached; false when it ended before, or takes too long. Removes its ready-file.
+pub(crate) fn attaches(child: &mut Child, ready_file: &Path) -> bool {
+    poll(START_PATIENCE, || {
+        ready_file.exists() || child.try_wait().is_ok_and(|status| status.is_some())
+    });
+    std::fs::remove_file(ready_file).is_ok()
 }
 
 impl Tracer {
