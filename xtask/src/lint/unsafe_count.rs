@@ -16,7 +16,7 @@ use super::rust_text::TokenKind;
 const COUNTS: [(&str, usize); 5] = [
     ("tcptrace/src", 43),
     ("tcptrace-common/src", 4),
-    ("tcptrace-ebpf/src", 109),
+    ("tcptrace-ebpf/src", 112),
     ("xtask/src", 26),
     ("xtask/bench-ebpf/src", 13),
 ];
