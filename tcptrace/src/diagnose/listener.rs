@@ -141,7 +141,7 @@ fn whose(row: &ListenerRow) -> String {
             row.local
         ),
         Some(owner) => {
-            let name = &owner.process.comm;
+            let name = owner.process.display_name();
             let basis = if owner.basis == Basis::Snapshot {
                 ""
             } else {

@@ -26,6 +26,7 @@ fn process(pid: u32) -> Arc<Process> {
         uid: None,
         cgroup: None,
         container: None,
+        ..Process::default()
     })
 }
 

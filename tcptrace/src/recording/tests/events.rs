@@ -17,6 +17,7 @@ fn owner(pid: u32, comm: &str) -> Owner {
             uid: Some(33),
             cgroup: Some("/system.slice".to_owned()),
             container: None,
+            ..Process::default()
         }),
         basis: Basis::Listener,
         shared_by: Some(4),

@@ -57,7 +57,7 @@ impl Words<'_> {
         match owner {
             Some(owner) => {
                 put::number(self.labelled(label), owner.process.pid);
-                self.foreign("", &owner.process.comm);
+                self.foreign("", owner.process.display_name());
             }
             None => self.labelled(label).push(b'?'),
         }
