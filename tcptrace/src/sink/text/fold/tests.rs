@@ -143,6 +143,7 @@ fn who_is_refused_at_a_listener_came_in_whatever_the_ports() {
         let what = What::SynDrop {
             outcome: Some(DropOutcome::Dropped),
             queue: None,
+            limited_by: None,
             count: 1,
         };
         incident(what, 9, at_ms, (1, 9000), (peer, port))
