@@ -116,6 +116,7 @@ fn each_signal() -> Vec<Signal> {
             outcome: None,
             ..drop
         }),
+        Signal::BacklogDrop(QueueDrop { count: 111, ..drop }),
         Signal::TimeWait(TimeWait {
             phase: TimeWaitPhase::Reuse,
             substate: Some(TcpState::FinWait2),
