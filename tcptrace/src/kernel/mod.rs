@@ -55,6 +55,9 @@ pub struct Kernel {
     tracepoints: BTreeSet<&'static str>,
     /// Features and numbers for the programs, filters still empty.
     pub config: Config,
+    /// A tracepoint's program is not run again on a CPU where it runs (from 6.1 on); known of the running
+    /// kernel only.
+    pub skips_runs: bool,
     /// Ticks per second of jiffies; known of the running kernel only.
     pub hz: Option<u64>,
 }
@@ -72,6 +75,10 @@ impl Kernel {
         // Not among the offsets that every kernel is judged by: without it only connections that nobody
         // has accepted are told by their port.
         kernel.config.tcp_sent_queue = offsets::sent_queue(&types).unwrap_or(NO_REASON);
+        // Nor these: without them SYNs that tcp_max_syn_backlog refuses are counted and not seen.
+        offsets::half_open_limits(&types, &mut kernel.config);
+        // Exported for the other programs by the change that guards those of tracepoints.
+        kernel.skips_runs = types.function("bpf_prog_inc_misses_counter").is_some();
         pid_namespace(&mut kernel.config);
         time_namespace(&mut kernel.config);
         let [tw_timer_handler, process_timeout] = functions();

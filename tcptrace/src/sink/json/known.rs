@@ -84,6 +84,7 @@ mod tests {
             uid: None,
             cgroup: None,
             container: None,
+            ..Process::default()
         });
         Owner {
             process,
