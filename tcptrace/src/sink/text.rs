@@ -20,7 +20,7 @@ use super::put;
 use super::stamp::{Stamp, TimeStyle};
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
-use crate::model::{Clock, Evidence, Flow, Incident, Kind};
+use crate::model::{Clock, Evidence, Flow, Incident};
 use fold::{Fold, Folded};
 use owners::{Owners, PID_WIDTH};
 
