@@ -24,6 +24,8 @@ pub const WAITS: &str = "WAITS";
 pub const BACKLOGS: &str = "BACKLOGS";
 /// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
 pub const OFFSETS: &str = "OFFSETS";
+/// Global with the [`crate::offsets::HolderOffsets`] of the running kernel.
+pub const HOLDERS: &str = "HOLDERS";
 /// Global with the [`crate::config::Config`] of this run.
 pub const CONFIG: &str = "CONFIG";
 

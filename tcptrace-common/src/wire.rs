@@ -6,7 +6,7 @@
 use crate::flow::FlowRecord;
 
 /// Layout version; raised with every change of this module.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 /// "Not known" for 32-bit numbers.
 pub const UNKNOWN_U32: u32 = u32::MAX;
 /// "Not known" for 64-bit numbers.
@@ -40,6 +40,13 @@ pub mod owner {
     pub const FOLLOWED: u8 = 1 << 0;
     /// [`super::Head::inode`] is that of the listener's file: nobody has accepted the connection.
     pub const LISTENER_FILE: u8 = 1 << 1;
+    /// The process was seen to hold the socket (or the listener) at that moment.
+    pub const HOLDS: u8 = 1 << 2;
+    /// Name and user are those of that moment, not of an earlier call.
+    pub const CURRENT: u8 = 1 << 3;
+    /// The socket was closed by a task that need not have held it: a kernel thread, or whoever threw its
+    /// descriptor away unreceived. The owner is who used it last.
+    pub const DISCARDED: u8 = 1 << 4;
 }
 
 /// What every record begins with.

@@ -10,7 +10,7 @@ use tcptrace_common::wire::{self, Head};
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
-use super::entry;
+use super::{entry, holding};
 use crate::full;
 use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry};
 use crate::note::note;
@@ -194,12 +194,19 @@ pub(crate) fn owner_of_child(child: &SockEntry, head: &mut Head) {
         && let Some(listener) = entry(child.listener)
         // Memory is used again: a listener that is younger than its child is another one.
         && listener.born_ns <= child.born_ns
-        && SockRef::<Probe>::remembered(child.listener).state() == Some(tcp_state::LISTEN)
+        && listens(child.listener, listener)
     {
         belongs_to(child.listener, listener, head);
     } else {
         owner_by_port(head);
     }
+}
+
+/// Whether it is a listener still, or was one until its close, which resets its children.
+#[inline(always)]
+fn listens(sock: u64, entry: &SockEntry) -> bool {
+    entry.state_before_close == tcp_state::LISTEN
+        || SockRef::<Probe>::remembered(sock).state() == Some(tcp_state::LISTEN)
 }
 
 /// The owner of whoever listens on the local port, when that is one process.
@@ -231,6 +238,7 @@ fn belongs_to(sock: u64, listener: &SockEntry, head: &mut Head) {
         return;
     }
     head.owner = listener.owner;
+    holding::check(listener, sock, &mut head.owner);
     head.owner.basis = basis::LISTENER;
     let inode = SockRef::<Probe>::remembered(sock).inode();
     if inode != 0 {

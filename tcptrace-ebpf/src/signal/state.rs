@@ -58,10 +58,8 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
         sk.identify(entry.as_deref_mut(), head);
         owner::find_with(&sk, entry, head);
         tell(&sk, old, new, in_old, head);
-    } else if let Some(entry) = entry
-        && owner::task_owns(&sk)
-    {
-        owner::used_by_task(entry);
+    } else if let Some(entry) = entry {
+        owner::changed(&sk, entry);
     }
 }
 
@@ -141,7 +139,13 @@ pub(crate) fn on_read(sk: *const u8) {
     }
     let tgid = (owner::pid_tgid() >> 32) as u32;
     match owner::entry(sk.address()) {
-        Some(entry) if entry.tgid == tgid && entry.owner.basis != basis::NONE => return,
+        Some(entry)
+            if entry.tgid == tgid
+                && entry.owner.basis != basis::NONE
+                && entry.descriptor != owner::holding::UNTRIED =>
+        {
+            return;
+        }
         Some(_) => {}
         None => {
             owner::born(sk.address(), 0, 0);

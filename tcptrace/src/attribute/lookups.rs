@@ -16,6 +16,8 @@ use budget::Budget;
 
 /// How long the holders of a listener stand, boot clock.
 const FRESH_NS: u64 = 250_000_000;
+/// How long it stands that a process holds a socket, boot clock.
+const CHECKED_NS: u64 = 20_000_000;
 /// A listener nobody asked for in this time is not looked for in further walks, boot clock.
 const ASKED_NS: u64 = 10_000_000_000;
 /// Beyond this the tables begin anew.
@@ -24,10 +26,10 @@ const MOST: usize = 16_384;
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
     users: Users,
-    /// Holder by inode, of what was found before.
-    found: HashMap<u64, u32, RandomState>,
-    /// Whether the process of the number was seen to hold the socket in this second.
-    checked: HashMap<(u64, u32), bool, RandomState>,
+    /// Holder by inode, of what was found a moment ago, and when.
+    found: HashMap<u64, (u32, u64), RandomState>,
+    /// Whether the process of the number held the socket a moment ago, and when that was read.
+    checked: HashMap<(u64, u32), (bool, u64), RandomState>,
     /// Listeners by inode.
     listeners: HashMap<u64, Listener, RandomState>,
     /// From the walk at start, when the kernel side could not do it.
@@ -43,8 +45,6 @@ pub(super) type Question = (Option<(u32, u64)>, Option<Basis>);
 pub(super) struct Listener {
     /// By rising number. Empty: nobody is known to, or nobody was looked for yet.
     pub(super) pids: Vec<u32>,
-    /// Some processes could not be read: they may hold it too.
-    pub(super) is_partial: bool,
     /// The owner that follows from it, and whom the kernel side had heard of then.
     pub(super) owner: Option<(Question, Owner)>,
     /// When it was read last, boot clock.
@@ -93,7 +93,9 @@ impl Lookups {
         now_ns: u64,
     ) -> Option<u32> {
         self.turn(now_ns);
-        if let Some(pid) = self.found.get(&inode) {
+        if let Some((pid, read_ns)) = self.found.get(&inode)
+            && now_ns.saturating_sub(*read_ns) < CHECKED_NS
+        {
             return Some(*pid);
         }
         let wanted = HashSet::from([inode]);
@@ -111,21 +113,23 @@ impl Lookups {
         if self.found.len() >= MOST {
             self.found.clear();
         }
-        self.found.insert(inode, pid);
+        self.found.insert(inode, (pid, now_ns));
         Some(pid)
     }
 
     /// Whether the process holds the socket with that inode; `None` when that is not known.
     pub(super) fn holds(&mut self, inode: u64, pid: u32, now_ns: u64) -> Option<bool> {
         self.turn(now_ns);
-        if let Some(holds) = self.checked.get(&(inode, pid)) {
+        if let Some((holds, read_ns)) = self.checked.get(&(inode, pid))
+            && now_ns.saturating_sub(*read_ns) < CHECKED_NS
+        {
             return Some(*holds);
         }
         let holds = self.budget.likely(|| is_among(inode, pid)).flatten()?;
         if self.checked.len() >= MOST {
             self.checked.clear();
         }
-        self.checked.insert((inode, pid), holds);
+        self.checked.insert((inode, pid), (holds, now_ns));
         Some(holds)
     }
 
@@ -151,6 +155,11 @@ impl Lookups {
         listener.read_ns.is_some().then_some(listener)
     }
 
+    /// A listener that was asked for before.
+    pub(super) fn known_listener(&mut self, inode: u64) -> Option<&mut Listener> {
+        self.listeners.get_mut(&inode)
+    }
+
     fn read_listener(&mut self, inode: u64, heard: Option<u32>, now_ns: u64) {
         let Self {
             listeners, budget, ..
@@ -166,7 +175,6 @@ impl Lookups {
         if let Some(Ok(all)) = walked {
             for (inode, listener) in listeners {
                 listener.pids = all.of(*inode).collect();
-                listener.is_partial = all.unreadable_processes > 0;
                 listener.owner = None;
                 listener.read_ns = Some(now_ns);
             }
@@ -190,7 +198,6 @@ impl Lookups {
             && among.of(inode).len() > 0
         {
             listener.pids = among.of(inode).collect();
-            listener.is_partial = true;
             listener.owner = None;
             listener.read_ns = Some(now_ns);
         }

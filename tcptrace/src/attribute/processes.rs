@@ -1,8 +1,9 @@
 //! Processes by (pid, start): read from /proc, kept after they died.
 //!
 //! What the kernel side heard at the event wins over what /proc says later; /proc fills in the rest.
-//! What a socket remembers of its last caller may be older than what /proc says now: then the name that
-//! the process bears now is taken.
+//! What a socket remembers of its last caller is brought up to date by the kernel side at the event. Where
+//! that was not possible it may be older than what /proc says now: then the name that the process bears now
+//! is taken.
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -58,6 +59,7 @@ impl Processes {
             shared_by: heard.holders.filter(|holders| *holders > 1),
             tid: has_called.then_some(heard.tid),
             holders: None,
+            is_stale: false,
         }
     }
 
@@ -100,7 +102,7 @@ impl Processes {
 
     fn process(&mut self, heard: &Heard, now_ns: u64) -> Arc<Process> {
         let key = (heard.pid, heard.start_ticks);
-        let is_own_word = heard.basis == Basis::Task;
+        let is_own_word = heard.basis == Basis::Task || heard.is_current;
         if let Some(known) = self.known.get_mut(&key) {
             if is_own_word && known.heard_comm == heard.comm {
                 if heard.uid.is_some() && known.process.uid != heard.uid {

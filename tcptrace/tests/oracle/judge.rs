@@ -174,8 +174,14 @@ impl Judge {
             self.deviates(class, id, "a process of others", Some(event));
             return;
         };
+        let is_stale = owner.stale == Some(true);
+        self.figures.stale += usize::from(is_stale);
         match self.held(socket, process, event.mono_ns, &basis) {
-            Ok(is_marked) => self.figures.listeners_after_accept += usize::from(is_marked),
+            Ok(is_marked) => {
+                self.figures.listeners_after_accept += usize::from(is_marked);
+                self.figures.needlessly_stale += usize::from(is_stale);
+            }
+            Err((Class::StaleOwner, _)) if is_stale => {}
             Err((class, text)) => self.deviates(class, id, text, Some(event)),
         }
         let process = &self.truth.processes[process];

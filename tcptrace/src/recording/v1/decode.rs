@@ -7,7 +7,7 @@ use super::Malformed;
 use super::codes::Coded;
 use super::forms::{
     CloseForm, DropForm, EndForm, EventForm, FlowForm, ItemForm, OwnerForm, ProcessForm, QueueForm,
-    ResetForm, RetransmitForm, SampleForm, SignalForm,
+    ResetForm, RetransmitForm, STALE, SampleForm, SignalForm,
 };
 use crate::model::event::{
     CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
@@ -111,10 +111,11 @@ impl<'a> Decoder<'a> {
         let Some(form) = form else { return Ok(None) };
         Ok(Some(Owner {
             process: self.process(form.process)?,
-            basis: code::<Basis>(form.basis)?,
+            basis: code::<Basis>(form.basis & !STALE)?,
             shared_by: form.shared_by,
             tid: form.tid,
             holders: None,
+            is_stale: form.basis & STALE != 0,
         }))
     }
 

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use super::codes::Coded;
 use super::forms::{
     CloseForm, DropForm, EndForm, EventForm, FlowForm, ItemForm, ListenerForm, OwnerForm,
-    ProcessForm, QueueForm, ResetForm, RetransmitForm, SampleForm, SignalForm, SpaceForm,
+    ProcessForm, QueueForm, ResetForm, RetransmitForm, STALE, SampleForm, SignalForm, SpaceForm,
 };
 use crate::model::event::{CloseFacts, QueueDrop, Reset, Retransmit};
 use crate::model::incident::Queue;
@@ -135,7 +135,7 @@ impl Encoder {
     fn owner(&mut self, owner: &Owner) -> OwnerForm {
         OwnerForm {
             process: self.process(&owner.process),
-            basis: owner.basis.code(),
+            basis: owner.basis.code() | if owner.is_stale { STALE } else { 0 },
             shared_by: owner.shared_by,
             tid: owner.tid,
         }

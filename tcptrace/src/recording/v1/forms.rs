@@ -71,9 +71,13 @@ pub(super) struct FlowForm {
     pub(super) cookie: Option<u64>,
 }
 
+/// See [`OwnerForm::basis`].
+pub(super) const STALE: u8 = 1 << 7;
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct OwnerForm {
     pub(super) process: u32,
+    /// With [`STALE`], which versions before 0.2 do not have, of an owner that is only the last user.
     pub(super) basis: u8,
     pub(super) shared_by: Option<u32>,
     pub(super) tid: Option<u32>,

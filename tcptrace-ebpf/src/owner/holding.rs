@@ -1,0 +1,148 @@
+//! Whether the process that used a socket last still holds it, at this moment: its descriptor is compared
+//! with the socket's file.
+//!
+//! Which descriptor it is tells the first argument of the system call in which the process used the
+//! socket. Where that does not fit (io_uring, a descriptor that was moved since) the user side has to ask.
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs,
+};
+use tcptrace_common::wire::{self, OwnerRecord};
+
+use crate::maps::{SockEntry, sock_bits};
+use crate::offsets::{holder_offset, offset};
+use crate::sock::{Access, Direct, Probe, SockRef, store};
+
+/// No call of the owner was looked at yet.
+pub(crate) const UNTRIED: u32 = u32::MAX;
+/// The last call did not tell the descriptor.
+const NOT_TOLD: u32 = u32::MAX - 1;
+
+/// Reads a word of the kernel's memory; a fault reads as zero.
+#[inline(always)]
+pub(crate) fn word(address: u64, offset: usize) -> u64 {
+    // SAFETY: probing.
+    unsafe { Probe::read::<u64>((address as *const u8).add(offset)) }
+}
+
+/// The `struct file` of a socket, 0 = none.
+#[inline(always)]
+pub(super) fn file_of(sock: u64) -> u64 {
+    let Some(at) = holder_offset!(socket_file) else {
+        return 0;
+    };
+    match SockRef::<Probe>::remembered(sock).socket() {
+        Some(socket) if socket != 0 => word(socket, at),
+        _ => 0,
+    }
+}
+
+/// The file behind a descriptor in a task's table; 0 = none, or the task has ended.
+#[inline(always)]
+fn file_at(files: u64, descriptor: u32) -> u64 {
+    let (Some(table_at), Some(files_at), Some(size_at)) = (
+        holder_offset!(files_table),
+        holder_offset!(table_files),
+        holder_offset!(table_size),
+    ) else {
+        return 0;
+    };
+    let table = word(files, table_at);
+    // SAFETY: probing.
+    let size = unsafe { Probe::read::<u32>((table as *const u8).add(size_at)) };
+    if descriptor >= size {
+        return 0;
+    }
+    word(word(table, files_at), descriptor as usize * 8)
+}
+
+/// The first argument of the system call that the current task is in.
+#[inline(always)]
+fn first_argument() -> u32 {
+    let Some(argument_at) = holder_offset!(first_argument) else {
+        return NOT_TOLD;
+    };
+    // SAFETY: the running task; the offset is that of `pt_regs`. Both are only read.
+    unsafe {
+        if holder_offset!(helper_task_registers).is_some() {
+            let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u8;
+            Direct::read::<u64>(registers.add(argument_at)) as u32
+        } else {
+            let (Some(stack_at), Some(registers_at)) =
+                (holder_offset!(task_stack), holder_offset!(stack_registers))
+            else {
+                return NOT_TOLD;
+            };
+            let stack = word(bpf_get_current_task(), stack_at);
+            word(stack, registers_at + argument_at) as u32
+        }
+    }
+}
+
+/// Learns by which descriptor the current task, the socket's new owner, holds it.
+#[inline(never)]
+pub(super) fn learn(entry: &mut SockEntry, sock: u64) {
+    let (Some(files_at), Some(leader_at)) =
+        (holder_offset!(task_files), offset!(task_group_leader))
+    else {
+        return;
+    };
+    // SAFETY: a helper without arguments.
+    let task = unsafe { bpf_get_current_task() };
+    entry.leader = word(task, leader_at);
+    entry.descriptor = NOT_TOLD;
+    let descriptor = first_argument();
+    let file = file_of(sock);
+    if file != 0 && file_at(word(task, files_at), descriptor) == file {
+        entry.descriptor = descriptor;
+    }
+}
+
+/// A descriptor that was found in the table of the new owner. The task is a trusted argument.
+#[inline(always)]
+pub(crate) fn found(task: *const u8, descriptor: u32, entry: &mut SockEntry) {
+    if let Some(leader_at) = offset!(task_group_leader) {
+        entry.leader = word(task as u64, leader_at);
+        entry.descriptor = descriptor;
+    }
+}
+
+/// Brings what is remembered of the owner of `sock` up to this moment, in a record's copy: name and user
+/// if the process is still there, and whether it holds the socket.
+#[inline(never)]
+pub(super) fn check(entry: &SockEntry, sock: u64, owner: &mut OwnerRecord) {
+    if entry.bits & (sock_bits::THROWN_AWAY | sock_bits::KERNEL_CALLED) != 0 {
+        owner.bits |= wire::owner::DISCARDED;
+    }
+    let (Some(files_at), Some(start_at), Some(comm_at), Some(cred_at), Some(euid_at)) = (
+        holder_offset!(task_files),
+        offset!(task_start_boottime),
+        offset!(task_comm),
+        offset!(task_cred),
+        offset!(cred_euid),
+    ) else {
+        return;
+    };
+    let leader = entry.leader;
+    // Memory of a process that has ended is another one's by now, with another start.
+    if leader == 0 || word(leader, start_at) != owner.start_ns {
+        return;
+    }
+    store(
+        &mut owner.comm,
+        word(leader, comm_at),
+        word(leader, comm_at + 8),
+    );
+    owner.bits |= wire::owner::CURRENT;
+    let files = word(leader, files_at);
+    if files == 0 {
+        // It has ended, or its first thread has.
+        return;
+    }
+    // SAFETY: probing; the offset is that of `cred`.
+    owner.uid = unsafe { Probe::read::<u32>((word(leader, cred_at) as *const u8).add(euid_at)) };
+    let file = file_of(sock);
+    if file != 0 && file_at(files, entry.descriptor) == file {
+        owner.bits |= wire::owner::HOLDS;
+    }
+}
