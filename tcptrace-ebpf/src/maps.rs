@@ -16,6 +16,8 @@ pub(crate) const GROUP: usize = 16;
 /// Entries of one port at most: of a larger SO_REUSEPORT group the rest is only counted. The verifier walks
 /// every page: with 16 of them a start took four times as long (measured on 6.18).
 pub(crate) const PAGES: u16 = 2;
+/// [`SockEntry::place`] has room for all of them.
+const _: () = assert!(GROUP * (PAGES as usize) < u8::MAX as usize);
 
 /// Size is set by the loader.
 #[map]
@@ -117,7 +119,9 @@ pub(crate) struct SockEntry {
     pub(crate) state_before_close: u8,
     /// Bits of [`sock_bits`].
     pub(crate) bits: u8,
-    pub(crate) pad: [u8; 2],
+    /// Of a listener: its place among those of its port, counted from 1 through all pages; 0 = none.
+    pub(crate) place: u8,
+    pub(crate) pad: u8,
     /// tgid of the process counted last among its holders, by the walk at start.
     pub(crate) counted: u32,
     /// `task_struct` of the owner's first thread, 0 = not known. Its memory may be another's by now:
@@ -153,7 +157,8 @@ impl SockEntry {
         netns: 0,
         state_before_close: 0,
         bits: 0,
-        pad: [0; 2],
+        place: 0,
+        pad: 0,
         counted: 0,
         leader: 0,
         descriptor: holding::UNTRIED,
@@ -176,7 +181,9 @@ pub(crate) struct ListenerKey {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct ListenerGroup {
+    /// Their addresses; 0 = an empty place.
     pub(crate) socks: [u64; GROUP],
+    /// 0 in an empty place.
     pub(crate) drops: [u32; GROUP],
     /// On page 0: how many listen on the port, with or without a place.
     pub(crate) count: u64,

@@ -355,6 +355,17 @@ pub(crate) fn note_file<A: Access>(sk: &SockRef<A>, head: &mut Head) {
     }
 }
 
+/// The remembered owner of `head.sock`, where it is no connection that waits to be accepted: a
+/// listener, or a socket that its own task closes.
+#[inline(always)]
+pub(crate) fn last_user(head: &mut Head) {
+    if let Some(entry) = entry(head.sock) {
+        head.owner = entry.owner;
+    } else {
+        note!("nothing is remembered of the socket", head: head, head.state);
+    }
+}
+
 /// The remembered owner of `head.sock`; of its listener when nobody accepted it yet.
 #[inline(always)]
 pub(crate) fn known(head: &mut Head) {

@@ -7,12 +7,12 @@ use std::fs;
 use tcptrace::kernel::Kernel;
 use tcptrace::kernel::btf::Btf;
 use tcptrace::kernel::enums::ReasonNames;
-use tcptrace::kernel::tiers::SIGNALS;
+use tcptrace::kernel::tiers::{Hooks, SIGNALS};
 use tcptrace_common::config::{
     ARG_DROP_REASON, ARG_DROP_SOCK, ARG_RESET_REASON, ARG_RETRANSMIT_ERR, Config,
     HELPER_SOCKET_COOKIE, HELPER_TASK_BTF, NO_REASON,
 };
-use tcptrace_common::hook::HOOKS;
+use tcptrace_common::hook::{HOOKS, Hook};
 use tcptrace_common::offsets::{KernelOffsets, NONE};
 
 #[path = "fixture/kernels.rs"]
@@ -245,4 +245,27 @@ fn obstacles_of_every_kernel() {
         }
     }
     insta::assert_snapshot!(text);
+}
+
+/// A rule that compares with the kernel's counters may explain a difference by skipped runs of these.
+#[test]
+fn what_reports_a_kind_is_among_the_hooks_at_which_it_is_learnt() {
+    for signal in SIGNALS {
+        if ["whose", "whether"]
+            .iter()
+            .any(|word| signal.part.starts_with(word))
+        {
+            continue;
+        }
+        let known = tcptrace::interpret::counter_rules::hooks(signal.kind);
+        for candidate in signal.candidates {
+            let reporter = match &candidate.hooks {
+                Hooks::Tracepoints(names) => names[0],
+                Hooks::Functions { reporter, .. } => Hook::by_number(*reporter).unwrap().name,
+                Hooks::Counters => continue,
+            };
+            let label = (signal.kind, signal.part, reporter);
+            assert!(known.contains(&reporter), "{label:?}");
+        }
+    }
 }

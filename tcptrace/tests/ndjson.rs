@@ -2,6 +2,8 @@
 
 mod fixture;
 
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 use tcptrace::model::incident::TimeWaitPhase;
 use tcptrace::model::loss::{Loss, LossPlace};
@@ -288,6 +290,7 @@ fn any_loss() -> impl Strategy<Value = Loss> {
     let kind = prop::option::of(prop::sample::select(Kind::ALL));
     (place, kind, any::<u64>()).prop_map(|(place, of_kind, count)| Loss {
         place,
+        hook: (place == LossPlace::Kernel).then_some(Cow::Borrowed("tp_btf/timer_start")),
         of_kind,
         count,
     })

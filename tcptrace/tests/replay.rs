@@ -23,6 +23,7 @@ fn replay() -> (Vec<Incident>, Vec<Loss>) {
             Err(_) => losses.push(Loss {
                 place: LossPlace::Channel,
                 of_kind: kind_of(&bytes).and_then(|kind| Kind::from_index(usize::from(kind))),
+                hook: None,
                 count: 1,
             }),
         }

@@ -6,7 +6,9 @@ mod fixture;
 use checker::check;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tcptrace::model::Incident;
+use tcptrace::model::finding::{Change, Finding, Proof, Severity};
+use tcptrace::model::{Incident, Kind};
+use tcptrace::sink::json::line as object_line;
 use tcptrace::sink::schema::schema;
 use tcptrace::sink::{JsonSink, Sink};
 
@@ -134,6 +136,61 @@ fn every_row_of_a_snapshot_obeys_the_schema() {
     );
     assert_eq!(values[0]["full"], json!(true));
     assert_eq!(values[0]["refusals"]["accept_ack"], json!(22));
+}
+
+#[test]
+fn a_finding_is_the_object_of_the_contract() {
+    let owner = fixture::incidents().remove(0).owner.unwrap();
+    let pid = owner.process.pid;
+    let finding = Finding {
+        id: "accept_queue_full",
+        severity: Severity::Broken,
+        title: "a title with \u{202e}".to_owned(),
+        netns: Some(4_026_531_840),
+        who: vec![owner],
+        since_ns: Some(1_700_000_000_123_456_789),
+        rate_per_s: Some(0.0625),
+        count: 43,
+        evidence: vec![Proof {
+            text: "130 wait".to_owned(),
+            value: Some(130),
+            source: "sock_diag".to_owned(),
+        }],
+        why: "a cause".to_owned(),
+        do_first: "a step".to_owned(),
+        do_then: Some(Change {
+            command: "sysctl -w x=1".to_owned(),
+            risk: "a risk".to_owned(),
+        }),
+        explain: Some((Kind::AcceptDrop, Some("syn"))),
+        topics: Vec::new(),
+    };
+    let line = String::from_utf8(object_line(&finding)).unwrap();
+    assert!(line.ends_with("}\n") && line.is_ascii(), "{line}");
+    let value: Value = serde_json::from_str(&line).unwrap();
+    let schema = schema();
+    check(&schema, &schema["$defs"]["finding"], &value, "finding").unwrap();
+    assert_eq!(value["who"][0]["pid"], json!(pid));
+    let mut rest = value;
+    rest["who"].take();
+    assert_eq!(
+        rest,
+        json!({
+            "id": "accept_queue_full",
+            "severity": "broken",
+            "title": "a title with \u{202e}",
+            "netns": 4_026_531_840_u32,
+            "who": null,
+            "since": "2023-11-14T22:13:20.123456789Z",
+            "rate_per_s": 0.0625,
+            "count": 43,
+            "evidence": [{ "text": "130 wait", "value": 130, "source": "sock_diag" }],
+            "why": "a cause",
+            "do_first": "a step",
+            "do_then": { "command": "sysctl -w x=1", "risk": "a risk" },
+            "explain": "accept_drop/syn",
+        })
+    );
 }
 
 proptest! {

@@ -91,6 +91,19 @@ impl Hook {
         NAMES.get(self.number).copied().unwrap_or("?")
     }
 
+    /// The name in events of the hook to which a program belongs, by the program's name in the object.
+    pub fn label_of_program(program: &str) -> Option<&'static str> {
+        HOOKS.iter().find_map(|hook| {
+            if hook.by_btf.contains(&program) {
+                Some(hook.label())
+            } else if hook.by_breakpoint.contains(&program) {
+                hook.label_by_breakpoint()
+            } else {
+                None
+            }
+        })
+    }
+
     /// Its name in events when it is heard through a breakpoint; `None` = it cannot be.
     pub fn label_by_breakpoint(&self) -> Option<&'static str> {
         if self.by_breakpoint.is_empty() {

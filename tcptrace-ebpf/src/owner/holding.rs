@@ -4,6 +4,8 @@
 //! Which descriptor it is tells the first argument of the system call in which the process used the
 //! socket. Where that does not fit (io_uring, a descriptor that was moved since) the user side has to ask.
 
+use core::hint::black_box;
+
 use aya_ebpf::helpers::generated::{
     bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs,
 };
@@ -31,15 +33,21 @@ pub(super) fn file_of(sock: u64) -> u64 {
     let Some(at) = holder_offset!(socket_file) else {
         return 0;
     };
-    match SockRef::<Probe>::remembered(sock).socket() {
-        Some(socket) if socket != 0 => word(socket, at),
-        _ => 0,
-    }
+    // Of a socket that has none the null page is probed, which reads as zero.
+    word(SockRef::<Probe>::remembered(sock).socket().unwrap_or(0), at)
 }
 
-/// The file behind a descriptor in a task's table; 0 = none, or the task has ended.
+/// 1 for 0, else 0. Without a branch: the verifier would follow both ways through all that comes after.
 #[inline(always)]
-fn file_at(files: u64, descriptor: u32) -> u64 {
+pub(crate) fn is_zero(number: u64) -> u8 {
+    let number = black_box(number);
+    1 - ((number | number.wrapping_neg()) >> 63) as u8
+}
+
+/// Whether (1 or 0) a descriptor in a table of files is that of the file. What lies beyond the table is read
+/// too, but does not count.
+#[inline(always)]
+fn is_at(files: u64, descriptor: u32, file: u64) -> u8 {
     let (Some(table_at), Some(files_at), Some(size_at)) = (
         holder_offset!(files_table),
         holder_offset!(table_files),
@@ -48,12 +56,11 @@ fn file_at(files: u64, descriptor: u32) -> u64 {
         return 0;
     };
     let table = word(files, table_at);
-    // SAFETY: probing.
+    // SAFETY: probing; a fault reads as zero.
     let size = unsafe { Probe::read::<u32>((table as *const u8).add(size_at)) };
-    if descriptor >= size {
-        return 0;
-    }
-    word(word(table, files_at), descriptor as usize * 8)
+    let found = word(word(table, files_at), descriptor as usize * 8);
+    let is_beyond = 1 - (u64::from(descriptor).wrapping_sub(u64::from(size)) >> 63);
+    is_zero(found ^ file | is_beyond) & (1 - is_zero(file))
 }
 
 /// The first argument of the system call that the current task is in.
@@ -92,8 +99,7 @@ pub(super) fn learn(entry: &mut SockEntry, sock: u64) {
     entry.leader = word(task, leader_at);
     entry.descriptor = NOT_TOLD;
     let descriptor = first_argument();
-    let file = file_of(sock);
-    if file != 0 && file_at(word(task, files_at), descriptor) == file {
+    if is_at(word(task, files_at), descriptor, file_of(sock)) != 0 {
         entry.descriptor = descriptor;
     }
 }
@@ -111,9 +117,10 @@ pub(crate) fn found(task: *const u8, descriptor: u32, entry: &mut SockEntry) {
 /// if the process is still there, and whether it holds the socket.
 #[inline(never)]
 pub(super) fn check(entry: &SockEntry, sock: u64, owner: &mut OwnerRecord) {
-    if entry.bits & (sock_bits::THROWN_AWAY | sock_bits::KERNEL_CALLED) != 0 {
-        owner.bits |= wire::owner::DISCARDED;
-    }
+    let is_callers = is_zero(u64::from(
+        entry.bits & (sock_bits::THROWN_AWAY | sock_bits::KERNEL_CALLED),
+    ));
+    owner.bits |= wire::owner::DISCARDED * (1 - is_callers);
     let (Some(files_at), Some(start_at), Some(comm_at), Some(cred_at), Some(euid_at)) = (
         holder_offset!(task_files),
         offset!(task_start_boottime),
@@ -125,7 +132,7 @@ pub(super) fn check(entry: &SockEntry, sock: u64, owner: &mut OwnerRecord) {
     };
     let leader = entry.leader;
     // Memory of a process that has ended is another one's by now, with another start.
-    if leader == 0 || word(leader, start_at) != owner.start_ns {
+    if word(leader, start_at) != owner.start_ns {
         return;
     }
     store(
@@ -133,16 +140,13 @@ pub(super) fn check(entry: &SockEntry, sock: u64, owner: &mut OwnerRecord) {
         word(leader, comm_at),
         word(leader, comm_at + 8),
     );
-    owner.bits |= wire::owner::CURRENT;
-    let files = word(leader, files_at);
-    if files == 0 {
-        // It has ended, or its first thread has.
-        return;
-    }
+    // kernel: a task that is freed has no credentials any more (`exit_creds`, 5.10 to 7.3).
+    let cred = word(leader, cred_at);
     // SAFETY: probing; the offset is that of `cred`.
-    owner.uid = unsafe { Probe::read::<u32>((word(leader, cred_at) as *const u8).add(euid_at)) };
-    let file = file_of(sock);
-    if file != 0 && file_at(files, entry.descriptor) == file {
-        owner.bits |= wire::owner::HOLDS;
-    }
+    let uid = unsafe { Probe::read::<u32>((cred as *const u8).add(euid_at)) };
+    let is_known = u32::from(1 - is_zero(cred));
+    owner.uid ^= (owner.uid ^ uid) & is_known.wrapping_neg();
+    // When the process has ended, or its first thread has, it has no files any more.
+    let holds = is_at(word(leader, files_at), entry.descriptor, file_of(sock));
+    owner.bits |= wire::owner::CURRENT | wire::owner::HOLDS * holds;
 }

@@ -49,12 +49,35 @@ pub(crate) fn join<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
         let Some(group) = LISTENERS.get_ptr_mut(key) else {
             break;
         };
-        if take_place(group, sk.address(), drops) != 0 {
+        let place = take_place(group, sk.address(), drops);
+        if place != 0 {
+            if let Some(entry) = entry(sk.address()) {
+                entry.place = number as u8 * GROUP as u8 + place as u8;
+            }
             break;
         }
         number += 1;
     }
     add(netns, port, 1);
+}
+
+/// What the drop counter of a listener says now is known: the next refused SYN is told by its next step.
+#[inline(always)]
+pub(crate) fn note_drops<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
+    let Some(place) = entry(sk.address()).and_then(|entry| usize::from(entry.place).checked_sub(1))
+    else {
+        return;
+    };
+    let Some(group) = page(netns, port, (place / GROUP) as u16) else {
+        return;
+    };
+    let place = place % GROUP;
+    // SAFETY: the index is below the arrays' length; a map value.
+    unsafe {
+        if (*group).socks[place] == sk.address() {
+            (*group).drops[place] = sk.drops().unwrap_or(0);
+        }
+    }
 }
 
 /// One more listener of a port, or (`u64::MAX`) one less.
@@ -68,8 +91,9 @@ fn add(netns: u32, port: u16, more: u64) {
     }
 }
 
-/// Whether there was a place for the listener. Two that begin at once on one page may overwrite each
-/// other's, which costs the name of one in refused SYNs, not a count.
+/// Takes a place for the listener; which one, counted from 1, or 0 when the page is full. Two that begin
+/// at once on one page may overwrite each other's, which costs the name of one in refused SYNs, not a
+/// count.
 #[inline(never)]
 fn take_place(group: *mut ListenerGroup, sock: u64, drops: u32) -> u32 {
     let mut place = 0;
@@ -80,7 +104,7 @@ fn take_place(group: *mut ListenerGroup, sock: u64, drops: u32) -> u32 {
             if *slot == 0 || *slot == sock {
                 *slot = sock;
                 (*group).drops[place] = drops;
-                return 1;
+                return place as u32 + 1;
             }
         }
         place += 1;
@@ -124,11 +148,12 @@ pub(crate) fn leave(sock: u64, netns: u32, port: u16) {
 fn give_place(group: *mut ListenerGroup, sock: u64) -> u32 {
     let mut place = 0;
     while place < GROUP {
-        // SAFETY: the index is below the array's length; a map value.
+        // SAFETY: the index is below the arrays' length; a map value.
         unsafe {
             let slot = &raw mut (*group).socks[place];
             if *slot == sock {
                 *slot = 0;
+                (*group).drops[place] = 0;
                 return 1;
             }
         }
@@ -190,16 +215,23 @@ fn has_another(group: *mut ListenerGroup, tgid: u32) -> u32 {
 /// The owner of a connection that nobody has accepted: its listener's.
 #[inline(always)]
 pub(crate) fn owner_of_child(child: &SockEntry, head: &mut Head) {
-    if child.listener != 0
-        && let Some(listener) = entry(child.listener)
-        // Memory is used again: a listener that is younger than its child is another one.
-        && listener.born_ns <= child.born_ns
-        && listens(child.listener, listener)
-    {
-        belongs_to(child.listener, listener, head);
+    // One way on for all cases: the verifier would follow each apart.
+    let listener = if is_its_listener(child) {
+        child.listener
     } else {
-        owner_by_port(head);
-    }
+        of_one_process(head.flow.netns, head.flow.local_port)
+    };
+    belongs_to(listener, head);
+}
+
+/// Whether the listener that the child came from is still there.
+#[inline(always)]
+fn is_its_listener(child: &SockEntry) -> bool {
+    child.listener != 0
+        // Memory is used again: a listener that is younger than its child is another one.
+        && entry(child.listener).is_some_and(|listener| {
+            listener.born_ns <= child.born_ns && listens(child.listener, listener)
+        })
 }
 
 /// Whether it is a listener still, or was one until its close, which resets its children.
@@ -212,34 +244,45 @@ fn listens(sock: u64, entry: &SockEntry) -> bool {
 /// The owner of whoever listens on the local port, when that is one process.
 #[inline(always)]
 pub(crate) fn owner_by_port(head: &mut Head) {
-    let (netns, port) = (head.flow.netns, head.flow.local_port);
+    belongs_to(of_one_process(head.flow.netns, head.flow.local_port), head);
+}
+
+/// A listener of the port, when all are one process's; 0 = none, or several processes'.
+#[inline(never)]
+fn of_one_process(netns: u32, port: u16) -> u64 {
     let Some(first) = page(netns, port, 0) else {
-        return;
+        return 0;
     };
     let sock = first_of(first);
     // SAFETY: a map value.
     let has_more = unsafe { (*first).count } > GROUP as u64;
     if sock == 0 || has_more {
-        return;
+        return 0;
     }
-    if let Some(listener) = entry(sock)
-        && has_another(first, listener.tgid) == 0
-    {
-        belongs_to(sock, listener, head);
-    } else {
-        note!("several processes listen on the port", head: head, port);
+    match entry(sock) {
+        Some(listener) if has_another(first, listener.tgid) == 0 => sock,
+        _ => {
+            note!("several processes listen on the port", sock: sock, port);
+            0
+        }
     }
 }
 
-/// The user side looks up who holds the listener by its file.
+/// The user side looks up who holds the listener (0 = none) by its file.
 #[inline(always)]
-fn belongs_to(sock: u64, listener: &SockEntry, head: &mut Head) {
+fn belongs_to(sock: u64, head: &mut Head) {
+    let Some(listener) = entry(sock) else {
+        return;
+    };
     if listener.owner.basis == basis::NONE {
         return;
     }
     head.owner = listener.owner;
     holding::check(listener, sock, &mut head.owner);
     head.owner.basis = basis::LISTENER;
+    // While its children are reset it is closed already, by its owner.
+    let is_closed = holding::is_zero(u64::from(listener.state_before_close ^ tcp_state::LISTEN));
+    head.owner.bits |= wire::owner::HOLDS * is_closed;
     let inode = SockRef::<Probe>::remembered(sock).inode();
     if inode != 0 {
         head.inode = inode;

@@ -109,7 +109,7 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut 
     }
     begin(head, now(), tcp_state::LISTEN);
     sk.identify(None, head);
-    owner::known(head);
+    owner::last_user(head);
     owner::note_file(&sk, head);
     // The remote end is the client's.
     if let Some(packet) = Packet::of(skb) {

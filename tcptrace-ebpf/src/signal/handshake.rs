@@ -162,7 +162,7 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
     known.sock = listener;
     known.inode = sk.inode();
     known.flow.cookie = sk.kept_cookie().unwrap_or(0);
-    owner::known(known);
+    owner::last_user(known);
     if sk.family() == Some(AF_INET6) {
         known.flow.as_v4_mapped();
     }
@@ -280,7 +280,7 @@ pub(crate) fn on_request_timer_end(timer: u64, hook: u8) {
     known.flow = SockRef::<Probe>::minisock(request).flow(0);
     known.sock = listener.address();
     known.inode = listener.inode();
-    owner::known(known);
+    owner::last_user(known);
     emit(
         kind::RETRANSMIT,
         hook,

@@ -3,12 +3,10 @@
 //! The message is freed with its Unix socket, by a process that never had the descriptors in it, which then
 //! closes their sockets.
 
-use core::hint::black_box;
-
 use crate::maps::sock_bits;
 use crate::offsets::{HOLDERS, holder_offset, offset, patched};
 use crate::owner;
-use crate::owner::holding::word;
+use crate::owner::holding::{is_zero, word};
 use crate::sock::{Access, Probe, SockRef};
 
 /// `AF_UNIX`
@@ -74,6 +72,5 @@ fn throw_one_away(descriptors: u64, number: usize) {
     };
     let last = u64::from(patched(&raw const HOLDERS.last_reference));
     let differs = word(file, references_at) ^ last | word(socket, file_at) ^ file;
-    let is_last = u8::from(black_box(differs) == 0);
-    entry.bits |= sock_bits::THROWN_AWAY * is_last;
+    entry.bits |= sock_bits::THROWN_AWAY * is_zero(differs);
 }

@@ -205,7 +205,7 @@ fn finish(task: u64, end: u8, hook: u8) {
     };
     let head = room.head();
     identify(&sk, head);
-    owner::known(head);
+    owner::last_user(head);
     if head.owner.basis != basis::NONE {
         // The call that blocks is the owner's own.
         head.owner.basis = basis::TASK;

@@ -114,7 +114,7 @@ fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Head) -> 
     sk.identify(entry.as_deref_mut(), head);
     if state_now == tcp_state::LISTEN {
         // A listener that answers a packet: the remote end is the packet's.
-        owner::known_with(entry, head);
+        owner::last_user(head);
         owner::note_file(sk, head);
         if let Some(packet) = Packet::of(skb) {
             packet.ends_into(&mut head.flow);

@@ -88,7 +88,7 @@ pub(crate) fn on_retransmit_synack(listener: *const u8, req: *const u8) {
     begin(head, now(), tcp_state::NEW_SYN_RECV);
     head.flow = SockRef::<Probe>::minisock(req as u64).flow(0);
     head.sock = listener.address();
-    owner::known(head);
+    owner::last_user(head);
     owner::note_file(&listener, head);
     emit(
         kind::RETRANSMIT,

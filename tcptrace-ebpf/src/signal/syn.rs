@@ -5,6 +5,8 @@
 //! counters of its namespace are compared with their values at the SYN before. Where they cannot
 //! be read, or were not seen yet, the listener's drop counter tells instead.
 
+use core::hint::black_box;
+
 use tcptrace_common::config::served;
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
@@ -100,7 +102,8 @@ fn on_syn(packet: &Packet<Direct>) {
         // A cookie leaves the drop counter alone; then only a single listener is certain.
         sock = listeners::only(netns, port);
     }
-    report(fate, sock, head, count, hook::CONSUME_SKB);
+    let fate = room.forgotten::<0>(fate);
+    report(fate, sock, room.head(), count, hook::CONSUME_SKB);
 }
 
 /// Reads the refusal counters of this CPU and namespace and compares them with the last reading.
@@ -152,15 +155,19 @@ fn counters(net: *const u8) -> Option<SynCounters> {
 }
 
 /// The listener of the port that has dropped a SYN since it was last looked at, and how many; 0 = none
-/// that is known.
-#[inline(always)]
+/// that is known. A function of its own: its ways would be those of all that follows.
+#[inline(never)]
 fn stepped(netns: u32, port: u16) -> (u64, u32) {
     let mut number = 0;
     while number < PAGES {
         let Some(group) = listeners::page(netns, port, number) else {
             break;
         };
-        let found = stepped_on(group);
+        let mut found = stepped_on(group);
+        if !is_full(found.0) {
+            // It has dropped by a socket filter, or earlier: this SYN is another listener's.
+            found = stepped_on(group);
+        }
         if found.0 != 0 {
             return found;
         }
@@ -169,31 +176,41 @@ fn stepped(netns: u32, port: u16) -> (u64, u32) {
     (0, 0)
 }
 
-/// The first listener with a full queue whose drop counter has risen since it was last looked at, and by how much.
-/// Leaves at the first hit: the verifier's paths would multiply, and another listener's rise
-/// belongs to a SYN that will ask for itself.
+/// The first listener whose drop counter has risen since it was last looked at, and by how much. Leaves
+/// at the first hit: the verifier's paths would multiply, and another listener's rise belongs to a SYN
+/// that will ask for itself.
 #[inline(never)]
 fn stepped_on(group: *mut ListenerGroup) -> (u64, u32) {
     let mut place = 0;
     while place < GROUP {
         // SAFETY: the index is below the arrays' length; a map value.
         unsafe {
+            // An empty place reads as 0, which is what it has: no branch for the verifier to follow.
             let sock = (*group).socks[place];
-            if sock != 0 {
-                let drops = SockRef::<Probe>::remembered(sock).drops().unwrap_or(0);
-                let steps = drops.wrapping_sub((*group).drops[place]);
-                if steps != 0 {
-                    (*group).drops[place] = drops;
-                    // A socket filter's drop, or an older one: this SYN is another listener's.
-                    if fate_by_queues(sock) != fate::TAKEN {
-                        return (sock, steps);
-                    }
-                }
+            let drops = SockRef::<Probe>::remembered(sock).drops().unwrap_or(0);
+            let steps = drops.wrapping_sub((*group).drops[place]);
+            if steps != 0 {
+                (*group).drops[place] = drops;
+                return (sock, steps);
             }
         }
         place += 1;
     }
     (0, 0)
+}
+
+/// Whether a queue of a listener is full. Without a branch until the end: each would multiply the
+/// verifier's paths through what follows.
+#[inline(always)]
+fn is_full(sock: u64) -> bool {
+    let sk = SockRef::<Probe>::remembered(sock);
+    let limit = u64::from(sk.accept_queue_limit().unwrap_or(0));
+    let accept = u64::from(sk.accept_queue_length().unwrap_or(0));
+    let syn = u64::from(sk.syn_queue_length().unwrap_or(0));
+    // The highest bit of each is set when that queue is longer than the limit, or the state another.
+    let beyond = limit.wrapping_sub(accept) | limit.wrapping_sub(syn);
+    let differs = u64::from(sk.state().unwrap_or(0) ^ tcp_state::LISTEN).wrapping_neg();
+    black_box((beyond & !differs) >> 63) != 0
 }
 
 /// Which queue is full; a socket filter's drop fills neither.
@@ -241,7 +258,7 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
         head.flow.cookie = sk.kept_cookie().unwrap_or(0);
         head.inode = sk.inode();
         head.sock = sock;
-        owner::known(head);
+        owner::last_user(head);
         if sk.family() == Some(AF_INET6) {
             head.flow.as_v4_mapped();
         }
@@ -277,6 +294,6 @@ pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) -> bool {
         // SAFETY: as above.
         unsafe { *last = now };
     }
-    stepped(netns, sk.num().unwrap_or(0));
+    listeners::note_drops(sk, netns, sk.num().unwrap_or(0));
     was_refused
 }

@@ -114,12 +114,7 @@ fn minisock_of(timer: *const u8) -> Option<u64> {
 pub(super) fn identify(minisock: u64, known: &mut Head) {
     let tw = SockRef::<Probe>::minisock(minisock);
     let flow = tw.flow(tw.kept_cookie().unwrap_or(0));
-    let mut substate = 0;
-    if let Some(at) = offset!(tw_substate) {
-        // SAFETY: probing a minisock that is alive in the hook.
-        substate = unsafe { Probe::read::<u8>((minisock as *const u8).add(at)) };
-    }
-    begin(known, now(), substate);
+    begin(known, now(), tw.tw_substate().unwrap_or(0));
     known.flow = flow;
 }
 

@@ -41,18 +41,10 @@ impl Attributor {
         let inode = event.inode?;
         let heard_pid = heard.as_ref().map(|owner| owner.process.pid);
         let identity = heard.as_ref().and_then(|owner| identity(&owner.process));
-        let holds = event.heard.as_ref().is_some_and(|heard| heard.holds);
-        let question = (identity, heard.as_ref().map(|owner| owner.basis));
+        let is_its = |heard: &crate::model::owner::Heard| heard.holds && !heard.is_discarded;
+        let holds = event.heard.as_ref().is_some_and(is_its);
         let pids = match lookups.listener(inode, heard_pid, now_ns) {
-            Some(listener) => {
-                if holds
-                    && let Some((asked, owner)) = &listener.owner
-                    && *asked == question
-                {
-                    return Some(owner.clone());
-                }
-                listener.pids.clone()
-            }
+            Some(listener) => listener.pids.clone(),
             None => Vec::new(),
         };
         let mut holders: Vec<Arc<Process>> = Vec::new();
@@ -83,13 +75,15 @@ impl Attributor {
                 .iter()
                 .find(|holder| holds_now(holder.pid) == Some(true));
             match (present.or(ranked.first()), heard) {
-                (Some(process), heard) => {
+                (Some(chosen), heard) => {
                     let is_listeners = heard.is_some_and(|owner| owner.basis == Basis::Listener);
                     let basis = if is_listeners {
                         Basis::Listener
                     } else {
                         Basis::Snapshot
                     };
+                    let process = processes.present(chosen.pid, now_ns);
+                    let process = process.as_ref().unwrap_or(chosen);
                     (found(process, basis), present.is_some())
                 }
                 (None, heard) => (heard?, false),
@@ -97,9 +91,6 @@ impl Attributor {
         };
         let mut owner = shared(owner, pids.len(), holders);
         owner.is_stale = !is_right;
-        if holds && let Some(listener) = lookups.known_listener(inode) {
-            listener.owner = Some((question, owner.clone()));
-        }
         Some(owner)
     }
 }

@@ -83,7 +83,7 @@ impl Attributor {
             (_, Some(cookie)) => self.lookups.by_cookie(cookie),
             _ => None,
         }?;
-        let process = self.processes.found(pid, event.boot_ns)?;
+        let process = self.processes.present(pid, event.boot_ns)?;
         Some(listeners::found(&process, Basis::Snapshot))
     }
 
@@ -93,7 +93,11 @@ impl Attributor {
             return self.look_up(event);
         };
         match (owner.basis, &event.heard, event.inode) {
-            (Basis::Listener, ..) => return self.look_up(event).or(Some(owner)),
+            // Accepted, but whoever did that has not used it yet.
+            (Basis::Listener, heard, _) => {
+                owner.is_stale = !heard.as_ref().is_some_and(|heard| heard.holds);
+                return self.look_up(event).or(Some(owner));
+            }
             (Basis::Task, ..) => {}
             (_, Some(heard), _) if heard.is_discarded => owner.is_stale = true,
             // Without a file the socket is closed, by whoever used it last.
@@ -144,6 +148,13 @@ impl Attributor {
 fn is_about_minisock(event: &Event) -> bool {
     let answers = matches!(&event.signal, Signal::Reset(reset) if reset.is_minisock);
     answers || event.state == Some(TcpState::TimeWait)
+}
+
+/// The boot clock, which events bear.
+fn boot_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec)
 }
 
 /// The heard name as text: up to its NUL, foreign bytes replaced.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{comm_text, proc};
+use super::{boot_ns, comm_text, proc};
 use crate::model::owner::Heard;
 use crate::model::{Basis, Owner, Process};
 
@@ -46,7 +46,10 @@ struct Known {
 #[derive(Debug)]
 struct Found {
     process: Option<Arc<Process>>,
+    /// For an event of this time, boot clock.
     read_ns: u64,
+    /// Before it was read, boot clock.
+    clock_ns: u64,
 }
 
 impl Processes {
@@ -63,6 +66,15 @@ impl Processes {
         }
     }
 
+    /// As [`Self::found`], as it is after the event of `now_ns`, while this second's budget lasts.
+    pub(super) fn present(&mut self, pid: u32, now_ns: u64) -> Option<Arc<Process>> {
+        let is_older = |found: &Found| found.clock_ns < now_ns;
+        if self.found.get(&pid).is_some_and(is_older) && self.may_refresh(now_ns) {
+            self.found.remove(&pid);
+        }
+        self.found(pid, now_ns)
+    }
+
     /// The process that bears the number now. Read a few times a second at most: each event of its
     /// sockets may ask.
     pub(super) fn found(&mut self, pid: u32, now_ns: u64) -> Option<Arc<Process>> {
@@ -71,6 +83,7 @@ impl Processes {
         {
             return found.process.clone();
         }
+        let clock_ns = boot_ns();
         let process = self.read(pid, now_ns);
         if self.found.len() >= MOST {
             self.found.clear();
@@ -78,6 +91,7 @@ impl Processes {
         let found = Found {
             process: process.clone(),
             read_ns: now_ns,
+            clock_ns,
         };
         self.found.insert(pid, found);
         process

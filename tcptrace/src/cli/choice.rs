@@ -1,7 +1,7 @@
 //! Which of the recorded incidents to show, whatever shows them.
 
-use super::filter_args::FilterArgs;
-use super::groups::SelectionArgs;
+use super::args::filter::FilterArgs;
+use super::args::groups::SelectionArgs;
 use super::plan::{self, PlanError};
 use crate::interpret::filter::Filter;
 use crate::model::{Kind, KindSet};

@@ -1,4 +1,6 @@
-//! `tcptrace explain`: advice as text of at most 80 columns.
+//! `tcptrace explain`: from a topic to its text, with what follows from the settings of this host.
+
+mod text;
 
 use clap::error::ErrorKind;
 
@@ -10,7 +12,7 @@ use crate::kernel::sysctl;
 use crate::model::Kind;
 use crate::model::survey::Values;
 
-const COLUMNS: usize = 80;
+use text::{causes, list, text, topic, wrap};
 
 /// Prints one topic, or the list of all.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
@@ -69,67 +71,6 @@ fn unknown_kind(name: &str) -> String {
     }
 }
 
-fn causes(kind: Kind) -> impl Iterator<Item = &'static str> {
-    advice::all()
-        .filter(move |advice| advice.kind == kind)
-        .filter_map(|advice| advice.cause)
-}
-
-fn topic(advice: &Advice) -> String {
-    match advice.cause {
-        Some(cause) => format!("{}/{cause}", advice.kind),
-        None => advice.kind.to_string(),
-    }
-}
-
-fn list() -> String {
-    let mut out = String::from("Topics of tcptrace explain:\n");
-    for advice in advice::all() {
-        if advice.cause.is_none() {
-            out.push('\n');
-        }
-        out.push_str(&topic(advice));
-        out.push('\n');
-        wrap(&mut out, "    ", "    ", advice.line);
-    }
-    out
-}
-
-fn text(advice: &Advice) -> String {
-    let mut out = topic(advice);
-    out.push_str("\n\n");
-    wrap(&mut out, "", "", advice.line);
-    out.push('\n');
-    wrap(&mut out, "", "", advice.meaning);
-    if !advice.confirm.is_empty() {
-        out.push_str("\nConfirm\n");
-        for (command, says) in advice.confirm {
-            out.push_str(&format!("  {command}\n"));
-            wrap(&mut out, "      ", "      ", says);
-        }
-    }
-    for (heading, items) in [("Fix", advice.fix), ("Pitfalls", advice.pitfalls)] {
-        if !items.is_empty() {
-            out.push_str(&format!("\n{heading}\n"));
-            for item in items {
-                wrap(&mut out, "  - ", "    ", item);
-            }
-        }
-    }
-    let causes: Vec<_> = causes(advice.kind).collect();
-    if advice.cause.is_none() && !causes.is_empty() {
-        out.push_str("\nMore\n");
-        wrap(
-            &mut out,
-            "  ",
-            "  ",
-            &format!("tcptrace explain {}/CAUSE, with one of:", advice.kind),
-        );
-        wrap(&mut out, "  ", "  ", &causes.join(", "));
-    }
-    out
-}
-
 /// When this kernel sends a SYN again, where the topic is about that; else nothing.
 fn schedule(advice: &Advice) -> String {
     let topics = [
@@ -158,38 +99,9 @@ fn schedule(advice: &Advice) -> String {
     out
 }
 
-/// Appends lines of at most [`COLUMNS`], broken at spaces.
-fn wrap(out: &mut String, first: &str, next: &str, text: &str) {
-    let mut line = first.to_owned();
-    let mut is_empty = true;
-    for word in text.split_whitespace() {
-        if !is_empty && line.len() + 1 + word.len() > COLUMNS {
-            out.push_str(&line);
-            out.push('\n');
-            next.clone_into(&mut line);
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_empty = false;
-    }
-    out.push_str(&line);
-    out.push('\n');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_text_fits_eighty_columns() {
-        let texts = advice::all().map(text).chain([list()]);
-        for line in texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()) {
-            assert!(line.chars().count() <= COLUMNS, "{line}");
-        }
-    }
 
     #[test]
     fn every_topic_in_the_list_can_be_asked_for() {

@@ -4,10 +4,10 @@ use std::io;
 
 use clap::error::ErrorKind;
 
+use super::args::snapshot::ListenersArgs;
 use super::doctor::page::Page;
 use super::exit::Exit;
 use super::snapshot::{self, Question, View};
-use super::snapshot_args::ListenersArgs;
 use crate::diagnose::listener;
 use crate::model::{Kind, KindSet};
 use crate::query::listeners;

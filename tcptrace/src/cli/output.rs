@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use super::args::groups::OutputArgs;
 use super::exit::Exit;
-use super::groups::OutputArgs;
 use crate::model::Clock;
 use crate::sink::color::ColorChoice;
 use crate::sink::text::COLUMNS;
@@ -71,15 +71,6 @@ pub(super) fn say(text: &str) {
 pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
     say(why);
     exit
-}
-
-/// Says which programs the kernel did not run.
-pub(super) fn tell_skipped(skipped: impl IntoIterator<Item = (String, u64)>) {
-    for (program, count) in skipped {
-        let note = "the kernel skipped runs of a hook that was interrupted by itself; some of them \
-                    may have been events";
-        drop(writeln!(io::stderr(), "{note}: {program}, {count} times"));
-    }
 }
 
 /// Says what the programs in the kernel had no room for.

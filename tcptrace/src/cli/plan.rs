@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::filter_args::FilterArgs;
-use super::groups::{CommandArgs, EngineArgs, LiveArgs, SelectionArgs, StopArgs};
+use super::args::filter::FilterArgs;
+use super::args::groups::{CommandArgs, EngineArgs, LiveArgs, SelectionArgs, StopArgs};
 use crate::interpret::filter::{Filter, cgroup_path};
 use crate::model::{Family, Kind, KindSet};
 use crate::session::Plan;

@@ -1,6 +1,6 @@
 //! `tcptrace record`: a watch whose lines go into files.
 
-use super::args::RecordArgs;
+use super::args::record::RecordArgs;
 use super::exit::Exit;
 use super::output::Output;
 use super::plan::{self, PlanError};

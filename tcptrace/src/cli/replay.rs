@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::args::ReplayArgs;
+use super::args::recorded::ReplayArgs;
 use super::choice::Choice;
 use super::exit::Exit;
 use super::output::{self, Output};
@@ -64,8 +64,8 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
     }
     if let Some(facts) = past.facts().filter(|_| !plan.output.is_quiet) {
         sink.notice(&banner(facts))?;
-        for sentence in &facts.unseen {
-            sink.notice(sentence)?;
+        if let Some(gaps) = gaps(facts) {
+            sink.notice(&gaps)?;
         }
         sink.flush()?;
     }
@@ -100,4 +100,20 @@ fn banner(facts: &RunFacts) -> String {
         facts.kernel,
         facts.version
     )
+}
+
+/// One line on what the recorded run could not show; `None`: it showed everything.
+fn gaps(facts: &RunFacts) -> Option<String> {
+    // Earlier versions wrote "off: " before what was missing.
+    let subjects = facts.unseen.iter().map(|sentence| {
+        let sentence = sentence.strip_prefix("off: ").unwrap_or(sentence);
+        sentence.split_once(": ").map_or(sentence, |(what, _)| what)
+    });
+    let subjects: Vec<&str> = subjects.collect();
+    (!subjects.is_empty()).then(|| {
+        format!(
+            "not visible in this recording: {}; `tcptrace report` says why",
+            subjects.join(", ")
+        )
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
 
-use super::args::{ReportArgs, Zone};
+use super::args::recorded::{ReportArgs, Zone};
 use super::choice::Choice;
 use super::exit::Exit;
 use super::output::refuse;

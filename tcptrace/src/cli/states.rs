@@ -2,9 +2,9 @@
 
 use std::io;
 
+use super::args::snapshot::SnapshotArgs;
 use super::exit::Exit;
 use super::snapshot::{self, Question, View};
-use super::snapshot_args::SnapshotArgs;
 use crate::model::KindSet;
 use crate::query::states;
 use crate::sink::{JsonSink, TableStyle, table};

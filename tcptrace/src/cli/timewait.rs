@@ -2,9 +2,9 @@
 
 use std::io;
 
+use super::args::snapshot::SnapshotArgs;
 use super::exit::Exit;
 use super::snapshot::{self, Question, View};
-use super::snapshot_args::SnapshotArgs;
 use crate::diagnose::settings::about_time_wait;
 use crate::model::{Kind, KindSet};
 use crate::query::timewait;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::args::WatchArgs;
+use super::args::watch::WatchArgs;
 use super::exit::Exit;
 use super::output::{self, Output};
 use super::plan::{self, PlanError};
@@ -19,7 +19,7 @@ use crate::pipeline::Ended;
 use crate::recording::{Files, Outcome};
 use crate::session::ending::{self, Stopper};
 use crate::session::plan::{Plan, Recording};
-use crate::session::{Session, admit, event_loop, facts, ready};
+use crate::session::{Session, admit, event_loop, ready};
 
 /// What `watch` is to do.
 #[derive(Clone, Debug)]
@@ -122,9 +122,8 @@ async fn watch(
     pipeline.run(stopper.wait(command, &mut status)).await?;
     // A second signal from here on ends the process at once.
     stopper.arm_second();
-    let (skipped, full) = (session.skipped(), session.full());
-    let ended = pipeline.finish(skipped.iter().map(|(_, count)| count).sum())?;
-    output::tell_skipped(skipped);
+    let full = session.full();
+    let ended = pipeline.finish()?;
     output::tell_full(full);
     drop(session);
     if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {
@@ -166,7 +165,7 @@ fn exit(ended: &Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {
     }
 }
 
-/// One line on what is watched, and one for each part of a kind that is not seen.
+/// One line on what is watched, and one on what this kernel does not show of it.
 fn banner(session: &Session, plan: &WatchPlan) {
     let verb = if plan.output.has_lines {
         "watching"
@@ -181,9 +180,9 @@ fn banner(session: &Session, plan: &WatchPlan) {
         report.attached.len(),
         session.kernel.release
     );
-    for sentence in facts::unseen(report, plan.run.kinds) {
-        text.push_str(&sentence);
-        text.push('\n');
+    let coverage = report.coverage(plan.run.kinds);
+    if !coverage.is_complete() {
+        text.push_str(&format!("{coverage}; `tcptrace doctor --hooks` says why\n"));
     }
     drop(io::stderr().write_all(text.as_bytes()));
 }

@@ -3,18 +3,8 @@
 //! They count since the namespace began, so they show that something happened, not when. A counter
 //! that this kernel does not have gives no row.
 
-use crate::model::named;
-use crate::model::survey::{Count, Space};
-
-named! {
-    /// What damage means for users.
-    Weight {
-        /// Connections were refused or thrown away by limits of this host or namespace.
-        Refused = "refused",
-        /// Connections ended badly, or worked worse.
-        Degraded = "degraded",
-    }
-}
+use crate::model::doctor::{Damage, Weight};
+use crate::model::survey::Space;
 
 /// What a count is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,47 +245,6 @@ const TELLING: &[Telling] = &[
     ),
 ];
 
-/// One counter and what it says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Damage {
-    /// Name, as in /proc/net.
-    pub counter: &'static str,
-    /// Value.
-    pub count: Count,
-    /// What it means for users.
-    pub weight: Weight,
-    /// In plain words; the number comes before them.
-    pub says: &'static str,
-    /// What `tcptrace explain` has to say of it.
-    pub topic: Option<&'static str>,
-    /// What it is to be compared with.
-    pub share: Option<Share>,
-}
-
-/// A count against what it is part of, since the namespace began.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share {
-    /// So many of these.
-    pub total: u64,
-    /// What they are.
-    pub of: &'static str,
-}
-
-impl Damage {
-    /// Per 100 of what it is compared with; `None` without that.
-    #[must_use]
-    pub fn percent(&self) -> Option<f64> {
-        let total = self.share?.total;
-        (total > 0).then(|| self.count.total as f64 * 100.0 / total as f64)
-    }
-
-    /// Whether it is rising now.
-    #[must_use]
-    pub fn rose(&self) -> u64 {
-        self.count.rose.unwrap_or(0)
-    }
-}
-
 /// Every counter that is told, and its weight.
 pub fn names() -> impl Iterator<Item = (&'static str, Weight)> {
     TELLING
@@ -307,13 +256,15 @@ pub fn names() -> impl Iterator<Item = (&'static str, Weight)> {
 #[must_use]
 pub fn all(space: &Space) -> Vec<Damage> {
     let one = |telling: &Telling| {
+        let share = share(space, telling.of);
         Some(Damage {
             counter: telling.counter,
             count: space.count(telling.counter)?,
             weight: telling.weight,
             says: says(telling, space),
+            of: share.map(|(of, _)| of),
+            of_total: share.map(|(_, total)| total),
             topic: telling.topic,
-            share: share(space, telling.of),
         })
     };
     TELLING.iter().filter_map(one).collect()
@@ -336,19 +287,20 @@ pub fn moved(space: &Space) -> Vec<Damage> {
     damages
 }
 
-fn share(space: &Space, of: Of) -> Option<Share> {
+/// What it is part of, and how many of these there were since the namespace began.
+fn share(space: &Space, of: Of) -> Option<(&'static str, u64)> {
     let total = |name: &str| space.count(name).map(|count| count.total);
-    let (total, of) = match of {
+    let (of, total) = match of {
         Nothing => return None,
         Opens => (
-            total("Tcp.ActiveOpens")?.saturating_add(total("Tcp.PassiveOpens")?),
             "connections opened",
+            total("Tcp.ActiveOpens")?.saturating_add(total("Tcp.PassiveOpens")?),
         ),
-        ActiveOpens => (total("Tcp.ActiveOpens")?, "connections opened from here"),
-        PassiveOpens => (total("Tcp.PassiveOpens")?, "connections taken in"),
-        Segments => (total("Tcp.OutSegs")?, "segments sent"),
+        ActiveOpens => ("connections opened from here", total("Tcp.ActiveOpens")?),
+        PassiveOpens => ("connections taken in", total("Tcp.PassiveOpens")?),
+        Segments => ("segments sent", total("Tcp.OutSegs")?),
     };
-    (total > 0).then_some(Share { total, of })
+    (total > 0).then_some((of, total))
 }
 
 #[cfg(test)]

@@ -5,25 +5,9 @@ use std::collections::BTreeMap;
 
 use super::effects;
 use super::retries::{LINEAR_SYNS, LONGEST_PAUSE};
-use crate::model::named;
+use crate::model::doctor::{Setting, SettingGroup};
 use crate::model::snapshot::Settings;
 use crate::model::survey::{Host, Space, Survey, Values};
-
-named! {
-    /// What a setting is about.
-    Group {
-        /// Accept queue and SYN queue.
-        Queues = "queues",
-        /// Giving up, orphans, and what is left in memory.
-        Closing = "closing",
-        /// TIME_WAIT and timestamps.
-        TimeWait = "time_wait",
-        /// Ports given out by connect() and bind().
-        Ports = "ports",
-        /// Probes of silent connections.
-        Keepalive = "keepalive",
-    }
-}
 
 /// What the kernel sets when a namespace begins. The same from 5.10 to 7.3, where the live tests
 /// compare a fresh namespace with it.
@@ -37,28 +21,19 @@ enum Normal {
     Memory,
 }
 
-/// What is known of a default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DefaultValue {
-    /// This.
-    Known(String),
-    /// Chosen at boot from the size of memory; not told by this kernel.
-    FromMemory,
-}
-
-/// One setting.
+/// What is known of a setting before anybody looks.
 #[derive(Clone, Copy, Debug)]
-struct Setting {
+struct Entry {
     name: &'static str,
-    group: Group,
+    group: SettingGroup,
     is_of_host: bool,
     /// Kernels without it are ordinary: it is left out there.
     is_rare: bool,
     normal: Normal,
 }
 
-const fn of_space(name: &'static str, group: Group, normal: &'static str) -> Setting {
-    Setting {
+const fn of_space(name: &'static str, group: SettingGroup, normal: &'static str) -> Entry {
+    Entry {
         name,
         group,
         is_of_host: false,
@@ -67,27 +42,27 @@ const fn of_space(name: &'static str, group: Group, normal: &'static str) -> Set
     }
 }
 
-const fn rare(setting: Setting) -> Setting {
-    Setting {
+const fn rare(setting: Entry) -> Entry {
+    Entry {
         is_rare: true,
         ..setting
     }
 }
 
-const fn by(normal: Normal, setting: Setting) -> Setting {
-    Setting { normal, ..setting }
+const fn by(normal: Normal, setting: Entry) -> Entry {
+    Entry { normal, ..setting }
 }
 
-const fn of_host(setting: Setting) -> Setting {
-    Setting {
+const fn of_host(setting: Entry) -> Entry {
+    Entry {
         is_of_host: true,
         ..setting
     }
 }
 
-use Group::{Closing, Keepalive, Ports, Queues, TimeWait};
+use SettingGroup::{Closing, Keepalive, Ports, Queues, TimeWait};
 
-const SETTINGS: &[Setting] = &[
+const SETTINGS: &[Entry] = &[
     of_space("net.core.somaxconn", Queues, "4096"),
     by(
         // kernel: max(128, entries / 128) of the hash table in use (from 5.5 on).
@@ -152,35 +127,9 @@ pub fn is_of_host(name: &str) -> bool {
         .any(|setting| setting.name == name && setting.is_of_host)
 }
 
-/// One setting as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Full name.
-    pub name: &'static str,
-    /// What it is about.
-    pub group: Group,
-    /// Its value; `None`: this kernel or namespace does not show it.
-    pub value: Option<String>,
-    /// What the kernel would set.
-    pub default: DefaultValue,
-    /// What the value does here; `None` without a value that is understood.
-    pub effect: Option<String>,
-}
-
-impl Row {
-    /// Whether somebody changed it; `None`: not known.
-    #[must_use]
-    pub fn is_default(&self) -> Option<bool> {
-        match (&self.value, &self.default) {
-            (Some(value), DefaultValue::Known(default)) => Some(value == default),
-            _ => None,
-        }
-    }
-}
-
 /// Settings that hold for the whole host; those of no namespace here.
 #[must_use]
-pub fn of_the_host(host: &Host) -> Vec<Row> {
+pub fn of_the_host(host: &Host) -> Vec<Setting> {
     rows(&host.settings, host, true)
 }
 
@@ -190,7 +139,7 @@ pub struct Alike<'a> {
     /// The first is tcptrace's own where it is among them.
     pub spaces: Vec<&'a Space>,
     /// Their settings.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Setting>,
 }
 
 /// All namespaces by their settings: the own one's first, then the largest groups.
@@ -221,31 +170,38 @@ pub fn alike(survey: &Survey) -> Vec<Alike<'_>> {
     groups
 }
 
-fn rows(values: &Values, host: &Host, is_of_host: bool) -> Vec<Row> {
+fn rows(values: &Values, host: &Host, is_of_host: bool) -> Vec<Setting> {
     SETTINGS
         .iter()
         .filter(|setting| setting.is_of_host == is_of_host)
         .filter(|setting| !setting.is_rare || values.text(setting.name).is_some())
-        .map(|setting| Row {
-            name: setting.name,
-            group: setting.group,
-            value: values.text(setting.name).map(str::to_owned),
-            default: default(setting.normal, values),
-            effect: effects::of(setting.name, values, host),
+        .map(|setting| {
+            let value = values.text(setting.name).map(str::to_owned);
+            let default = default(setting.normal, values);
+            Setting {
+                name: setting.name,
+                group: setting.group,
+                changed: value
+                    .as_ref()
+                    .zip(default.as_ref())
+                    .map(|(own, normal)| own != normal),
+                value,
+                default,
+                effect: effects::of(setting.name, values, host),
+            }
         })
         .collect()
 }
 
-fn default(normal: Normal, values: &Values) -> DefaultValue {
+/// The kernel's default; `None`: chosen at boot from the size of memory, and not told by this kernel.
+fn default(normal: Normal, values: &Values) -> Option<String> {
     match normal {
-        Normal::Fixed(value) => DefaultValue::Known(value.to_owned()),
-        Normal::Memory => DefaultValue::FromMemory,
-        Normal::Hash { divisor, least } => match values.number(TABLE_SIZE) {
-            Some(entries) if entries > 0 => {
-                DefaultValue::Known((entries / divisor).max(least).to_string())
-            }
-            _ => DefaultValue::FromMemory,
-        },
+        Normal::Fixed(value) => Some(value.to_owned()),
+        Normal::Memory => None,
+        Normal::Hash { divisor, least } => {
+            let entries = values.number(TABLE_SIZE).filter(|entries| *entries > 0)?;
+            Some((entries / divisor).max(least).to_string())
+        }
     }
 }
 
@@ -288,7 +244,7 @@ pub fn values_of(settings: &Settings) -> Values {
 
 /// Every row of the table that a snapshot or a recording knows, those of the host too.
 #[must_use]
-pub fn known(settings: &Settings) -> Vec<Row> {
+pub fn known(settings: &Settings) -> Vec<Setting> {
     let values = values_of(settings);
     let host = Host::default();
     let mut all = rows(&values, &host, false);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::damage::{self, Weight};
+use super::damage;
 use super::{Tallies, findings, is_wrong_now};
+use crate::model::doctor::Weight;
 use crate::model::finding::{Finding, Severity};
 use crate::model::incident::{LimitedBy, Queue};
 use crate::model::rows::ListenerRow;

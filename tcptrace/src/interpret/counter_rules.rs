@@ -228,6 +228,65 @@ pub const RULES: &[Rule] = &[
         .but(&[more("SYN-ACKs that connect() rejects: no hook tells them")]),
 ];
 
+/// The tracepoints and functions at which a kind is learnt: a run of one that did not take place may
+/// be why the kernel counts more. Names only, whatever the tier.
+pub const fn hooks(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::State => &["inet_sock_set_state"],
+        Kind::RstSent => &[
+            "tcp_send_reset",
+            "kfree_skb",
+            "tcp_v4_send_reset",
+            "tcp_v6_send_reset",
+        ],
+        Kind::RstReceived => &["tcp_receive_reset", "tcp_check_req", "tcp_get_cookie_sock"],
+        Kind::LingerClose => &[
+            "inet_sock_set_state",
+            "timer_start",
+            "timer_cancel",
+            "timer_expire_entry",
+            "sk_stream_wait_close",
+        ],
+        Kind::AcceptDrop => &[
+            "consume_skb",
+            "kfree_skb",
+            "tcp_send_reset",
+            "tcp_conn_request",
+            "tcp_check_req",
+            "tcp_get_cookie_sock",
+        ],
+        Kind::SynDrop => &["consume_skb", "tcp_conn_request"],
+        Kind::Retransmit => &[
+            "tcp_retransmit_skb",
+            "tcp_retransmit_synack",
+            "reqsk_timer_handler",
+        ],
+        // The last state of its socket says that a TIME_WAIT is to come.
+        Kind::TimeWait => &[
+            "inet_sock_set_state",
+            "timer_start",
+            "timer_cancel",
+            "timer_expire_entry",
+            "consume_skb",
+            "inet_twsk_hashdance_schedule",
+            "__inet_twsk_schedule",
+            "inet_twsk_alloc",
+            "tw_timer_handler",
+            "inet_twsk_deschedule_put",
+            "tcp_timewait_state_process",
+            "tcp_twsk_unique",
+        ],
+        Kind::PawsDrop => &[
+            "kfree_skb",
+            "tcp_validate_incoming",
+            "tcp_timewait_state_process",
+            "tcp_check_req",
+            "tcp_get_cookie_sock",
+        ],
+        Kind::Close => &["inet_sock_set_state", "tcp_receive_reset"],
+    }
+}
+
 /// Refused for a full accept queue, and for a full SYN queue.
 fn refused(incident: &Incident) -> (u64, u64) {
     match &incident.what {

@@ -4,6 +4,7 @@
 //! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
 
 mod attacher;
+mod coverage;
 mod expected;
 mod held;
 mod loader;
@@ -19,13 +20,14 @@ use tcptrace_common::names;
 
 use super::Kernel;
 use super::tiers::{
-    ACCEPT, Candidate, FORKS, LISTENED, OWNERS, SIGNALS, Signal, Tier, WAITS, tracepoint,
+    ACCEPT, Candidate, FORKS, LISTENED, OWNERS, SIGNALS, Signal, WAITS, tracepoint,
 };
-use crate::model::{self, Kind, KindSet};
+use crate::model::{Kind, KindSet, Tier};
 use attacher::Attacher;
 use held::Held;
 
-pub use held::Maps;
+pub use coverage::{Coverage, Gap};
+pub use held::{Maps, Programs};
 
 /// The eBPF object, aligned for the ELF reader.
 pub(super) static OBJECT: &[u8] =
@@ -132,10 +134,9 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Programs of which the kernel skipped runs, because an interrupt brought the same hook while
-    /// they ran, and how many. Kernels before 5.12 do not say.
-    pub fn skipped(&self) -> Vec<(String, u64)> {
-        self.held.skipped()
+    /// What is attached, for whoever asks the kernel about it while it runs. To be called once.
+    pub fn take_programs(&mut self) -> Programs {
+        std::mem::take(&mut self.held.programs)
     }
 
     /// What the programs had no room for, and how often: owners that were not remembered and the like.
@@ -169,7 +170,7 @@ pub struct Wanted {
     /// Waits for accept() are measured.
     pub measures_accepts: bool,
     /// The tier the user insists on.
-    pub tier: Option<model::Tier>,
+    pub tier: Option<Tier>,
 }
 
 /// Loads and attaches what is wanted, then lists the sockets that exist already.
@@ -246,11 +247,12 @@ pub fn attach_all(
     attacher.serve()?;
     let links = attacher.into_links();
     report.attached = links.keys().cloned().collect();
+    report.log_gaps();
     report.snapshot_refused = programs::walk_files(&mut object, &types)
         .err()
         .map(|error| format!("{error:#}"));
     let (held, maps) = Held::take(object, links)?;
-    held.log_verified();
+    held.programs.log_verified();
     Ok(Attached { maps, report, held })
 }
 

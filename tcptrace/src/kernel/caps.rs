@@ -13,6 +13,8 @@ use std::path::Path;
 
 use super::sysctl::number;
 
+pub use crate::model::doctor::Lockdown;
+
 /// A capability this tool has a use for, with its number in the kernel's sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -70,28 +72,6 @@ pub struct Missing {
     pub needed_for: &'static str,
     /// Nothing can be traced without it; otherwise only `needed_for` is lost.
     pub required: bool,
-}
-
-/// How far the kernel guards itself against root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lockdown {
-    /// Not at all.
-    None,
-    /// Root may not change the kernel.
-    Integrity,
-    /// Root may not read the kernel's memory either, which tracing does.
-    Confidentiality,
-}
-
-impl Lockdown {
-    /// The kernel's own word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Lockdown::None => "none",
-            Lockdown::Integrity => "integrity",
-            Lockdown::Confidentiality => "confidentiality",
-        }
-    }
 }
 
 /// What this process may do, and what the machine forbids everyone.

@@ -9,52 +9,13 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 use tcptrace_common::hook::{Family, Hook};
 
 use super::Kernel;
-use crate::model::{self, Evidence, Kind};
+use crate::model::{Evidence, Kind, Tier};
 
 pub use functions::{WALK, functions};
 pub use signals::{ACCEPT, LISTENED, SIGNALS, WAITS};
-
-/// Kinds of hooks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
-    /// Entry and exit of functions, through BTF.
-    Fentry,
-    /// Entry and exit of functions, through breakpoints.
-    Kprobe,
-    /// BTF tracepoints.
-    Tracepoint,
-    /// The kernel's counters.
-    Counting,
-}
-
-impl Tier {
-    /// Whether its candidates may be tried when the user insists on a tier. Signals without a
-    /// function hook are heard at tracepoints then too, but never through the other kind of
-    /// function hook.
-    pub fn is_allowed_by(self, forced: Option<model::Tier>) -> bool {
-        match (self, forced) {
-            (Self::Tracepoint | Self::Counting, _) | (_, None) => true,
-            (Self::Fentry, Some(forced)) => forced == model::Tier::Fentry,
-            (Self::Kprobe, Some(forced)) => forced == model::Tier::Kprobe,
-        }
-    }
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-            Self::Tracepoint => "tracepoint",
-            Self::Counting => "counting",
-        })
-    }
-}
 
 /// One program of the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +102,7 @@ impl Candidate {
             }
             Hooks::Functions { reporter, .. } => {
                 let Some(hook) = Hook::by_number(reporter) else {
-                    return self.tier.to_string();
+                    return self.tier.name().to_owned();
                 };
                 let hook = functions::or_stand_in(hook, kernel).unwrap_or(hook);
                 let label = match self.tier {
@@ -186,6 +147,8 @@ pub struct Signal {
     pub kind: Kind,
     /// Which part of the kind, for people.
     pub part: &'static str,
+    /// What a user misses where it cannot be observed: the end of a sentence such as "not visible: …".
+    pub fact: &'static str,
     /// Best first.
     pub candidates: &'static [Candidate],
 }

@@ -1,5 +1,9 @@
 //! What is wrong with TCP, who is concerned, on what evidence, and what to do about it.
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+
+use super::owner::{self, OwnerObject};
 use super::{Kind, Owner, named};
 
 named! {
@@ -17,18 +21,20 @@ named! {
 }
 
 /// One fact that a finding rests on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Proof {
     /// What was found, in words.
     pub text: String,
-    /// The number; `None` where it is no number.
+    /// The number; null: it is none.
     pub value: Option<u64>,
     /// Where it comes from: a counter, a setting, `sock_diag`, or `kind/cause` of incidents.
     pub source: String,
 }
 
 /// A command that changes something, and what that risks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Change {
     /// For a shell, as root.
     pub command: String,
@@ -40,21 +46,26 @@ pub struct Change {
 pub type Topic = (Kind, Option<&'static str>);
 
 /// One finding.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "finding")]
 pub struct Finding {
-    /// Stable name, such as `accept_queue_full`.
+    /// Stable name, such as `accept_queue_full`: see docs/findings.md.
     pub id: &'static str,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong, in one sentence.
     pub title: String,
-    /// Network namespace; `None`: the whole host, or several.
+    /// Inode number of the network namespace; null: the whole host, or several.
     pub netns: Option<u32>,
     /// The processes concerned, most concerned first; empty: not known.
+    #[serde(serialize_with = "owner::write_all")]
+    #[schemars(with = "Vec<OwnerObject>")]
     pub who: Vec<Owner>,
-    /// Since when, on the wall clock, ns; `None`: it began before anybody looked.
+    /// Since when, RFC 3339; null: it began before anybody looked.
+    #[serde(rename = "since", serialize_with = "write_moment")]
+    #[schemars(with = "Option<String>")]
     pub since_ns: Option<i64>,
-    /// How often now; `None`: not measured.
+    /// How often now; null: not measured.
     pub rate_per_s: Option<f64>,
     /// How many refusals, connections or sockets it stands for.
     pub count: u64,
@@ -64,11 +75,14 @@ pub struct Finding {
     pub why: String,
     /// What to do before any setting is changed.
     pub do_first: String,
-    /// What would change a setting; `None` where no setting cures this.
+    /// What would change a setting; null: no setting cures this.
     pub do_then: Option<Change>,
-    /// What `tcptrace explain` says more about; `None`: nothing.
+    /// For `tcptrace explain`; null: nothing more.
+    #[serde(serialize_with = "write_topic")]
+    #[schemars(with = "Option<String>")]
     pub explain: Option<Topic>,
     /// The incidents it covers, by kind and cause.
+    #[serde(skip)]
     pub topics: Vec<Topic>,
 }
 
@@ -79,4 +93,14 @@ pub fn topic_name((kind, cause): Topic) -> String {
         Some(cause) => format!("{kind}/{cause}"),
         None => kind.to_string(),
     }
+}
+
+fn write_topic<S: Serializer>(topic: &Option<Topic>, to: S) -> Result<S::Ok, S::Error> {
+    topic.map(topic_name).serialize(to)
+}
+
+/// Nanoseconds on the wall clock; those that no date has are null.
+fn write_moment<S: Serializer>(wall_ns: &Option<i64>, to: S) -> Result<S::Ok, S::Error> {
+    let moment = wall_ns.and_then(|ns| jiff::Timestamp::from_nanosecond(ns.into()).ok());
+    moment.map(|moment| format!("{moment:.9}")).serialize(to)
 }

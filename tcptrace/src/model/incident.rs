@@ -254,7 +254,7 @@ pub struct Incident {
 
 /// How bad a kind is, unless its fields say better or worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub enum Impact {
     /// Data lost, or a connection refused or killed.
     Bad,
     /// Service got worse.

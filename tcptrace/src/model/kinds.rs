@@ -68,7 +68,7 @@ pub(super) use is_default;
 macro_rules! kinds {
     ($(
         $(#[$kind_doc:meta])*
-        $kind:ident = $name:literal, rank $rank:literal, $severity:ident, $shown:ident
+        $kind:ident = $name:literal, rank $rank:literal, $impact:ident, $shown:ident
         $(, cause $cause:ident)? {
             $(
                 $(#[$doc:meta])*
@@ -146,9 +146,9 @@ macro_rules! kinds {
             };
 
             /// How bad it is, unless its fields say better or worse.
-            pub const fn severity(self) -> Severity {
+            pub const fn impact(self) -> Impact {
                 match self {
-                    $(Self::$kind => Severity::$severity,)*
+                    $(Self::$kind => Impact::$impact,)*
                 }
             }
 

@@ -1,5 +1,7 @@
 //! What was seen, shown, left out and lost. Identity: seen = shown + filtered + rate_limited + lost.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,9 @@ use super::{Kind, named};
 named! {
     /// Where events were lost.
     LossPlace {
+        /// The kernel skipped runs of a hook, since an interrupt brought the same hook again while it
+        /// ran. Each run is counted as one event; some of them would have reported none.
+        Kernel = "kernel",
         /// The kernel's ring was full.
         Ring = "ring",
         /// A channel inside tcptrace was full, or a record could not be decoded.
@@ -19,7 +24,7 @@ named! {
 }
 
 /// A loss as it is reported while running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// Where the events were lost.
     #[serde(rename = "where")]
@@ -27,6 +32,9 @@ pub struct Loss {
     /// Which kind was lost; null: not known.
     #[serde(deserialize_with = "known")]
     pub of_kind: Option<Kind>,
+    /// Which hook was skipped, with `kernel` only; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Cow<'static, str>>,
     /// How many events since the last such report.
     pub count: u64,
 }
@@ -43,7 +51,7 @@ pub struct Tally {
     pub filtered: u64,
     /// Events left out by `--rate-limit`.
     pub rate_limited: u64,
-    /// Events lost.
+    /// Events lost; at most so many where the kernel skipped runs of a hook.
     pub lost: u64,
 }
 

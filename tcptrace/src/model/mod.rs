@@ -1,6 +1,7 @@
 //! Plain data shared by all rooms: no behaviour beyond naming, parsing of names and `Display`.
 
 mod counts;
+pub mod doctor;
 pub mod event;
 pub mod finding;
 pub mod flow;
@@ -23,7 +24,7 @@ pub use event::{Event, Signal};
 pub use finding::Finding;
 pub use flow::{Endpoint, Family, Flow};
 pub use host::{Clock, Host};
-pub use incident::{Evidence, Incident, Kind, Severity, What};
+pub use incident::{Evidence, Impact, Incident, Kind, What};
 pub use kind::KindSet;
 pub use kinds::Put;
 pub use owner::{Basis, Owner, Process};

@@ -128,7 +128,6 @@ pub struct OwnerObject {
     pub shared_by: Option<u32>,
     /// true: the process used the socket last, but was not seen to hold it any more. It had ended or given
     /// the socket away, or there was no time to ask. false: it held the socket. null: nobody is known.
-    #[serde(default)]
     pub stale: Option<bool>,
 }
 
@@ -183,6 +182,11 @@ pub(super) fn write_or_none<S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     let object = owner.as_ref().map(OwnerObject::from);
     object.unwrap_or_default().serialize(to)
+}
+
+/// Writes [`OwnerObject`]s.
+pub(super) fn write_all<S: Serializer>(owners: &[Owner], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(owners.iter().map(OwnerObject::from))
 }
 
 /// Reads an [`OwnerObject`]; null is nobody too.

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::rows::{ListenerRow, PortUse, StateRow};
 
 /// Settings by their full names, as the kernel writes them.
@@ -38,11 +41,12 @@ impl Values {
 }
 
 /// One counter of a namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Count {
     /// Since the namespace began.
+    #[serde(rename = "value")]
     pub total: u64,
-    /// Between the two looks; `None`: it was not there at the first one.
+    /// Between the two looks; null: it was not there at the first one.
     pub rose: Option<u64>,
 }
 

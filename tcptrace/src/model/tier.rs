@@ -1,4 +1,4 @@
-//! The kinds of hook one can insist on.
+//! The kinds of hook.
 
 use super::named;
 
@@ -11,5 +11,21 @@ named! {
         Kprobe = "kprobe",
         /// Places the kernel offers for tracing.
         Tracepoint = "tracepoint",
+        /// The kernel's counters.
+        Counting = "counting",
+    }
+}
+
+impl Tier {
+    /// Those that a user can insist on.
+    pub const CHOICES: [Self; 3] = [Self::Fentry, Self::Kprobe, Self::Tracepoint];
+
+    /// Whether its hooks may be tried when the user insists on a tier. What has no function hook is
+    /// observed at tracepoints then too, but never through the other kind of function hook.
+    pub fn is_allowed_by(self, forced: Option<Self>) -> bool {
+        match self {
+            Self::Tracepoint | Self::Counting => true,
+            Self::Fentry | Self::Kprobe => forced.is_none_or(|forced| forced == self),
+        }
     }
 }

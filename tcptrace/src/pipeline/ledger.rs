@@ -3,7 +3,8 @@
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 
@@ -38,6 +39,8 @@ pub(super) struct Ledger {
     lost_in_ring: [u64; KINDS],
     lost_undecoded: u64,
     lost_in_sink: u64,
+    /// Runs that the kernel skipped, by hook.
+    skipped: BTreeMap<Cow<'static, str>, u64>,
     owners: HashMap<OwnerKey, OwnerRow, RandomState>,
     start_ns: u64,
     end_ns: u64,
@@ -58,6 +61,7 @@ impl Ledger {
             lost_in_ring: [0; KINDS],
             lost_undecoded: 0,
             lost_in_sink: 0,
+            skipped: BTreeMap::new(),
             owners: HashMap::default(),
             start_ns,
             end_ns: start_ns,
@@ -155,6 +159,23 @@ impl Ledger {
         more
     }
 
+    /// Runs of a hook that the kernel has skipped so far; how many more than before.
+    pub(super) fn skip(&mut self, hook: Cow<'static, str>, count: u64) -> u64 {
+        let before = self.skipped.entry(hook).or_default();
+        let more = count.saturating_sub(*before);
+        *before += more;
+        more
+    }
+
+    /// Runs that the kernel has skipped, by hook.
+    pub(super) fn skipped(&self) -> &BTreeMap<Cow<'static, str>, u64> {
+        &self.skipped
+    }
+
+    fn skipped_in_all(&self) -> u64 {
+        self.skipped.values().copied().fold(0, u64::saturating_add)
+    }
+
     pub(super) fn shown(&self, kind: Kind) -> u64 {
         self.shown[kind.index()]
     }
@@ -168,16 +189,20 @@ impl Ledger {
     }
 
     pub(super) fn lost_in_all(&self) -> u64 {
-        self.lost_in_ring.iter().sum::<u64>() + self.lost_undecoded + self.lost_in_sink
+        self.lost_in_ring.iter().sum::<u64>()
+            + self.lost_undecoded
+            + self.lost_in_sink
+            + self.skipped_in_all()
     }
 
     /// Incidents were counted when they were made (`heard`) and again when they were shown or
-    /// left out: the two must agree.
+    /// left out: the two must agree. A run that the kernel skipped is one event that was to be seen
+    /// and is lost: nobody knows whether it would have reported one.
     fn tally(&self) -> Tally {
         let in_kernel: u64 = self.filtered_in_kernel.iter().sum();
         let in_ring: u64 = self.lost_in_ring.iter().sum();
         Tally {
-            seen: self.heard + in_kernel + in_ring + self.lost_undecoded,
+            seen: self.heard + in_kernel + in_ring + self.lost_undecoded + self.skipped_in_all(),
             shown: self.shown_in_all(),
             filtered: self.filtered + in_kernel,
             rate_limited: self.rate_limited,

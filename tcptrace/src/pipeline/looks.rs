@@ -16,14 +16,13 @@ pub(super) enum Wanted<T> {
 
 impl<S: Sink> Pipeline<S> {
     /// Our counts against the kernel's counters while the run goes on, which it does meanwhile. A
-    /// difference is called one when it has lasted from one call to the next. `skipped` as for
-    /// [`Self::finish`]. `None`: `stop` was done first.
+    /// difference is called one when it has lasted from one call to the next. `None`: `stop` was done
+    /// first.
     ///
     /// # Errors
     /// As [`Self::run`].
     pub async fn reconcile(
         &mut self,
-        skipped: u64,
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<Option<Vec<Reconciled>>> {
         self.require(Question::Counters)?;
@@ -38,7 +37,8 @@ impl<S: Sink> Pipeline<S> {
         }
         // What the counters show must have been taken from the ring.
         self.drain();
-        let rows = self.compared(skipped);
+        self.look_for_skips();
+        let rows = self.compared();
         Ok(Some(self.lasting.settle(rows)))
     }
 

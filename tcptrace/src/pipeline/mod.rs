@@ -49,7 +49,6 @@ use looks::Wanted;
 use outlet::Outlet;
 use pace::{Pace, Pause};
 use rate::RateLimit;
-use reconcile::Unheard;
 use reconcile::lasting::Lasting;
 use recording_hooks::pass_by;
 use surveys::Surveys;
@@ -59,6 +58,9 @@ use tap::Tap;
 const BATCH: usize = 4096;
 /// How often losses are looked for while records flow.
 const ROUND: Duration = Duration::from_millis(200);
+/// How often the kernel is asked for runs that it skipped while records flow: it shows them in a file
+/// for each program.
+const ASKED: Duration = Duration::from_secs(1);
 /// How long a sleep lasts when nothing wakes us, and when incidents are held back.
 const IDLE: Duration = Duration::from_secs(1);
 const HOLDING: Duration = Duration::from_millis(10);
@@ -184,7 +186,7 @@ impl<S: Sink> Pipeline<S> {
             unsafe { AsyncFd::register_with_interest(self.live.wake()?, Interest::READABLE) }
                 .context("cannot wait for the ring")?;
         let begin = Instant::now();
-        let (mut round, mut before) = (begin, begin);
+        let (mut round, mut before, mut asked) = (begin, begin, begin);
         let mut pace = if self.is_patient {
             Pace::patient()
         } else {
@@ -212,6 +214,10 @@ impl<S: Sink> Pipeline<S> {
                 // Nothing is lost where nothing comes.
                 if std::mem::take(&mut has_read) {
                     self.look_for_losses()?;
+                    if now.duration_since(asked) >= ASKED {
+                        asked = now;
+                        self.look_for_skips();
+                    }
                 }
             }
             self.keep_recording(now);
@@ -263,25 +269,20 @@ impl<S: Sink> Pipeline<S> {
         Ok(())
     }
 
-    fn compared(&self, skipped: u64) -> Vec<Reconciled> {
+    fn compared(&self) -> Vec<Reconciled> {
         if self.is_partial {
             return Vec::new();
         }
         let Outlet { ledger, filter, .. } = &self.outlet;
-        reconcile::rows(
-            &self.kernel_counters,
-            ledger,
-            filter.kinds,
-            Unheard::live(skipped),
-        )
+        reconcile::rows(&self.kernel_counters, ledger, filter.kinds, Some(0))
     }
 
     /// Ends the run: drains, reconciles, tells the summary. The programs should be detached
-    /// right after, or before. `skipped` runs of them did not take place.
+    /// right after, or before.
     ///
     /// # Errors
     /// When the output fails other than by a closed pipe.
-    pub fn finish(mut self, skipped: u64) -> anyhow::Result<Ended> {
+    pub fn finish(mut self) -> anyhow::Result<Ended> {
         self.kernel_counters.end();
         let end_ns = self.kernel_counters.end_ns();
         let mut answers = Vec::new();
@@ -302,12 +303,13 @@ impl<S: Sink> Pipeline<S> {
             tap.release_all(end_ns);
         }
         self.look_for_losses()?;
+        self.look_for_skips();
         let recorded = self.tap.take().map(|tap| {
             let ledger = &self.outlet.ledger;
-            let standing = tap::standing(&self.kernel_counters, ledger, end_ns, skipped);
+            let standing = tap::standing(&self.kernel_counters, ledger, end_ns);
             tap.recorder.finish(&standing)
         });
-        let rows = self.compared(skipped);
+        let rows = self.compared();
         let summary = self.outlet.ledger.summary(rows);
         self.outlet.summary(&summary);
         self.outlet.flush()?;
@@ -406,6 +408,14 @@ impl<S: Sink> Pipeline<S> {
             }
         }
         Ok(())
+    }
+
+    /// Runs of the programs that the kernel has skipped.
+    fn look_for_skips(&mut self) {
+        let now_ns = survey::boot_ns();
+        for (hook, count) in self.live.skipped() {
+            self.outlet.skipped(hook.into(), count, now_ns);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! gathered in between. A failed write is kept until asked for: whoever hands incidents over, from
 //! within the ring, cannot stop there.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::Instant;
 
@@ -151,7 +152,24 @@ impl<S: Sink> Outlet<S> {
             let loss = Loss {
                 place: LossPlace::Ring,
                 of_kind: Some(kind),
+                hook: None,
                 count: lost,
+            };
+            let told = self.sink.loss(&loss, now_ns);
+            self.check(told);
+        }
+    }
+
+    /// Runs of a hook that the kernel has skipped so far; new ones are told. An empty name: of a hook
+    /// that is not known.
+    pub(super) fn skipped(&mut self, hook: Cow<'static, str>, count: u64, now_ns: u64) {
+        let count = self.ledger.skip(hook.clone(), count);
+        if count > 0 && !self.is_pipe_closed {
+            let loss = Loss {
+                place: LossPlace::Kernel,
+                of_kind: None,
+                hook: Some(hook).filter(|hook| !hook.is_empty()),
+                count,
             };
             let told = self.sink.loss(&loss, now_ns);
             self.check(told);
@@ -180,6 +198,7 @@ impl<S: Sink> Outlet<S> {
         let loss = Loss {
             place: LossPlace::Sink,
             of_kind: None,
+            hook: None,
             count: events,
         };
         let told = self.sink.loss(&loss, now_ns);

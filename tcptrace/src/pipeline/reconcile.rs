@@ -6,35 +6,17 @@ mod tests;
 
 use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
-use crate::interpret::counter_rules::{RULES, Rule};
-use crate::model::KindSet;
+use crate::interpret::counter_rules::{RULES, Rule, hooks};
 use crate::model::summary::{Reconciled, Verdict};
+use crate::model::{Kind, KindSet};
 
-/// What the kernel counted and nobody heard.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unheard {
-    /// Runs of the programs that the kernel skipped.
-    pub(super) skipped: u64,
-    /// Events that are missing in a recording; `None`: nobody knows how many.
-    pub(super) unrecorded: Option<u64>,
-}
-
-impl Unheard {
-    /// Of a live run.
-    pub(super) const fn live(skipped: u64) -> Self {
-        Self {
-            skipped,
-            unrecorded: Some(0),
-        }
-    }
-}
-
-/// The table of the summary.
+/// The table of the summary. `unrecorded`: events that are missing in a recording; `None`: nobody knows
+/// how many.
 pub(super) fn rows(
     namespaces: &KernelCounters,
     ledger: &Ledger,
     kinds: KindSet,
-    unheard: Unheard,
+    unrecorded: Option<u64>,
 ) -> Vec<Reconciled> {
     if !namespaces.is_known() {
         return Vec::new();
@@ -53,7 +35,8 @@ pub(super) fn rows(
             ours: 0,
             counted: 0,
             lost,
-            unheard,
+            skipped: skipped(ledger, rule),
+            unrecorded,
             has_gone,
             unread: namespaces.unread,
         };
@@ -87,6 +70,21 @@ pub(super) fn rows(
     rows
 }
 
+/// Runs that the kernel skipped of hooks that report a rule's kinds.
+fn skipped(ledger: &Ledger, rule: &Rule) -> u64 {
+    let feeds = |hook: &str| {
+        // A hook of a recording of a time before hooks were named may be any.
+        let function = hook.rsplit('/').next().unwrap_or(hook);
+        let of_kind = |kind: &Kind| hooks(*kind).contains(&function);
+        function.is_empty() || rule.kinds.iter().any(of_kind)
+    };
+    let skipped = ledger.skipped().iter();
+    skipped
+        .filter(|(hook, _)| feeds(hook))
+        .map(|(_, count)| *count)
+        .fold(0, u64::saturating_add)
+}
+
 /// What one counter is compared by.
 #[derive(Clone, Copy, Debug)]
 struct Sums {
@@ -94,7 +92,9 @@ struct Sums {
     ours: u64,
     counted: u64,
     lost: u64,
-    unheard: Unheard,
+    /// Runs of its hooks that the kernel skipped.
+    skipped: u64,
+    unrecorded: Option<u64>,
     /// A namespace ended with its counters.
     has_gone: bool,
     /// Namespaces whose counters could not be read.
@@ -103,9 +103,7 @@ struct Sums {
 
 impl Sums {
     fn is_unrecorded(&self, count: u64) -> bool {
-        self.unheard
-            .unrecorded
-            .is_none_or(|missing| count <= missing)
+        self.unrecorded.is_none_or(|missing| count <= missing)
     }
 
     fn verdict(&self, rule: &Rule) -> (Verdict, Option<String>) {
@@ -123,9 +121,9 @@ impl Sums {
                 self.lost,
                 kinds.join(" or ")
             )
-        } else if self.kernel > self.ours && self.kernel - self.ours <= self.unheard.skipped {
-            let skipped = self.unheard.skipped;
-            format!("the kernel skipped {skipped} runs of the hooks")
+        } else if self.kernel > self.ours && self.kernel - self.ours <= self.skipped {
+            let skipped = self.skipped;
+            format!("the kernel skipped {skipped} runs of the hooks that report them")
         } else if self.kernel > self.ours && self.is_unrecorded(self.kernel - self.ours) {
             "events are missing in the recording".to_owned()
         } else if let Some(gap) = rule.gaps.iter().find(|gap| side == gap.kernel_is) {

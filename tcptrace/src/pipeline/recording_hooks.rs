@@ -32,7 +32,7 @@ impl<S: Sink> Pipeline<S> {
         let mut run = [0; 16];
         getrandom(&mut run, GetRandomFlags::empty()).context("no random numbers")?;
         let start_ns = self.kernel_counters.start_ns();
-        let standing = tap::standing(&self.kernel_counters, &self.outlet.ledger, start_ns, 0);
+        let standing = tap::standing(&self.kernel_counters, &self.outlet.ledger, start_ns);
         let start = Start {
             run,
             sequence: 0,
@@ -95,7 +95,7 @@ impl<S: Sink> Pipeline<S> {
         while tap.is_next_due(now) {
             let (counters, ledger) = (&self.kernel_counters, &self.outlet.ledger);
             let boot_ns = read_ns.unwrap_or_else(survey::boot_ns);
-            let mut standing = tap::standing(counters, ledger, boot_ns, 0);
+            let mut standing = tap::standing(counters, ledger, boot_ns);
             if read_ns.is_none() {
                 standing.counters.clear();
             }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
 use super::outlet::Outlet;
-use super::reconcile::Unheard;
 use super::{Ended, reconcile};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
@@ -198,6 +197,11 @@ impl<S: Sink> Replay<'_, S> {
                 let lost = count.lost.saturating_sub(before.lost);
                 self.outlet.kernel(*kind, filtered, lost, end.boot_ns);
             }
+            for (hook, count) in &end.skipped {
+                let before = begin.skipped.get(hook).copied().unwrap_or(0);
+                let skipped = count.saturating_sub(before);
+                self.outlet.skipped(hook.clone(), skipped, end.boot_ns);
+            }
             let filtered = end.filtered.saturating_sub(begin.filtered);
             self.outlet.ledger.filtered_before(filtered);
             self.outlet.ledger.end(end.boot_ns);
@@ -208,12 +212,8 @@ impl<S: Sink> Replay<'_, S> {
         let rows = if self.is_partial {
             Vec::new()
         } else {
-            let unheard = Unheard {
-                skipped: end.map_or(0, |end| end.skipped),
-                unrecorded: self.missing,
-            };
             let kinds = self.outlet.filter.kinds;
-            reconcile::rows(&namespaces, &self.outlet.ledger, kinds, unheard)
+            reconcile::rows(&namespaces, &self.outlet.ledger, kinds, self.missing)
         };
         let summary = self.outlet.ledger.summary(rows);
         self.outlet.summary(&summary);

@@ -124,12 +124,7 @@ impl Tap {
 }
 
 /// Where things stand by the readings of the counters that were taken last.
-pub(super) fn standing(
-    namespaces: &KernelCounters,
-    ledger: &Ledger,
-    boot_ns: u64,
-    skipped: u64,
-) -> Standing {
+pub(super) fn standing(namespaces: &KernelCounters, ledger: &Ledger, boot_ns: u64) -> Standing {
     let kernel = Kind::ALL.iter().map(|kind| {
         let count = KernelCount {
             filtered: ledger.filtered_in_kernel(*kind),
@@ -145,7 +140,7 @@ pub(super) fn standing(
             .filter(|(_, count)| *count != KernelCount::default())
             .collect(),
         filtered: ledger.filtered_here(),
-        skipped,
+        skipped: ledger.skipped().clone(),
         has_gone: namespaces.has_gone(ledger.counts.keys().copied()),
     }
 }

@@ -14,6 +14,7 @@ mod recorder;
 mod tests;
 mod v1;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::model::{Event, Host, Kind, RunFacts, Sample};
@@ -59,8 +60,8 @@ pub struct Standing {
     pub kernel: BTreeMap<Kind, KernelCount>,
     /// Incidents left out by filters and therefore not in the recording.
     pub filtered: u64,
-    /// Runs of the programs that the kernel skipped.
-    pub skipped: u64,
+    /// Runs that the kernel skipped, by hook; an empty name: of hooks that are not named.
+    pub skipped: BTreeMap<Cow<'static, str>, u64>,
     /// A namespace that had events ended with its counters.
     pub has_gone: bool,
 }

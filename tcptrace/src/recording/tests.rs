@@ -90,7 +90,7 @@ fn start() -> Start {
             )]
             .into(),
             filtered: 7,
-            skipped: 8,
+            skipped: BTreeMap::from([("tp_btf/kfree_skb".into(), 8)]),
             has_gone: true,
         },
     }

@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::kernel::attach::AttachReport;
 use crate::kernel::sysctl::Sysctls;
 use crate::model::run::SpaceFacts;
-use crate::model::{Clock, Evidence, KindSet, RunFacts};
+use crate::model::{Clock, KindSet, RunFacts};
 use crate::source::netns::{self, Reach};
 use crate::survey::{namespaces, number, settings};
 
@@ -36,25 +36,12 @@ pub(super) fn gather(
 }
 
 /// What cannot be seen of these kinds, or is only counted, and why: one sentence each.
-pub fn unseen(report: &AttachReport, kinds: KindSet) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for outcome in &report.outcomes {
-        let (kind, part) = (outcome.signal.kind, outcome.signal.part);
-        if !kinds.contains(kind) {
-            continue;
-        }
-        let reason = outcome.reason();
-        match outcome.chosen {
-            None => sentences.push(format!("off: {kind} ({part}): {reason}")),
-            Some(candidate) if candidate.evidence == Evidence::Counted => {
-                sentences.push(format!("only counted: {kind} ({part}): {reason}"));
-            }
-            Some(_) => {}
-        }
-    }
+fn unseen(report: &AttachReport, kinds: KindSet) -> Vec<String> {
+    let gaps = report.gaps(kinds);
+    let mut sentences: Vec<String> = gaps.map(|gap| gap.to_string()).collect();
     if let Some(why) = &report.snapshot_refused {
         sentences.push(format!(
-            "owners of sockets older than this run are looked up in /proc: {why}"
+            "owners of older sockets (looked up in /proc instead): {why}"
         ));
     }
     sentences

@@ -8,7 +8,7 @@
 
 pub mod clock;
 pub mod ending;
-pub mod facts;
+mod facts;
 pub mod logging;
 mod permission;
 pub mod plan;
@@ -160,7 +160,8 @@ impl Session {
                 |why| format!("owners of sockets older than this run are not known: {why}");
             self.notes.extend(missed.into_iter().map(not_known));
         }
-        let live = Live::open(&mut self.attached.maps)?;
+        let programs = self.attached.take_programs();
+        let live = Live::open(&mut self.attached.maps, programs)?;
         let settings = Settings {
             is_partial: self.scope.is_partial,
             filter: self.scope.filter.clone(),
@@ -183,11 +184,6 @@ impl Session {
     /// When its maps are missing.
     pub fn listens(&mut self) -> anyhow::Result<Listens> {
         Listens::open(&mut self.attached.maps)
-    }
-
-    /// Programs of which the kernel skipped runs, and how many.
-    pub fn skipped(&self) -> Vec<(String, u64)> {
-        self.attached.skipped()
     }
 
     /// What the programs had no room for, and how often.

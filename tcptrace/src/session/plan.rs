@@ -1,7 +1,8 @@
 //! What a live run is to do, with nothing looked up yet.
 
+mod netns_spec;
+
 use std::ffi::OsString;
-use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use crate::interpret::filter::Filter;
 use crate::model::{KindSet, Tier};
 use crate::recording::Files;
+
+pub use netns_spec::{NetnsSpec, NotNetns};
 
 /// What a live run is to do.
 #[derive(Clone, Debug)]
@@ -89,25 +92,4 @@ pub struct Engine {
     pub tier: Option<Tier>,
     /// Size of the ring buffer.
     pub ring_bytes: u32,
-}
-
-/// Which network namespace, as written; it is looked up later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetnsSpec {
-    /// That of a process.
-    Pid(u32),
-    /// One with a name under `/run/netns` (`ip netns`).
-    Name(String),
-    /// By inode number, as in `net:[4026531840]`.
-    Inode(u64),
-}
-
-impl fmt::Display for NetnsSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pid(pid) => write!(f, "{pid}"),
-            Self::Name(name) => f.write_str(name),
-            Self::Inode(inode) => write!(f, "inode:{inode}"),
-        }
-    }
 }

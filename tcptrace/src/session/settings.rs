@@ -7,8 +7,7 @@ use tcptrace_common::flow::{AF_INET, AF_INET6};
 
 use super::{Plan, Scope};
 use crate::kernel::attach::{AttachReport, Sizes};
-use crate::kernel::tiers::Tier;
-use crate::model::{self, Family, Kind, KindSet};
+use crate::model::{Family, Kind, KindSet, Tier};
 use crate::source::netns;
 use crate::source::sock_diag::{self, States};
 use crate::survey::namespaces;
@@ -63,19 +62,16 @@ pub(super) fn config(kernel: Config, plan: &Plan, scope: &Scope) -> Config {
 }
 
 /// Why the tier that the user insists on is not to be had; `None` = it serves, or needs nothing.
-pub(super) fn tier_refused(forced: Option<model::Tier>, report: &AttachReport) -> Option<String> {
-    let (forced, tier) = match forced? {
-        model::Tier::Fentry => ("fentry", Tier::Fentry),
-        model::Tier::Kprobe => ("kprobe", Tier::Kprobe),
-        model::Tier::Tracepoint => return None,
+pub(super) fn tier_refused(forced: Option<Tier>, report: &AttachReport) -> Option<String> {
+    let forced = forced?;
+    let prefixes = match forced {
+        Tier::Fentry => ["fentry/", "fexit/"],
+        Tier::Kprobe => ["kprobe/", "kretprobe/"],
+        Tier::Tracepoint | Tier::Counting => return None,
     };
-    if report.has_tier(tier) {
+    if report.has_tier(forced) {
         return None;
     }
-    let prefixes: [&str; 2] = match tier {
-        Tier::Kprobe => ["kprobe/", "kretprobe/"],
-        _ => ["fentry/", "fexit/"],
-    };
     let refusals = report.accept.iter().chain(&report.outcomes);
     let why = refusals
         .flat_map(|outcome| &outcome.refusals)

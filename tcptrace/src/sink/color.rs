@@ -1,6 +1,6 @@
 //! Colour by meaning: red for what was lost or refused, yellow for what got worse, dim for news.
 
-pub use crate::model::Severity;
+pub use crate::model::Impact;
 use crate::model::incident::{
     CloseHow, DropOutcome, LingerOutcome, ResetMeaning, TimeWaitPhase, What,
 };
@@ -29,7 +29,7 @@ impl ColorChoice {
     }
 }
 
-impl Severity {
+impl Impact {
     /// Of an incident: that of its kind, unless the fields say better or worse.
     pub fn of(what: &What) -> Self {
         match what {
@@ -52,7 +52,7 @@ impl Severity {
                 Some(CloseHow::Fin) | None => Self::Info,
                 Some(_) => Self::Degraded,
             },
-            what => what.kind().severity(),
+            what => what.kind().impact(),
         }
     }
 
@@ -66,7 +66,7 @@ impl Severity {
     }
 }
 
-/// Ends what [`Severity::start`] began.
+/// Ends what [`Impact::start`] began.
 pub const END: &str = "\x1b[0m";
 
 #[cfg(test)]

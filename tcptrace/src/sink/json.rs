@@ -6,7 +6,6 @@
 
 mod escape;
 mod fields;
-pub mod finding;
 mod known;
 mod plain;
 
@@ -26,9 +25,17 @@ use crate::model::summary::Summary;
 use crate::model::{Clock, Incident};
 use fields::{Object, put_name};
 use known::Known;
+use plain::Digits;
 
 const BEGIN: &str = "{\"v\":1,\"ts\":\"";
 const _: () = assert!(VERSION == 1, "as BEGIN says");
+
+/// One object that is no event, with the line's end; numbers are written in full.
+pub fn line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = plain::text(value, Digits::All);
+    line.push(b'\n');
+    line
+}
 
 /// Writes objects.
 pub struct JsonSink<W> {

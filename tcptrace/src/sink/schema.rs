@@ -2,14 +2,12 @@
 //! so it cannot drift from them; their comments are the descriptions. Fields may be added in later
 //! versions, hence no `additionalProperties: false`.
 
-mod checkup;
-mod doctor;
-
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::model::Kind;
+use crate::model::doctor::Doctor;
 use crate::model::line::{IncidentHead, LineHead, VERSION};
 use crate::model::loss::Loss;
 use crate::model::rows::{ListenerRow, Row, SnapshotEnd, StateRow, TimeWaitRow};
@@ -36,8 +34,8 @@ pub fn schema() -> Value {
     lines.object::<TimeWaitRow>(TimeWaitRow::KIND);
     lines.object::<SnapshotEnd<'_>>("snapshot");
     let lines = lines.lines;
-    let mut definitions = generator.take_definitions(true);
-    definitions.insert("doctor".to_owned(), doctor::doctor());
+    generator.subschema_for::<Doctor<'_>>();
+    let definitions = generator.take_definitions(true);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tcptrace NDJSON, version 1",

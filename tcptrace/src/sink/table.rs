@@ -13,7 +13,7 @@ pub use listeners::listeners;
 pub use states::states;
 pub use timewait::timewait;
 
-use super::color::{END, Severity};
+use super::color::{END, Impact};
 use super::sanitize;
 use super::stamp::{Stamp, TimeStyle};
 use crate::model::rows::SpaceRow;
@@ -72,7 +72,7 @@ type Column = (&'static str, Align, usize);
 
 struct Line {
     cells: Vec<String>,
-    severity: Option<Severity>,
+    impact: Option<Impact>,
 }
 
 /// Cells first, widths afterwards.
@@ -89,9 +89,9 @@ impl Grid {
         }
     }
 
-    /// `severity`: the line needs attention.
-    fn push(&mut self, severity: Option<Severity>, cells: Vec<String>) {
-        self.lines.push(Line { cells, severity });
+    /// `impact`: the line needs attention.
+    fn push(&mut self, impact: Option<Impact>, cells: Vec<String>) {
+        self.lines.push(Line { cells, impact });
     }
 
     /// The last column is free text, and takes what is left of the line.
@@ -123,9 +123,9 @@ impl Grid {
             finish(out, &text, None, style);
         }
         for line in &self.lines {
-            let mut text = String::from(if line.severity.is_some() { "! " } else { "  " });
+            let mut text = String::from(if line.impact.is_some() { "! " } else { "  " });
             self.put_cells(&mut text, &line.cells, &widths, last);
-            finish(out, &text, line.severity, style);
+            finish(out, &text, line.impact, style);
         }
     }
 
@@ -176,16 +176,16 @@ fn clean(text: &str, room: usize) -> String {
 }
 
 /// Ends a line: cut, coloured, without blanks at the end.
-fn finish(out: &mut Vec<u8>, text: &str, severity: Option<Severity>, style: &TableStyle) {
+fn finish(out: &mut Vec<u8>, text: &str, impact: Option<Impact>, style: &TableStyle) {
     let room = match (style.is_clipped, style.is_wide) {
         (true, _) => style.columns,
         (false, true) => usize::MAX,
         (false, false) => style.columns,
     };
     let text = clean(text.trim_end(), room);
-    match severity.filter(|_| style.is_colored) {
-        Some(severity) => {
-            out.extend_from_slice(severity.start().as_bytes());
+    match impact.filter(|_| style.is_colored) {
+        Some(impact) => {
+            out.extend_from_slice(impact.start().as_bytes());
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(END.as_bytes());
         }
@@ -195,13 +195,13 @@ fn finish(out: &mut Vec<u8>, text: &str, severity: Option<Severity>, style: &Tab
 }
 
 /// A line of plain words below or above a table, broken into more when it is too long.
-fn words(out: &mut Vec<u8>, text: &str, severity: Option<Severity>, style: &TableStyle) {
+fn words(out: &mut Vec<u8>, text: &str, impact: Option<Impact>, style: &TableStyle) {
     let indent = text.len() - text.trim_start().len();
     let mut line = " ".repeat(indent);
     let mut is_empty = true;
     for word in text.split_whitespace() {
         if !is_empty && width(&line) + 1 + width(word) > style.columns {
-            finish(out, &line, severity, style);
+            finish(out, &line, impact, style);
             line = " ".repeat(indent + 2);
             is_empty = true;
         }
@@ -211,7 +211,7 @@ fn words(out: &mut Vec<u8>, text: &str, severity: Option<Severity>, style: &Tabl
         line.push_str(word);
         is_empty = false;
     }
-    finish(out, &line, severity, style);
+    finish(out, &line, impact, style);
 }
 
 /// What could not be seen, in so many words.
@@ -220,7 +220,7 @@ fn unseen(out: &mut Vec<u8>, sentences: &[String], style: &TableStyle) {
         words(
             out,
             &format!("not visible: {sentence}"),
-            Some(Severity::Degraded),
+            Some(Impact::Degraded),
             style,
         );
     }
@@ -240,12 +240,12 @@ fn reconciled(out: &mut Vec<u8>, rows: &[Reconciled], style: &TableStyle) {
     words(out, &text, None, style);
     for row in rows.iter().filter(|row| row.verdict != Verdict::Exact) {
         let note = row.note.as_deref().unwrap_or("reason not known");
-        let severity = (row.verdict == Verdict::Differs).then_some(Severity::Degraded);
+        let impact = (row.verdict == Verdict::Differs).then_some(Impact::Degraded);
         let text = format!(
             "  {}: kernel {}, observed {}: {note}",
             row.counter, row.kernel, row.ours
         );
-        words(out, &text, severity, style);
+        words(out, &text, impact, style);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Sink;
-use super::color::{END, Severity};
+use super::color::{END, Impact};
 use super::out::Out;
 use super::put;
 use super::sanitize;
@@ -58,9 +58,9 @@ impl<W: Write> Talk<W> {
         self.text(" ");
     }
 
-    fn warned(&mut self, severity: Severity, text: &str) {
+    fn warned(&mut self, impact: Impact, text: &str) {
         if self.is_colored {
-            self.text(severity.start());
+            self.text(impact.start());
             self.text(text);
             self.text(END);
         } else {
@@ -107,14 +107,14 @@ impl<W: Write> Talk<W> {
         self.count(" + rate-limited ", tally.rate_limited);
         self.text(" + ");
         if tally.lost > 0 {
-            self.warned(Severity::Bad, "lost ");
+            self.warned(Impact::Bad, "lost ");
         } else {
             self.text("lost ");
         }
         self.count("", tally.lost);
         if !tally.is_balanced() {
             self.warned(
-                Severity::Bad,
+                Impact::Bad,
                 " (does not add up; please report this as a bug)",
             );
         }
@@ -140,7 +140,7 @@ impl<W: Write> Talk<W> {
             self.number_cell(row.ours, 10);
             match row.verdict {
                 Verdict::Exact | Verdict::Explained => self.text(row.verdict.name()),
-                Verdict::Differs => self.warned(Severity::Degraded, row.verdict.name()),
+                Verdict::Differs => self.warned(Impact::Degraded, row.verdict.name()),
             }
             if let Some(note) = &row.note {
                 self.text(": ");
@@ -171,6 +171,10 @@ impl<W: Write> Talk<W> {
 /// What can be done about a loss.
 const fn remedy(place: LossPlace) -> &'static str {
     match place {
+        LossPlace::Kernel => {
+            "the kernel skipped the hook, which an interrupt had brought again while it ran; some of \
+             these runs would have reported nothing"
+        }
         LossPlace::Ring => {
             "the kernel's ring buffer was full; use --ring-size 16M or fewer kinds (--only)"
         }
@@ -185,9 +189,18 @@ impl<W: Write> Sink for Talk<W> {
     }
 
     fn loss(&mut self, loss: &Loss, _: u64) -> io::Result<()> {
-        self.warned(Severity::Bad, "lost");
+        self.warned(Impact::Bad, "lost");
         self.count(" ", loss.count);
-        self.text(if loss.count == 1 { " event" } else { " events" });
+        self.text(match (loss.place, loss.count) {
+            (LossPlace::Kernel, 1) => " run",
+            (LossPlace::Kernel, _) => " runs",
+            (_, 1) => " event",
+            _ => " events",
+        });
+        if let Some(hook) = &loss.hook {
+            self.text(" of hook ");
+            sanitize::append(&mut self.out.buffer, hook, usize::MAX);
+        }
         if let Some(kind) = loss.of_kind {
             self.text(" of kind ");
             self.text(kind.name());

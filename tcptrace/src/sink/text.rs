@@ -10,7 +10,7 @@ mod owners;
 use std::io::{self, Write};
 
 use super::Sink;
-use super::color::{END, Severity};
+use super::color::{END, Impact};
 use super::flows::Flows;
 use super::out::Out;
 use super::put;
@@ -150,7 +150,7 @@ impl<W: Write> TextSink<W> {
         let buffer = &mut self.out.buffer;
         let name = incident.kind().name();
         if self.style.is_colored {
-            buffer.extend_from_slice(Severity::of(&incident.what).start().as_bytes());
+            buffer.extend_from_slice(Impact::of(&incident.what).start().as_bytes());
             buffer.extend_from_slice(name.as_bytes());
             buffer.extend_from_slice(END.as_bytes());
         } else {

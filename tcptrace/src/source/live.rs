@@ -18,6 +18,7 @@ use tcptrace_common::names;
 use tcptrace_common::wire::KindCounters;
 
 use super::ring::Ring;
+use crate::kernel::attach::Programs;
 
 /// The ring and its counters.
 #[allow(missing_debug_implementations, reason = "aya's maps have none")]
@@ -25,6 +26,7 @@ pub struct Live {
     ring: Ring,
     counters: PerCpuArray<MapData, KindCounters>,
     sleeping: SharedWord,
+    programs: Programs,
 }
 
 impl Live {
@@ -32,7 +34,7 @@ impl Live {
     ///
     /// # Errors
     /// When a map is missing or cannot be mapped.
-    pub fn open(maps: &mut BTreeMap<String, Map>) -> anyhow::Result<Self> {
+    pub fn open(maps: &mut BTreeMap<String, Map>, programs: Programs) -> anyhow::Result<Self> {
         let mut take = |name: &str| maps.remove(name).with_context(|| format!("no map {name}"));
         let Map::Array(reader) = take(names::READER)? else {
             anyhow::bail!("map {} is not an array", names::READER);
@@ -44,6 +46,7 @@ impl Live {
             ring: Ring::open(ring).context("cannot map the ring")?,
             counters: PerCpuArray::try_from(take(names::COUNTERS)?)?,
             sleeping: SharedWord::map(&reader).context("cannot map the reader's word")?,
+            programs,
         })
     }
 
@@ -63,6 +66,11 @@ impl Live {
     /// When no descriptor is left.
     pub fn wake(&self) -> io::Result<OwnedFd> {
         self.ring.fd().try_clone_to_owned()
+    }
+
+    /// Runs of the programs that the kernel skipped so far, by hook.
+    pub fn skipped(&self) -> BTreeMap<&'static str, u64> {
+        self.programs.skipped()
     }
 
     /// The counters of all CPUs, by kind number.

@@ -5,7 +5,7 @@
 
 use ratatui_core::style::{Color, Modifier, Style};
 
-use crate::sink::color::Severity;
+use crate::sink::color::Impact;
 
 /// What curves, bars and marks are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +75,11 @@ impl Theme {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    pub(super) fn of(self, severity: Severity) -> Style {
-        match severity {
-            Severity::Bad => self.bad(),
-            Severity::Degraded => self.degraded(),
-            Severity::Info => self.plain(),
+    pub(super) fn of(self, impact: Impact) -> Style {
+        match impact {
+            Impact::Bad => self.bad(),
+            Impact::Degraded => self.degraded(),
+            Impact::Info => self.plain(),
         }
     }
 

@@ -64,7 +64,11 @@ impl Judge {
 
     fn deviates(&mut self, class: Class, id: SocketId, text: &str, event: Option<&Event>) {
         let socket = &self.truth.sockets[id];
-        let holds = socket.holds.iter().map(|hold| {
+        let listener = match socket.role {
+            Role::Child(listener) => &self.truth.sockets[listener].holds[..],
+            _ => &[],
+        };
+        let holds = socket.holds.iter().chain(listener).map(|hold| {
             let process = &self.truth.processes[hold.process];
             let names: Vec<&str> = process.names.iter().map(|(_, name)| &**name).collect();
             let until = hold.to.map(|to| (to.from, to.to));
@@ -85,7 +89,7 @@ impl Judge {
             class,
             text: format!(
                 "{class:?}: {text}\n  socket {} {:?} {} > {:?}, {:?}{}, accepted {:?}\n  resets {:?}, \
-                 received {:?}\n  held by {}\n  reported:\n    {log}\n  {line}",
+                 received {:?}\n  held, and then its listener, by {}\n  reported:\n    {log}\n  {line}",
                 socket.name,
                 socket.role,
                 socket.local,

@@ -139,6 +139,16 @@ fn broken_identity_is_refused(world: &World) {
     let loss = json!({"seen": 5, "shown": 1, "filtered": 2, "rate_limited": 1, "lost": 1});
     let losing = json!({"kind": "summary", "loss": loss});
     refused("a loss", &[event(), losing.clone()], 0, false);
+    let skip =
+        |count: u64| json!({"kind": "lost", "where": "kernel", "of_kind": null, "count": count});
+    let skipped = verdict::on_output(&[event(), skip(1), losing.clone()], 0, false);
+    world.claim_eq("runs that the kernel skipped", skipped, Vec::new());
+    refused(
+        "more than was skipped",
+        &[event(), skip(0), losing.clone()],
+        0,
+        false,
+    );
     let allowed = verdict::on_output(&[event(), losing], 0, true);
     world.claim_eq("a loss that is allowed", allowed, Vec::new());
 }

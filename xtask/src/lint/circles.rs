@@ -60,35 +60,9 @@ struct Graph<'f> {
 /// Child by child of one module: what it depends on, with a line that shows it.
 type Steps<'s> = BTreeMap<&'s str, BTreeMap<&'s str, String>>;
 
-struct Circle {
-    /// The modules, in order, such as `cli::watch`.
-    names: Vec<String>,
-    says: String,
-}
-
-/// One sentence for each circle that is not allowed, with the shortest way around it. `allowed` are
-/// groups of modules; one that holds no circle any more is a finding.
-pub(super) fn findings(files: &[File], allowed: &[&[&str]]) -> Vec<String> {
-    let mut findings = Vec::new();
-    let mut used = vec![false; allowed.len()];
-    for circle in Graph::new(files).circles() {
-        let is_allowed = |entry: &&[&str]| {
-            circle
-                .names
-                .iter()
-                .all(|name| entry.contains(&name.as_str()))
-        };
-        match allowed.iter().position(is_allowed) {
-            Some(entry) => used[entry] = true,
-            None => findings.push(circle.says),
-        }
-    }
-    let gone = allowed.iter().zip(used).filter(|(_, used)| !used);
-    findings.extend(gone.map(|(entry, _)| {
-        let entry = entry.join(", ");
-        format!("  {entry}: no circle any more, take it from ALLOWED in xtask/src/lint/house.rs")
-    }));
-    findings
+/// One sentence for each circle, with the shortest way around it.
+pub(super) fn findings(files: &[File]) -> Vec<String> {
+    Graph::new(files).circles()
 }
 
 impl<'f> Graph<'f> {
@@ -228,7 +202,7 @@ impl<'f> Graph<'f> {
     }
 
     /// The circles among the children of each module: a child stands for its file and all below it.
-    fn circles(&self) -> Vec<Circle> {
+    fn circles(&self) -> Vec<String> {
         let parents: BTreeSet<&[String]> = self
             .files
             .iter()
@@ -248,7 +222,7 @@ impl<'f> Graph<'f> {
                     continue;
                 }
                 pending.retain(|other| !members.contains(other));
-                circles.push(self.circle(parent, &members, &steps));
+                circles.push(Self::circle(parent, &members, &steps));
             }
         }
         circles
@@ -279,7 +253,7 @@ impl<'f> Graph<'f> {
         steps
     }
 
-    fn circle(&self, parent: &[String], members: &BTreeSet<&str>, steps: &Steps<'_>) -> Circle {
+    fn circle(parent: &[String], members: &BTreeSet<&str>, steps: &Steps<'_>) -> String {
         let names: Vec<String> = members
             .iter()
             .map(|member| {
@@ -297,14 +271,11 @@ impl<'f> Graph<'f> {
             .windows(2)
             .map(|step| steps[step[0]][step[1]].as_str())
             .collect();
-        Circle {
-            says: format!(
-                "  {} modules import one another in a circle:\n{}",
-                names.join(", "),
-                says.join("\n")
-            ),
-            names,
-        }
+        format!(
+            "  {} modules import one another in a circle:\n{}",
+            names.join(", "),
+            says.join("\n")
+        )
     }
 }
 

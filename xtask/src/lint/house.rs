@@ -19,21 +19,11 @@ const WITHOUT_CIRCLES: [&str; 4] = [
     "xtask/src",
 ];
 
-/// A crate's sources, and the groups of modules whose circles are allowed in it.
-type AllowedCircles = (&'static str, &'static [&'static [&'static str]]);
-
-/// Circles that stand for now, by crate. An entry that is no circle any more is a finding, so that
-/// the list only shrinks.
-pub(super) const ALLOWED: &[AllowedCircles] = &[(
-    "tcptrace/src",
-    &[&["sink::schema::checkup", "sink::schema::doctor"]],
-)];
-
 /// Where the workspace's own Rust files are.
 const OWN: [&str; 4] = ["tcptrace", "tcptrace-common", "tcptrace-ebpf", "xtask"];
 
-/// Err with all findings when there are any; `allowed` is [`ALLOWED`] but for tests.
-pub(super) fn check(root: &Path, allowed: &[AllowedCircles]) -> Result<()> {
+/// Err with all findings when there are any.
+pub(super) fn check(root: &Path) -> Result<()> {
     let mut findings = Vec::new();
     for own in OWN {
         for file in rust_files(&root.join(own))? {
@@ -45,7 +35,7 @@ pub(super) fn check(root: &Path, allowed: &[AllowedCircles]) -> Result<()> {
         findings.extend(house_findings(root, house)?);
     }
     for sources in WITHOUT_CIRCLES {
-        findings.extend(circle_findings(root, sources, allowed)?);
+        findings.extend(circle_findings(root, sources)?);
     }
     for file in rust_files(&root.join(imports::COMMON_SOURCES))? {
         let (relative, text) = read(root, &file)?;
@@ -108,7 +98,7 @@ fn house_findings(root: &Path, house: &House) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-fn circle_findings(root: &Path, sources: &str, allowed: &[AllowedCircles]) -> Result<Vec<String>> {
+fn circle_findings(root: &Path, sources: &str) -> Result<Vec<String>> {
     let directory = root.join(sources);
     let mut files = Vec::new();
     for file in rust_files(&directory)? {
@@ -119,11 +109,7 @@ fn circle_findings(root: &Path, sources: &str, allowed: &[AllowedCircles]) -> Re
         let (name, text) = read(root, &file)?;
         files.push(File { name, module, text });
     }
-    let allowed = allowed.iter().find(|(crate_, _)| *crate_ == sources);
-    Ok(circles::findings(
-        &files,
-        allowed.map_or(&[], |(_, circles)| circles),
-    ))
+    Ok(circles::findings(&files))
 }
 
 /// Files that only exist under `#[cfg(test)]`.

@@ -30,7 +30,7 @@ impl Sample {
     }
 
     fn findings(&self) -> String {
-        check(&self.root, &[])
+        check(&self.root)
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default()

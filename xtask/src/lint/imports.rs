@@ -41,6 +41,9 @@ const fn rule(room: &'static str, inside: &'static [&'static str], outside: Outs
 
 /// Clocks, files, tasks and everything else that makes a result depend on more than its input.
 const IMPURE: &[&str] = &[
+    "jiff::Timestamp::now",
+    "jiff::Zoned::now",
+    "jiff::tz::TimeZone::system",
     "std::env",
     "std::fs",
     "std::io",
@@ -90,6 +93,7 @@ pub(super) const HOUSES: &[House] = &[
                         "std",
                         "core",
                         "alloc",
+                        "jiff",
                         "schemars",
                         "serde",
                         "thiserror",

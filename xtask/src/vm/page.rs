@@ -1,6 +1,6 @@
 //! `cargo xtask vm page`: the results of the last matrix -> `docs/matrix.md`.
 //!
-//! Says only what was measured: verdicts of scenarios, what the tracer announced that it cannot see,
+//! Says only what was measured: verdicts of scenarios, what the tracer logged that it cannot see,
 //! and the hooks that told each kind. Fails when the results are missing or hold a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ fn render(cells: &[Value]) -> String {
     let mut page = String::from(
         "# The matrix, as measured\n\nWritten by `cargo xtask vm page` from the verdicts of `cargo xtask \
          test vm`. Each cell is one boot of a\ndistribution kernel with the ground-truth kit in one \
-         tier. A scenario that fails is\nrepeated once, which is counted. `unseen`: the tracer announced at its \
+         tier. A scenario that fails is\nrepeated once, which is counted. `unseen`: the tracer logged at its \
          start that it cannot see what the\nscenario is about.\n\n## Verdicts\n\n| kernel | package \
          | tier | passed | at the second try | unseen |\n|---|---|---|---|---|---|\n",
     );
@@ -80,7 +80,7 @@ fn render(cells: &[Value]) -> String {
         );
     }
     page.push_str(
-        "\n## What is not seen\n\nIn the tracer's own words.\n\n| announcement | where |\n|---|---|\n",
+        "\n## What is not seen\n\nIn the tracer's own words (`TCPTRACE_LOG=attach=info`).\n\n| what is missing | where |\n|---|---|\n",
     );
     for (what, places) in unseen(cells) {
         let _infallible = writeln!(page, "| {what} | {} |", joined(&places));
@@ -162,14 +162,14 @@ mod tests {
                     { "verdict": "unseen", "unseen": unseen, "notes": [] }] })
         };
         let cells = [
-            cell("5.10", "fentry", json!("off: a (b): c")),
-            cell("5.10", "kprobe", json!("off: a (b): c")),
-            cell("6.1", "kprobe", json!("off: d (e): f")),
+            cell("5.10", "fentry", json!("not visible: a (b): c")),
+            cell("5.10", "kprobe", json!("not visible: a (b): c")),
+            cell("6.1", "kprobe", json!("not visible: d (e): f")),
         ];
         let page = render(&cells);
         assert!(page.contains("| 5.10 | p 1 | fentry | 2 | 1 | 1 |"));
-        assert!(page.contains("| off: a (b): c | 5.10 (fentry, kprobe) |"));
-        assert!(page.contains("| off: d (e): f | 6.1 (kprobe) |"));
+        assert!(page.contains("| not visible: a (b): c | 5.10 (fentry, kprobe) |"));
+        assert!(page.contains("| not visible: d (e): f | 6.1 (kprobe) |"));
         assert!(page.contains("### `rst_sent`"));
         assert!(page.contains("| `tp_btf/x` | seen | 5.10 (fentry, kprobe); 6.1 (kprobe) |"));
     }

@@ -17,7 +17,7 @@ mod state;
 
 use std::io::{self, IsTerminal, Write};
 
-use super::args::DoctorArgs;
+use super::args::doctor::DoctorArgs;
 use super::exit::Exit;
 use crate::kernel::caps::Privileges;
 use crate::session::lack;
@@ -32,7 +32,7 @@ use report::Report;
 pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     if let Some(path) = &args.types {
         let report = Report::of_file(path)?;
-        super::print(rendered(&report, args).as_bytes())?;
+        super::print(&rendered(&report, args))?;
         return Ok(able(&report));
     }
     let watched = match look::resolve(&args.netns) {
@@ -46,7 +46,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
     let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args.observe);
-    super::print(rendered(&report, args).as_bytes())?;
+    super::print(&rendered(&report, args))?;
     let refusal = report.refusal.as_ref().map(|why| cleaned(why));
     let lack = lack.or(refusal);
     if let Some(message) = &lack {
@@ -73,9 +73,9 @@ fn able(report: &Report) -> Exit {
     }
 }
 
-fn rendered(report: &Report, args: &DoctorArgs) -> String {
+fn rendered(report: &Report, args: &DoctorArgs) -> Vec<u8> {
     if args.json {
-        return format!("{}\n", json::object(report));
+        return crate::sink::json::line(&json::object(report));
     }
     let mut page = Page::new(is_colored(args));
     match &report.survey {
@@ -91,7 +91,7 @@ fn rendered(report: &Report, args: &DoctorArgs) -> String {
             signals::all(&mut page, &report.signals);
         }
     }
-    page.text().to_owned()
+    page.text().as_bytes().to_vec()
 }
 
 fn is_colored(args: &DoctorArgs) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Whatever goes through here is harmless for a terminal: errors quote the kernel and /proc.
 
-use crate::sink::color::{END, Severity};
+use crate::sink::color::{END, Impact};
 use crate::sink::sanitize::clean;
 
 const COLUMNS: usize = 100;
@@ -43,10 +43,10 @@ impl Page {
         self.hang_in(None, label, at, text);
     }
 
-    /// The same, every line of it in the colour of `severity`.
+    /// The same, every line of it in the colour of `impact`.
     pub(in crate::cli) fn hang_in(
         &mut self,
-        severity: Option<Severity>,
+        impact: Option<Impact>,
         label: &str,
         at: usize,
         text: &str,
@@ -62,7 +62,7 @@ impl Page {
                 begin = " ".repeat(at);
             }
             begin.push_str(part);
-            self.line_in(severity, &begin);
+            self.line_in(impact, &begin);
         }
     }
 
@@ -71,11 +71,11 @@ impl Page {
         self.line_in(None, text);
     }
 
-    fn line_in(&mut self, severity: Option<Severity>, text: &str) {
+    fn line_in(&mut self, impact: Option<Impact>, text: &str) {
         let text = text.trim_end();
-        match severity.filter(|_| self.is_colored && !text.is_empty()) {
-            Some(severity) => {
-                self.text.push_str(severity.start());
+        match impact.filter(|_| self.is_colored && !text.is_empty()) {
+            Some(impact) => {
+                self.text.push_str(impact.start());
                 self.text.push_str(text);
                 self.text.push_str(END);
             }
@@ -158,7 +158,7 @@ mod tests {
     fn colour_begins_and_ends_on_each_line_and_only_where_it_is_wanted() {
         for (is_colored, begins) in [(true, "\u{1b}[31m"), (false, "")] {
             let mut page = Page::new(is_colored);
-            page.hang_in(Some(Severity::Bad), "label", 8, &"word ".repeat(30));
+            page.hang_in(Some(Impact::Bad), "label", 8, &"word ".repeat(30));
             assert_eq!(page.text().lines().count(), 2);
             for line in page.text().lines() {
                 assert!(line.starts_with(begins), "{line:?}");

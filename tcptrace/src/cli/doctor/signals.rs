@@ -8,7 +8,7 @@ use super::page::Page;
 use super::report::Signals;
 use crate::kernel::attach::{AttachReport, Outcome};
 use crate::kernel::tiers::FORKS;
-use crate::model::Kind;
+use crate::model::{Kind, KindSet};
 
 const TITLE: &str = "WHAT CAN BE SEEN";
 /// Where the remarks below a row begin.
@@ -58,28 +58,11 @@ pub(super) fn coverage(page: &mut Page, signals: &Signals) {
     page.heading("COVERAGE");
     let text = match signals {
         Signals::Unknown(why) => format!("No hook is attached: {why}."),
-        Signals::Tried(report) | Signals::Expected(report) => covered(report),
+        Signals::Tried(report) | Signals::Expected(report) => {
+            format!("{}.", report.coverage(KindSet::ALL))
+        }
     };
     page.hang("", 2, &format!("{text} Details: tcptrace doctor --hooks"));
-}
-
-fn covered(report: &AttachReport) -> String {
-    let missing: Vec<String> = report
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.chosen.is_none())
-        .map(|outcome| format!("{} ({})", outcome.signal.kind, outcome.signal.part))
-        .collect();
-    let all = report.outcomes.len();
-    if missing.is_empty() {
-        return format!("All {all} facts are visible on this kernel.");
-    }
-    let verb = if missing.len() == 1 { "is" } else { "are" };
-    format!(
-        "{} of {all} facts {verb} not visible on this kernel: {}.",
-        missing.len(),
-        missing.join(", ")
-    )
 }
 
 /// What is no kind of its own: label, what became of it, with a hook, without one.
@@ -126,7 +109,6 @@ fn reason(refusal: &str) -> (String, String) {
         "kprobe" | "kretprobe" => "kprobe",
         _ => label,
     };
-    let why = why.split_once("is refused: ").map_or(why, |(_, why)| why);
     (kind.to_owned(), why.to_owned())
 }
 

@@ -4,13 +4,14 @@
 use std::cmp::Reverse;
 
 use super::page::Page;
-use crate::diagnose::damage::{self, Damage, Weight};
-use crate::diagnose::settings::{self, Alike, DefaultValue, Row};
+use crate::diagnose::damage;
+use crate::diagnose::settings::{self, Alike};
 use crate::diagnose::{hurt, is_wrong_now, whose};
+use crate::model::doctor::{Damage, Setting, Weight};
 use crate::model::finding::{self, Finding, topic_name};
 use crate::model::rows::ListenerRow;
 use crate::model::survey::{Space, Survey, WayIn};
-use crate::sink::color::Severity;
+use crate::sink::color::Impact;
 
 /// Where effects begin.
 const EFFECT_AT: usize = 51;
@@ -93,7 +94,7 @@ fn name(space: &Space) -> String {
     }
 }
 
-fn table(page: &mut Page, rows: &[Row]) {
+fn table(page: &mut Page, rows: &[Setting]) {
     page.hang(&columns("", "VALUE", "DEFAULT"), EFFECT_AT, "EFFECT HERE");
     let mut about = None;
     for row in rows {
@@ -104,10 +105,10 @@ fn table(page: &mut Page, rows: &[Row]) {
         let value = row.value.as_deref().map_or("-", |value| value);
         let value = if value.is_empty() { "none" } else { value };
         let default = match &row.default {
-            _ if row.is_default() == Some(true) => "same",
-            DefaultValue::Known(default) if default.is_empty() => "none",
-            DefaultValue::Known(default) => default,
-            DefaultValue::FromMemory => "memory",
+            _ if row.changed == Some(false) => "same",
+            Some(default) if default.is_empty() => "none",
+            Some(default) => default,
+            None => "memory",
         };
         let effect = match (&row.value, &row.effect) {
             (None, _) => "this kernel or namespace does not have it",
@@ -115,7 +116,7 @@ fn table(page: &mut Page, rows: &[Row]) {
             (Some(_), None) => "this value is not understood",
         };
         let name = row.name.trim_start_matches("net.");
-        let changed = (row.is_default() == Some(false)).then_some(Severity::Degraded);
+        let changed = (row.changed == Some(true)).then_some(Impact::Degraded);
         page.hang_in(
             changed,
             &columns(name, &cut(value), default),
@@ -170,9 +171,9 @@ fn counters(page: &mut Page, survey: &Survey) {
 }
 
 fn counter(page: &mut Page, damage: &Damage, survey: &Survey) {
-    let share = match (damage.percent(), damage.share) {
-        (Some(percent), Some(share)) if percent >= LEAST_PERCENT => {
-            format!("; {percent:.1} per 100 {} ({})", share.of, share.total)
+    let share = match (damage.percent(), damage.of, damage.of_total) {
+        (Some(percent), Some(of), Some(total)) if percent >= LEAST_PERCENT => {
+            format!("; {percent:.1} per 100 {of} ({total})")
         }
         _ => String::new(),
     };
@@ -183,13 +184,13 @@ fn counter(page: &mut Page, damage: &Damage, survey: &Survey) {
     let explain = damage
         .topic
         .map_or_else(String::new, |topic| format!(": tcptrace explain {topic}"));
-    let severity = match (damage.rose(), damage.weight) {
+    let impact = match (damage.rose(), damage.weight) {
         (0, Weight::Degraded) => None,
-        (0, Weight::Refused) | (_, Weight::Degraded) => Some(Severity::Degraded),
-        (_, Weight::Refused) => Some(Severity::Bad),
+        (0, Weight::Refused) | (_, Weight::Degraded) => Some(Impact::Degraded),
+        (_, Weight::Refused) => Some(Impact::Bad),
     };
     page.hang_in(
-        severity,
+        impact,
         &format!("  {:>10}  ", damage.count.total),
         WORDS_AT,
         &format!(
@@ -216,13 +217,13 @@ fn listeners(page: &mut Page, survey: &Survey) {
     rows.sort_by_key(|(_, row)| Reverse(worst(row)));
     page.heading("LISTENERS THAT ARE FULL, OR HAVE DROPPED");
     for (space, row) in rows.iter().take(LISTENERS) {
-        let (mark, severity) = match (row.is_full(), row.drops_risen.unwrap_or(0)) {
-            (true, _) => ("FULL", Some(Severity::Bad)),
-            (false, 1..) => ("DROPS", Some(Severity::Bad)),
-            (false, 0) => ("dropped", Some(Severity::Degraded)),
+        let (mark, impact) = match (row.is_full(), row.drops_risen.unwrap_or(0)) {
+            (true, _) => ("FULL", Some(Impact::Bad)),
+            (false, 1..) => ("DROPS", Some(Impact::Bad)),
+            (false, 0) => ("dropped", Some(Impact::Degraded)),
         };
         page.hang_in(
-            severity,
+            impact,
             &format!("  {mark}"),
             FINDING_AT,
             &listener(space, row),
@@ -280,9 +281,9 @@ fn found(page: &mut Page, survey: &Survey, findings: &[Finding]) {
 }
 
 fn one(page: &mut Page, finding: &Finding) {
-    let severity = match finding.severity {
-        finding::Severity::Broken => Some(Severity::Bad),
-        finding::Severity::Degraded | finding::Severity::Risk => Some(Severity::Degraded),
+    let impact = match finding.severity {
+        finding::Severity::Broken => Some(Impact::Bad),
+        finding::Severity::Degraded | finding::Severity::Risk => Some(Impact::Degraded),
         finding::Severity::Note => None,
     };
     let label = format!("  {}", finding.severity.name().to_uppercase());
@@ -290,7 +291,7 @@ fn one(page: &mut Page, finding: &Finding) {
         .rate_per_s
         .map_or_else(String::new, |rate| format!(", {rate:.1} a second"));
     let title = format!("{}{rate} [{}]", finding.title, finding.id);
-    page.hang_in(severity, &label, FINDING_AT, &title);
+    page.hang_in(impact, &label, FINDING_AT, &title);
     let evidence: Vec<String> = finding
         .evidence
         .iter()

@@ -69,16 +69,11 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    /// Runs of the programs that the kernel skipped.
-    fn skipped(&self) -> u64 {
-        let skipped = self.session.skipped();
-        skipped.iter().map(|(_, count)| count).sum()
-    }
-
     /// Drains, and tells the summary.
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let skipped = self.skipped();
-        self.pipeline.finish(skipped)?;
+        let full = self.session.full();
+        self.pipeline.finish()?;
+        output::tell_full(full);
         Ok(())
     }
 
@@ -108,9 +103,8 @@ impl Hooks {
         look: Look,
         mut stop: impl Future<Output = ()> + Unpin,
     ) -> anyhow::Result<Option<Snapshot>> {
-        let skipped = self.skipped();
         // First: a snapshot taken after it knows of all that was told.
-        let reconciled = self.pipeline.reconcile(skipped, &mut stop).await?;
+        let reconciled = self.pipeline.reconcile(&mut stop).await?;
         let Some(reconciliation) = reconciled else {
             return Ok(None);
         };

@@ -1,26 +1,20 @@
 //! `--watch`: one snapshot per interval, with what hooks told in between.
 
 use std::cell::RefCell;
-use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
+use super::canvas::Canvas;
 use super::hooks::{self, Heard, Hooks};
 use super::screen::Screen;
-use super::{Question, View, style, style_in_place};
-use crate::attribute::proc;
+use super::{Question, style_in_place};
+use crate::cli::args::snapshot::SnapshotArgs;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, say};
-use crate::cli::snapshot_args::SnapshotArgs;
-use crate::interpret::filter::Filter;
 use crate::kernel::confine::Duties;
-use crate::model::Clock;
 use crate::model::snapshot::Snapshot;
 use crate::session::ending::Stopper;
 use crate::session::{Plan, Scope, clock, event_loop, ready};
-use crate::sink::{JsonSink, Sink, table};
 use crate::survey::{self, Look};
 
 /// Looks until told to stop.
@@ -33,23 +27,6 @@ pub(super) fn run(
     scope: Scope,
 ) -> anyhow::Result<Exit> {
     event_loop()?.block_on(watch(question, args, interval, plan, output, scope))
-}
-
-/// What the drawing needs.
-struct Canvas<'a, Q> {
-    question: &'a Q,
-    plan: &'a Plan,
-    output: &'a Output,
-    filter: Filter,
-    roots: Vec<(u32, u64)>,
-    heard: Rc<RefCell<Heard>>,
-    clock: Clock,
-    interval: Duration,
-    screen: Option<Screen>,
-    /// The last frame, to be left on the terminal.
-    last: Vec<u8>,
-    frames: u64,
-    without_hooks: Option<String>,
 }
 
 async fn watch<Q: Question>(
@@ -164,88 +141,4 @@ async fn look<Q>(
     let mut no_command = None;
     let stop = std::pin::pin!(stopper.wait(None, &mut no_command));
     hooks.look(*look, stop).await
-}
-
-impl<Q: Question> Canvas<'_, Q> {
-    fn draw(&mut self, mut snapshot: Snapshot) -> anyhow::Result<()> {
-        self.follow_children()?;
-        let mut heard = self.heard.borrow_mut();
-        heard.folds.look(&snapshot);
-        snapshot.unseen.extend(self.without_hooks.clone());
-        if heard.lost > 0 {
-            snapshot.unseen.push(format!(
-                "{} events were lost in the kernel's ring buffer; counts from hooks are too low",
-                heard.lost
-            ));
-        }
-        let dropped = heard.folds.dropped();
-        if dropped > 0 {
-            snapshot.unseen.push(format!(
-                "{dropped} incidents are missing in this table: tcptrace had no room for them"
-            ));
-        }
-        let view = View {
-            snapshot: &snapshot,
-            folds: &heard.folds,
-            filter: &self.filter,
-        };
-        self.frames += 1;
-        if self.output.is_json {
-            let mut sink = JsonSink::new(io::stdout(), self.clock);
-            self.question.json(&view, &mut sink)?;
-            sink.flush()?;
-            return Ok(());
-        }
-        let in_place = style_in_place(self.output);
-        let style = match in_place {
-            Some((style, _)) if self.screen.is_some() => style,
-            _ => style(self.output),
-        };
-        let mut text = Vec::new();
-        table::moment(
-            &mut text,
-            self.clock,
-            snapshot.boot_ns,
-            self.interval,
-            &style,
-        );
-        self.question.text(&view, &style, &mut text);
-        match (&mut self.screen, in_place) {
-            (Some(screen), Some((_, rows))) => {
-                screen.draw(&text, rows)?;
-                self.last = text;
-            }
-            _ => {
-                let mut out = io::stdout().lock();
-                if self.frames > 1 {
-                    out.write_all(b"\n")?;
-                }
-                out.write_all(&text)?;
-                out.flush()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Processes of `--children` come and go.
-    fn follow_children(&mut self) -> anyhow::Result<()> {
-        if self.plan.with_children {
-            let all = proc::children_closure(&self.roots).context("cannot read /proc")?;
-            self.filter.pids.forget_processes();
-            for (pid, start_ticks) in all {
-                self.filter.pids.add(pid, start_ticks);
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the terminal back, and leaves the last frame on it.
-    fn leave(&mut self) -> io::Result<()> {
-        if self.screen.take().is_some() {
-            let mut out = io::stdout().lock();
-            out.write_all(&self.last)?;
-            out.flush()?;
-        }
-        Ok(())
-    }
 }

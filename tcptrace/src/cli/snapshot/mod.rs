@@ -3,16 +3,17 @@
 //! A snapshot needs no hook and no privilege beyond reading /proc; what is missing without them is
 //! told. `--watch` attaches hooks where it may and goes on without where it may not.
 
+mod canvas;
 mod hooks;
 mod live;
 mod screen;
 
 use std::io::{self, IsTerminal};
 
+use super::args::snapshot::SnapshotArgs;
 use super::exit::Exit;
 use super::output::{self, Output};
 use super::plan;
-use super::snapshot_args::SnapshotArgs;
 use crate::interpret::filter::Filter;
 use crate::model::snapshot::Snapshot;
 use crate::model::{Kind, KindSet};

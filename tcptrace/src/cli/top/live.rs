@@ -49,10 +49,9 @@ async fn watch(
     // A second signal from here on ends the process at once.
     signals.stopper.arm_second();
     ran?;
-    let (skipped, full) = (session.skipped(), session.full());
-    pipeline.finish(skipped.iter().map(|(_, count)| count).sum())?;
+    let full = session.full();
+    pipeline.finish()?;
     super::last_word(&shared, output.color)?;
-    output::tell_skipped(skipped);
     output::tell_full(full);
     drop(session);
     Ok(Exit::Done)

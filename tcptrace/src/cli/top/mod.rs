@@ -9,11 +9,11 @@ use std::io::{self, IsTerminal};
 use clap::error::ErrorKind;
 use jiff::tz::TimeZone;
 
+use super::args::top::TopArgs;
 use super::exit::Exit;
 use super::output::{self, Output, refuse};
-use super::plan::PlanError;
-use super::top_args::TopArgs;
-use crate::session::Plan;
+use super::plan::{self, PlanError};
+use crate::session::plan::{Plan, Stop};
 use crate::sink::color::ColorChoice;
 use crate::sink::{Sink, Talk};
 use crate::tui::theme::{Marks, Theme};
@@ -31,7 +31,7 @@ pub fn run(args: TopArgs) -> anyhow::Result<Exit> {
     };
     let color = args.color;
     let planned = if args.replay.is_empty() {
-        args.plan().map(|(plan, output)| Way::Live(plan, output))
+        live(args)
     } else {
         replay::Plan::new(args).map(Way::Recording)
     };
@@ -53,6 +53,24 @@ pub fn run(args: TopArgs) -> anyhow::Result<Exit> {
 enum Way {
     Live(Plan, Output),
     Recording(replay::Plan),
+}
+
+/// What to watch live; `Err` for a usage error.
+fn live(args: TopArgs) -> Result<Way, PlanError> {
+    let kinds = plan::kinds(&args.selection)?;
+    let run = Plan {
+        asked_by_name: args.selection.only.iter().copied().collect(),
+        stop: Stop {
+            after: args.duration,
+            ..Stop::default()
+        },
+        ..plan::live(kinds, args.filter, plan::engine(args.engine))
+    };
+    let output = Output {
+        ready_file: args.ready_file,
+        ..Output::none(args.color, false)
+    };
+    Ok(Way::Live(run, output))
 }
 
 fn usage(why: &PlanError) -> Exit {

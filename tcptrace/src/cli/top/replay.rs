@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 
 use super::screen::{Screen, Signals};
+use crate::cli::args::top::TopArgs;
 use crate::cli::choice::Choice;
 use crate::cli::exit::Exit;
 use crate::cli::output::refuse;
 use crate::cli::plan::PlanError;
 use crate::cli::recorded_input::RecordedInput;
-use crate::cli::top_args::TopArgs;
 use crate::model::KindSet;
 use crate::pipeline::replay::Settings;
 use crate::session::event_loop;

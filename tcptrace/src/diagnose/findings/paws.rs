@@ -3,6 +3,7 @@
 use super::{Case, Family, change, counter, place, proof, rate};
 use crate::diagnose::damage;
 use crate::model::Kind;
+use crate::model::doctor::Damage;
 use crate::model::finding::{Finding, Severity};
 use crate::model::survey::{Space, Survey};
 
@@ -34,7 +35,7 @@ fn of_space(family: &Family, survey: &Survey, space: &Space) -> Option<Finding> 
         .filter(|damage| damage.topic.is_some_and(is_paws))
         .collect();
     let first = rejected.first()?;
-    let rose = rejected.iter().map(damage::Damage::rose).sum();
+    let rose = rejected.iter().map(Damage::rose).sum();
     let mut evidence: Vec<_> = rejected
         .iter()
         .filter_map(|damage| counter(survey, space, damage.counter))

@@ -96,12 +96,9 @@ pub(super) fn many(family: &Family, case: &Case<'_>, name: &str) -> Vec<Finding>
             continue;
         };
         let mut evidence: Vec<_> = counter(case.survey, space, name).into_iter().collect();
-        if let Some(share) = damage.share {
-            evidence.push(proof(
-                format!("{percent:.1} per 100 {} ({})", share.of, share.total),
-                share.total,
-                name,
-            ));
+        if let (Some(of), Some(total)) = (damage.of, damage.of_total) {
+            let text = format!("{percent:.1} per 100 {of} ({total})");
+            evidence.push(proof(text, total, name));
         }
         found.push(Finding {
             netns: Some(space.netns),

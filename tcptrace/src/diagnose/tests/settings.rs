@@ -1,7 +1,7 @@
 //! Settings, their defaults and what their values do.
 
 use super::{space, survey, values};
-use crate::diagnose::settings::{self, DefaultValue};
+use crate::diagnose::settings;
 use crate::model::survey::{Host, Space, Survey, WayIn};
 
 /// The effect of one value, given the others.
@@ -102,8 +102,8 @@ fn a_default_that_follows_memory_is_computed_or_said_to_be_so() {
         let row = rows.find(|row| row.name == "net.ipv4.tcp_max_syn_backlog");
         row.unwrap().default.clone()
     };
-    assert_eq!(default(&[]), DefaultValue::FromMemory);
-    let known = |text: &str| DefaultValue::Known(text.to_owned());
+    assert_eq!(default(&[]), None);
+    let known = |text: &str| Some(text.to_owned());
     assert_eq!(default(&[(settings::TABLE_SIZE, "262144")]), known("2048"));
     assert_eq!(default(&[(settings::TABLE_SIZE, "1024")]), known("128"));
 }

@@ -1,6 +1,7 @@
 //! Settles signals: tries their candidates in order, until one loads and attaches whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -11,7 +12,7 @@ use super::programs::{self, Loaded};
 use super::{OTHER_TIER, Outcome, serve};
 use crate::kernel::Kernel;
 use crate::kernel::tiers::{Candidate, Hooks, Program, Signal};
-use crate::model;
+use crate::model::Tier;
 
 /// A signal on its way: either chosen, or the place of the candidate to go on with.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(super) struct Attacher<'a> {
     object: &'a mut Ebpf,
     types: &'a Btf,
     kernel: &'a Kernel,
-    forced: Option<model::Tier>,
+    forced: Option<Tier>,
     /// Programs that were loaded, or refused, ahead of time.
     loaded: Loaded,
     tried: BTreeMap<String, Result<(), String>>,
@@ -39,7 +40,7 @@ impl<'a> Attacher<'a> {
         object: &'a mut Ebpf,
         types: &'a Btf,
         kernel: &'a Kernel,
-        forced: Option<model::Tier>,
+        forced: Option<Tier>,
     ) -> Self {
         Self {
             object,
@@ -118,16 +119,28 @@ impl<'a> Attacher<'a> {
                 open.outcome.hook = candidate.label(self.kernel);
                 self.served |= candidate.served;
             }
-            Err(why) => open.refuse(&candidate.label(self.kernel), &why),
+            Err((target, why)) => {
+                let label = candidate.label(self.kernel);
+                // What holds for every hook of the tier, or for the very hook of the label, needs no
+                // name of a function.
+                let is_plain = self.closed.values().any(|closed| *closed == why)
+                    || label.rsplit('/').next() == Some(target);
+                if is_plain || target.is_empty() {
+                    open.refuse(&label, &why);
+                } else {
+                    open.refuse(&label, &format!("{target}: {why}"));
+                }
+            }
         }
     }
 
     /// Attaches all programs of a candidate. When one is refused, those attached for it are taken
-    /// back: half a family would tell things twice, or wrong.
-    fn attach_whole(&mut self, candidate: &Candidate) -> Result<(), String> {
-        let programs = candidate.programs(self.kernel)?;
+    /// back: half a family would report things twice, or wrong. `Err`: the function that was refused
+    /// (empty: no single one), and why.
+    fn attach_whole(&mut self, candidate: &Candidate) -> Result<(), (&'static str, String)> {
+        let programs = candidate.programs(self.kernel).map_err(|why| ("", why))?;
         let known = |program: &Program| match self.tried.get(program.name) {
-            Some(Err(why)) => Some(format!("{} {why}", program.target)),
+            Some(Err(why)) => Some((program.target, why.clone())),
             _ => None,
         };
         if let Some(why) = programs.iter().find_map(known) {
@@ -141,7 +154,7 @@ impl<'a> Attacher<'a> {
                 Ok(()) => {}
                 Err(why) => {
                     self.take_back(&fresh);
-                    return Err(format!("{} {why}", program.target));
+                    return Err((program.target, why));
                 }
             }
         }
@@ -226,13 +239,16 @@ impl Open {
 /// One line: the verifier's log can be megabytes, its last line says why.
 fn describe(error: &anyhow::Error) -> String {
     if let Some(code) = programs::refusal_code(error) {
-        return format!("is refused: {code}");
+        return match code.kind() {
+            ErrorKind::PermissionDenied => "not permitted by this kernel (EPERM)".to_owned(),
+            _ => code.to_string(),
+        };
     }
     let text = format!("{error:#}");
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or("no reason given").trim().to_owned();
     match lines.rfind(|line| !line.starts_with("processed ")) {
-        Some(last) => format!("is refused: {first} ... {}", last.trim()),
-        None => format!("is refused: {first}"),
+        Some(last) => format!("{first} ... {}", last.trim()),
+        None => first,
     }
 }

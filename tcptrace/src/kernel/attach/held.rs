@@ -12,6 +12,7 @@ use aya::programs::fentry::FEntryLink;
 use aya::programs::fexit::FExitLink;
 use aya::programs::kprobe::KProbeLink;
 use aya::programs::tp_btf::BtfTracePointLink;
+use tcptrace_common::hook::Hook;
 
 /// A program's place in the kernel; it is detached when this is dropped.
 #[derive(Debug)]
@@ -28,13 +29,17 @@ pub type Maps = BTreeMap<String, Map>;
 
 /// Programs at work.
 pub(super) struct Held {
-    programs: Vec<(String, OwnedFd)>,
+    pub(super) programs: Programs,
     _links: Vec<Link>,
 }
 
+/// Attached programs by their names in the object, to ask the kernel about them.
+#[derive(Debug, Default)]
+pub struct Programs(Vec<(String, OwnedFd)>);
+
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.programs.iter().map(|(name, _)| name);
+        let names = self.programs.0.iter().map(|(name, _)| name);
         f.debug_list().entries(names).finish()
     }
 }
@@ -65,20 +70,26 @@ impl Held {
             programs.push((name.clone(), fd));
         }
         let held = Self {
-            programs,
+            programs: Programs(programs),
             _links: links.into_values().collect(),
         };
         Ok((held, maps))
     }
+}
 
-    /// Programs of which the kernel skipped runs, because an interrupt brought the same hook while
-    /// they ran, and how many. Kernels before 5.12 do not say.
-    pub(super) fn skipped(&self) -> Vec<(String, u64)> {
-        let skips = |(name, fd): &(String, OwnedFd)| {
-            let count = fact(fd, "recursion_misses:").filter(|count| *count > 0)?;
-            Some((name.clone(), count))
-        };
-        self.programs.iter().filter_map(skips).collect()
+impl Programs {
+    /// Hooks of which the kernel skipped runs, because an interrupt brought the same hook while it ran,
+    /// and how many since they were attached. Kernels before 5.12 do not say
+    /// (`recursion_misses` of `bpf_prog_info`).
+    pub fn skipped(&self) -> BTreeMap<&'static str, u64> {
+        let mut skipped = BTreeMap::new();
+        for (name, fd) in &self.0 {
+            let count = fact(fd, "recursion_misses:").unwrap_or(0);
+            if let Some(hook) = Hook::label_of_program(name).filter(|_| count > 0) {
+                *skipped.entry(hook).or_default() += count;
+            }
+        }
+        skipped
     }
 
     /// How many instructions the verifier walked for each program: two thirds of what a start costs.
@@ -87,7 +98,7 @@ impl Held {
         if !log::log_enabled!(target: "attach", log::Level::Debug) {
             return;
         }
-        for (name, fd) in &self.programs {
+        for (name, fd) in &self.0 {
             if let Some(count) = fact(fd, "verified_insns:") {
                 log::debug!(target: "attach", "{name}: the verifier walked {count} instructions");
             }

@@ -2,9 +2,9 @@
 
 use tcptrace_common::hook::{Family, HOOKS, Hook, Site};
 
-use super::{Candidate, Hooks, Tier};
+use super::{Candidate, Hooks};
 use crate::kernel::Kernel;
-use crate::model::Evidence;
+use crate::model::{Evidence, Tier};
 
 /// The two candidates of a family, better first. `reporter` is the number of the hook that reports.
 pub(super) const fn candidates(family: Family, reporter: u8) -> [Candidate; 2] {

@@ -4,9 +4,9 @@ use tcptrace_common::hook::{self, Family};
 use tcptrace_common::offsets::NONE;
 
 use super::functions::candidates;
-use super::{Candidate, Hooks, Obstacle, Signal, Tier, nothing};
+use super::{Candidate, Hooks, Obstacle, Signal, nothing};
 use crate::kernel::Kernel;
-use crate::model::{Evidence, Kind};
+use crate::model::{Evidence, Kind, Tier};
 
 /// Tracepoints of which the first reports.
 const fn tracepoint(
@@ -124,6 +124,7 @@ const fn unless(first: Candidate, family: Family, reporter: u8) -> [Candidate; 3
 pub static ACCEPT: Signal = Signal {
     kind: Kind::State,
     part: "who accepted a connection",
+    fact: "who accepted a connection",
     candidates: &unblind(
         Family::Accepted,
         hook::SECURITY_SOCK_GRAFT,
@@ -139,6 +140,7 @@ pub static ACCEPT: Signal = Signal {
 pub static WAITS: Signal = Signal {
     kind: Kind::State,
     part: "how long connections wait for accept()",
+    fact: "how long connections wait for accept()",
     candidates: &candidates(Family::AcceptWaits, hook::INET_CSK_ACCEPT),
 };
 
@@ -146,6 +148,7 @@ pub static WAITS: Signal = Signal {
 pub static LISTENED: Signal = Signal {
     kind: Kind::AcceptDrop,
     part: "the backlog given to listen()",
+    fact: "the backlog given to listen()",
     candidates: &candidates(Family::Backlogs, hook::SYS_LISTEN),
 };
 
@@ -154,16 +157,19 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::State,
         part: "transitions",
+        fact: "state changes",
         candidates: &[SET_STATE],
     },
     Signal {
         kind: Kind::RstSent,
         part: "of connections",
+        fact: "RSTs sent by connections",
         candidates: &[tracepoint(&["tcp_send_reset"], "", nothing)],
     },
     Signal {
         kind: Kind::RstSent,
         part: "without a socket",
+        fact: "RSTs sent without a socket",
         candidates: &{
             let [first, second] = candidates(Family::Answers, hook::TCP_V4_SEND_RESET);
             [
@@ -177,6 +183,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::RstSent,
         part: "of TIME_WAIT sockets",
+        fact: "RSTs sent by TIME_WAIT sockets",
         candidates: &unless(
             tracepoint(&["tcp_send_reset"], "", reset_reason),
             Family::Answers,
@@ -186,36 +193,43 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::RstReceived,
         part: "of connections",
+        fact: "RSTs received by connections",
         candidates: &[RECEIVE_RESET],
     },
     Signal {
         kind: Kind::RstReceived,
         part: "of handshakes",
+        fact: "RSTs to handshakes",
         candidates: &candidates(Family::Acks, hook::TCP_CHECK_REQ),
     },
     Signal {
         kind: Kind::LingerClose,
         part: "begin, drained, reset",
+        fact: "closes that linger",
         candidates: &[SET_STATE],
     },
     Signal {
         kind: Kind::LingerClose,
         part: "timed out",
+        fact: "lingering closes that timed out",
         candidates: &waiting(tracepoint(&["timer_expire_entry"], "", sleeping_timer)),
     },
     Signal {
         kind: Kind::LingerClose,
         part: "interrupted",
+        fact: "lingering closes that were interrupted",
         candidates: &waiting(tracepoint(&["timer_cancel"], "", sleeping_timer)),
     },
     Signal {
         kind: Kind::LingerClose,
         part: "really blocked",
+        fact: "whether a lingering close blocked",
         candidates: &waiting(tracepoint(&["timer_start"], "", sleeping_timer)),
     },
     Signal {
         kind: Kind::AcceptDrop,
         part: "at the ACK",
+        fact: "accept queue drops at the final ACK",
         candidates: &{
             let [first, second] = candidates(Family::Acks, hook::TCP_CHECK_REQ);
             let named = tracepoint(&["kfree_skb", "tcp_send_reset"], "", overflow_reason);
@@ -225,31 +239,37 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::AcceptDrop,
         part: "at the SYN",
+        fact: "accept queue drops at the SYN",
         candidates: &or_counted(CONSUMED_SYN),
     },
     Signal {
         kind: Kind::SynDrop,
         part: "drops and cookies",
+        fact: "SYN queue drops and cookies",
         candidates: &or_counted(CONSUMED_SYN),
     },
     Signal {
         kind: Kind::Retransmit,
         part: "segments",
+        fact: "retransmitted segments",
         candidates: &[tracepoint(&["tcp_retransmit_skb"], "", nothing)],
     },
     Signal {
         kind: Kind::Retransmit,
         part: "SYN-ACKs",
+        fact: "retransmitted SYN-ACKs",
         candidates: &[tracepoint(&["tcp_retransmit_synack"], "", nothing)],
     },
     Signal {
         kind: Kind::Retransmit,
         part: "SYN-ACKs given up",
+        fact: "SYN-ACKs given up",
         candidates: &candidates(Family::RequestTimer, hook::REQSK_TIMER_HANDLER),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "enter",
+        fact: "start of TIME_WAIT",
         candidates: &then(
             Family::TimeWait,
             hook::INET_TWSK_HASHDANCE_SCHEDULE,
@@ -259,16 +279,19 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::TimeWait,
         part: "overflow",
+        fact: "TIME_WAIT bucket overflow",
         candidates: &then(Family::TimeWait, hook::INET_TWSK_ALLOC, NOT_MADE),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "expire",
+        fact: "end of TIME_WAIT",
         candidates: &then(Family::TimeWait, hook::TW_TIMER_HANDLER, TW_EXPIRED),
     },
     Signal {
         kind: Kind::TimeWait,
         part: "reuse by connect()",
+        fact: "TIME_WAIT reuse by connect()",
         candidates: &then(
             Family::TimeWait,
             hook::INET_TWSK_DESCHEDULE_PUT,
@@ -278,11 +301,13 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::TimeWait,
         part: "reuse by a SYN",
+        fact: "TIME_WAIT reuse by a SYN",
         candidates: &then(Family::TimeWait, hook::INET_TWSK_DESCHEDULE_PUT, TW_SYN),
     },
     Signal {
         kind: Kind::PawsDrop,
         part: "by connections",
+        fact: "PAWS drops by connections",
         candidates: &{
             let [second, third] = candidates(Family::Validation, hook::TCP_VALIDATE_INCOMING);
             let blind = dropped(paws_reason);
@@ -292,6 +317,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::PawsDrop,
         part: "whose connection it was",
+        fact: "the connection of a PAWS drop",
         candidates: &unless(
             dropped(whose_paws),
             Family::Validation,
@@ -301,6 +327,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::PawsDrop,
         part: "by TIME_WAIT sockets",
+        fact: "PAWS drops by TIME_WAIT sockets",
         candidates: &unless(
             dropped(tw_paws_reason),
             Family::TimeWait,
@@ -310,21 +337,25 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::PawsDrop,
         part: "in handshakes",
+        fact: "PAWS drops in handshakes",
         candidates: &unless(dropped(tw_paws_reason), Family::Acks, hook::TCP_CHECK_REQ),
     },
     Signal {
         kind: Kind::Close,
         part: "summaries",
+        fact: "connection summaries",
         candidates: &[SET_STATE],
     },
     Signal {
         kind: Kind::Close,
         part: "whether a RST ended it",
+        fact: "whether a RST ended a connection",
         candidates: &[RECEIVE_RESET],
     },
     Signal {
         kind: Kind::Close,
         part: "whether TIME_WAIT followed",
+        fact: "whether TIME_WAIT followed a close",
         candidates: &then(
             Family::TimeWait,
             hook::INET_TWSK_HASHDANCE_SCHEDULE,
@@ -334,6 +365,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::PawsDrop,
         part: "whose TIME_WAIT rejected",
+        fact: "the owner of a TIME_WAIT socket that dropped a packet",
         candidates: &then(
             Family::TimeWait,
             hook::INET_TWSK_HASHDANCE_SCHEDULE,
@@ -343,6 +375,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::RstSent,
         part: "whose TIME_WAIT answered",
+        fact: "the owner of a TIME_WAIT socket that sent a RST",
         candidates: &then(
             Family::TimeWait,
             hook::INET_TWSK_HASHDANCE_SCHEDULE,

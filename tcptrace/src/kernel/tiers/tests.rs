@@ -22,7 +22,7 @@ fn signal(kind: Kind, part: &str) -> &'static Signal {
 }
 
 /// The first candidate that this kernel's types allow.
-fn first(kernel: &Kernel, kind: Kind, part: &str, forced: Option<model::Tier>) -> String {
+fn first(kernel: &Kernel, kind: Kind, part: &str, forced: Option<Tier>) -> String {
     let candidates = signal(kind, part).candidates.iter();
     let mut viable =
         candidates.filter(|c| c.tier.is_allowed_by(forced) && c.obstacle(kernel).is_none());
@@ -51,15 +51,10 @@ fn a_tracepoint_that_tells_everything_comes_before_functions() {
 fn a_forced_tier_keeps_tracepoints_and_shuts_out_the_other_functions() {
     let kernel = kernel("6.1.192");
     let refused = |tier| first(&kernel, Kind::AcceptDrop, "at the SYN", Some(tier));
-    assert_eq!(refused(model::Tier::Fentry), "fexit/tcp_conn_request");
-    assert_eq!(refused(model::Tier::Kprobe), "kretprobe/tcp_conn_request");
-    assert_eq!(refused(model::Tier::Tracepoint), "tp_btf/consume_skb");
-    let segments = first(
-        &kernel,
-        Kind::Retransmit,
-        "segments",
-        Some(model::Tier::Kprobe),
-    );
+    assert_eq!(refused(Tier::Fentry), "fexit/tcp_conn_request");
+    assert_eq!(refused(Tier::Kprobe), "kretprobe/tcp_conn_request");
+    assert_eq!(refused(Tier::Tracepoint), "tp_btf/consume_skb");
+    let segments = first(&kernel, Kind::Retransmit, "segments", Some(Tier::Kprobe));
     assert_eq!(segments, "tp_btf/tcp_retransmit_skb");
 }
 

@@ -84,6 +84,7 @@ enum Call {
     LoseInSink,
     LoseUndecoded(u64, bool),
     Kernel(Kind, u64, u64),
+    Skip(u64),
 }
 
 fn keep(ledger: &mut Ledger, call: Call) {
@@ -100,6 +101,9 @@ fn keep(ledger: &mut Ledger, call: Call) {
         Call::Kernel(kind, filtered, lost) => {
             ledger.kernel(kind, filtered, lost);
         }
+        Call::Skip(count) => {
+            ledger.skip("tp_btf/inet_sock_set_state".into(), count);
+        }
     }
 }
 
@@ -115,6 +119,7 @@ fn any_call() -> impl Strategy<Value = Vec<Call>> {
         (0..1000_u64, any::<bool>()).prop_map(|(count, told)| Call::LoseUndecoded(count, told)),
         (kind, 0..1_u64 << 40, 0..1_u64 << 40)
             .prop_map(|(kind, filtered, lost)| Call::Kernel(kind, filtered, lost)),
+        (0..1_u64 << 40).prop_map(Call::Skip),
     ];
     // An incident is made, and then one thing happens to it.
     prop_oneof![

@@ -40,7 +40,8 @@ fn judged(
         ours,
         counted: 0,
         lost,
-        unheard: Unheard::live(0),
+        skipped: 0,
+        unrecorded: Some(0),
         has_gone: gone,
         unread,
     };
@@ -72,14 +73,46 @@ fn skipped_runs_explain_up_to_as_many_as_were_skipped() {
         ours: 3,
         counted: 0,
         lost: 0,
-        unheard: Unheard::live(2),
+        skipped: 2,
+        unrecorded: Some(0),
         has_gone: false,
         unread: 0,
     };
-    let note = Some("the kernel skipped 2 runs of the hooks".to_owned());
+    let note = Some("the kernel skipped 2 runs of the hooks that report them".to_owned());
     assert_eq!(sums(5).verdict(&EXACT_RULE), (Verdict::Explained, note));
     assert_eq!(sums(6).verdict(&EXACT_RULE).0, Verdict::Differs);
     assert_eq!(sums(2).verdict(&EXACT_RULE).0, Verdict::Differs);
+}
+
+#[test]
+fn only_runs_of_its_own_hooks_explain_a_counter() {
+    let mut ledger = Ledger::new(0, true);
+    for (hook, count) in [
+        ("tp_btf/consume_skb", 3),
+        ("fexit/tcp_check_req", 4),
+        ("tp_btf/tcp_receive_reset", 50),
+    ] {
+        assert_eq!(ledger.skip(hook.into(), count), count);
+    }
+    assert_eq!(
+        ledger.skip("tp_btf/consume_skb".into(), 5),
+        2,
+        "new ones only"
+    );
+    let runs = |ledger: &Ledger, counter: &str| {
+        let rule = RULES.iter().find(|rule| rule.counter == counter).unwrap();
+        skipped(ledger, rule)
+    };
+    assert_eq!(runs(&ledger, "TcpExt.ListenOverflows"), 9);
+    assert_eq!(runs(&ledger, "TcpExt.TCPReqQFullDrop"), 5);
+    assert_eq!(runs(&ledger, "Tcp.RetransSegs"), 0);
+    assert_eq!(ledger.skip("".into(), 2), 2);
+    assert_eq!(
+        runs(&ledger, "Tcp.RetransSegs"),
+        2,
+        "of a hook that is not known"
+    );
+    assert_eq!(ledger.lost_in_all(), 61);
 }
 
 #[test]
@@ -101,7 +134,8 @@ fn what_was_counted_from_the_counter_is_no_second_opinion() {
         ours: 3,
         counted: 4,
         lost: 0,
-        unheard: Unheard::live(0),
+        skipped: 0,
+        unrecorded: Some(0),
         has_gone: false,
         unread: 0,
     };
@@ -334,7 +368,7 @@ fn every_counter_is_one_of_this_kernel_and_only_wanted_kinds_have_rows() {
     namespaces.end();
     namespaces.read(crate::survey::counters(&[own]));
     let ledger = Ledger::new(namespaces.start_ns(), true);
-    let told = |kinds| rows(&namespaces, &ledger, kinds, Unheard::live(0));
+    let told = |kinds| rows(&namespaces, &ledger, kinds, Some(0));
     let mut counters: Vec<_> = RULES.iter().map(|rule| rule.counter).collect();
     counters.dedup();
     // Which only some kernels have.

@@ -1,5 +1,6 @@
 //! How a file begins and ends, as bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -81,7 +82,7 @@ pub(crate) fn start_bytes(start: &Start) -> Vec<u8> {
         drop_reasons: reasons(&start.host.drop_reasons),
         hz: start.host.hz,
         standing: standing_form(&start.standing),
-        more: Vec::new(),
+        more: standing_more(&start.standing),
     };
     // Writing to memory what has only lists and numbers does not fail.
     postcard::to_stdvec(&form).unwrap_or_default()
@@ -91,7 +92,7 @@ pub(crate) fn start_bytes(start: &Start) -> Vec<u8> {
 pub(crate) fn end_bytes(standing: &Standing) -> Vec<u8> {
     let form = EndForm {
         standing: standing_form(standing),
-        more: Vec::new(),
+        more: standing_more(standing),
     };
     postcard::to_stdvec(&form).unwrap_or_default()
 }
@@ -112,14 +113,14 @@ pub(crate) fn read_start(payload: &[u8]) -> Result<Start, Malformed> {
             drop_reasons: reasons(form.drop_reasons),
             hz: form.hz,
         },
-        standing: standing(form.standing),
+        standing: standing(form.standing, &form.more),
     })
 }
 
 /// Where things stood when a file ended.
 pub(crate) fn read_end(payload: &[u8]) -> Result<Standing, Malformed> {
     let form: EndForm = postcard::from_bytes(payload)?;
-    Ok(standing(form.standing))
+    Ok(standing(form.standing, &form.more))
 }
 
 fn facts_form(facts: &RunFacts) -> FactsForm {
@@ -187,12 +188,39 @@ fn standing_form(standing: &Standing) -> StandingForm {
             .map(|(kind, count)| (kind.to_string(), count.filtered, count.lost))
             .collect(),
         filtered: standing.filtered,
-        skipped: standing.skipped,
+        skipped: standing
+            .skipped
+            .values()
+            .copied()
+            .fold(0, u64::saturating_add),
         has_gone: standing.has_gone,
     }
 }
 
-fn standing(form: StandingForm) -> Standing {
+/// Name of the part that holds the skipped runs by hook.
+const SKIPPED: &str = "skipped";
+
+/// What a standing has beyond the frozen form.
+fn standing_more(standing: &Standing) -> Vec<(String, Vec<u8>)> {
+    if standing.skipped.is_empty() {
+        return Vec::new();
+    }
+    // As above: this does not fail.
+    let skipped = postcard::to_stdvec(&standing.skipped).unwrap_or_default();
+    vec![(SKIPPED.to_owned(), skipped)]
+}
+
+/// Skipped runs by hook, or their sum where the recording does not name hooks.
+fn skipped(sum: u64, more: &[(String, Vec<u8>)]) -> BTreeMap<Cow<'static, str>, u64> {
+    let part = more.iter().find(|(name, _)| name == SKIPPED);
+    let by_hook = part.and_then(|(_, bytes)| postcard::from_bytes(bytes).ok());
+    by_hook.unwrap_or_else(|| {
+        let unnamed = (sum > 0).then_some((Cow::Borrowed(""), sum));
+        unnamed.into_iter().collect()
+    })
+}
+
+fn standing(form: StandingForm, more: &[(String, Vec<u8>)]) -> Standing {
     let counters = form.counters.into_iter();
     let kernel = form
         .kernel
@@ -208,7 +236,7 @@ fn standing(form: StandingForm) -> Standing {
         unread: form.unread,
         kernel: kernel.collect(),
         filtered: form.filtered,
-        skipped: form.skipped,
+        skipped: skipped(form.skipped, more),
         has_gone: form.has_gone,
     }
 }
@@ -308,11 +336,24 @@ mod tests {
     }
 
     #[test]
+    fn skipped_runs_come_back_by_hook_and_as_a_sum_where_no_hook_is_named() {
+        let mut told = Standing::default();
+        told.skipped.insert("tp_btf/inet_sock_set_state".into(), 7);
+        told.skipped.insert("fexit/tcp_check_req".into(), 4);
+        assert_eq!(read_end(&end_bytes(&told)).unwrap(), told);
+        let old = standing(standing_form(&told), &[]);
+        assert_eq!(old.skipped, BTreeMap::from([("".into(), 11)]));
+        let damaged = [(SKIPPED.to_owned(), vec![0xff; 9])];
+        let read = standing(standing_form(&told), &damaged);
+        assert_eq!(read.skipped, old.skipped);
+    }
+
+    #[test]
     fn a_kind_of_a_newer_program_is_passed_over() {
         let mut form = standing_form(&Standing::default());
         form.kernel.push(("later_kind".to_owned(), 1, 2));
         form.kernel.push((Kind::Close.to_string(), 3, 4));
-        let read = standing(form);
+        let read = standing(form, &[]);
         let close = KernelCount {
             filtered: 3,
             lost: 4,

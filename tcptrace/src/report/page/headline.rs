@@ -147,6 +147,9 @@ fn not_seen(story: &Story) -> Markup {
 
 const fn place_text(place: LossPlace) -> &'static str {
     match place {
+        LossPlace::Kernel => {
+            " runs of hooks that the kernel skipped (not every run reports an event)"
+        }
         LossPlace::Ring => " because the kernel's ring was full",
         LossPlace::Channel => " because tcptrace could not keep up",
         LossPlace::Sink => " because the output could not be written",

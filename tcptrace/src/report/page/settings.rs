@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::View;
 use super::markup::{listed, text, thousands};
 use super::words;
-use crate::diagnose::settings::{DefaultValue, known};
+use crate::diagnose::settings::known;
 use crate::model::Kind;
 use crate::model::run::SpaceFacts;
 
@@ -92,16 +92,13 @@ fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
     ];
     let rows = html! {
         @for row in rows {
-            @let default = match &row.default {
-                DefaultValue::Known(value) => value.as_str(),
-                DefaultValue::FromMemory => "from memory",
-            };
+            @let default = row.default.as_deref().unwrap_or("from memory");
             tr {
                 td { code { (row.name) } }
                 td class="n" { (text(row.value.as_deref().unwrap_or("?"))) }
                 td class="n dim" { (text(default)) }
                 td {
-                    @if row.is_default() == Some(false) {
+                    @if row.changed == Some(true) {
                         b class="bad" { "changed" }
                     }
                 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::plain;
+use super::plain::{self, Digits};
 use crate::model::Owner;
 use crate::model::owner::OwnerObject;
 
@@ -45,7 +45,7 @@ impl Known {
 
     fn nobody(&mut self) -> &[u8] {
         if self.nobody.is_empty() {
-            self.nobody = plain::text(&OwnerObject::default());
+            self.nobody = plain::text(&OwnerObject::default(), Digits::Two);
         }
         &self.nobody
     }
@@ -62,7 +62,7 @@ impl Text {
 
     #[cold]
     fn of(owner: &Owner) -> Self {
-        let mut text = plain::text(&OwnerObject::from(owner));
+        let mut text = plain::text(&OwnerObject::from(owner), Digits::Two);
         text.shrink_to_fit();
         Self {
             owner: owner.clone(),

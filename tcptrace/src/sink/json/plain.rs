@@ -1,9 +1,9 @@
-//! Objects that are written seldom, by serde: rows, losses, the summary.
+//! Objects that are written seldom, by serde: rows, losses, the summary, the doctor's report.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::ser::{CharEscape, Formatter, Serializer};
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
 use super::escape::{is_plain, put_escaped, put_unit};
 
@@ -11,7 +11,10 @@ use super::escape::{is_plain, put_escaped, put_unit};
 pub(super) fn append(out: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
     let start = out.len();
     value
-        .serialize(&mut Serializer::with_formatter(&mut *out, Harmless))
+        .serialize(&mut Serializer::with_formatter(
+            &mut *out,
+            Harmless(Digits::Two),
+        ))
         .map_err(io::Error::from)?;
     // The braces are those of the open object.
     if let Some(brace) = out.get_mut(start) {
@@ -22,15 +25,24 @@ pub(super) fn append(out: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()
 }
 
 /// An object as text of its own.
-pub(super) fn text(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn text(value: &impl Serialize, digits: Digits) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     // The model's objects can be written, and so can a Vec.
-    drop(value.serialize(&mut Serializer::with_formatter(&mut out, Harmless)));
+    drop(value.serialize(&mut Serializer::with_formatter(&mut out, Harmless(digits))));
     out
 }
 
-/// Compact, with escapes for what could harm a terminal, and two digits behind the point.
-struct Harmless;
+/// Digits behind the point.
+#[derive(Clone, Copy)]
+pub(super) enum Digits {
+    /// Two.
+    Two,
+    /// As many as there are.
+    All,
+}
+
+/// Compact, with escapes for what could harm a terminal.
+struct Harmless(Digits);
 
 impl Formatter for Harmless {
     fn write_string_fragment<W: ?Sized + Write>(
@@ -68,6 +80,9 @@ impl Formatter for Harmless {
     }
 
     fn write_f64<W: ?Sized + Write>(&mut self, to: &mut W, value: f64) -> io::Result<()> {
-        write!(to, "{value:.2}")
+        match self.0 {
+            Digits::Two => write!(to, "{value:.2}"),
+            Digits::All => CompactFormatter.write_f64(to, value),
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::{finish, reconciled, words};
 use crate::model::incident::LimitedBy;
 use crate::model::rows::{ListenerRow, Page, SpaceRow};
 use crate::model::snapshot::Micros;
-use crate::sink::color::Severity;
+use crate::sink::color::Impact;
 
 const COLUMNS: &[Column] = &[
     ("PID", Align::Right, 7),
@@ -25,7 +25,7 @@ pub fn listeners(out: &mut Vec<u8>, page: &Page<ListenerRow>, style: &TableStyle
     for row in &page.rows {
         let (pid, process) = owner_cells(row.owner.as_ref(), PROCESS, style);
         grid.push(
-            severity(row),
+            impact(row),
             vec![
                 pid,
                 process,
@@ -51,13 +51,13 @@ pub fn listeners(out: &mut Vec<u8>, page: &Page<ListenerRow>, style: &TableStyle
     unseen(out, &page.unseen, style);
 }
 
-fn severity(row: &ListenerRow) -> Option<Severity> {
+fn impact(row: &ListenerRow) -> Option<Impact> {
     let is_refusing = row.drops_per_second.is_some_and(|rate| rate > 0.0)
         || row.refusals.is_some_and(|seen| seen.refused() > 0);
     if row.is_full() {
-        Some(Severity::Bad)
+        Some(Impact::Bad)
     } else if row.is_syn_full() || is_refusing {
-        Some(Severity::Degraded)
+        Some(Impact::Degraded)
     } else {
         None
     }

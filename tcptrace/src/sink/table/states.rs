@@ -5,7 +5,7 @@ use super::{or_unknown, reconciled, words};
 use crate::model::Endpoint;
 use crate::model::flow::TcpState;
 use crate::model::rows::{Anomaly, Held, Page, StateRow, TopRemote};
-use crate::sink::color::Severity;
+use crate::sink::color::Impact;
 
 const COLUMNS: &[Column] = &[
     ("COUNT", Align::Right, 10),
@@ -26,13 +26,13 @@ pub fn states(out: &mut Vec<u8>, page: &Page<StateRow>, style: &TableStyle) {
             Held::Process => owner_cells(row.owner.as_ref(), PROCESS, style),
             held => ("-".to_owned(), nobody(held).to_owned()),
         };
-        let severity = row.anomaly.map(|anomaly| match anomaly {
-            Anomaly::CloseWaitPiling | Anomaly::ManyOrphans => Severity::Bad,
-            Anomaly::SynSentStuck | Anomaly::FinWait1Unsent => Severity::Degraded,
+        let impact = row.anomaly.map(|anomaly| match anomaly {
+            Anomaly::CloseWaitPiling | Anomaly::ManyOrphans => Impact::Bad,
+            Anomaly::SynSentStuck | Anomaly::FinWait1Unsent => Impact::Degraded,
         });
         let silent = row.silent_ms_max.map(|ms| lasting(u64::from(ms)));
         grid.push(
-            severity,
+            impact,
             vec![
                 row.count.to_string(),
                 row.state.name().to_owned(),

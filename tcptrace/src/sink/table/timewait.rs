@@ -3,7 +3,7 @@
 use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
 use super::{or_unknown, reconciled, words};
 use crate::model::rows::{LeftBy, Page, PortUse, SpaceRow, TimeWaitRow};
-use crate::sink::color::Severity;
+use crate::sink::color::Impact;
 
 const COLUMNS: &[Column] = &[
     ("COUNT", Align::Right, 10),
@@ -53,7 +53,7 @@ pub fn timewait(
         grid.push(
             row.pressure
                 .filter(|pressure| pressure.percent() >= PRESSING)
-                .map(|_| Severity::Degraded),
+                .map(|_| Impact::Degraded),
             vec![
                 (row.time_wait + row.fin_wait2).to_string(),
                 pid,
@@ -146,12 +146,12 @@ fn pressed(out: &mut Vec<u8>, space: &SpaceRow, ports: &PortUse, style: &TableSt
         ports.time_wait
     );
     let is_full = ports.used() >= ports.range;
-    let severity = if is_full {
-        Severity::Bad
+    let impact = if is_full {
+        Impact::Bad
     } else {
-        Severity::Degraded
+        Impact::Degraded
     };
-    words(out, &line, Some(severity), style);
+    words(out, &line, Some(impact), style);
 }
 
 fn space(out: &mut Vec<u8>, space: &SpaceRow, settings: &[Setting], style: &TableStyle) {

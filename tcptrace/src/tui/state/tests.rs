@@ -335,6 +335,7 @@ fn clearing_begins_counts_anew_and_keeps_what_is_and_what_was_lost() {
     let loss = Loss {
         place: LossPlace::Ring,
         of_kind: None,
+        hook: None,
         count: 5,
     };
     state.loss(&loss);

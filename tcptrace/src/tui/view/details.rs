@@ -7,7 +7,7 @@ use ratatui_core::text::{Line, Span};
 use super::{Scene, put};
 use crate::interpret::advice::{self, Advice};
 use crate::model::{Incident, Kind};
-use crate::sink::color::Severity;
+use crate::sink::color::Impact;
 use crate::sink::text::detail_of;
 use crate::tui::control::Seen;
 use crate::tui::state::Numbered;
@@ -117,7 +117,7 @@ fn one_line(incident: &Incident, scene: &Scene<'_>) -> Line<'static> {
         Span::styled(scene.moment(incident.boot_ns, true), theme.faint()),
         Span::styled(
             format!(" {:12} ", incident.kind().name()),
-            theme.of(Severity::of(&incident.what)),
+            theme.of(Impact::of(&incident.what)),
         ),
         Span::raw(format!("{} {} ", pid(process), comm(process))),
         Span::styled(format!("{} > {remote} ", place(flow.local)), theme.faint()),

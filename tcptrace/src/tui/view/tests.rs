@@ -73,6 +73,7 @@ fn busy() -> State {
     state.loss(&Loss {
         place: LossPlace::Ring,
         of_kind: None,
+        hook: None,
         count: 17,
     });
     state.advance(BEGIN + 59 * SECOND + SECOND / 2);

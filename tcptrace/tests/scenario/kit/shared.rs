@@ -31,6 +31,13 @@ const KEPT_EVENTS: usize = 20_000;
 /// Violations of the contract that are reported; more would be the same ones.
 const KEPT_VIOLATIONS: usize = 20;
 
+/// What it logs: each part of a kind that this kernel does not show, and what the kernel side notes.
+const LOG: &str = if cfg!(feature = "trace-ebpf") {
+    "ebpf=debug,attach=info"
+} else {
+    "attach=info"
+};
+
 /// The tracer of several scenarios.
 pub(crate) struct Shared {
     pid: u32,
@@ -49,6 +56,8 @@ struct Intake {
     served: HashMap<u64, Kept>,
     measured: Measured,
     events: usize,
+    /// Runs of hooks that the kernel skipped, as reported.
+    skipped: u64,
     violations: Vec<String>,
     /// The last object, unless it is an event.
     last: Option<Value>,
@@ -68,6 +77,7 @@ impl Intake {
             self.violations.extend(verdict::on_object(&object));
         }
         if !verdict::is_event(&object) {
+            self.skipped += verdict::skipped(&object);
             self.last = Some(object);
             return;
         }
@@ -113,12 +123,14 @@ impl Shared {
         kept.map_or(0, |kept| kept.beyond)
     }
 
-    /// What it announced about a part of a kind: why that is not seen, or only counted.
+    /// What it logged about a part of a kind: why that is not visible, or only counted.
     pub(crate) fn cannot_see(&self, kind: &str, part: &str) -> Option<String> {
-        let heads = ["off", "only counted"].map(|how| format!("{how}: {kind} ({part}): "));
+        let heads = ["not visible", "only counted"].map(|how| format!("{how}: {kind} ({part}): "));
         let said = self.errors.lock().expect("no panic");
         said.lines()
-            .find(|line| heads.iter().any(|head| line.starts_with(head.as_str())))
+            .filter_map(|line| line.split_once(" info attach: "))
+            .map(|(_, note)| note)
+            .find(|note| heads.iter().any(|head| note.starts_with(head.as_str())))
             .map(str::to_owned)
     }
 
@@ -196,6 +208,7 @@ impl Running {
         let ready_file = std::env::temp_dir().join(name);
         let host = Rc::new(own_netns());
         let mut child = tracer::command(binary, &host)
+            .env("TCPTRACE_LOG", LOG)
             .args(["watch", "--all", "--json", "--ring-size", "16777216"])
             .args(spaces.iter().map(|inode| format!("--netns=inode:{inode}")))
             .arg("--ready-file")
@@ -253,7 +266,11 @@ impl Running {
         let _ = std::fs::remove_file(&self.ready_file);
         let intake = std::mem::take(&mut *self.shared.intake());
         let mut wrong = intake.violations;
-        wrong.extend(verdict::on_end(intake.last.as_ref(), intake.events, false));
+        wrong.extend(verdict::on_end(
+            intake.last.as_ref(),
+            intake.events,
+            intake.skipped,
+        ));
         if status.and_then(|status| status.code()) != Some(0) {
             wrong.push(format!("exit code: expected 0, got {status:?}"));
         }

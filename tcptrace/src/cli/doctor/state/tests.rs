@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::cli::args::DOCTOR_HELP;
+use crate::cli::args::doctor::DOCTOR_HELP;
 use crate::diagnose::tests::listener;
 use crate::diagnose::{Tallies, findings};
 use crate::model::survey::{Count, Host, Values};

@@ -14,7 +14,7 @@ use ratatui_core::text::{Line, Span};
 use super::table::{Column, Order, Side};
 use super::{Scene, plain};
 use crate::model::{Endpoint, Incident, Kind, Process};
-use crate::sink::color::Severity;
+use crate::sink::color::Impact;
 use crate::tui::state::count::Count;
 use crate::tui::text::{comm, pid, rate, short};
 
@@ -146,7 +146,7 @@ fn labelled(label: &str, value: String, scene: &Scene<'_>) -> Line<'static> {
 
 /// A kind in the colour of what happened.
 fn kind_of(incident: &Incident, scene: &Scene<'_>) -> Span<'static> {
-    let style = scene.theme().of(Severity::of(&incident.what));
+    let style = scene.theme().of(Impact::of(&incident.what));
     Span::styled(incident.kind().name(), style)
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::values;
+use crate::cli::values;
 use crate::interpret::cidr::Cidr;
 use crate::session::plan::NetnsSpec;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::filter_args::FilterArgs;
-use super::values::{self, named_values};
+use super::filter::FilterArgs;
+use crate::cli::values::{self, named_values};
 use crate::sink::color::ColorChoice;
 
 const LIVE: &str = "Live";

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::filter_args::FilterArgs;
+use super::filter::FilterArgs;
 use super::groups::{EngineArgs, SelectionArgs};
-use super::output::Output;
-use super::plan::{self, PlanError};
-use super::values::{self, named_values};
-use crate::session::plan::{Plan, Stop};
+use crate::cli::values::{self, named_values};
 use crate::sink::color::ColorChoice;
 use crate::tui::input::KEYS;
 
@@ -76,24 +73,4 @@ pub struct TopArgs {
     /// How to listen.
     #[command(flatten)]
     pub engine: EngineArgs,
-}
-
-impl TopArgs {
-    /// What to watch live; `Err` for a usage error.
-    pub(super) fn plan(self) -> Result<(Plan, Output), PlanError> {
-        let kinds = plan::kinds(&self.selection)?;
-        let run = Plan {
-            asked_by_name: self.selection.only.iter().copied().collect(),
-            stop: Stop {
-                after: self.duration,
-                ..Stop::default()
-            },
-            ..plan::live(kinds, self.filter, plan::engine(self.engine))
-        };
-        let output = Output {
-            ready_file: self.ready_file,
-            ..Output::none(self.color, false)
-        };
-        Ok((run, output))
-    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{self, named_values};
+use crate::cli::values::{self, named_values};
 use crate::model::{Kind, Tier};
 use crate::sink::TimeStyle;
 use crate::sink::color::ColorChoice;
@@ -94,7 +94,7 @@ pub struct EngineArgs {
     pub tier: TierChoice,
     /// Size of the kernel's ring buffer in bytes, or with K or M; must be a power of two
     #[arg(long, value_name = "BYTES", help_heading = ENGINE, default_value = "4M",
-        value_parser = values::ring_bytes)]
+        value_parser = values::sizes::ring_bytes)]
     pub ring_size: u32,
 }
 
@@ -112,9 +112,7 @@ pub struct CommandArgs {
 pub struct TierChoice(pub Option<Tier>);
 
 fn tier_parser() -> impl clap::builder::TypedValueParser<Value = TierChoice> {
-    let names = ["auto"]
-        .into_iter()
-        .chain(Tier::ALL.iter().map(|tier| tier.name()));
+    let names = ["auto"].into_iter().chain(Tier::CHOICES.map(Tier::name));
     clap::builder::TypedValueParser::map(
         clap::builder::PossibleValuesParser::new(names),
         |name: String| TierChoice(Tier::from_name(&name)),

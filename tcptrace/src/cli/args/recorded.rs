@@ -1,0 +1,75 @@
+//! Options of the commands that show an earlier run: `replay` and `report`.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::filter::FilterArgs;
+use super::groups::{OUTPUT, OutputArgs, STOP, SelectionArgs};
+use super::help::watch_help;
+use crate::cli::values::{self, named_values};
+use crate::model::{Kind, named};
+
+named! {
+    /// Where the times of a page are those of.
+    Zone {
+        /// This machine.
+        Local = "local",
+        /// UTC.
+        Utc = "utc",
+    }
+}
+
+/// Options of `report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// A recording, several files of one recording, or NDJSON written by tcptrace; - reads stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Write the page to this file, replacing it if it exists; - writes to stdout [default: FILE
+    /// with .html]
+    #[arg(short = 'o', long = "output", value_name = "OUT", help_heading = OUTPUT)]
+    pub page: Option<PathBuf>,
+    /// Time zone of the times on the page
+    #[arg(long, value_name = "ZONE", help_heading = OUTPUT, default_value = "local",
+        value_parser = named_values!(Zone))]
+    pub time: Zone,
+    /// What to show.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Whose.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// Options of `replay`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = watch_help())]
+pub struct ReplayArgs {
+    /// A recording, several files of one recording, or NDJSON written by tcptrace; - reads stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Replay at the original speed (1) or N times as fast (10, 0.5) [default: as fast as possible]
+    #[arg(long, value_name = "N", value_parser = values::speed)]
+    pub speed: Option<f64>,
+    /// What to show.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Whose.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Stop after this many incidents
+    #[arg(long, value_name = "N", help_heading = STOP)]
+    pub count: Option<NonZeroU64>,
+    /// Where and how to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Exit with 6 if an event was lost or part of the recording is missing
+    #[arg(long, help_heading = OUTPUT)]
+    pub strict: bool,
+    /// Exit with 5 if an incident of one of these kinds occurred
+    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = OUTPUT,
+        value_parser = named_values!(Kind), hide_possible_values = true)]
+    pub fail_on: Vec<Kind>,
+}
