@@ -103,7 +103,7 @@ pub(crate) struct SockEntry {
     pub(crate) owner: OwnerRecord,
     /// When it was born, boot clock; 0 = before we watched.
     pub(crate) born_ns: u64,
-    /// When it came into its state; 0 = before we watched.
+    /// When it came into its state; 0 = before we watched. Only kept up to date where states are wanted.
     pub(crate) since_ns: u64,
     /// `pid_tgid` of the task that lingers in its close, 0 = none.
     pub(crate) lingering: u64,

@@ -187,3 +187,53 @@ fn a_closed_pipe_ends_quietly_with_0() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// Escape sequences of both kinds, a turn of the writing direction, a width of zero, and no UTF-8.
+const HOSTILE: &[u8] = b"x\x1b]0;forged\x07\xc2\x9b31m\xe2\x80\xae\xe2\x80\x8b\xff";
+
+#[test]
+fn words_of_the_command_line_never_reach_the_terminal_raw() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let hostile = OsStr::from_bytes(HOSTILE);
+    let words = |words: &[&str]| -> Vec<std::ffi::OsString> {
+        let word = |word: &&str| {
+            if *word == "?" {
+                hostile.into()
+            } else {
+                (*word).into()
+            }
+        };
+        words.iter().map(word).collect()
+    };
+    for line in [
+        &["?"][..],
+        &["watch", "?"],
+        &["watch", "--only", "?"],
+        &["watch", "--netns", "?"],
+        &["listeners", "--netns", "?"],
+        &["doctor", "--netns", "?"],
+        &["doctor", "--btf", "?"],
+        &["explain", "?"],
+        &["replay", "?"],
+        &["report", "?"],
+        &["report", "none.rec", "-o", "?/x.html"],
+        &["top", "--replay", "?"],
+        &["record", "-o", "?/x.rec", "--duration", "1ms"],
+        &["completions", "?"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tcptrace"))
+            .args(words(line))
+            .timeout(Duration::from_secs(30))
+            .output()
+            .unwrap();
+        assert_ne!(output.status.code(), Some(0), "{line:?}");
+        for text in [output.stdout, output.stderr] {
+            let text = String::from_utf8(text).expect("UTF-8");
+            let hostile = text
+                .chars()
+                .find(|c| *c != '\n' && tcptrace::sink::sanitize::is_hostile(*c));
+            assert_eq!(hostile, None, "{line:?}: {text:?}");
+        }
+    }
+}

@@ -12,20 +12,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use tcptrace::sink::schema::schema;
-
-const KINDS: [&str; 10] = [
-    "state",
-    "rst_sent",
-    "rst_received",
-    "linger_close",
-    "accept_drop",
-    "syn_drop",
-    "retransmit",
-    "time_wait",
-    "paws_drop",
-    "close",
-];
+use tcptrace::model::Kind;
 
 /// The options by which setpriv gives up everything.
 const NOBODY: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
@@ -128,7 +115,7 @@ fn as_root_every_kind_is_told_with_its_hook_and_nothing_is_missing() {
     );
     assert_eq!(text(&output.stderr), "");
     assert_presentable(&report);
-    for kind in KINDS {
+    for kind in Kind::ALL.iter().map(|kind| kind.name()) {
         let lines = lines_of(&report, kind);
         assert!(!lines.is_empty(), "{kind} is not told");
         let is_served = |line: &&str| line.contains("tp_btf/") && line.contains(" seen ");
@@ -204,7 +191,7 @@ fn two_capabilities_are_enough_to_attach_but_not_for_time_wait() {
         "{time_wait:?}"
     );
     assert!(
-        time_wait.iter().any(|line| line.contains("impossible")),
+        time_wait.iter().any(|line| line.contains("not visible")),
         "{time_wait:?}"
     );
     assert!(
@@ -217,7 +204,7 @@ fn two_capabilities_are_enough_to_attach_but_not_for_time_wait() {
     let linger = lines_of(&report, "linger_close");
     assert!(linger[0].contains("seen"), "{linger:?}");
     assert!(
-        linger.iter().any(|line| line.contains("impossible")),
+        linger.iter().any(|line| line.contains("not visible")),
         "{linger:?}"
     );
 }
@@ -245,8 +232,7 @@ fn a_hostile_name_of_the_program_does_not_reach_the_terminal() {
 /// The report as an object that obeys the schema.
 fn object(output: &Output) -> Value {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let schema = schema();
-    checker::check(&schema, &schema["$defs"]["doctor"], &report, "report").unwrap();
+    checker::Contract::own().holds(&report).unwrap();
     report
 }
 
@@ -280,7 +266,7 @@ fn the_object_says_what_the_text_says() {
         (&report["tried"], &report["kind"]),
         (&Value::Bool(true), &"doctor".into())
     );
-    for kind in KINDS {
+    for kind in Kind::ALL.iter().map(|kind| kind.name()) {
         let rows = signals(&report, kind);
         assert!(
             rows.iter().any(|row| row["evidence"] == "seen"),
@@ -361,7 +347,7 @@ fn a_kernel_is_judged_by_its_file_without_privileges_and_nothing_is_tried() {
     let page = text(&judged("7.3.4", &[]).stdout);
     assert_presentable(&page);
     assert!(
-        page.contains("NOT TRIED") && !page.contains("PRIVILEGES"),
+        page.contains("EXPECTED COVERAGE") && !page.contains("PRIVILEGES"),
         "{page}"
     );
 }
@@ -393,7 +379,7 @@ fn the_own_namespace_is_told_to_nobody_too() {
         "SETTINGS OF NETNS ",
         "COUNTED IN NETNS ",
         "NOT VISIBLE",
-        "FINDINGS, LOOKED AT FOR ",
+        "FINDINGS, OBSERVED FOR ",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }

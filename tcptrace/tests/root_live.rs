@@ -9,6 +9,7 @@
     reason = "a test runner reports on its standard streams"
 )]
 
+mod checker;
 mod oracle;
 mod scenario;
 

@@ -3,13 +3,12 @@
 mod checker;
 mod fixture;
 
-use checker::check;
+use checker::Contract;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tcptrace::model::finding::{Change, Finding, Proof, Severity};
 use tcptrace::model::{Incident, Kind};
 use tcptrace::sink::json::line as object_line;
-use tcptrace::sink::schema::schema;
 use tcptrace::sink::{JsonSink, Sink};
 
 fn written(write: impl FnOnce(&mut JsonSink<&mut Vec<u8>>)) -> Vec<Value> {
@@ -29,21 +28,12 @@ fn line(incident: &Incident) -> Value {
     written(|sink| sink.incident(incident).unwrap()).remove(0)
 }
 
-/// Checks against the one rule of that kind, for a short message when it fails.
-fn obeys(schema: &Value, value: &Value) -> Result<(), String> {
-    let rules: Vec<_> = schema["oneOf"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|rule| rule["properties"]["kind"]["const"] == value["kind"])
-        .collect();
-    assert_eq!(rules.len(), 1, "one rule per kind: {}", value["kind"]);
-    check(schema, rules[0], value, "line")
+fn obeys(value: &Value) -> Result<(), String> {
+    Contract::own().holds(value)
 }
 
 #[test]
 fn the_golden_lines_obey_the_whole_schema() {
-    let schema = schema();
     let lines = written(|sink| {
         for incident in fixture::incidents() {
             sink.incident(&incident).unwrap();
@@ -54,15 +44,14 @@ fn the_golden_lines_obey_the_whole_schema() {
         sink.summary(&fixture::summary()).unwrap();
     });
     for line in lines {
-        check(&schema, &schema, &line, "line").unwrap();
+        Contract::own().holds_by("", &line).unwrap();
     }
 }
 
 #[test]
 fn the_checker_finds_faults() {
-    let schema = schema();
     let good = line(&fixture::incidents()[0]);
-    assert_eq!(obeys(&schema, &good), Ok(()));
+    assert_eq!(obeys(&good), Ok(()));
     for (pointer, wrong) in [
         ("/cause", json!("boredom")),
         ("/netns", json!("x")),
@@ -76,11 +65,11 @@ fn the_checker_finds_faults() {
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(pointer).unwrap() = wrong;
-        assert!(obeys(&schema, &bad).is_err(), "{pointer}");
+        assert!(obeys(&bad).is_err(), "{pointer}");
     }
     let mut more = good;
     more["extra"] = json!(1);
-    assert!(obeys(&schema, &more).is_err());
+    assert!(obeys(&more).is_err());
 }
 
 #[test]
@@ -116,7 +105,7 @@ fn every_row_of_a_snapshot_obeys_the_schema() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     for value in &values {
-        assert_eq!(obeys(&schema(), value), Ok(()), "{value}");
+        assert_eq!(obeys(value), Ok(()), "{value}");
     }
     let ends: Vec<&Value> = values
         .iter()
@@ -168,8 +157,7 @@ fn a_finding_is_the_object_of_the_contract() {
     let line = String::from_utf8(object_line(&finding)).unwrap();
     assert!(line.ends_with("}\n") && line.is_ascii(), "{line}");
     let value: Value = serde_json::from_str(&line).unwrap();
-    let schema = schema();
-    check(&schema, &schema["$defs"]["finding"], &value, "finding").unwrap();
+    Contract::own().holds_by("/$defs/finding", &value).unwrap();
     assert_eq!(value["who"][0]["pid"], json!(pid));
     let mut rest = value;
     rest["who"].take();
@@ -197,7 +185,7 @@ proptest! {
     #[test]
     fn any_incident_obeys_the_schema(incident in fixture::arbitrary::any_incident()) {
         let value = line(&incident);
-        prop_assert_eq!(obeys(&schema(), &value), Ok(()));
+        prop_assert_eq!(obeys(&value), Ok(()));
         prop_assert_eq!(&value["mono_ns"], &json!(incident.boot_ns));
         if let Some(owner) = &incident.owner {
             prop_assert_eq!(&value["owner"]["comm"], &json!(owner.process.comm));

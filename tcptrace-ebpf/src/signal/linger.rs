@@ -33,6 +33,12 @@ fn waits_in(state: u8) -> bool {
     )
 }
 
+/// Whether a change of state may begin or end a close that waits.
+#[inline(always)]
+pub(crate) fn may_concern(sk: &SockRef<Direct>, old: u8, new: u8) -> bool {
+    wants(kind::LINGER_CLOSE) && (waits_in(old) || waits_in(new)) && sk.linger_is_on()
+}
+
 /// A change of state.
 #[inline(always)]
 pub(crate) fn on_change(

@@ -10,16 +10,22 @@ use crate::filter::wants;
 use crate::maps::{SockEntry, served, sock_bits};
 use crate::owner;
 use crate::room::Room;
-use crate::sock::{Direct, SockRef};
+use crate::sock::{Direct, PROTOCOL_TCP, SockRef};
 
 /// `inet_sock_set_state(sk, old, new)`. Who and where is found out only where something is told:
 /// most changes of a connection tell nothing unless states are wanted.
 #[inline(always)]
 pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
     let (old, new) = (old as u8, new as u8);
-    let Some(sk) = SockRef::trusted(sk) else {
+    let base = SockRef::base(sk);
+    if base.is_null() || !may_matter(&base, old, new) {
         return;
-    };
+    }
+    if !is_told(old, new) && !linger::may_concern(&base, old, new) {
+        remember(&base, old, new);
+        return;
+    }
+    let sk = SockRef::or_null(sk);
     if !sk.is_tcp() {
         return;
     }
@@ -29,13 +35,8 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
     let head = room.head();
     begin(head, now(), old);
     head.sock = sk.address();
-    // kernel: the SYN_RECV of a child comes while its state still reads LISTEN (5.10 to 7.3).
     let mut entry = if old == tcp_state::LISTEN && new == tcp_state::SYN_RECV {
-        let mut child = owner::born(head.sock, sock_bits::CHILD, head.time_ns);
-        if let Some(child) = child.as_deref_mut() {
-            child.listener = sk.cloned_from();
-        }
-        child
+        born_of_listener(&sk, head.time_ns)
     } else if new == tcp_state::SYN_SENT || new == tcp_state::LISTEN {
         owner::born_by_task(head.sock, head.time_ns)
     } else {
@@ -63,13 +64,65 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
     }
 }
 
+/// Whether anything may follow from a change. Of the ten in the life of a pair of sockets four come in
+/// softirq, in the midst of it, and mean nothing unless states are wanted: for those nothing is looked
+/// up, which takes two loads instead of several hundred nanoseconds.
+#[inline(always)]
+fn may_matter(sk: &SockRef<Direct>, old: u8, new: u8) -> bool {
+    wants(kind::STATE)
+        || old == tcp_state::LISTEN
+        || new == tcp_state::CLOSE
+        || new == tcp_state::LISTEN
+        || new == tcp_state::SYN_SENT
+        || sk.is_owned()
+        || linger::may_concern(sk, old, new)
+}
+
+/// A change that tells nothing: what later ones, or a RST, have to know of it.
+#[inline(always)]
+fn remember(sk: &SockRef<Direct>, old: u8, new: u8) {
+    // Also called for MPTCP, SCTP and DCCP.
+    if sk.protocol() != Some(PROTOCOL_TCP) {
+        return;
+    }
+    if old == tcp_state::LISTEN {
+        born_of_listener(sk, now());
+        return;
+    }
+    if new == tcp_state::SYN_SENT {
+        if let Some(entry) = owner::born_by_task(sk.address(), now()) {
+            // Now, so that its TIME_WAIT socket has it too.
+            entry.cookie = sk.cookie();
+        }
+        time_wait::on_connect(sk);
+        return;
+    }
+    if new == tcp_state::CLOSE {
+        reset::on_closed(sk.address(), old);
+    }
+    if let Some(entry) = owner::entry(sk.address()) {
+        if new == tcp_state::CLOSE {
+            entry.state_before_close = old;
+        }
+        owner::changed(sk, entry);
+    }
+}
+
+/// A connection is made of a listener.
+/// kernel: its SYN_RECV comes while its state still reads LISTEN (5.10 to 7.3).
+#[inline(always)]
+fn born_of_listener(sk: &SockRef<Direct>, time: u64) -> Option<&'static mut SockEntry> {
+    let child = owner::born(sk.address(), sock_bits::CHILD, time)?;
+    child.listener = sk.cloned_from();
+    Some(child)
+}
+
 /// Whether this change tells something, or leaves something behind, that needs to know whose it is.
 #[inline(always)]
 fn is_told(old: u8, new: u8) -> bool {
     wants(kind::STATE)
         || old == tcp_state::LISTEN && new == tcp_state::CLOSE
         || new == tcp_state::LISTEN
-        || new == tcp_state::SYN_SENT && wants(kind::TIME_WAIT)
         || new == tcp_state::CLOSE && (wants(kind::CLOSE) || time_wait::may_follow(old))
 }
 
@@ -77,7 +130,7 @@ fn is_told(old: u8, new: u8) -> bool {
 fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
     match new {
         tcp_state::LISTEN => listen::on_listen(sk, &head.flow),
-        tcp_state::SYN_SENT => time_wait::on_connect(head),
+        tcp_state::SYN_SENT => time_wait::on_connect(sk),
         tcp_state::CLOSE if old == tcp_state::LISTEN => listen::on_unlisten(head),
         _ => {}
     }
@@ -110,7 +163,7 @@ fn turn(entry: &mut SockEntry, old: u8, new: u8, time: u64) -> u64 {
     if new == tcp_state::CLOSE {
         entry.state_before_close = old;
     }
-    if old == new {
+    if old == new || !wants(kind::STATE) {
         return UNKNOWN_U64;
     }
     entry.since_ns = time;

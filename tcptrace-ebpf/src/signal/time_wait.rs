@@ -307,14 +307,19 @@ fn died_without_one(sk: &SockRef<Direct>) -> bool {
 
 /// connect(): notes where this task goes.
 #[inline(always)]
-pub(crate) fn on_connect(head: &Head) {
+pub(crate) fn on_connect(sk: &SockRef<Direct>) {
+    if !wants(kind::TIME_WAIT) {
+        return;
+    }
     let Some(connecting) = CONNECTING.get() else {
         return;
     };
+    let mut flow = FlowRecord::default();
+    sk.ends_into(&mut flow);
     connecting.task.set(owner::pid_tgid());
-    connecting.sock.set(head.sock);
-    connecting.address.set(words(&head.flow.remote_addr));
-    connecting.port.set(u32::from(head.flow.remote_port));
+    connecting.sock.set(sk.address());
+    connecting.address.set(words(&flow.remote_addr));
+    connecting.port.set(u32::from(flow.remote_port));
 }
 
 /// `timer_cancel` of a minisock's timer. The kernel also cancels a timer that it is about to

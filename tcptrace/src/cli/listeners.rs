@@ -5,12 +5,12 @@ use std::io;
 use clap::error::ErrorKind;
 
 use super::args::snapshot::ListenersArgs;
-use super::doctor::page::Page;
 use super::exit::Exit;
 use super::snapshot::{self, Question, View};
 use crate::diagnose::listener;
 use crate::model::{Kind, KindSet};
 use crate::query::listeners;
+use crate::sink::page::Page;
 use crate::sink::{JsonSink, TableStyle, table};
 use crate::source::sock_diag::States;
 use crate::survey::Look;
@@ -46,6 +46,7 @@ impl Question for Listeners {
             has_times: false,
             has_half_open: true,
             owners_of_listeners: true,
+            has_activities: true,
         }
     }
 
@@ -66,7 +67,7 @@ impl Question for Listeners {
             }
         }
         for sentence in &page.unseen {
-            text.row("not seen", sentence);
+            text.row("not visible", sentence);
         }
         out.extend_from_slice(text.text().as_bytes());
     }

@@ -42,7 +42,9 @@ use report::ReportPlan;
 use watch::WatchPlan;
 
 use crate::kernel::caller::{self, Need};
+use crate::kernel::confine::{self, Phase};
 use crate::session::{Refused, logging};
+use crate::sink::sanitize;
 
 /// Parses, runs, and says what to return. Errors are told on stderr.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
@@ -57,6 +59,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
     }
     if let Err(why) = logging::install() {
         return output::refuse(&why, Exit::Usage);
+    }
+    if let Some(phase) = reads(&cli.command) {
+        confine::confine_reader(phase);
     }
     let ended = match cli.command {
         Command::Watch(args) => return watch(*args),
@@ -94,6 +99,18 @@ fn need(command: &Command) -> Need {
         | Command::States(_)
         | Command::Timewait(_)
         | Command::Doctor(_) => Need::Host,
+    }
+}
+
+/// What is left of the system calls before a command reads files that somebody else may have made; `None`: it
+/// reads none, or attaches first.
+fn reads(command: &Command) -> Option<Phase> {
+    match command {
+        Command::Report(_) => Some(Phase::Page),
+        Command::Replay(_) => Some(Phase::Read),
+        Command::Top(args) if !args.replay.is_empty() => Some(Phase::Read),
+        Command::Doctor(args) if args.types.is_some() => Some(Phase::Read),
+        _ => None,
     }
 }
 
@@ -137,12 +154,24 @@ fn usage_error(subcommand: &str, kind: ErrorKind, why: &dyn std::fmt::Display) -
 
 /// `--help` and `--version` arrive here too: they go to stdout and are no failure.
 fn parse_failed(error: &clap::Error) -> Exit {
-    let printed = error.print();
+    let printed = if is_harmless() {
+        error.print()
+    } else {
+        // clap repeats the words as they are, escape sequences too.
+        let text = sanitize::clean_lines(&error.render().to_string());
+        io::stderr().write_all(text.as_bytes())
+    };
     if error.use_stderr() {
         Exit::Usage
     } else {
         finish(printed.map(|()| Exit::Done).map_err(anyhow::Error::from))
     }
+}
+
+/// Whether the command line has nothing that a terminal would obey.
+fn is_harmless() -> bool {
+    let is_plain = |word: &str| !word.chars().any(sanitize::is_hostile);
+    std::env::args_os().all(|word| word.to_str().is_some_and(is_plain))
 }
 
 fn finish(ended: anyhow::Result<Exit>) -> Exit {

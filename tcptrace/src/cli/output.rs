@@ -8,6 +8,7 @@ use super::args::groups::OutputArgs;
 use super::exit::Exit;
 use crate::model::Clock;
 use crate::sink::color::ColorChoice;
+use crate::sink::sanitize::clean_lines;
 use crate::sink::text::COLUMNS;
 use crate::sink::{Fan, JsonSink, Talk, TextSink, TimeStyle, text::TextStyle};
 
@@ -64,7 +65,7 @@ impl Output {
 
 /// Says on stderr what the user should know. Nobody is left to be told when that is closed.
 pub(super) fn say(text: &str) {
-    drop(writeln!(io::stderr(), "tcptrace: {text}"));
+    drop(writeln!(io::stderr(), "tcptrace: {}", clean_lines(text)));
 }
 
 /// Says why nothing is done.

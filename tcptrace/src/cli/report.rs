@@ -16,6 +16,7 @@ use super::recorded_input::RecordedInput;
 use crate::model::KindSet;
 use crate::pipeline::replay::Settings;
 use crate::report::{Story, page};
+use crate::sink::sanitize::clean;
 
 /// What `report` is to do.
 #[derive(Clone, Debug)]
@@ -81,7 +82,7 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         drop(writeln!(
             io::stderr(),
             "report written to {}",
-            file.display()
+            clean(&file.display().to_string())
         ));
     }
     Ok(Exit::Done)

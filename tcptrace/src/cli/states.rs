@@ -31,6 +31,7 @@ impl Question for OfStates {
             has_times: true,
             has_half_open: false,
             owners_of_listeners: false,
+            has_activities: false,
         }
     }
 

@@ -32,6 +32,7 @@ impl Question for OfTimeWait {
             has_times: false,
             has_half_open: false,
             owners_of_listeners: true,
+            has_activities: false,
         }
     }
 

@@ -13,13 +13,13 @@ use super::exit::Exit;
 use super::output::{self, Output};
 use super::plan::{self, PlanError};
 use crate::kernel::caller;
-use crate::kernel::confine::Duties;
 use crate::model::Kind;
 use crate::pipeline::Ended;
 use crate::recording::{Files, Outcome};
 use crate::session::ending::{self, Stopper};
 use crate::session::plan::{Plan, Recording};
 use crate::session::{Session, admit, event_loop, ready};
+use crate::sink::sanitize::clean_lines;
 
 /// What `watch` is to do.
 #[derive(Clone, Debug)]
@@ -112,11 +112,8 @@ async fn watch(
         None => None,
     };
     // Not before: the command has the privileges that it would have without us.
-    let writes_in = plan.recording.as_ref().map(Recording::directory);
-    let notes = ready::confine(Duties {
-        writes_in,
-        command: command.as_ref().and_then(tokio::process::Child::id),
-    });
+    let command_pid = command.as_ref().and_then(tokio::process::Child::id);
+    let notes = ready::confine(Some(&mut pipeline), command_pid);
     notes.iter().for_each(|note| output::say(note));
     let mut status = None;
     pipeline.run(stopper.wait(command, &mut status)).await?;
@@ -148,7 +145,7 @@ fn tell_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
         let lost = outcome.lost_events;
         text.push_str(&format!("not in {path}: {lost} events: {why}\n"));
     }
-    drop(io::stderr().write_all(text.as_bytes()));
+    drop(io::stderr().write_all(clean_lines(&text).as_bytes()));
 }
 
 fn exit(ended: &Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {

@@ -11,11 +11,14 @@ pub mod damage;
 mod effects;
 mod findings;
 pub mod fold;
+mod late;
 pub mod listener;
 pub mod retries;
 pub mod settings;
+mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use findings::{findings, hurt, ids, is_wrong_now, of_topic, whose};
 pub use fold::{Tallies, Tally};
+pub use survey::survey;

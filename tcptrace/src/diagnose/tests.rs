@@ -93,6 +93,7 @@ pub(crate) fn listener(length: u32, limit: u32, limited_by: Option<LimitedBy>) -
         refusals: None,
         accepts: None,
         group: None,
+        holders: Vec::new(),
     }
 }
 
@@ -397,6 +398,7 @@ fn a_name_in_a_command_cannot_leave_its_quotes() {
 }
 
 mod families;
+mod late;
 mod listening;
 mod ports;
 mod settings;

@@ -4,8 +4,8 @@
 //! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
 
 mod attacher;
-mod coverage;
 mod expected;
+mod gaps;
 mod held;
 mod loader;
 #[cfg(feature = "trace-ebpf")]
@@ -26,7 +26,7 @@ use crate::model::{Kind, KindSet, Tier};
 use attacher::Attacher;
 use held::Held;
 
-pub use coverage::{Coverage, Gap};
+pub use gaps::Gap;
 pub use held::{Maps, Programs};
 
 /// The eBPF object, aligned for the ELF reader.

@@ -182,6 +182,8 @@ pub struct SignalRow<'a> {
     pub kind: Kind,
     /// Which of its facts.
     pub part: &'static str,
+    /// The same in plain words, without the kind.
+    pub fact: &'static str,
 }
 
 named! {

@@ -86,6 +86,14 @@ pub struct Finding {
     pub topics: Vec<Topic>,
 }
 
+impl Finding {
+    /// Whether it is wrong at this moment: what makes `doctor --fail` return 5.
+    #[must_use]
+    pub fn is_wrong_now(&self) -> bool {
+        self.severity <= Severity::Degraded
+    }
+}
+
 /// The name of a topic for `tcptrace explain`: `rst_sent/linger_zero`.
 #[must_use]
 pub fn topic_name((kind, cause): Topic) -> String {

@@ -1,6 +1,8 @@
 //! Plain data shared by all rooms: no behaviour beyond naming, parsing of names and `Display`.
 
+pub mod activity;
 mod counts;
+pub mod coverage;
 pub mod doctor;
 pub mod event;
 pub mod finding;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use super::activity::Holder;
 use super::flow::TcpState;
 use super::incident::{LimitedBy, Queue};
 use super::line::End;
@@ -230,6 +231,9 @@ pub struct ListenerRow {
     pub accepts: Option<AcceptWaits>,
     /// Its `SO_REUSEPORT` group; null: it is alone.
     pub group: Option<Group>,
+    /// What the processes that hold it did, where it is full or refuses clients; empty: not looked at.
+    #[serde(skip)]
+    pub holders: Vec<Holder>,
 }
 
 /// What a row says of the accept queue.

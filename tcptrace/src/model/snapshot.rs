@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use super::activity::Activity;
 use super::flow::TcpState;
 use super::summary::Reconciled;
 use super::{Endpoint, Family, Flow, Process};
@@ -22,6 +23,8 @@ pub struct Snapshot {
     /// What hooks counted against the kernel's counters so far; empty without hooks, or when a
     /// filter leaves out what the kernel counts.
     pub reconciliation: Vec<Reconciled>,
+    /// What processes did that hold a listener which is full or refuses clients.
+    pub activities: Vec<Arc<Activity>>,
 }
 
 /// One network namespace.

@@ -1,12 +1,13 @@
 //! Two looks at this machine, a moment apart: settings, counters, listeners, ports and sockets of
 //! every network namespace that could be reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::rows::{ListenerRow, PortUse, StateRow};
+use super::snapshot::Snapshot;
 
 /// Settings by their full names, as the kernel writes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,4 +137,47 @@ pub struct Survey {
     pub spaces: Vec<Space>,
     /// Why something is missing, one sentence each.
     pub unseen: Vec<String>,
+}
+
+/// What two looks read, before anybody makes sense of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observation {
+    /// From the first look to the second, ms.
+    pub looked_ms: u64,
+    /// Bytes of a page.
+    pub page_bytes: Option<u64>,
+    /// Sockets without a process now.
+    pub orphans: Option<u64>,
+    /// Pages that TCP uses now.
+    pub memory_pages: Option<u64>,
+    /// The sockets of the second look.
+    pub snapshot: Snapshot,
+    /// Drop counters of listeners at the first look, by namespace and cookie.
+    pub drops_before: HashMap<(u32, u64), u32>,
+    /// Settings as tcptrace's own namespace shows them.
+    pub own_settings: Texts,
+    /// By rising number.
+    pub spaces: Vec<ObservedSpace>,
+    /// Why something is missing, one sentence each.
+    pub unseen: Vec<String>,
+}
+
+/// Settings by name, as the kernel writes them.
+pub type Texts = Vec<(&'static str, String)>;
+
+/// What two looks read of a network namespace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedSpace {
+    /// Inode number.
+    pub netns: u32,
+    /// How to get there.
+    pub way_in: WayIn,
+    /// How many processes live in it.
+    pub processes: u32,
+    /// The settings that it shows.
+    pub settings: Texts,
+    /// Every counter there is, by the kernel's name; `None`: they could not be read.
+    pub counters: Option<BTreeMap<String, Count>>,
+    /// TIME_WAIT entries now.
+    pub time_wait: Option<u64>,
 }

@@ -11,7 +11,7 @@ use super::Pipeline;
 use super::outlet::Outlet;
 use super::tap::{self, Tap};
 use crate::model::{Event, Host, RunFacts};
-use crate::recording::{Files, Recorder, Start};
+use crate::recording::{Confine, Files, Recorder, Start};
 use crate::sink::Sink;
 use crate::survey::{self, Question};
 
@@ -43,6 +43,13 @@ impl<S: Sink> Pipeline<S> {
         let recorder = Recorder::create(files, start).context(why)?;
         self.tap = Some(Tap::new(recorder));
         Ok(())
+    }
+
+    /// Starts the thread that writes the recording, if there is one, after it has run `confine`. Returns what
+    /// it could not give up.
+    pub fn confine_recorder(&mut self, confine: Confine) -> Vec<String> {
+        let tap = self.tap.as_mut();
+        tap.map_or_else(Vec::new, |tap| tap.recorder.confine(confine))
     }
 
     /// Looks at queues and levels every so often, and tells the sink, and the recording.

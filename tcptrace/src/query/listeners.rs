@@ -7,10 +7,12 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::interpret::filter::Filter;
 use crate::interpret::listen::limited_by;
 use crate::model::Endpoint;
+use crate::model::activity::{Activity, Holder, Thread};
 use crate::model::flow::TcpState;
 use crate::model::incident::{LimitedBy, Queue};
 use crate::model::rows::{AcceptWaits, Group, ListenerRow, Page};
@@ -41,7 +43,9 @@ pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<Listene
         for socket in listeners().filter(|socket| is_shown(filter, space.netns, socket)) {
             let length = half_open.get(&socket.cookie).copied().unwrap_or(0);
             let group = places.get(&socket.local).and_then(|queues| group(queues));
-            rows.push(row(snapshot.boot_ns, space, socket, length, group, folds));
+            let mut row = row(snapshot.boot_ns, space, socket, length, group, folds);
+            row.holders = holders(socket, &snapshot.activities);
+            rows.push(row);
         }
     }
     let refused = |row: &ListenerRow| row.refusals.map_or(0, |refusals| refusals.refused());
@@ -98,7 +102,30 @@ fn row(
         refusals: folds.refusals(space.netns, socket.local, socket.cookie),
         accepts: socket.accepts.map(|accepts| waits(&accepts, now_ns)),
         group,
+        holders: Vec::new(),
     }
+}
+
+/// What the processes did that hold it, as far as they were looked at.
+fn holders(socket: &Socket, activities: &[Arc<Activity>]) -> Vec<Holder> {
+    let Some(inode) = socket.inode else {
+        return Vec::new();
+    };
+    let link = format!("socket:[{inode}]");
+    let waits_here = |thread: &Thread| {
+        thread.call.as_ref().is_some_and(|call| {
+            matches!(call.name, Some("accept" | "accept4"))
+                && call.file.as_deref() == Some(link.as_str())
+        })
+    };
+    let pids = socket.holders.iter().map(|process| process.pid);
+    pids.filter_map(|pid| activities.iter().find(|one| one.process.pid == pid))
+        .map(|activity| Holder {
+            is_watching: activity.watched.as_ref().map(|all| all.contains(&inode)),
+            is_accepting: activity.threads.iter().any(waits_here),
+            activity: Arc::clone(activity),
+        })
+        .collect()
 }
 
 fn waits(accepts: &Accepts, now_ns: u64) -> AcceptWaits {

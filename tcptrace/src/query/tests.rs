@@ -88,6 +88,7 @@ fn snapshot(boot_ns: u64, sockets: Vec<Socket>) -> Snapshot {
         }],
         unseen: Vec::new(),
         reconciliation: Vec::new(),
+        activities: Vec::new(),
     }
 }
 

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Event, Host, Kind, RunFacts, Sample};
 
-pub use disk::{Files, Rotation, Trouble};
+pub use disk::{Confine, Confined, Files, Rotation, Trouble};
 pub use reader::{Gap, Piece, ReadError, Reader};
 pub use recorder::{Outcome, Recorder, Want};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::disk::{self, Disk, Files, Trouble};
+use super::disk::{self, Confine, Disk, Files, Trouble};
 use super::frame::{BlockKind, Extent, Framer};
 use super::v1::{self, Encoder};
 use super::{Item, MAGIC, Standing, Start, VERSION};
@@ -96,6 +96,12 @@ impl Recorder {
             waiting: Vec::new(),
             disk,
         })
+    }
+
+    /// Starts the thread that writes, which runs `confine` before anything else. To be called before the
+    /// privileges go that `confine` takes. Returns what the thread could not give up.
+    pub fn confine(&mut self, confine: Confine) -> Vec<String> {
+        self.disk.confine(confine)
     }
 
     /// Records an event.

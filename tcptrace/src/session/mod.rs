@@ -33,7 +33,7 @@ use crate::source::live::Live;
 
 pub use permission::lack;
 pub use plan::Plan;
-pub use scope::Scope;
+pub use scope::{Scope, namespaces};
 
 /// Why a run cannot begin, in words for the user.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

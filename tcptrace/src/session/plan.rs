@@ -4,7 +4,6 @@ mod netns_spec;
 
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::Path;
 use std::time::Duration;
 
 use crate::interpret::filter::Filter;
@@ -63,15 +62,6 @@ pub struct Recording {
     pub files: Files,
     /// How often queues are looked at; `None`: never.
     pub sample_every: Option<Duration>,
-}
-
-impl Recording {
-    /// In which its files are made, renamed and removed.
-    pub fn directory(&self) -> &Path {
-        let parent = self.files.path.parent();
-        let named = parent.filter(|parent| !parent.as_os_str().is_empty());
-        named.unwrap_or(Path::new("."))
-    }
 }
 
 /// When to end. What comes first counts.

@@ -4,13 +4,17 @@
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
 
 use crate::kernel::caller;
-use crate::kernel::confine::{self, Duties};
+use crate::kernel::confine;
+use crate::pipeline::Pipeline;
+use crate::recording::Confined;
+use crate::sink::Sink;
 
 /// Creates the ready file, and tells the service manager where there is one. Returns what the user
 /// should know, one sentence each.
@@ -60,11 +64,20 @@ fn create(path: &Path) -> io::Result<()> {
     renamed
 }
 
-/// Keeps only the privileges that are needed from here on. To be called last: see
-/// [`confine::confine`] for what is no longer possible. Returns what could not be given up.
+/// Keeps only the privileges that are needed from here on, `command` being the number of the traced one. To be
+/// called last: see [`confine::confine`] for what is no longer possible. Returns what could not be given up.
 #[must_use = "the user is to be told"]
-pub fn confine(duties: Duties<'_>) -> Vec<String> {
-    let kept = confine::confine(duties).into_iter();
+pub fn confine<S: Sink>(pipeline: Option<&mut Pipeline<S>>, command: Option<u32>) -> Vec<String> {
+    let recorder = |directory: BorrowedFd<'_>| {
+        let confine::Recorder { is_inside, kept } = confine::confine_recorder(directory);
+        Confined { is_inside, kept }
+    };
+    // It takes privileges to give up those of the recorder.
+    let mut kept = pipeline.map_or_else(Vec::new, |pipeline| {
+        pipeline.confine_recorder(Box::new(recorder))
+    });
+    kept.extend(confine::confine(command));
+    let kept = kept.into_iter();
     kept.map(|kept| format!("could not drop all unneeded privileges: {kept}"))
         .collect()
 }

@@ -46,20 +46,7 @@ impl Scope {
                 filter.pids.add(pid, start_ticks);
             }
         }
-        for spec in &plan.netns {
-            let text = spec.to_string();
-            let inode =
-                netns::resolve(&text).map_err(|error| format!("--netns {text}: {error}"))?;
-            let inode = u32::try_from(inode)
-                .map_err(|_| format!("--netns {text}: {inode} is not a namespace inode number"))?;
-            if matches!(spec, NetnsSpec::Inode(_)) && !is_reachable(inode) {
-                return Err(format!(
-                    "--netns {text}: no process runs in such a network namespace and it has no \
-                     name; lsns -t net lists namespaces"
-                ));
-            }
-            filter.netns.push(inode);
-        }
+        filter.netns.extend(namespaces(&plan.netns)?);
         let has_command = plan.stop.command.is_some();
         let is_partial = has_command || filter.is_partial();
         if has_command {
@@ -107,6 +94,23 @@ impl Scope {
     }
 }
 
-fn is_reachable(inode: u32) -> bool {
-    matches!(netns::find(u64::from(inode)), Ok(Some(_)))
+/// Network namespaces as inode numbers.
+///
+/// # Errors
+/// A usage error, in one sentence.
+pub fn namespaces(specs: &[NetnsSpec]) -> Result<Vec<u32>, String> {
+    let inode = |spec: &NetnsSpec| {
+        let failed = |why: String| format!("--netns {spec}: {why}");
+        let inode = netns::resolve(&spec.to_string()).map_err(|error| failed(error.to_string()))?;
+        let inode = u32::try_from(inode)
+            .map_err(|_| failed(format!("{inode} is not a namespace inode number")))?;
+        let is_there = !matches!(spec, NetnsSpec::Inode(_))
+            || matches!(netns::find(u64::from(inode)), Ok(Some(_)));
+        let why = "no process runs in such a network namespace and it has no name; lsns -t net lists \
+                   namespaces";
+        is_there
+            .then_some(inode)
+            .ok_or_else(|| failed(why.to_owned()))
+    };
+    specs.iter().map(inode).collect()
 }

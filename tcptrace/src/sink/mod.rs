@@ -5,9 +5,11 @@
 //! an `Err`, a closed pipe too (`BrokenPipe`); what was buffered is then gone.
 
 pub mod color;
+pub mod doctor;
 mod flows;
 pub mod json;
 mod out;
+pub mod page;
 mod put;
 pub mod sanitize;
 pub mod schema;

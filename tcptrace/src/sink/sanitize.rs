@@ -23,6 +23,12 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// The same of a text for people, whose lines stay lines.
+pub fn clean_lines(text: &str) -> String {
+    let harmless = |c: char| if c != '\n' && is_hostile(c) { '?' } else { c };
+    text.chars().map(harmless).collect()
+}
+
 /// Appends at most `width` characters; hostile ones become `?`, a cut is marked by `…`. Returns how
 /// many characters were appended.
 pub(super) fn append(out: &mut Vec<u8>, text: &str, width: usize) -> usize {

@@ -4,8 +4,10 @@
 //! There is one loop over namespaces ([`namespaces()`]) with one limit, and every result says what it
 //! leaves out. Whoever must not wait has a [`Worker`] look.
 
+mod activity;
 mod counters;
 mod namespaces;
+mod observation;
 mod queues;
 mod settings;
 mod snapshot;
@@ -13,8 +15,10 @@ mod worker;
 
 use rustix::time::{ClockId, clock_gettime};
 
+pub use activity::Activities;
 pub use counters::{CounterReading, Presence, RefusalReading, Refusing, counters, refusals};
 pub use namespaces::{MOST, Namespaces, namespaces, number};
+pub use observation::First;
 pub use queues::Queues;
 pub use settings::settings;
 pub use snapshot::{Look, take};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::activity::Activities;
 use super::boot_ns;
 use super::namespaces::{namespaces, number};
 use super::settings::settings;
@@ -30,6 +31,8 @@ pub struct Look {
     pub has_half_open: bool,
     /// Holders of listeners only, instead of all sockets.
     pub owners_of_listeners: bool,
+    /// What the holders of full listeners do: takes a quarter of a second where one is full.
+    pub has_activities: bool,
 }
 
 /// What one namespace says from within.
@@ -108,6 +111,9 @@ pub fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
                 .collect(),
             half_open: inside.half_open,
         });
+    }
+    if look.has_activities {
+        Activities::default().explain(&mut snapshot, |_, _| false);
     }
     Ok(snapshot)
 }

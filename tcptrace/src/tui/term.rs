@@ -167,8 +167,9 @@ fn stop_self() -> io::Result<()> {
     let mut before = default;
     // SAFETY: both are valid for the call, which changes nothing else of ours.
     check(unsafe { libc::sigaction(libc::SIGTSTP, &raw const default, &raw mut before) })?;
-    // SAFETY: no preconditions. It returns once the process has been continued.
-    let stopped = check(unsafe { libc::raise(libc::SIGTSTP) });
+    // Not by raise(3), for which musl takes a call that could reach other processes and is refused.
+    // SAFETY: integers only. It returns once the process has been continued.
+    let stopped = check(unsafe { libc::kill(libc::getpid(), libc::SIGTSTP) });
     // SAFETY: what was there before.
     check(unsafe { libc::sigaction(libc::SIGTSTP, &raw const before, std::ptr::null_mut()) })?;
     stopped

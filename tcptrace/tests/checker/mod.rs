@@ -1,90 +1,54 @@
-//! Holds JSON values against the schema.
+//! Holds JSON values against the schema of the product under test. The schema is compiled once, so that
+//! every line of a flood can be checked.
+
+mod rule;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// Checks the part of JSON Schema that ours uses. Stricter than the schema in one point: a key it
-/// does not know is an error, so that no field can be written without being described.
-pub(crate) fn check(whole: &Value, rule: &Value, value: &Value, at: &str) -> Result<(), String> {
-    let fail = |why: String| Err(format!("{at}: {why}"));
-    for (name, asked) in rule
-        .as_object()
-        .ok_or_else(|| format!("{at}: rule is no object"))?
-    {
-        let is_fulfilled = match name.as_str() {
-            "$ref" => {
-                let path = asked.as_str().unwrap_or_default().trim_start_matches('#');
-                let target = whole
-                    .pointer(path)
-                    .ok_or_else(|| format!("{at}: no {path}"))?;
-                check(whole, target, value, at)?;
-                true
-            }
-            "oneOf" => {
-                let tried: Vec<_> = asked
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .map(|one| check(whole, one, value, at))
-                    .collect();
-                if tried.iter().filter(|result| result.is_ok()).count() != 1 {
-                    return fail(format!("not exactly one of: {tried:?}"));
-                }
-                true
-            }
-            "anyOf" => asked
-                .as_array()
-                .into_iter()
-                .flatten()
-                .any(|one| check(whole, one, value, at).is_ok()),
-            "type" => match asked {
-                Value::Array(types) => types.iter().any(|one| has_type(one, value)),
-                one => has_type(one, value),
-            },
-            "const" => value == asked,
-            "enum" => asked
-                .as_array()
-                .is_some_and(|allowed| allowed.contains(value)),
-            "minimum" => value.is_null() || value.as_u64() >= asked.as_u64(),
-            "maximum" => value.as_u64() <= asked.as_u64(),
-            // Says something of objects only, as "properties" does.
-            "required" => asked.as_array().into_iter().flatten().all(|key| {
-                let is_there = key.as_str().is_some_and(|key| value.get(key).is_some());
-                is_there || !value.is_object()
-            }),
-            "properties" => {
-                for (key, field) in value.as_object().into_iter().flatten() {
-                    match asked.get(key) {
-                        Some(rule) => check(whole, rule, field, &format!("{at}.{key}"))?,
-                        None => return fail(format!("unknown key {key}")),
-                    }
-                }
-                true
-            }
-            "items" => {
-                for item in value.as_array().into_iter().flatten() {
-                    check(whole, asked, item, &format!("{at}[]"))?;
-                }
-                true
-            }
-            "description" | "format" | "title" | "$schema" | "$defs" => true,
-            other => return fail(format!("the checker does not know {other}")),
-        };
-        if !is_fulfilled {
-            return fail(format!("{value} breaks {name} {asked}"));
-        }
-    }
-    Ok(())
+use rule::Rule;
+
+/// The schema, with the rule of each kind of line at hand.
+pub(crate) struct Contract {
+    schema: Value,
+    rules: HashMap<String, Rule>,
 }
 
-fn has_type(name: &Value, value: &Value) -> bool {
-    match name.as_str() {
-        Some("null") => value.is_null(),
-        Some("integer") => value.is_u64() || value.is_i64(),
-        Some("number") => value.is_number(),
-        Some("string") => value.is_string(),
-        Some("boolean") => value.is_boolean(),
-        Some("object") => value.is_object(),
-        Some("array") => value.is_array(),
-        _ => false,
+impl Contract {
+    /// The one that this build of the product keeps.
+    pub(crate) fn own() -> &'static Self {
+        static OWN: OnceLock<Contract> = OnceLock::new();
+        OWN.get_or_init(|| Self::of(tcptrace::sink::schema::schema()))
+    }
+
+    fn of(schema: Value) -> Self {
+        let lines = schema["oneOf"].as_array().into_iter().flatten();
+        let mut rules = HashMap::new();
+        for rule in lines.chain([&schema["$defs"]["doctor"]]) {
+            let kind = rule["properties"]["kind"]["const"].as_str();
+            let kind = kind.expect("the kind of a line").to_owned();
+            let former = rules.insert(kind, Rule::of(&schema, rule));
+            assert!(former.is_none(), "one rule per kind");
+        }
+        Self { schema, rules }
+    }
+
+    /// Whether an object of any command obeys the rule of its kind; Err says what is wrong.
+    pub(crate) fn holds(&self, object: &Value) -> Result<(), String> {
+        let kind = object["kind"].as_str();
+        let Some(rule) = kind.and_then(|kind| self.rules.get(kind)) else {
+            return Err(format!("kind {} is not in the contract", object["kind"]));
+        };
+        rule.holds(object).map_err(|fault| fault.to_string())
+    }
+
+    /// Whether a value obeys the rule at a place of the schema, such as `/$defs/owner`.
+    #[allow(dead_code, reason = "not every test asks for a part")]
+    pub(crate) fn holds_by(&self, place: &str, value: &Value) -> Result<(), String> {
+        let rule = self.schema.pointer(place).expect("a rule");
+        let rule = Rule::of(&self.schema, rule);
+        rule.holds(value).map_err(|fault| fault.to_string())
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::kit::world::{poll, slowness};
-use super::kit::{Expect, Pair, Scenario, World, confine, scenarios, sys_ops};
+use super::kit::{Expect, Pair, Scenario, World, confine, scenarios, sys_ops, verdict};
 
 /// Numbers of capabilities.
 const DAC_OVERRIDE: u8 = 1;
@@ -73,9 +73,10 @@ fn is_confined(world: &World, pid: i32) {
     is_confined_to(world, pid, &[], &[]);
 }
 
-/// The same, but it has `also` these; without CAP_SETPCAP the bounding set stays as it was.
-fn is_confined_to(world: &World, pid: i32, also: &[u8], bounding: &[u8]) {
-    let always = set(&[SYS_PTRACE, DAC_READ_SEARCH]) | set(also);
+/// The same; the thread that records has `writing` and nothing else. Without CAP_SETPCAP the bounding set
+/// stays as it was.
+fn is_confined_to(world: &World, pid: i32, writing: &[u8], bounding: &[u8]) {
+    let always = set(&[SYS_PTRACE, DAC_READ_SEARCH]);
     // Kernels before 5.19 want it for reading maps; `raised` only where a thread enters a namespace.
     let (may_be, raised) = (set(&[BPF]), set(&[SYS_ADMIN]));
     for status in confined(world, pid) {
@@ -87,8 +88,13 @@ fn is_confined_to(world: &World, pid: i32, also: &[u8], bounding: &[u8]) {
         };
         let is_entering = field(&status, "Name") == "netns";
         let more = if is_entering { raised } else { 0 };
-        world.claim(&format!("in effect: {status}"), is_right(effective, more));
-        world.claim(&format!("permitted: {status}"), is_right(permitted, raised));
+        if field(&status, "Name") == "recorder" {
+            world.claim_eq("the recorder's", effective, Some(set(writing)));
+            world.claim_eq("the recorder's", permitted, Some(set(writing)));
+        } else {
+            world.claim(&format!("in effect: {status}"), is_right(effective, more));
+            world.claim(&format!("permitted: {status}"), is_right(permitted, raised));
+        }
         for (name, expected) in [("CapInh", 0), ("CapBnd", set(bounding)), ("CapAmb", 0)] {
             world.claim_eq(name, bits(&status, name), Some(expected));
         }
@@ -198,10 +204,7 @@ fn objects(out: impl std::io::Read + Send + 'static) -> Receiver<Value> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(out).lines().map_while(Result::ok) {
-            let Ok(object) = serde_json::from_str(&line) else {
-                continue;
-            };
-            if sender.send(object).is_err() {
+            if sender.send(verdict::object(&line)).is_err() {
                 return;
             }
         }
@@ -370,7 +373,6 @@ fn a_recorder_goes_on_to_the_next_file_in_another_users_directory(world: &World)
         let third = directory.join("flight.rec.2");
         let is_there = poll(PATIENCE, || third.exists());
         world.claim("the third file is begun", is_there);
-        // Its thread that writes is there by now.
         is_confined_to(world, child.id() as i32, &[DAC_OVERRIDE], &[]);
         sys_ops::kill(child.id() as i32, libc::SIGINT).expect("interrupt");
         let output = child.wait_with_output().expect("it ends");

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use super::kit::{Pair, Scenario, World, scenarios};
+use super::kit::{Pair, Scenario, World, scenarios, verdict};
 use super::queries::crowd;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -27,7 +27,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// What doctor says of the scenario's namespace alone, as JSON, and its exit code with `--fail`.
-fn asked(world: &World) -> Option<(Value, Option<i32>)> {
+pub(super) fn asked(world: &World) -> Option<(Value, Option<i32>)> {
     let netns = format!("inode:{}", world.netns);
     let args = ["doctor", "--json", "--fail", "--netns", &netns];
     let output = world.command(&args)?.output().expect("run the doctor");
@@ -35,10 +35,9 @@ fn asked(world: &World) -> Option<(Value, Option<i32>)> {
 }
 
 fn object(world: &World, output: &Output) -> Value {
-    let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    let report = serde_json::from_str(&text).unwrap_or_default();
-    world.claim(&format!("an object: {text}{errors}"), report != Value::Null);
+    let report = verdict::objects(&output.stdout).pop().unwrap_or_default();
+    world.claim(&format!("an object: {errors}"), report != Value::Null);
     report
 }
 

@@ -28,17 +28,39 @@ fn event() -> Value {
         "local": {"addr": "127.0.0.2", "port": 1237},
         "remote": {"addr": "127.0.7.9", "port": 511},
         "state": "ESTABLISHED",
-        "owner": {"pid": 42, "start_ticks": 99, "comm": "lz-client", "uid": 12345, "basis": "task"},
+        "owner": {
+            "pid": 42, "start_ticks": 99, "comm": "lz-client", "exe": null, "uid": 12345,
+            "cgroup": null, "container": null, "basis": "task", "shared_by": null,
+        },
         "hook": "tp_btf/tcp_send_reset",
         "evidence": "seen",
         "cause": "linger_zero",
+        "reason": null,
         "unsent_bytes": 503,
+        "unacked_bytes": null,
+        "unread_bytes": null,
+        "linger": {"on": true, "seconds": 0},
     })
 }
 
 fn summary(lost: u64) -> Value {
     let loss = json!({"seen": 5, "shown": 1, "filtered": 3, "rate_limited": 1, "lost": lost});
-    json!({"v": 1, "kind": "summary", "loss": loss})
+    summary_of(&loss)
+}
+
+fn summary_of(loss: &Value) -> Value {
+    json!({
+        "v": 1,
+        "ts": "2026-11-22T16:59:02.123456789Z",
+        "mono_ns": 4_712,
+        "kind": "summary",
+        "duration_ms": 1000,
+        "by_kind": {"rst_sent": 1},
+        "by_owner": [],
+        "owners_left_out": 0,
+        "loss": loss,
+        "reconciliation": [],
+    })
 }
 
 /// The event with one field replaced.
@@ -100,6 +122,9 @@ fn malformed_events_are_refused(world: &World) {
         ("/v", json!(2)),
         ("/ts", json!("2026-11-22T16:59:01Z")),
         ("/kind", json!("no_such_kind")),
+        ("/cause", json!("boredom")),
+        ("/linger", json!({"on": true})),
+        ("/unread_bytes", json!("7")),
         ("/netns", Value::Null),
         ("/family", json!("ipv4")),
         ("/local/addr", json!("")),
@@ -137,10 +162,19 @@ fn broken_identity_is_refused(world: &World) {
     refused("no summary", &[event()], 0, false);
     refused("the summary is not last", &[summary(0), event()], 0, false);
     let loss = json!({"seen": 5, "shown": 1, "filtered": 2, "rate_limited": 1, "lost": 1});
-    let losing = json!({"kind": "summary", "loss": loss});
+    let losing = summary_of(&loss);
     refused("a loss", &[event(), losing.clone()], 0, false);
-    let skip =
-        |count: u64| json!({"kind": "lost", "where": "kernel", "of_kind": null, "count": count});
+    let skip = |count: u64| {
+        json!({
+            "v": 1,
+            "ts": "2026-11-22T16:59:02.123456789Z",
+            "mono_ns": 4_712,
+            "kind": "lost",
+            "where": "kernel",
+            "of_kind": null,
+            "count": count,
+        })
+    };
     let skipped = verdict::on_output(&[event(), skip(1), losing.clone()], 0, false);
     world.claim_eq("runs that the kernel skipped", skipped, Vec::new());
     refused(

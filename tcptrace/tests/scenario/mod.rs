@@ -11,6 +11,7 @@ mod doctor;
 mod filters;
 mod holders;
 mod judging;
+mod late;
 mod linger;
 mod ownership;
 mod paws;
@@ -61,6 +62,8 @@ pub(crate) fn families() -> Vec<Family> {
         recording,
         #[own]
         doctor,
+        #[own]
+        late,
         #[own]
         text,
         #[own]

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use super::kit::expect::field;
-use super::kit::{Expect, Scenario, World, confine, scenarios, sys_ops};
+use super::kit::{Expect, Scenario, World, confine, scenarios, sys_ops, verdict};
 
 const NET_ADMIN: u8 = 12;
 const PERFMON: u8 = 38;
@@ -74,16 +74,13 @@ impl Refused {
             .is("meaning", "refused")
             .is("owner.comm", "pv-command")
             .remote(self.to);
-        let text = String::from_utf8_lossy(&output.stdout);
-        let mut events = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        let event = events.find(|event| expected.matches(event));
+        let events = verdict::objects(&output.stdout);
+        let event = events.iter().find(|event| expected.matches(event));
         world.claim(
-            &format!("its refused connection is told: {text}"),
+            &format!("its refused connection is told: {events:?}"),
             event.is_some(),
         );
-        event
+        event.cloned()
     }
 }
 

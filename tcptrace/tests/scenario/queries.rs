@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::kit::{Actor, Conn, Scenario, World, scenarios};
+use super::kit::{Actor, Conn, Scenario, World, scenarios, verdict};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -29,17 +29,13 @@ fn ask(world: &World, args: &[&str]) -> Option<(Vec<Value>, Value)> {
     let netns = format!("inode:{}", world.netns);
     let mut command = world.command(&[args, &["--json", "--netns", &netns]].concat())?;
     let output = command.output().expect("run the tracer");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     world.claim_eq(
         &format!("{args:?} ends well: {errors}"),
         output.status.code(),
         Some(0),
     );
-    let mut objects: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a JSON line"))
-        .collect();
+    let mut objects = verdict::objects(&output.stdout);
     objects.retain(|object| object["kind"] != "summary");
     let end = objects.pop().unwrap_or_default();
     world.claim_eq("a snapshot is closed", &end["kind"], &json!("snapshot"));
@@ -322,10 +318,9 @@ fn foreign_namespace_is_looked_into(world: &World) {
             return;
         };
         let output = command.output().expect("run the tracer");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let row = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        let rows = verdict::objects(&output.stdout);
+        let row = rows
+            .iter()
             .find(|row| row["cookie"] == json!(listener.cookie) && row["netns"] == json!(inode));
         let owner = row.map(|row| row["owner"]["pid"].clone());
         world.claim_eq("found without being named", owner, Some(json!(server.pid)));
@@ -398,11 +393,7 @@ fn unprivileged_snapshot_says_what_it_cannot_see(world: &World) {
         world.note("the tracer's file may not be run by nobody".into());
         return;
     };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let objects: Vec<Value> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
+    let objects = verdict::objects(&output.stdout);
     let row = objects
         .iter()
         .find(|row| row["cookie"] == json!(listener.cookie));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::kit::{Scenario, World, scenarios, sys_ops};
+use super::kit::{Scenario, World, scenarios, sys_ops, verdict};
 use super::queries::{closed, crowd};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -49,7 +49,7 @@ fn ask_live(
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let (mut rows, mut found, mut last) = (Vec::new(), None, Value::Null);
     for line in lines.map_while(Result::ok) {
-        let object: Value = serde_json::from_str(&line).expect("a JSON line");
+        let object = verdict::object(&line);
         last = object["kind"].clone();
         if last == "snapshot" {
             world.claim("hooks watch", object["watched_ms"].is_u64());

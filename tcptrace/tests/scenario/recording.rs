@@ -11,7 +11,7 @@ use super::kit::confine;
 use super::kit::expect::field;
 use super::kit::tracer::{START_PATIENCE, forced_tier};
 use super::kit::world::poll;
-use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios, sys_ops};
+use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios, sys_ops, verdict};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -131,9 +131,7 @@ fn replay(world: &World, args: &[&str]) -> Option<Output> {
 }
 
 fn events(output: &Output) -> Vec<serde_json::Value> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let parsed = text.lines().map(serde_json::from_str);
-    parsed.collect::<Result<_, _>>().expect("NDJSON")
+    verdict::objects(&output.stdout)
 }
 
 fn matching(output: &Output, expected: &Expect) -> usize {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::kit::expect::field;
 use super::kit::world::poll;
-use super::kit::{Expect, Pair, Scenario, World, scenarios, sys_ops};
+use super::kit::{Expect, Pair, Scenario, World, scenarios, sys_ops, verdict};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -242,18 +242,14 @@ fn command_is_traced_and_its_code_returned(world: &World) {
     let Some(output) = code_of(world, command, 7, "the command's own code") else {
         return;
     };
-    let text = String::from_utf8_lossy(&output.stdout);
-    let events: Vec<serde_json::Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let events = verdict::objects(&output.stdout);
     let expected = Expect::new("rst_received")
         .is("meaning", "refused")
         .is("owner.comm", "cm-command")
         .remote(refusing.local)
         .is("netns", world.netns);
     let told = events.iter().any(|event| expected.matches(event));
-    world.claim(&format!("its refused connection is told: {text}"), told);
+    world.claim(&format!("its refused connection is told: {events:?}"), told);
 }
 
 fn fail_on(world: &World, kind: &str, code: i32) {

@@ -10,6 +10,8 @@ pub struct Stat {
     pub state: char,
     /// Field 4.
     pub ppid: u32,
+    /// Fields 14 and 15: CPU time in user and kernel mode, clock ticks.
+    pub cpu_ticks: u64,
     /// Field 20.
     pub threads: u32,
     /// Field 22.
@@ -27,12 +29,16 @@ pub fn parse_stat(text: &[u8]) -> Option<Stat> {
     let comm = text.get(open + 1..close)?;
     let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
+    let (state, ppid) = (fields.next()?, fields.next()?);
+    // From here on nth() counts what is skipped: fields 5 to 13, 16 to 19, then 21.
+    let user: u64 = fields.nth(9)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
     Some(Stat {
         comm: String::from_utf8_lossy(comm).into_owned(),
-        state: fields.next()?.chars().next()?,
-        ppid: fields.next()?.parse().ok()?,
-        // From here on nth() counts what is skipped: fields 5 to 19, then 21.
-        threads: fields.nth(15)?.parse().ok()?,
+        state: state.chars().next()?,
+        ppid: ppid.parse().ok()?,
+        cpu_ticks: user.saturating_add(system),
+        threads: fields.nth(4)?.parse().ok()?,
         start_ticks: fields.nth(1)?.parse().ok()?,
     })
 }

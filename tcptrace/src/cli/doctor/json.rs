@@ -1,14 +1,14 @@
 //! The report as the object of [`crate::model::doctor`].
 
 use tcptrace_common::config::{ARG_DROP_REASON, ARG_RESET_REASON};
-use tcptrace_common::offsets::KernelOffsets;
+use tcptrace_common::offsets::{KernelOffsets, NONE};
 
 use super::json_state;
-use super::machine::absent_fields;
 use super::report::{Report, Signals};
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Outcome};
 use crate::kernel::caps::{self, Capability};
+use crate::kernel::offsets::kernel_name;
 use crate::kernel::tiers::FORKS;
 use crate::model::doctor::{
     CapabilityRow, Children, Doctor, FoundBy, Function, KIND, KernelTypes, OlderSockets,
@@ -102,11 +102,22 @@ fn kernel(kernel: &Kernel, runs_here: bool) -> KernelTypes<'_> {
     }
 }
 
+/// Fields that this kernel does not have, by its own names for them.
+fn absent_fields(offsets: &KernelOffsets) -> Vec<String> {
+    KernelOffsets::NAMES
+        .iter()
+        .zip(offsets.values())
+        .filter(|(_, value)| *value == NONE)
+        .map(|(name, _)| kernel_name(name).unwrap_or_else(|| (*name).to_owned()))
+        .collect()
+}
+
 fn signal(outcome: &Outcome) -> SignalRow<'_> {
     SignalRow {
         served: served(outcome),
         kind: outcome.signal.kind,
         part: outcome.signal.part,
+        fact: outcome.signal.fact,
     }
 }
 
@@ -135,4 +146,18 @@ fn children(attached: &AttachReport) -> Children<'_> {
     let refused = attached.forks_refused.as_deref();
     let hook = refused.is_none().then(|| format!("tp_btf/{FORKS}"));
     Children { hook, refused }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_field_has_the_kernels_name_for_it() {
+        let absent = absent_fields(&KernelOffsets::ABSENT);
+        assert_eq!(absent.len(), KernelOffsets::NAMES.len());
+        assert!(absent.iter().any(|name| name == "timer_list.function"));
+        // Looked up otherwise than as one field: by our own name.
+        assert!(absent.iter().any(|name| name == "bit_sock_linger"));
+    }
 }

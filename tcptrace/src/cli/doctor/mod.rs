@@ -8,21 +8,19 @@
 
 mod json;
 mod json_state;
-mod look;
-mod machine;
-pub(super) mod page;
 mod report;
-mod signals;
-mod state;
+#[cfg(test)]
+mod tests;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use super::args::doctor::DoctorArgs;
 use super::exit::Exit;
+use super::output;
 use crate::kernel::caps::Privileges;
-use crate::session::lack;
-use crate::sink::sanitize::clean;
-use page::Page;
+use crate::session::{lack, namespaces};
+use crate::sink;
+use crate::sink::page::Page;
 use report::Report;
 
 /// Looks, and changes nothing.
@@ -35,23 +33,19 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
         super::print(&rendered(&report, args))?;
         return Ok(able(&report));
     }
-    let watched = match look::resolve(&args.netns) {
+    let watched = match namespaces(&args.netns) {
         Ok(watched) => watched,
         Err(why) => {
-            // Nobody is left to be told when stderr is closed.
-            drop(writeln!(io::stderr(), "tcptrace: {}", clean(&why)));
-            return Ok(Exit::Usage);
+            return Ok(output::refuse(&why, Exit::Usage));
         }
     };
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
     let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args.observe);
     super::print(&rendered(&report, args))?;
-    let refusal = report.refusal.as_ref().map(|why| cleaned(why));
-    let lack = lack.or(refusal);
+    let lack = lack.or_else(|| report.refusal.clone());
     if let Some(message) = &lack {
-        // Nobody is left to be told when stderr is closed.
-        drop(writeln!(io::stderr(), "tcptrace: {message}"));
+        output::say(message);
     }
     Ok(if args.fail && report.is_wrong() {
         Exit::FailOn
@@ -74,22 +68,15 @@ fn able(report: &Report) -> Exit {
 }
 
 fn rendered(report: &Report, args: &DoctorArgs) -> Vec<u8> {
+    let object = json::object(report);
     if args.json {
-        return crate::sink::json::line(&json::object(report));
+        return sink::json::line(&object);
     }
     let mut page = Page::new(is_colored(args));
-    match &report.survey {
-        Some(survey) if !args.hooks => {
-            state::all(&mut page, survey, &report.findings);
-            signals::coverage(&mut page, &report.signals);
-        }
-        _ => {
-            if let Some(privileges) = &report.privileges {
-                machine::privileges(&mut page, privileges);
-            }
-            machine::kernel(&mut page, &report.kernel);
-            signals::all(&mut page, &report.signals);
-        }
+    if report.survey.is_none() || args.hooks {
+        sink::doctor::hooks(&mut page, &object);
+    } else {
+        sink::doctor::diagnosis(&mut page, &object);
     }
     page.text().as_bytes().to_vec()
 }
@@ -101,10 +88,6 @@ fn is_colored(args: &DoctorArgs) -> bool {
     let is_terminal = io::stdout().is_terminal();
     args.color
         .colors(is_terminal, no_color.as_deref(), term.as_deref())
-}
-
-fn cleaned(message: &str) -> String {
-    message.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
 fn chain(error: &anyhow::Error) -> String {

@@ -7,14 +7,14 @@ use anyhow::Context;
 use tcptrace_common::config::MEASURE_ACCEPTS;
 
 use super::chain;
-use super::look::First;
-use crate::diagnose::{self, Tallies};
+use crate::diagnose::{self, Tallies, settings};
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Sizes, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
 use crate::model::KindSet;
 use crate::model::finding::Finding;
 use crate::model::survey::Survey;
+use crate::survey::First;
 
 /// Maps as small as they may be: what the programs say in that moment is of no interest.
 const SIZES: Sizes = Sizes {
@@ -75,8 +75,10 @@ impl Report {
                 }
             },
         };
+        let names: Vec<&str> = settings::names().collect();
         let survey = first
-            .and_then(|first| first.again(observe))
+            .and_then(|first| first.again(observe, &names))
+            .map(diagnose::survey)
             .map_err(|error| chain(&error));
         let findings = survey.as_ref().map_or_else(
             |_| Vec::new(),

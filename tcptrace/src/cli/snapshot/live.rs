@@ -11,7 +11,6 @@ use super::{Question, style_in_place};
 use crate::cli::args::snapshot::SnapshotArgs;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, say};
-use crate::kernel::confine::Duties;
 use crate::model::snapshot::Snapshot;
 use crate::session::ending::Stopper;
 use crate::session::{Plan, Scope, clock, event_loop, ready};
@@ -74,7 +73,7 @@ async fn watch<Q: Question>(
     };
     let notes = ready::announce(args.ready_file.as_deref())?;
     notes.iter().for_each(|note| say(note));
-    let notes = ready::confine(Duties::default());
+    let notes = ready::confine(hooks.as_mut().map(|hooks| &mut hooks.pipeline), None);
     notes.iter().for_each(|note| say(note));
     if style_in_place(&output).is_some() {
         canvas.screen = Some(Screen::enter()?);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::screen::{Screen, Signals};
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, Output};
-use crate::kernel::confine::Duties;
 use crate::session::{Plan, Session, admit, event_loop, ready};
 use crate::tui::{Options, Shared, Source, State, TopSink};
 
@@ -40,7 +39,7 @@ async fn watch(
     let notes = ready::announce(output.ready_file.as_deref())?;
     notes.iter().for_each(|note| output::say(note));
     // Before the screen's thread, which has what is left then.
-    let notes = ready::confine(Duties::default());
+    let notes = ready::confine(Some(&mut pipeline), None);
     notes.iter().for_each(|note| output::say(note));
     let mut screen = Screen::start(shared.clone(), options)?;
     let ran = pipeline.run(screen.wait(&mut signals)).await;

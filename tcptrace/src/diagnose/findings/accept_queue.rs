@@ -3,6 +3,7 @@
 use super::{
     Case, Family, ROOM, change, counter, first_fix, hurt, looked, place, proof, rate, whose,
 };
+use crate::diagnose::late::late;
 use crate::model::Kind;
 use crate::model::finding::{Change, Finding, Proof, Severity};
 use crate::model::incident::LimitedBy;
@@ -91,18 +92,33 @@ fn at_listener(family: &Family, survey: &Survey, space: &Space, row: &ListenerRo
         ));
     }
     evidence.extend(counter(survey, space, OVERFLOWS));
-    let (hint, do_then) = remedy(space, row);
+    let (why, do_first, do_then) = match late(row) {
+        Some(late) => {
+            evidence.extend(late.evidence);
+            let (hint, change) = if late.fills_any_queue {
+                (String::new(), None)
+            } else {
+                remedy(space, row)
+            };
+            (format!("{}{hint}", late.why), late.do_first, change)
+        }
+        None => {
+            let (hint, change) = remedy(space, row);
+            let why = format!(
+                "The process does not call accept() as fast as clients connect, so finished \
+                 handshakes fill the queue.{hint}"
+            );
+            (why, first_fix((Kind::AcceptDrop, None)), change)
+        }
+    };
     Finding {
         netns: Some(space.netns),
         who: row.owner.iter().cloned().collect(),
         rate_per_s: rate(survey, rose.min(space.rose(OVERFLOWS))),
         count: u64::from(queue.length).max(rose),
         evidence,
-        why: format!(
-            "The process does not call accept() as fast as clients connect, so finished handshakes \
-             fill the queue.{hint}"
-        ),
-        do_first: first_fix((Kind::AcceptDrop, None)),
+        why,
+        do_first,
         do_then,
         ..family.finding(
             severity,
@@ -225,14 +241,24 @@ fn aborting(family: &Family, case: &Case<'_>) -> Vec<Finding> {
                 source: "sock_diag".to_owned(),
             });
         }
+        let worst = space.listeners.iter().filter(|row| row.is_full());
+        let late = worst.max_by_key(|row| row.accept_queue.length).and_then(late);
+        let mut why = "With this setting a full accept queue answers the last packet of a handshake \
+                       with a RST: connect() succeeds, and the first read or write fails with \
+                       ECONNRESET."
+            .to_owned();
+        let mut do_first = first_fix((Kind::AcceptDrop, None));
+        if let Some(late) = late {
+            evidence.extend(late.evidence);
+            why = format!("{why} {}", late.why);
+            do_first = late.do_first;
+        }
         found.push(Finding {
             netns: Some(space.netns),
             count: full as u64,
             evidence,
-            why: "With this setting a full accept queue answers the last packet of a handshake with \
-                  a RST: connect() succeeds, and the first read or write fails with ECONNRESET."
-                .to_owned(),
-            do_first: first_fix((Kind::AcceptDrop, None)),
+            why,
+            do_first,
             do_then: Some(change(
                 &space.way_in,
                 ABORT,

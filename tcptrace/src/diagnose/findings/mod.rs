@@ -81,9 +81,7 @@ pub fn findings(survey: &Survey, tallies: &Tallies) -> Vec<Finding> {
 /// Whether something is wrong at this moment: what `doctor --fail` asks.
 #[must_use]
 pub fn is_wrong_now(findings: &[Finding]) -> bool {
-    findings
-        .iter()
-        .any(|finding| finding.severity <= Severity::Degraded)
+    findings.iter().any(Finding::is_wrong_now)
 }
 
 /// Every id there is.

@@ -1,6 +1,5 @@
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::disk::numbered;
 use super::events::received;
 use super::*;
 
@@ -11,6 +10,12 @@ fn rotated(room: &Room, max_bytes: u64, keep: u32) -> Files {
         rotation: Some(Rotation { after: None, keep }),
         overwrites: false,
     }
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 /// Records events of many sockets, which do not compress to nothing.

@@ -5,19 +5,11 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use super::Malformed;
 use super::codes::Coded;
-use super::forms::{
-    CloseForm, DropForm, EndForm, EventForm, FlowForm, ItemForm, OwnerForm, ProcessForm, QueueForm,
-    ResetForm, RetransmitForm, STALE, SampleForm, SignalForm,
-};
-use crate::model::event::{
-    CloseFacts, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
-};
+use super::fields::{OwnerForm, STALE, queue};
+use super::forms::{EndForm, EventForm, FlowForm, ItemForm, ProcessForm, SampleForm};
 use crate::model::flow::TcpState;
-use crate::model::incident::{LingerOutcome, Queue, TimeWaitPhase};
 use crate::model::sample::{ListenerSample, SpaceSample};
-use crate::model::{
-    Basis, Endpoint, Event, Evidence, Family, Flow, Kind, Owner, Process, Sample, Signal,
-};
+use crate::model::{Basis, Endpoint, Event, Evidence, Family, Flow, Kind, Owner, Process, Sample};
 use crate::recording::{Item, KernelCount};
 
 /// Reads the items of one block.
@@ -93,10 +85,10 @@ impl<'a> Decoder<'a> {
             flow: flow(&form.flow)?,
             state: TcpState::of_optional(form.state)?,
             heard: None,
-            owner: self.owner(form.owner)?,
+            owner: form.owner.map(|form| self.owner(form)).transpose()?,
             hook: hook.ok_or(Malformed)?,
             evidence: code::<Evidence>(form.evidence)?,
-            signal: self.signal(form.signal)?,
+            signal: form.signal.signal(|form| self.owner(form))?,
         })
     }
 
@@ -107,67 +99,14 @@ impl<'a> Decoder<'a> {
             .ok_or(Malformed)
     }
 
-    fn owner(&self, form: Option<OwnerForm>) -> Result<Option<Owner>, Malformed> {
-        let Some(form) = form else { return Ok(None) };
-        Ok(Some(Owner {
+    fn owner(&self, form: OwnerForm) -> Result<Owner, Malformed> {
+        Ok(Owner {
             process: self.process(form.process)?,
             basis: code::<Basis>(form.basis & !STALE)?,
             shared_by: form.shared_by,
             tid: form.tid,
             holders: None,
             is_stale: form.basis & STALE != 0,
-        }))
-    }
-
-    fn signal(&self, form: SignalForm) -> Result<Signal, Malformed> {
-        Ok(match form {
-            SignalForm::State {
-                old,
-                new,
-                in_old_ns,
-            } => Signal::State(StateChange {
-                old: code(old)?,
-                new: code(new)?,
-                in_old_ns,
-            }),
-            SignalForm::Reset(form) => Signal::Reset(reset(&form)),
-            SignalForm::ResetReceived { dead } => Signal::ResetReceived { dead },
-            SignalForm::Retransmit(form) => Signal::Retransmit(retransmit(&form)),
-            SignalForm::AcceptDrop(form) => Signal::AcceptDrop(queue_drop(&form)?),
-            SignalForm::SynDrop(form) => Signal::SynDrop(queue_drop(&form)?),
-            SignalForm::TimeWait {
-                phase,
-                substate,
-                timeout_jiffies,
-                is_cancelled,
-                new_owner,
-            } => Signal::TimeWait(TimeWait {
-                phase: code::<TimeWaitPhase>(phase)?,
-                substate: TcpState::of_optional(substate)?,
-                timeout_jiffies,
-                is_cancelled,
-                new_owner: self.owner(new_owner)?,
-            }),
-            SignalForm::Linger {
-                start_ns,
-                linger_jiffies,
-                outcome,
-                unsent_bytes,
-                unacked_bytes,
-                remaining_bytes,
-            } => Signal::Linger(LingerEnd {
-                start_ns,
-                linger_jiffies,
-                outcome: code::<LingerOutcome>(outcome)?,
-                unsent_bytes,
-                unacked_bytes,
-                remaining_bytes,
-            }),
-            SignalForm::Paws { reason, check } => Signal::Paws {
-                reason,
-                check: Coded::of_optional(check)?,
-            },
-            SignalForm::Close(form) => Signal::Close(close(&form)),
         })
     }
 
@@ -247,10 +186,6 @@ const fn end((addr, port): EndForm) -> Endpoint {
     Endpoint { addr, port }
 }
 
-const fn queue((length, limit): QueueForm) -> Queue {
-    Queue { length, limit }
-}
-
 fn flow(form: &FlowForm) -> Result<Flow, Malformed> {
     Ok(Flow {
         family: code::<Family>(form.family)?,
@@ -260,75 +195,4 @@ fn flow(form: &FlowForm) -> Result<Flow, Malformed> {
         netns: form.netns,
         cookie: form.cookie,
     })
-}
-
-const fn reset(form: &ResetForm) -> Reset {
-    const fn has(flags: u16, place: u32) -> bool {
-        flags & 1 << place != 0
-    }
-    let flags = form.flags;
-    Reset {
-        reason: form.reason,
-        has_sock: has(flags, 0),
-        is_minisock: has(flags, 1),
-        is_reply: has(flags, 2),
-        is_dead: has(flags, 3),
-        is_owned: has(flags, 4),
-        has_socket: has(flags, 5),
-        listener_is_closing: has(flags, 6),
-        linger_on: has(flags, 7),
-        linger_jiffies: form.linger_jiffies,
-        linger2: form.linger2,
-        user_timeout_ms: form.user_timeout_ms,
-        shutdown: form.shutdown,
-        sk_err: form.sk_err,
-        state_now: form.state_now,
-        queue: match form.queue {
-            Some(form) => Some(queue(form)),
-            None => None,
-        },
-        unsent_bytes: form.unsent_bytes,
-        unacked_bytes: form.unacked_bytes,
-        unread_bytes: form.unread_bytes,
-    }
-}
-
-const fn retransmit(form: &RetransmitForm) -> Retransmit {
-    Retransmit {
-        sequence: form.sequence,
-        bytes: form.bytes,
-        segments: form.segments,
-        attempt: form.attempt,
-        error: form.error,
-        ca_state: form.ca_state,
-        pending: form.pending,
-        tcp_flags: form.tcp_flags,
-        is_syn_ack: form.is_syn_ack,
-        gave_up: form.gave_up,
-    }
-}
-
-fn queue_drop(form: &DropForm) -> Result<QueueDrop, Malformed> {
-    Ok(QueueDrop {
-        step: Coded::of_optional(form.step)?,
-        outcome: Coded::of_optional(form.outcome)?,
-        queue: form.queue.map(queue),
-        count: form.count,
-        somaxconn: form.somaxconn,
-        backlog: form.backlog,
-    })
-}
-
-const fn close(form: &CloseForm) -> CloseFacts {
-    CloseFacts {
-        duration_ns: form.duration_ns,
-        bytes_sent: form.bytes_sent,
-        bytes_received: form.bytes_received,
-        srtt_us: form.srtt_us,
-        retransmits: form.retransmits,
-        sk_err: form.sk_err,
-        rst_received: form.rst_received,
-        has_time_wait: form.has_time_wait,
-        is_owned: form.is_owned,
-    }
 }

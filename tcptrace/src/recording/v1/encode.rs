@@ -7,13 +7,12 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::codes::Coded;
+use super::fields::{OwnerForm, STALE, queue_form};
 use super::forms::{
-    CloseForm, DropForm, EndForm, EventForm, FlowForm, ItemForm, ListenerForm, OwnerForm,
-    ProcessForm, QueueForm, ResetForm, RetransmitForm, STALE, SampleForm, SignalForm, SpaceForm,
+    EndForm, EventForm, FlowForm, ItemForm, ListenerForm, ProcessForm, SampleForm, SpaceForm,
 };
-use crate::model::event::{CloseFacts, QueueDrop, Reset, Retransmit};
-use crate::model::incident::Queue;
-use crate::model::{Endpoint, Event, Flow, Owner, Process, Sample, Signal};
+use super::signals::SignalForm;
+use crate::model::{Endpoint, Event, Flow, Owner, Process, Sample};
 use crate::recording::Item;
 
 /// Room for an event: more than the largest form takes.
@@ -57,7 +56,7 @@ impl Encoder {
     pub(crate) fn event(&mut self, event: &Event) {
         let hook = self.hook(event.hook);
         let owner = event.owner.as_ref().map(|owner| self.owner(owner));
-        let signal = self.signal(&event.signal);
+        let signal = SignalForm::of(&event.signal, |owner| self.owner(owner));
         let form = ItemForm::Event(EventForm {
             later_ns: event.boot_ns.wrapping_sub(self.before_ns).cast_signed(),
             sock: event.sock,
@@ -141,41 +140,6 @@ impl Encoder {
         }
     }
 
-    fn signal(&mut self, signal: &Signal) -> SignalForm {
-        match signal {
-            Signal::State(change) => SignalForm::State {
-                old: change.old.code(),
-                new: change.new.code(),
-                in_old_ns: change.in_old_ns,
-            },
-            Signal::Reset(facts) => SignalForm::Reset(reset(facts)),
-            Signal::ResetReceived { dead } => SignalForm::ResetReceived { dead: *dead },
-            Signal::Retransmit(facts) => SignalForm::Retransmit(retransmit(facts)),
-            Signal::AcceptDrop(facts) => SignalForm::AcceptDrop(drop_form(facts)),
-            Signal::SynDrop(facts) => SignalForm::SynDrop(drop_form(facts)),
-            Signal::TimeWait(facts) => SignalForm::TimeWait {
-                phase: facts.phase.code(),
-                substate: Coded::optional(facts.substate),
-                timeout_jiffies: facts.timeout_jiffies,
-                is_cancelled: facts.is_cancelled,
-                new_owner: facts.new_owner.as_ref().map(|owner| self.owner(owner)),
-            },
-            Signal::Linger(facts) => SignalForm::Linger {
-                start_ns: facts.start_ns,
-                linger_jiffies: facts.linger_jiffies,
-                outcome: facts.outcome.code(),
-                unsent_bytes: facts.unsent_bytes,
-                unacked_bytes: facts.unacked_bytes,
-                remaining_bytes: facts.remaining_bytes,
-            },
-            Signal::Paws { reason, check } => SignalForm::Paws {
-                reason: *reason,
-                check: Coded::optional(*check),
-            },
-            Signal::Close(facts) => SignalForm::Close(close(facts)),
-        }
-    }
-
     fn sample(&mut self, sample: &Sample) -> SampleForm {
         let spaces = sample.spaces.iter().map(|space| SpaceForm {
             netns: space.netns,
@@ -190,7 +154,7 @@ impl Encoder {
                     local: end(listener.local),
                     cookie: listener.cookie,
                     holder: listener.holder.as_ref().map(|holder| self.process(holder)),
-                    accept_queue: queue(listener.accept_queue),
+                    accept_queue: queue_form(listener.accept_queue),
                     drops: listener.drops,
                 })
                 .collect(),
@@ -211,10 +175,6 @@ fn end(end: Endpoint) -> EndForm {
     (end.addr, end.port)
 }
 
-const fn queue(queue: Queue) -> QueueForm {
-    (queue.length, queue.limit)
-}
-
 fn flow(flow: &Flow) -> FlowForm {
     FlowForm {
         family: flow.family.code(),
@@ -223,77 +183,5 @@ fn flow(flow: &Flow) -> FlowForm {
         remote: flow.remote.map(end),
         netns: flow.netns,
         cookie: flow.cookie,
-    }
-}
-
-/// The bits of [`ResetForm::flags`], from the lowest.
-pub(super) const fn flags(facts: &Reset) -> [bool; 8] {
-    [
-        facts.has_sock,
-        facts.is_minisock,
-        facts.is_reply,
-        facts.is_dead,
-        facts.is_owned,
-        facts.has_socket,
-        facts.listener_is_closing,
-        facts.linger_on,
-    ]
-}
-
-fn reset(facts: &Reset) -> ResetForm {
-    let bits = flags(facts).into_iter().enumerate();
-    ResetForm {
-        reason: facts.reason,
-        flags: bits.fold(0, |all, (place, is_set)| all | u16::from(is_set) << place),
-        linger_jiffies: facts.linger_jiffies,
-        linger2: facts.linger2,
-        user_timeout_ms: facts.user_timeout_ms,
-        shutdown: facts.shutdown,
-        sk_err: facts.sk_err,
-        state_now: facts.state_now,
-        queue: facts.queue.map(queue),
-        unsent_bytes: facts.unsent_bytes,
-        unacked_bytes: facts.unacked_bytes,
-        unread_bytes: facts.unread_bytes,
-    }
-}
-
-const fn retransmit(facts: &Retransmit) -> RetransmitForm {
-    RetransmitForm {
-        sequence: facts.sequence,
-        bytes: facts.bytes,
-        segments: facts.segments,
-        attempt: facts.attempt,
-        error: facts.error,
-        ca_state: facts.ca_state,
-        pending: facts.pending,
-        tcp_flags: facts.tcp_flags,
-        is_syn_ack: facts.is_syn_ack,
-        gave_up: facts.gave_up,
-    }
-}
-
-fn drop_form(facts: &QueueDrop) -> DropForm {
-    DropForm {
-        step: Coded::optional(facts.step),
-        outcome: Coded::optional(facts.outcome),
-        queue: facts.queue.map(queue),
-        count: facts.count,
-        somaxconn: facts.somaxconn,
-        backlog: facts.backlog,
-    }
-}
-
-const fn close(facts: &CloseFacts) -> CloseForm {
-    CloseForm {
-        duration_ns: facts.duration_ns,
-        bytes_sent: facts.bytes_sent,
-        bytes_received: facts.bytes_received,
-        srtt_us: facts.srtt_us,
-        retransmits: facts.retransmits,
-        sk_err: facts.sk_err,
-        rst_received: facts.rst_received,
-        has_time_wait: facts.has_time_wait,
-        is_owned: facts.is_owned,
     }
 }

@@ -8,7 +8,9 @@
 mod codes;
 mod decode;
 mod encode;
+mod fields;
 mod forms;
+mod signals;
 mod start;
 
 pub(super) use decode::Decoder;

@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use super::{filter, sys, sys_ops};
+use super::{filter, hang, sys, sys_ops};
 
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -85,6 +85,8 @@ pub(crate) fn perform(words: &[&str]) -> Result<String> {
             arg(words, 2)?,
             words.get(3).copied().unwrap_or_default(),
         ),
+        "hang" => hang::hang(words.get(1).copied().unwrap_or_default()),
+        "open-all" => hang::open_all(arg(words, 1)?),
         "exit" => sys_ops::exit_now(0),
         other => Err(Error::other(format!("unknown order {other}"))),
     }

@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod expect;
 pub(crate) mod filter;
 mod group;
+pub(crate) mod hang;
 pub(crate) mod pair;
 pub(crate) mod pid_namespace;
 pub(crate) mod reconcile;

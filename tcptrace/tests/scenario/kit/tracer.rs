@@ -85,9 +85,13 @@ pub(crate) fn command(binary: &Path, host_netns: &Rc<File>) -> Command {
     let netns = host_netns.as_raw_fd();
     let mut command = Command::new(binary);
     command.stdin(Stdio::null());
-    if cfg!(feature = "trace-ebpf") {
-        command.env("TCPTRACE_LOG", "ebpf=debug");
-    }
+    // A system call that is not in the table of those that are allowed ends the tracer.
+    let log = if cfg!(feature = "trace-ebpf") {
+        "ebpf=debug,confine::refused=trace"
+    } else {
+        "confine::refused=trace"
+    };
+    command.env("TCPTRACE_LOG", log);
     // SAFETY: signal, setns and prctl are single system calls and allocate nothing.
     unsafe {
         command.pre_exec(move || {

@@ -2,8 +2,8 @@
 //!
 //! Whatever goes through here is harmless for a terminal: errors quote the kernel and /proc.
 
-use crate::sink::color::{END, Impact};
-use crate::sink::sanitize::clean;
+use super::color::{END, Impact};
+use super::sanitize::clean;
 
 const COLUMNS: usize = 100;
 /// Where the texts of plain rows begin.
@@ -11,14 +11,14 @@ const TEXT_AT: usize = 22;
 
 /// A text in the making.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Page {
+pub struct Page {
     text: String,
     is_colored: bool,
 }
 
 impl Page {
     /// An empty one.
-    pub(in crate::cli) fn new(is_colored: bool) -> Self {
+    pub fn new(is_colored: bool) -> Self {
         Self {
             text: String::new(),
             is_colored,
@@ -26,7 +26,7 @@ impl Page {
     }
 
     /// Begins a part.
-    pub(in crate::cli) fn heading(&mut self, title: &str) {
+    pub fn heading(&mut self, title: &str) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -34,23 +34,17 @@ impl Page {
     }
 
     /// A label and what there is to say of it.
-    pub(in crate::cli) fn row(&mut self, label: &str, text: &str) {
+    pub fn row(&mut self, label: &str, text: &str) {
         self.hang(&format!("  {label}"), TEXT_AT, text);
     }
 
     /// Text that begins at column `at`, behind `label`, and is wrapped there.
-    pub(in crate::cli) fn hang(&mut self, label: &str, at: usize, text: &str) {
+    pub fn hang(&mut self, label: &str, at: usize, text: &str) {
         self.hang_in(None, label, at, text);
     }
 
     /// The same, every line of it in the colour of `impact`.
-    pub(in crate::cli) fn hang_in(
-        &mut self,
-        impact: Option<Impact>,
-        label: &str,
-        at: usize,
-        text: &str,
-    ) {
+    pub fn hang_in(&mut self, impact: Option<Impact>, label: &str, at: usize, text: &str) {
         let mut begin = format!("{:<at$}", clean(label));
         if begin.chars().count() > at {
             begin.push(' ');
@@ -67,7 +61,7 @@ impl Page {
     }
 
     /// One line as it is.
-    pub(in crate::cli) fn line(&mut self, text: &str) {
+    pub fn line(&mut self, text: &str) {
         self.line_in(None, text);
     }
 
@@ -85,7 +79,7 @@ impl Page {
     }
 
     /// All of it.
-    pub(in crate::cli) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 }

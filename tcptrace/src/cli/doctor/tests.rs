@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::*;
+use super::json_state;
 use crate::cli::args::doctor::DOCTOR_HELP;
 use crate::diagnose::tests::listener;
-use crate::diagnose::{Tallies, findings};
-use crate::model::survey::{Count, Host, Values};
+use crate::diagnose::{Tallies, damage, findings};
+use crate::model::doctor::{Doctor, Weight};
+use crate::model::rows::ListenerRow;
+use crate::model::survey::{Count, Host, Space, Survey, Values, WayIn};
+use crate::sink;
+use crate::sink::page::Page;
 
 fn full_listener(netns: u32, comm: &str) -> ListenerRow {
     let mut row = ListenerRow {
@@ -52,19 +56,21 @@ fn host(spaces: u32, comm: &str) -> Result<Survey, String> {
     })
 }
 
-fn told(survey: &Result<Survey, String>) -> String {
-    let mut page = Page::default();
+fn printed(survey: &Result<Survey, String>) -> String {
     let found = survey.as_ref().map_or_else(
         |_| Vec::new(),
         |survey| findings(survey, &Tallies::default()),
     );
-    all(&mut page, survey, &found);
+    let mut report = Doctor::default();
+    json_state::add(&mut report, Some(survey), &found);
+    let mut page = Page::default();
+    sink::doctor::diagnosis(&mut page, &report);
     page.text().to_owned()
 }
 
 #[test]
 fn two_hundred_namespaces_are_no_two_hundred_pages_and_the_rest_is_counted() {
-    let text = told(&host(200, "payments"));
+    let text = printed(&host(200, "payments"));
     assert!(text.lines().count() < 400, "{}", text.lines().count());
     for rest in [
         "196 more groups of namespaces",
@@ -78,7 +84,7 @@ fn two_hundred_namespaces_are_no_two_hundred_pages_and_the_rest_is_counted() {
 
 #[test]
 fn what_fits_is_not_counted_as_left_out() {
-    let text = told(&host(4, "payments"));
+    let text = printed(&host(4, "payments"));
     assert!(!text.contains(" more"), "{text}");
     assert!(
         text.contains("payments (42 +1) at 127.0.0.1:80 in netns 4"),
@@ -88,7 +94,7 @@ fn what_fits_is_not_counted_as_left_out() {
 
 #[test]
 fn a_hostile_name_reaches_no_terminal_and_no_line_is_too_long() {
-    let text = told(&host(3, &"\u{1b}]0;x\u{7}\u{202e}".repeat(9)));
+    let text = printed(&host(3, &"\u{1b}]0;x\u{7}\u{202e}".repeat(9)));
     assert!(text.lines().all(|line| line.chars().count() <= 100));
     assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
     assert!(text.contains("why ?[2J"));
@@ -96,7 +102,7 @@ fn a_hostile_name_reaches_no_terminal_and_no_line_is_too_long() {
 
 #[test]
 fn what_could_not_be_looked_at_is_said() {
-    let text = told(&Err("no /proc".to_owned()));
+    let text = printed(&Err("no /proc".to_owned()));
     assert!(text.contains("not known") && text.contains("no /proc"));
 }
 

@@ -1,0 +1,63 @@
+//! What is wrong: each finding with its evidence, its cause and what to do.
+
+use super::{SENTENCE_AT, left_out, observed};
+use crate::model::doctor::Doctor;
+use crate::model::finding::{Finding, Severity, topic_name};
+use crate::sink::color::Impact;
+use crate::sink::page::Page;
+
+/// Findings printed.
+const PRINTED: usize = 10;
+
+pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
+    let findings = report.findings.unwrap_or_default();
+    let is_wrong_now = findings.iter().any(Finding::is_wrong_now);
+    page.heading(&format!("FINDINGS, OBSERVED FOR {}", observed(report)));
+    if !is_wrong_now {
+        page.line(
+            "  Nothing is wrong now: no queue is full, no limit is reached, nothing is refused.",
+        );
+    }
+    for (place, finding) in findings.iter().take(PRINTED).enumerate() {
+        if place > 0 || !is_wrong_now {
+            page.line("");
+        }
+        one(page, finding);
+    }
+    if let Some(left) = left_out(findings.len(), PRINTED) {
+        page.hang("", 2, &format!("{left} more findings: --json lists them"));
+    }
+}
+
+fn one(page: &mut Page, finding: &Finding) {
+    let impact = match finding.severity {
+        Severity::Broken => Some(Impact::Bad),
+        Severity::Degraded | Severity::Risk => Some(Impact::Degraded),
+        Severity::Note => None,
+    };
+    let label = format!("  {}", finding.severity.name().to_uppercase());
+    let rate = finding
+        .rate_per_s
+        .map_or_else(String::new, |rate| format!(", {rate:.1} per second"));
+    let title = format!("{}{rate} [{}]", finding.title, finding.id);
+    page.hang_in(impact, &label, SENTENCE_AT, &title);
+    let evidence: Vec<String> = finding
+        .evidence
+        .iter()
+        .map(|proof| match proof.source.as_str() {
+            "sock_diag" => proof.text.clone(),
+            source if proof.text.contains(source) => proof.text.clone(),
+            source => format!("{} ({source})", proof.text),
+        })
+        .collect();
+    page.hang("  evidence", SENTENCE_AT, &evidence.join("; "));
+    let explain = finding.explain.map_or_else(String::new, |topic| {
+        format!(" (tcptrace explain {})", topic_name(topic))
+    });
+    page.hang("  why", SENTENCE_AT, &format!("{}{explain}", finding.why));
+    page.hang("  do first", SENTENCE_AT, &finding.do_first);
+    if let Some(change) = &finding.do_then {
+        page.hang("  then", SENTENCE_AT, &change.command);
+        page.hang("  risk", SENTENCE_AT, &change.risk);
+    }
+}
