@@ -65,9 +65,20 @@ impl Attributor {
             self.lookups.note_user(port, heard);
         }
         if let Signal::TimeWait(time_wait) = &mut event.signal {
+            let has_left = !matches!(
+                time_wait.phase,
+                TimeWaitPhase::Enter | TimeWaitPhase::Overflow
+            );
             owner = self.time_wait(time_wait, &event.flow, owner);
-        } else if is_about_minisock(event) {
-            owner = self.minisocks.find(&event.flow).or(owner);
+            if let Some(owner) = owner.as_mut().filter(|_| has_left) {
+                self.processes.bring_up_to_date(&mut owner.process, now_ns);
+            }
+        } else if is_about_minisock(event)
+            && let Some(mut left_by) = self.minisocks.find(&event.flow)
+        {
+            self.processes
+                .bring_up_to_date(&mut left_by.process, now_ns);
+            owner = Some(left_by);
         }
         event.owner = owner;
     }
@@ -95,7 +106,8 @@ impl Attributor {
         match (owner.basis, &event.heard, event.inode) {
             // Accepted, but whoever did that has not used it yet.
             (Basis::Listener, heard, _) => {
-                owner.is_stale = !heard.as_ref().is_some_and(|heard| heard.holds);
+                let is_its = |heard: &Heard| heard.holds && !heard.is_discarded;
+                owner.is_stale = !heard.as_ref().is_some_and(is_its);
                 return self.look_up(event).or(Some(owner));
             }
             (Basis::Task, ..) => {}

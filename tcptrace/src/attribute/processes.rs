@@ -66,6 +66,21 @@ impl Processes {
         }
     }
 
+    /// Gives a process that is remembered the name and the user it has now, or had last.
+    pub(super) fn bring_up_to_date(&mut self, process: &mut Arc<Process>, now_ns: u64) {
+        let Some(start_ticks) = process.start_ticks else {
+            return;
+        };
+        let is_it = |other: &Arc<Process>| other.start_ticks == Some(start_ticks);
+        let latest = self.found(process.pid, now_ns).filter(is_it).or_else(|| {
+            let known = self.known.get(&(process.pid, start_ticks))?;
+            Some(Arc::clone(&known.process))
+        });
+        if let Some(latest) = latest {
+            *process = latest;
+        }
+    }
+
     /// As [`Self::found`], as it is after the event of `now_ns`, while this second's budget lasts.
     pub(super) fn present(&mut self, pid: u32, now_ns: u64) -> Option<Arc<Process>> {
         let is_older = |found: &Found| found.clock_ns < now_ns;
