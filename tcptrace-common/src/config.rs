@@ -64,6 +64,9 @@ pub struct Config {
     pub tw_timer_handler: u64,
     /// Address of `process_timeout`, 0 = not known.
     pub process_timeout: u64,
+    /// What /proc, in the time namespace of the user side, has more than the kernel's boot clock: ns, added with
+    /// wrap-around. 0 outside of a time namespace.
+    pub boot_offset_ns: u64,
     /// Features of the kernel and filters in force: the bits of this module.
     pub features: u32,
     /// One bit per kind (`1 << kind`): emit it.
@@ -126,6 +129,7 @@ impl Config {
     pub const EMPTY: Self = Self {
         tw_timer_handler: 0,
         process_timeout: 0,
+        boot_offset_ns: 0,
         features: 0,
         kinds: 0,
         drop_listen_overflow: NO_REASON,
@@ -156,7 +160,7 @@ impl Config {
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 16 + 22 * 4 + 64 + 48);
+const _: () = assert!(size_of::<Config>() == 24 + 22 * 4 + 64 + 48);
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
 
 // SAFETY: plain integers, padding spelled out, any bit pattern is valid.

@@ -148,8 +148,14 @@ pub(crate) fn start_ticks(task: *const u8) -> u64 {
     // SAFETY: offsets of `task_struct`; the leader of a live task is not freed before it.
     unsafe {
         let leader = Probe::read::<*const u8>(task.add(leader_at));
-        Probe::read::<u64>(leader.add(start_at)) / TICK_NS
+        as_in_proc(Probe::read::<u64>(leader.add(start_at))) / TICK_NS
     }
+}
+
+/// A start as /proc tells it in the time namespace of the user side.
+#[inline(always)]
+fn as_in_proc(start_ns: u64) -> u64 {
+    start_ns.wrapping_add(config!(boot_offset_ns))
 }
 
 /// Fills start, name and (in a nested namespace) the numbers from a task.
@@ -170,7 +176,7 @@ pub(crate) unsafe fn leader_facts(task: *const u8, owner: &mut OwnerRecord) {
     unsafe {
         // By probing, as `SockRef::net`.
         let leader = Probe::read::<*const u8>(task.add(leader_at));
-        owner.start_ns = Probe::read::<u64>(leader.add(start_at));
+        owner.start_ns = as_in_proc(Probe::read::<u64>(leader.add(start_at)));
         let comm = Probe::read::<[u64; 2]>(leader.add(comm_at));
         store(&mut owner.comm, comm[0], comm[1]);
         if has(NESTED_PIDNS) {
@@ -430,7 +436,7 @@ fn refresh(owner: &mut OwnerRecord) {
         owner.uid = bpf_get_current_uid_gid() as u32;
         let task = bpf_get_current_task() as *const u8;
         let leader = Probe::read::<*const u8>(task.add(leader_at));
-        owner.start_ns = Probe::read::<u64>(leader.add(start_at));
+        owner.start_ns = as_in_proc(Probe::read::<u64>(leader.add(start_at)));
         let comm = Probe::read::<[u64; 2]>(leader.add(comm_at));
         store(&mut owner.comm, comm[0], comm[1]);
     }

@@ -12,22 +12,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hashlink::LruCache;
 
 use super::{boot_ns, comm_text, proc};
 use crate::model::owner::Heard;
 use crate::model::{Basis, Owner, Process};
 
-/// Beyond this the table begins anew: only names of the dead are lost by that.
-const MOST: usize = 65_536;
+/// Beyond this the process that was not asked about for the longest time is forgotten. What is lost by that is
+/// the executable and the cgroup of a process that has ended: /proc has those of all others, and the kernel side
+/// sends the rest with each event. About 6 MB.
+const MOST: usize = 16_384;
 /// How long a name stands, boot clock.
 pub(super) const FRESH_NS: u64 = 20_000_000;
 /// Names that are read again per second at most; each takes some 50 us.
 const REFRESHES_PER_SECOND: u32 = 400;
 const SECOND_NS: u64 = 1_000_000_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Processes {
-    known: HashMap<(u32, u64), Known, RandomState>,
+    known: LruCache<(u32, u64), Known, RandomState>,
     /// What a process number stood for when it was last looked up.
     found: HashMap<u32, Found, RandomState>,
     second: u64,
@@ -50,6 +53,17 @@ struct Found {
     read_ns: u64,
     /// Before it was read, boot clock.
     clock_ns: u64,
+}
+
+impl Default for Processes {
+    fn default() -> Self {
+        Self {
+            known: LruCache::with_hasher(MOST, RandomState::default()),
+            found: HashMap::default(),
+            second: 0,
+            refreshes: 0,
+        }
+    }
 }
 
 impl Processes {
@@ -173,7 +187,7 @@ impl Processes {
         let exe = if now.comm == comm {
             now.exe
         } else {
-            let before = self.known.get(&(heard.pid, heard.start_ticks));
+            let before = self.known.peek(&(heard.pid, heard.start_ticks));
             before
                 .filter(|known| known.process.comm == comm)
                 .and_then(|known| known.process.exe.clone())
@@ -190,7 +204,7 @@ impl Processes {
     fn last_known(&self, heard: &Heard) -> Process {
         let before = self
             .known
-            .get(&(heard.pid, heard.start_ticks))
+            .peek(&(heard.pid, heard.start_ticks))
             .map(|known| &known.process);
         Process {
             pid: heard.pid,
@@ -231,9 +245,6 @@ impl Processes {
         process: Process,
         now_ns: u64,
     ) -> Arc<Process> {
-        if self.known.len() >= MOST {
-            self.known.clear();
-        }
         let process = Arc::new(process);
         self.known.insert(
             key,

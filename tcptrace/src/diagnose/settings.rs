@@ -32,82 +32,65 @@ struct Entry {
     normal: Normal,
 }
 
-const fn of_space(name: &'static str, group: SettingGroup, normal: &'static str) -> Entry {
+const fn of_space(name: &'static str, group: SettingGroup, normal: Normal) -> Entry {
     Entry {
         name,
         group,
         is_of_host: false,
         is_rare: false,
-        normal: Normal::Fixed(normal),
+        normal,
     }
 }
 
-const fn rare(setting: Entry) -> Entry {
+const fn fixed(name: &'static str, group: SettingGroup, normal: &'static str) -> Entry {
+    of_space(name, group, Normal::Fixed(normal))
+}
+
+const fn hashed(name: &'static str, group: SettingGroup, divisor: u64, least: u64) -> Entry {
+    of_space(name, group, Normal::Hash { divisor, least })
+}
+
+const fn rare(entry: Entry) -> Entry {
     Entry {
         is_rare: true,
-        ..setting
+        ..entry
     }
 }
 
-const fn by(normal: Normal, setting: Entry) -> Entry {
-    Entry { normal, ..setting }
-}
-
-const fn of_host(setting: Entry) -> Entry {
+const fn of_host(entry: Entry) -> Entry {
     Entry {
         is_of_host: true,
-        ..setting
+        ..entry
     }
 }
 
 use SettingGroup::{Closing, Keepalive, Ports, Queues, TimeWait};
 
 const SETTINGS: &[Entry] = &[
-    of_space("net.core.somaxconn", Queues, "4096"),
-    by(
-        // kernel: max(128, entries / 128) of the hash table in use (from 5.5 on).
-        Normal::Hash {
-            divisor: 128,
-            least: 128,
-        },
-        of_space("net.ipv4.tcp_max_syn_backlog", Queues, ""),
-    ),
-    of_space("net.ipv4.tcp_abort_on_overflow", Queues, "0"),
-    of_space("net.ipv4.tcp_syncookies", Queues, "1"),
-    of_space("net.ipv4.tcp_synack_retries", Queues, "5"),
-    of_space("net.ipv4.tcp_syn_retries", Queues, "6"),
-    of_space("net.ipv4.tcp_fin_timeout", Closing, "60"),
-    by(
-        Normal::Hash {
-            divisor: 2,
-            least: 0,
-        },
-        of_host(of_space("net.ipv4.tcp_max_orphans", Closing, "")),
-    ),
-    of_space("net.ipv4.tcp_orphan_retries", Closing, "0"),
-    of_space("net.ipv4.tcp_retries1", Closing, "3"),
-    of_space("net.ipv4.tcp_retries2", Closing, "15"),
-    by(
-        Normal::Memory,
-        of_host(of_space("net.ipv4.tcp_mem", Closing, "")),
-    ),
-    of_space("net.ipv4.tcp_tw_reuse", TimeWait, "2"),
-    rare(of_space("net.ipv4.tcp_tw_reuse_delay", TimeWait, "1000")),
-    rare(of_space("net.ipv4.tcp_tw_recycle", TimeWait, "0")),
-    by(
-        Normal::Hash {
-            divisor: 2,
-            least: 0,
-        },
-        of_space("net.ipv4.tcp_max_tw_buckets", TimeWait, ""),
-    ),
-    of_space("net.ipv4.tcp_rfc1337", TimeWait, "0"),
-    of_space("net.ipv4.tcp_timestamps", TimeWait, "1"),
-    of_space("net.ipv4.ip_local_port_range", Ports, "32768 60999"),
-    of_space("net.ipv4.ip_local_reserved_ports", Ports, ""),
-    of_space("net.ipv4.tcp_keepalive_time", Keepalive, "7200"),
-    of_space("net.ipv4.tcp_keepalive_intvl", Keepalive, "75"),
-    of_space("net.ipv4.tcp_keepalive_probes", Keepalive, "9"),
+    fixed("net.core.somaxconn", Queues, "4096"),
+    // kernel: max(128, entries / 128) of the hash table in use (from 5.5 on).
+    hashed("net.ipv4.tcp_max_syn_backlog", Queues, 128, 128),
+    fixed("net.ipv4.tcp_abort_on_overflow", Queues, "0"),
+    fixed("net.ipv4.tcp_syncookies", Queues, "1"),
+    fixed("net.ipv4.tcp_synack_retries", Queues, "5"),
+    fixed("net.ipv4.tcp_syn_retries", Queues, "6"),
+    fixed("net.ipv4.tcp_fin_timeout", Closing, "60"),
+    of_host(hashed("net.ipv4.tcp_max_orphans", Closing, 2, 0)),
+    fixed("net.ipv4.tcp_orphan_retries", Closing, "0"),
+    fixed("net.ipv4.tcp_retries1", Closing, "3"),
+    fixed("net.ipv4.tcp_retries2", Closing, "15"),
+    of_host(of_space("net.ipv4.tcp_mem", Closing, Normal::Memory)),
+    fixed("net.ipv4.tcp_tw_reuse", TimeWait, "2"),
+    rare(fixed("net.ipv4.tcp_tw_reuse_delay", TimeWait, "1000")),
+    rare(fixed("net.ipv4.tcp_tw_recycle", TimeWait, "0")),
+    hashed("net.ipv4.tcp_max_tw_buckets", TimeWait, 2, 0),
+    fixed("net.ipv4.tcp_rfc1337", TimeWait, "0"),
+    fixed("net.ipv4.tcp_timestamps", TimeWait, "1"),
+    fixed("net.ipv4.ip_local_port_range", Ports, "32768 60999"),
+    fixed("net.ipv4.ip_local_reserved_ports", Ports, ""),
+    fixed("net.ipv4.tcp_keepalive_time", Keepalive, "7200"),
+    fixed("net.ipv4.tcp_keepalive_intvl", Keepalive, "75"),
+    fixed("net.ipv4.tcp_keepalive_probes", Keepalive, "9"),
 ];
 
 /// Not shown: the size of the hash table of connections (from 6.1 on), which decides the defaults.

@@ -203,6 +203,10 @@ pub fn attach_all(
         .map_max_entries(names::SOCKS, sizes.socks)
         .map_max_entries(names::WAITS, room.0)
         .map_max_entries(names::ACCEPTING, room.1);
+    if !wanted.follows {
+        // Its room is taken when it is made.
+        loader.map_max_entries(names::FOLLOWED, 1);
+    }
     #[cfg(feature = "trace-ebpf")]
     let level = notes::level();
     #[cfg(feature = "trace-ebpf")]

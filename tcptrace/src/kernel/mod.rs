@@ -8,6 +8,7 @@ pub mod attach;
 pub mod btf;
 pub mod caller;
 pub mod caps;
+pub mod clock;
 pub mod confine;
 pub mod enums;
 mod facts;
@@ -76,6 +77,7 @@ impl Kernel {
         // Likewise: without them the user side asks /proc.
         kernel.holder_offsets = offsets::holders(&types);
         pid_namespace(&mut kernel.config);
+        time_namespace(&mut kernel.config);
         let [tw_timer_handler, process_timeout] = functions();
         kernel.config.tw_timer_handler = tw_timer_handler.as_ref().copied().unwrap_or(0);
         kernel.config.process_timeout = process_timeout.as_ref().copied().unwrap_or(0);
@@ -146,6 +148,11 @@ fn pid_namespace(config: &mut Config) {
         config.features |= NESTED_PIDNS;
         config.pidns = inode;
     }
+}
+
+/// In a time namespace of our own /proc tells other starts of processes than the kernel has.
+fn time_namespace(config: &mut Config) {
+    config.boot_offset_ns = clock::namespace_offset_ns().cast_unsigned();
 }
 
 fn functions() -> [Result<u64, String>; 2] {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow::TcpState;
-use super::kinds::{Cause, Put, is_default, key, kinds};
+use super::kinds::{Cause, Put, is_default, key, kinds, names_of};
 use super::owner::{self, OwnerObject};
 use super::{Flow, Owner, named};
 

@@ -11,20 +11,32 @@ pub trait Put<T> {
 
 /// A field that may be the cause an incident is filed under.
 pub(super) trait Cause {
+    /// The names it can have.
+    const NAMES: &'static [&'static str];
+
     /// Its name; `None`: not known.
     fn cause(&self) -> Option<&'static str>;
 }
 
 impl<T: Named> Cause for T {
+    const NAMES: &'static [&'static str] = T::NAMES;
+
     fn cause(&self) -> Option<&'static str> {
         Some((*self).name())
     }
 }
 
 impl<T: Named> Cause for Option<T> {
+    const NAMES: &'static [&'static str] = T::NAMES;
+
     fn cause(&self) -> Option<&'static str> {
         (*self).map(T::name)
     }
+}
+
+/// The names of the causes that a field of `F` tells apart.
+pub(super) const fn names_of<F, T: Cause>(_of: fn(&F) -> &T) -> &'static [&'static str] {
+    T::NAMES
 }
 
 /// The name of a field in the contract.
@@ -149,6 +161,17 @@ macro_rules! kinds {
             pub const fn impact(self) -> Impact {
                 match self {
                     $(Self::$kind => Impact::$impact,)*
+                }
+            }
+
+            /// The names of its causes; empty: it has none.
+            pub fn causes(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$kind => {
+                        let causes: &[&'static [&'static str]] =
+                            &[$(names_of(|form: &form::$kind| &form.$cause))?];
+                        causes.first().copied().unwrap_or_default()
+                    })*
                 }
             }
 

@@ -50,6 +50,9 @@ macro_rules! named {
             /// Every value, in declaration order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// The names of all.
+            pub const NAMES: &'static [&'static str] = &[$($text,)*];
+
             /// The stable name, as in the NDJSON contract.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -62,6 +65,8 @@ macro_rules! named {
         }
 
         impl $crate::model::Named for $name {
+            const NAMES: &'static [&'static str] = Self::NAMES;
+
             fn name(self) -> &'static str {
                 self.name()
             }
@@ -78,6 +83,9 @@ pub(crate) use named;
 
 /// A value with a stable name.
 pub trait Named: Copy {
+    /// The names of all values.
+    const NAMES: &'static [&'static str];
+
     /// The name in the NDJSON contract.
     fn name(self) -> &'static str;
 }

@@ -21,6 +21,7 @@ mod recording_hooks;
 pub mod replay;
 mod surveys;
 mod tap;
+mod wall_clock;
 
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,7 @@ use reconcile::lasting::Lasting;
 use recording_hooks::pass_by;
 use surveys::Surveys;
 use tap::Tap;
+use wall_clock::WallClock;
 
 /// Records taken from the ring before anything else is looked at.
 const BATCH: usize = 4096;
@@ -121,6 +123,7 @@ pub struct Pipeline<S> {
     /// Counters that were asked for are waited for.
     counters: Wanted<()>,
     is_patient: bool,
+    wall_clock: WallClock,
 }
 
 impl<S: Sink> Pipeline<S> {
@@ -166,6 +169,7 @@ impl<S: Sink> Pipeline<S> {
             kernel_counters,
             tap: None,
             is_patient: false,
+            wall_clock: WallClock::begin(),
         }
     }
 
@@ -196,6 +200,7 @@ impl<S: Sink> Pipeline<S> {
         let (mut early, mut has_read) = (0, true);
         tokio::pin!(stop);
         while !self.is_over(begin) {
+            self.follow_wall_clock(before);
             let taken = self.read() + std::mem::take(&mut early);
             let now = Instant::now();
             let since = now.duration_since(before);

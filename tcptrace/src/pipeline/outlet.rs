@@ -12,6 +12,7 @@ use anyhow::Context;
 
 use super::ledger::Ledger;
 use super::rate::RateLimit;
+use super::wall_clock;
 use crate::interpret::filter::Filter;
 use crate::model::loss::{Loss, LossPlace};
 use crate::model::summary::Summary;
@@ -138,6 +139,15 @@ impl<S: Sink> Outlet<S> {
     pub(super) fn notice(&mut self, text: &str) {
         let told = self.sink.notice(text);
         self.check(told);
+    }
+
+    /// The wall clock stands so from now on; `step_ns` by how much it was set, 0 when that was said before.
+    pub(super) fn set_clock(&mut self, boot_to_wall_ns: i64, step_ns: i64) {
+        let told = self.sink.clock(boot_to_wall_ns);
+        self.check(told);
+        if step_ns != 0 {
+            self.notice(&wall_clock::told(step_ns));
+        }
     }
 
     pub(super) fn has_enough(&self) -> bool {

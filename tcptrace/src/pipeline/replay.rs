@@ -141,6 +141,10 @@ impl<S: Sink> Replay<'_, S> {
                 outlet.sample(&sample);
             }
             Item::Ending(boot_ns) => outlet.ledger.end(boot_ns),
+            Item::Clock {
+                boot_to_wall_ns,
+                step_ns,
+            } => outlet.set_clock(boot_to_wall_ns, step_ns),
         }
     }
 

@@ -25,6 +25,11 @@ use writer::Writer;
 /// Blocks that may wait for the disk: some 4 MB before compression.
 pub(super) const MOST_QUEUED: usize = 64;
 
+/// How long the end of a recording waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it looks meanwhile.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Where a recording goes, and how large it may become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
@@ -81,6 +86,8 @@ pub(super) struct Done {
 struct Shared {
     pub(super) done: Done,
     is_told: bool,
+    /// Events in blocks on their way.
+    queued_events: u64,
     /// Blocks on their way.
     pub(super) queued: usize,
     /// Files ordered and not begun yet.
@@ -195,12 +202,18 @@ impl Disk {
 
     /// Appends a block with so many events; false: it was lost.
     pub(super) fn append(&mut self, block: Bytes, events: u32) -> bool {
-        if lock(&self.shared).queued >= MOST_QUEUED {
-            self.lose(events);
-            return false;
+        {
+            let mut shared = lock(&self.shared);
+            if shared.queued >= MOST_QUEUED {
+                drop(shared);
+                self.lose(events);
+                return false;
+            }
+            shared.queued_events += u64::from(events);
         }
         let is_sent = self.order(Work::Append(block, events));
         if !is_sent {
+            lock(&self.shared).queued_events -= u64::from(events);
             self.lose(events);
         }
         is_sent
@@ -258,17 +271,35 @@ impl Disk {
     }
 
     #[cfg(test)]
+    pub(super) fn write_to(&mut self, file: std::os::fd::OwnedFd) {
+        let (writer, _) = self.idle.as_mut().expect("it has no orders yet");
+        writer.file = Some(file.into());
+    }
+
+    #[cfg(test)]
     pub(super) fn resume(&mut self, idle: Idle) {
         self.idle = Some(idle);
     }
 
-    /// Waits until everything is written; what became of it.
+    /// Waits until everything is written, or for [`PATIENCE`] where the disk hangs; what became of it.
     pub(super) fn finish(&mut self) -> Done {
         self.order(Work::Done);
-        let ended = self.thread.take().map(JoinHandle::join);
+        let begin = Instant::now();
+        let is_busy = |thread: &JoinHandle<()>| !thread.is_finished();
+        while self.thread.as_ref().is_some_and(is_busy) && begin.elapsed() < PATIENCE {
+            std::thread::sleep(LOOK);
+        }
+        let ended = self.thread.take_if(|thread| thread.is_finished());
+        let ended = ended.map(JoinHandle::join);
         let mut shared = lock(&self.shared);
         if matches!(ended, Some(Err(_))) {
             shared.done.trouble = Some("the thread that writes it has failed".to_owned());
+        }
+        if self.thread.is_some() {
+            // What it holds may be written yet, or not.
+            let events = std::mem::take(&mut shared.queued_events);
+            let why = format!("the disk has not answered for {} s", PATIENCE.as_secs());
+            shared.lose(events, why);
         }
         shared.done.clone()
     }

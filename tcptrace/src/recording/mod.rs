@@ -94,4 +94,12 @@ pub enum Item {
     Sample(Sample),
     /// The interval that is compared with the kernel's counters ends here (boot clock, ns).
     Ending(u64),
+    /// The wall clock was set by `step_ns`, and is ahead of the boot clock by `boot_to_wall_ns` from here on. A
+    /// file that begins after that says it again, with 0 for the step.
+    Clock {
+        /// Wall clock minus boot clock, ns.
+        boot_to_wall_ns: i64,
+        /// Positive forward, ns.
+        step_ns: i64,
+    },
 }

@@ -60,6 +60,8 @@ pub struct Recorder {
     file_begin: Instant,
     /// Kept free for the end of the file.
     reserve: u64,
+    /// How far the wall clock is ahead of the boot clock, ns, if it was set since the run began.
+    boot_to_wall_ns: Option<i64>,
     /// Blocks that do not fit into the file any more; at most [`disk::MOST_QUEUED`].
     waiting: Vec<Sealed>,
     disk: Disk,
@@ -93,6 +95,7 @@ impl Recorder {
             file_bytes: written,
             file_begin: Instant::now(),
             reserve: reserve(written),
+            boot_to_wall_ns: None,
             waiting: Vec::new(),
             disk,
         })
@@ -102,6 +105,16 @@ impl Recorder {
     /// privileges go that `confine` takes. Returns what the thread could not give up.
     pub fn confine(&mut self, confine: Confine) -> Vec<String> {
         self.disk.confine(confine)
+    }
+
+    /// The wall clock was set at that moment of the boot clock: see [`Item::Clock`].
+    pub fn clock(&mut self, boot_to_wall_ns: i64, step_ns: i64, boot_ns: u64) {
+        self.boot_to_wall_ns = Some(boot_to_wall_ns);
+        let item = Item::Clock {
+            boot_to_wall_ns,
+            step_ns,
+        };
+        self.item(&item, boot_ns);
     }
 
     /// Records an event.
@@ -152,6 +165,7 @@ impl Recorder {
     /// Ends the file with how things stand now, and begins the next.
     pub fn rotate(&mut self, standing: Standing) {
         self.end_file(&standing);
+        let boot_ns = standing.boot_ns;
         self.start.sequence += 1;
         self.start.standing = standing;
         let events_before = self.events_in_files();
@@ -168,6 +182,9 @@ impl Recorder {
                 self.place(sealed);
             }
         }
+        if let Some(boot_to_wall_ns) = self.boot_to_wall_ns {
+            self.clock(boot_to_wall_ns, 0, boot_ns);
+        }
     }
 
     /// What went wrong since the last call.
@@ -179,6 +196,12 @@ impl Recorder {
     #[cfg(test)]
     pub(super) fn stall(&mut self) -> disk::Idle {
         self.disk.stall()
+    }
+
+    /// What is written goes there from now on. To be called before the first event.
+    #[cfg(test)]
+    pub(super) fn write_to(&mut self, file: std::os::fd::OwnedFd) {
+        self.disk.write_to(file);
     }
 
     /// The disk works again.

@@ -290,8 +290,13 @@ impl Story {
 }
 
 impl Sink for Story {
+    fn clock(&mut self, boot_to_wall_ns: i64) -> io::Result<()> {
+        self.clock.boot_to_wall_ns = boot_to_wall_ns;
+        Ok(())
+    }
+
     fn begin(&mut self, facts: &RunFacts) -> io::Result<()> {
-        self.clock(facts.clock);
+        Self::clock(self, facts.clock);
         // The files of one run that was rotated begin with the same facts.
         self.current = self
             .runs
@@ -372,6 +377,10 @@ impl Sink for Story {
 
 /// To be lent to whoever takes a sink.
 impl Sink for &mut Story {
+    fn clock(&mut self, boot_to_wall_ns: i64) -> io::Result<()> {
+        Sink::clock(&mut **self, boot_to_wall_ns)
+    }
+
     fn begin(&mut self, facts: &RunFacts) -> io::Result<()> {
         (**self).begin(facts)
     }

@@ -6,7 +6,6 @@
 //! only attaching needed. What a command shows, and on which stream, is the command line's business:
 //! nothing here prints.
 
-pub mod clock;
 pub mod ending;
 mod facts;
 pub mod logging;
@@ -25,6 +24,7 @@ use crate::attribute::Attributor;
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Attached, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
+use crate::kernel::clock;
 use crate::model::{Clock, Kind, RunFacts};
 use crate::pipeline::{Pipeline, Settings};
 use crate::sink::Sink;

@@ -98,6 +98,11 @@ impl<W: Write> JsonSink<W> {
 }
 
 impl<W: Write> Sink for JsonSink<W> {
+    fn clock(&mut self, boot_to_wall_ns: i64) -> io::Result<()> {
+        self.time.set(boot_to_wall_ns);
+        Ok(())
+    }
+
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
         let mut object = self.begin(incident.kind().name(), incident.boot_ns);
         object.flow(&incident.flow);

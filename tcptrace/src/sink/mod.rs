@@ -36,6 +36,10 @@ pub trait Sink {
     fn begin(&mut self, _facts: &RunFacts) -> io::Result<()> {
         Ok(())
     }
+    /// The wall clock was set: from here on it is ahead of the boot clock by this, ns.
+    fn clock(&mut self, _boot_to_wall_ns: i64) -> io::Result<()> {
+        Ok(())
+    }
     /// How full things are, at intervals, where that is asked for.
     fn sample(&mut self, _sample: &Sample) -> io::Result<()> {
         Ok(())
@@ -83,6 +87,10 @@ impl Fan {
 impl Sink for Fan {
     fn begin(&mut self, facts: &RunFacts) -> io::Result<()> {
         self.each(|sink| sink.begin(facts))
+    }
+
+    fn clock(&mut self, boot_to_wall_ns: i64) -> io::Result<()> {
+        self.each(|sink| sink.clock(boot_to_wall_ns))
     }
 
     fn sample(&mut self, sample: &Sample) -> io::Result<()> {

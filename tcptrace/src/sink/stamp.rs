@@ -133,6 +133,11 @@ impl Stamp {
         }
     }
 
+    /// The wall clock was set.
+    pub(super) const fn set(&mut self, boot_to_wall_ns: i64) {
+        self.clock.boot_to_wall_ns = boot_to_wall_ns;
+    }
+
     /// Appends the time, without a space after it. Returns its width.
     pub(super) fn append(&mut self, out: &mut Vec<u8>, boot_ns: u64) -> usize {
         let start = out.len();
@@ -179,6 +184,11 @@ impl Rfc3339 {
             clock,
             second: Second::new(TimeZone::UTC),
         }
+    }
+
+    /// The wall clock was set.
+    pub(super) const fn set(&mut self, boot_to_wall_ns: i64) {
+        self.clock.boot_to_wall_ns = boot_to_wall_ns;
     }
 
     /// Appends `2026-01-02T03:04:05.000000006Z`.

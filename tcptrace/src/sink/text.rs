@@ -239,6 +239,11 @@ fn has_ipv6(flow: &Flow) -> bool {
 }
 
 impl<W: Write> Sink for TextSink<W> {
+    fn clock(&mut self, boot_to_wall_ns: i64) -> io::Result<()> {
+        self.stamp.set(boot_to_wall_ns);
+        Ok(())
+    }
+
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
         let width = self.flows.text(&incident.flow, put_flow).len();
         let missing = self.flow_width().saturating_sub(width);

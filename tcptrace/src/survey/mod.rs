@@ -13,8 +13,7 @@ mod settings;
 mod snapshot;
 mod worker;
 
-use rustix::time::{ClockId, clock_gettime};
-
+pub use crate::kernel::clock::{boot_ns, now as clock};
 pub use activity::Activities;
 pub use counters::{CounterReading, Presence, RefusalReading, Refusing, counters, refusals};
 pub use namespaces::{MOST, Namespaces, namespaces, number};
@@ -23,10 +22,3 @@ pub use queues::Queues;
 pub use settings::settings;
 pub use snapshot::{Look, take};
 pub use worker::{Answer, Question, Surveyor, Worker, surveyor};
-
-/// The boot clock, ns.
-pub fn boot_ns() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    let (secs, nanos) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
-    secs.saturating_mul(1_000_000_000).saturating_add(nanos)
-}

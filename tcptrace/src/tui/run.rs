@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use ratatui_core::terminal::Terminal;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::OwnedFd;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::control::{Control, Effect};
 use super::input;
@@ -93,6 +92,8 @@ pub struct Options {
     pub look: Look,
     /// Between two frames at least, unless a key was hit.
     pub interval: Duration,
+    /// The kernel's boot clock, ns.
+    pub boot_ns: fn() -> u64,
 }
 
 /// What came.
@@ -115,6 +116,7 @@ pub fn run(shared: &Shared, bell: &Bell, options: &Options) -> io::Result<()> {
         terminal: Terminal::new(Screen::default())?,
         control: Control::default(),
         drawn: None,
+        boot_ns: options.boot_ns,
     };
     let mut decoder = Decoder::default();
     view.draw(shared, &options.look)?;
@@ -201,16 +203,12 @@ fn listen(bell: &Bell, wait: Duration) -> io::Result<Heard> {
     )
 }
 
-fn boot_ns() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
-}
-
 struct Window {
     terminal: Terminal<Screen>,
     control: Control,
     /// When, and the state's changes and second then.
     drawn: Option<(Instant, u64, u64)>,
+    boot_ns: fn() -> u64,
 }
 
 impl Window {
@@ -229,7 +227,7 @@ impl Window {
         }
         let mut state = shared.lock();
         if state.source() == Source::Live {
-            state.advance(boot_ns());
+            state.advance((self.boot_ns)());
         }
         state.changes() != changes || state.now_ns() / 1_000_000_000 != second
     }
@@ -239,6 +237,7 @@ impl Window {
             terminal,
             control,
             drawn,
+            boot_ns,
         } = self;
         let mut seen = None;
         terminal.draw(|frame| {

@@ -63,6 +63,11 @@ impl Sink for TopSink {
         Ok(())
     }
 
+    fn clock(&mut self, boot_to_wall_ns: i64) -> io::Result<()> {
+        self.shared.lock().set_clock(boot_to_wall_ns);
+        Ok(())
+    }
+
     fn sample(&mut self, sample: &Sample) -> io::Result<()> {
         self.shared.lock().sample(sample);
         Ok(())

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -224,14 +224,7 @@ impl Running {
         let name = format!("tcptrace-oracle-{}.ready", std::process::id());
         let ready_file = std::env::temp_dir().join(name);
         let host = Rc::new(own_netns());
-        let mut child = tracer::command(binary, &host)
-            .args(["watch", "--all", "--json", "--ring-size", "16777216"])
-            .args(spaces.iter().map(|inode| format!("--netns=inode:{inode}")))
-            .arg("--ready-file")
-            .arg(&ready_file)
-            .args(tracer::forced_tier())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+        let mut child = tracer::watch_all(binary, &host, spaces, &ready_file)
             .spawn()
             .map_err(|error| format!("{}: {error}", binary.display()))?;
         let feed = Arc::new(Feed::default());
@@ -246,12 +239,7 @@ impl Running {
             }
         });
         let (errors, _) = tracer::collect(child.stderr.take().expect("piped"));
-        let ready = poll(tracer::START_PATIENCE, || {
-            ready_file.exists() || child.try_wait().is_ok_and(|status| status.is_some())
-        });
-        let is_attached = ready && ready_file.exists();
-        let _ = std::fs::remove_file(&ready_file);
-        if !is_attached {
+        if !tracer::attaches(&mut child, &ready_file) {
             let _ = child.kill();
             let _ = child.wait();
             return Err(format!("the tracer is not ready: {}", lock(&errors)));

@@ -27,6 +27,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         doctor_names_what_is_missing_too,
         root_of_a_user_namespace_is_sent_to_the_host,
         in_a_pid_namespace_pids_are_those_of_its_proc,
+        in_a_time_namespace_times_and_processes_are_those_of_the_host,
         without_tracefs_nothing_changes,
         lockdown_is_named_where_it_refuses,
     ]
@@ -212,6 +213,43 @@ fn in_a_pid_namespace_pids_are_those_of_its_proc(world: &World) {
             pid.is_some_and(|pid| (2..own.min(100)).contains(&pid)),
         );
     }
+}
+
+/// There the boot clock and the starts of processes in /proc are others than the kernel's own.
+fn in_a_time_namespace_times_and_processes_are_those_of_the_host(world: &World) {
+    let refused = Refused::new(world);
+    let Some(binary) = world.binary() else { return };
+    // Not a whole number of ticks.
+    for offset in ["8640001", "-1"] {
+        let mut command = Command::new("unshare");
+        command.args(["--time", "--boottime", offset, "--fork", "--"]);
+        command.arg(binary).args(&refused.words);
+        let before = wall_seconds();
+        let Some(output) = finished(world, &mut command) else {
+            return;
+        };
+        let Some(event) = refused.told(world, &output) else {
+            return;
+        };
+        let own = std::env::current_exe().expect("own path");
+        world.claim_eq(
+            "the executable, which only /proc tells",
+            field(&event, "owner.exe").as_str(),
+            own.to_str(),
+        );
+        let told = field(&event, "ts").as_str().map(str::to_owned);
+        let told = told.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let is_now = told.is_some_and(|told| (before..=wall_seconds()).contains(&told.as_second()));
+        world.claim(
+            &format!("the time of day: {told:?}, it is {before}"),
+            is_now,
+        );
+    }
+}
+
+/// Since 1970.
+fn wall_seconds() -> i64 {
+    jiff::Timestamp::now().as_second()
 }
 
 fn without_tracefs_nothing_changes(world: &World) {

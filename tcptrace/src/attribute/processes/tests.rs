@@ -217,14 +217,19 @@ fn process_found_by_its_files_is_read_again_after_a_moment() {
 }
 
 #[test]
-fn full_table_begins_anew_and_still_answers() {
+fn a_full_table_forgets_the_longest_unasked_and_still_answers() {
     let mut processes = Processes::default();
     // Above the highest number Linux gives: nobody there.
     let nobody = 4_194_305;
-    for start_ticks in 0..=MOST as u64 {
+    let most = MOST as u64;
+    for start_ticks in 0..most * 3 {
         processes.owner(&heard(nobody, start_ticks, "gone", Basis::Task), 0);
+        processes.owner(&heard(nobody, 7, "busy", Basis::Task), 0);
     }
-    assert_eq!(processes.known.len(), 1);
+    assert_eq!(processes.known.len(), MOST);
+    assert!(processes.known.peek(&(nobody, 7)).is_some());
+    assert!(processes.known.peek(&(nobody, most)).is_none());
+    assert!(processes.known.peek(&(nobody, most * 3 - 1)).is_some());
     let owner = processes.owner(&heard(nobody, 0, "gone", Basis::Task), 0);
     assert_eq!(owner.process.comm, "gone");
 }

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{Output, say};
 use crate::model::snapshot::Snapshot;
 use crate::session::ending::Stopper;
-use crate::session::{Plan, Scope, clock, event_loop, ready};
+use crate::session::{Plan, Scope, event_loop, ready};
 use crate::survey::{self, Look};
 
 /// Looks until told to stop.
@@ -47,7 +47,7 @@ async fn watch<Q: Question>(
         filter: scope.filter.clone(),
         roots: scope.filter.pids.processes().collect(),
         heard: Rc::clone(&heard),
-        clock: clock::now(),
+        clock: survey::clock(),
         interval,
         screen: None,
         last: Vec::new(),
@@ -61,7 +61,7 @@ async fn watch<Q: Question>(
     } else {
         match hooks::attach(&plan, &output, scope, &heard) {
             Ok(hooks) => {
-                let now = clock::now().start_boot_ns;
+                let now = survey::clock().start_boot_ns;
                 heard.borrow_mut().folds.watch_from(now);
                 Some(hooks)
             }

@@ -19,7 +19,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::{Kind, KindSet};
 use crate::query::folds::Folds;
 use crate::session::plan::{Engine, Plan};
-use crate::session::{Refused, Scope, clock};
+use crate::session::{Refused, Scope};
 use crate::sink::{JsonSink, Sink, TableStyle};
 use crate::survey::{self, Look};
 
@@ -66,7 +66,7 @@ pub(super) fn run(question: &impl Question, args: &SnapshotArgs) -> anyhow::Resu
         filter: &scope.filter,
     };
     if args.json {
-        let mut sink = JsonSink::new(io::stdout(), clock::now());
+        let mut sink = JsonSink::new(io::stdout(), survey::clock());
         question.json(&view, &mut sink)?;
         sink.flush()?;
         return Ok(Exit::Done);

@@ -16,6 +16,7 @@ use super::plan::{self, PlanError};
 use crate::session::plan::{Plan, Stop};
 use crate::sink::color::ColorChoice;
 use crate::sink::{Sink, Talk};
+use crate::survey;
 use crate::tui::theme::{Marks, Theme};
 use crate::tui::view::Look;
 use crate::tui::{Options, Shared, term};
@@ -28,6 +29,7 @@ pub fn run(args: TopArgs) -> anyhow::Result<Exit> {
     let options = Options {
         look: look(args.color),
         interval: args.interval,
+        boot_ns: survey::boot_ns,
     };
     let color = args.color;
     let planned = if args.replay.is_empty() {

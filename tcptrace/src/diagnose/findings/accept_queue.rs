@@ -214,8 +214,7 @@ fn remedy(space: &Space, row: &ListenerRow) -> (String, Option<Change>) {
 }
 
 fn aborting(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.of_incidents(case, Severity::Broken);
-    let mut found: Vec<Finding> = seen.into_iter().collect();
+    let mut found = Vec::from_iter(family.of_incidents(case, Severity::Broken));
     for space in &case.survey.spaces {
         let Some(value) = space.settings.number(ABORT).filter(|value| *value > 0) else {
             continue;

@@ -1,11 +1,10 @@
 //! Memory of TCP, and what cannot be sent for a lack of it.
 
-use super::{Case, Family, change, counter, place, proof, rate};
+use super::{Case, Family, change, place, pressures, proof};
 use crate::model::finding::{Finding, Severity};
 use crate::model::survey::Survey;
 
 const LIMITS: &str = "net.ipv4.tcp_mem";
-const PRESSURES: &str = "TcpExt.TCPMemoryPressures";
 const UNSENT: &str = "TcpExt.TCPAbortFailed";
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -25,13 +24,14 @@ fn by_limits(family: &Family, survey: &Survey) -> Option<Finding> {
     let host = &survey.host;
     let limits: [u64; 3] = host.settings.numbers(LIMITS)?;
     let used = host.memory_pages?;
-    let pressures: u64 = survey.spaces.iter().map(|space| space.total(PRESSURES)).sum();
+    let pressures = pressures(survey);
+    let was_pressed = pressures.value > Some(0);
     let [_, pressure, most] = limits;
     let (severity, title) = if used >= most && used > 0 {
         (Severity::Broken, "TCP uses all the memory that tcp_mem allows")
     } else if used >= pressure {
         (Severity::Risk, "TCP is under memory pressure")
-    } else if pressures > 0 {
+    } else if was_pressed {
         (Severity::Risk, "TCP came under memory pressure before")
     } else {
         return None;
@@ -45,13 +45,7 @@ fn by_limits(family: &Family, survey: &Survey) -> Option<Finding> {
         used,
         LIMITS,
     )];
-    if pressures > 0 {
-        evidence.push(proof(
-            format!("it came under pressure {pressures} times"),
-            pressures,
-            PRESSURES,
-        ));
-    }
+    evidence.extend(was_pressed.then_some(pressures));
     Some(Finding {
         count: used,
         evidence,
@@ -73,33 +67,20 @@ fn by_limits(family: &Family, survey: &Survey) -> Option<Finding> {
 }
 
 fn unsent(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let spaces = case.survey.spaces.iter();
-    let hurt = spaces.filter(|space| space.total(UNSENT) > 0);
-    hurt.map(|space| {
-        let rose = space.rose(UNSENT);
-        Finding {
-            netns: Some(space.netns),
-            rate_per_s: rate(case.survey, rose),
-            count: rose.max(1),
-            evidence: counter(case.survey, space, UNSENT).into_iter().collect(),
+    let of_space = |space| {
+        let titles = (
+            format!("RSTs{} cannot be sent for a lack of memory", place(space)),
+            format!("RSTs{} could not be sent before", place(space)),
+        );
+        Some(Finding {
             why: "The kernel wanted to reset a connection and found no memory for the packet, so the \
                   peer does not learn of it."
                 .to_owned(),
             do_first: "Look for a shortage of memory: free -m, and dmesg for page allocation \
                        failures."
                 .to_owned(),
-            ..family.finding(
-                if rose > 0 {
-                    Severity::Broken
-                } else {
-                    Severity::Risk
-                },
-                match rose {
-                    0 => format!("RSTs{} could not be sent before", place(space)),
-                    _ => format!("RSTs{} cannot be sent for a lack of memory", place(space)),
-                },
-            )
-        }
-    })
-    .collect()
+            ..family.of_counter(case.survey, space, UNSENT, titles)?
+        })
+    };
+    case.survey.spaces.iter().filter_map(of_space).collect()
 }

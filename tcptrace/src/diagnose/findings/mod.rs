@@ -145,6 +145,41 @@ impl Family {
         }
     }
 
+    /// What incidents show, then what settings and counters of each namespace show.
+    fn by_space(
+        &self,
+        case: &Case<'_>,
+        severity: Severity,
+        of_space: impl Fn(&Space) -> Option<Finding>,
+    ) -> Vec<Finding> {
+        let seen = self.of_incidents(case, severity).into_iter();
+        seen.chain(case.survey.spaces.iter().filter_map(of_space))
+            .collect()
+    }
+
+    /// A finding on a counter of a namespace that only rises when something breaks; `now` and `before`
+    /// say what. `None` where it is 0.
+    fn of_counter(
+        &self,
+        survey: &Survey,
+        space: &Space,
+        name: &str,
+        (now, before): (String, String),
+    ) -> Option<Finding> {
+        let (evidence, rose) = (counter(survey, space, name)?, space.rose(name));
+        let (severity, title) = match rose {
+            0 => (Severity::Risk, before),
+            _ => (Severity::Broken, now),
+        };
+        Some(Finding {
+            netns: Some(space.netns),
+            rate_per_s: rate(survey, rose),
+            count: rose.max(1),
+            evidence: vec![evidence],
+            ..self.finding(severity, title)
+        })
+    }
+
     /// The finding that the incidents of this family make, with the texts of `explain`; `None`
     /// without any.
     fn of_incidents(&self, case: &Case<'_>, severity: Severity) -> Option<Finding> {
@@ -271,6 +306,18 @@ fn counter(survey: &Survey, space: &Space, name: &str) -> Option<Proof> {
         count.total,
         name,
     ))
+}
+
+/// How often TCP came under memory pressure, in all namespaces.
+fn pressures(survey: &Survey) -> Proof {
+    const PRESSURES: &str = "TcpExt.TCPMemoryPressures";
+    let count = survey
+        .spaces
+        .iter()
+        .map(|space| space.total(PRESSURES))
+        .sum();
+    let text = format!("TCP came under memory pressure {count} times");
+    proof(text, count, PRESSURES)
 }
 
 /// How long the survey looked: `1.1 s`.

@@ -1,13 +1,12 @@
 //! Sockets whose process is gone: their limit, and those that the kernel threw away.
 
-use super::{Case, Family, change, counter, first_fix, proof, rate};
+use super::{Case, Family, change, first_fix, pressures, proof};
 use crate::model::Kind;
-use crate::model::finding::{Finding, Proof, Severity};
+use crate::model::finding::{Finding, Severity};
 use crate::model::survey::Survey;
 
 const MOST: &str = "net.ipv4.tcp_max_orphans";
 const DISCARDED: &str = "TcpExt.TCPAbortOnMemory";
-const PRESSURES: &str = "TcpExt.TCPMemoryPressures";
 
 pub(super) const FAMILIES: &[Family] = &[
     Family {
@@ -72,48 +71,24 @@ fn by_limit(family: &Family, survey: &Survey) -> Option<Finding> {
 }
 
 fn discarded(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.of_incidents(case, Severity::Broken);
-    let mut found: Vec<Finding> = seen.into_iter().collect();
-    let survey = case.survey;
-    let pressures: u64 = survey.spaces.iter().map(|space| space.total(PRESSURES)).sum();
-    for space in &survey.spaces {
-        if space.total(DISCARDED) == 0 {
-            continue;
-        }
-        let rose = space.rose(DISCARDED);
-        let mut evidence: Vec<Proof> = counter(survey, space, DISCARDED).into_iter().collect();
-        evidence.push(proof(
-            format!("TCP came under memory pressure {pressures} times"),
-            pressures,
-            PRESSURES,
-        ));
-        // kernel: tcp_mem's upper value is not reached without a pressure counted before.
-        let why = if pressures == 0 {
-            "tcp_max_orphans was met: memory was never under pressure. The kernel reset closed \
-             connections that still had data to send."
-        } else {
-            "Either tcp_max_orphans or the upper value of tcp_mem was met; the kernel's log says \
-             which (TCP: too many orphaned sockets, TCP: out of memory)."
-        };
-        found.push(Finding {
-            netns: Some(space.netns),
-            rate_per_s: rate(survey, rose),
-            count: rose.max(1),
-            evidence,
-            why: why.to_owned(),
-            do_first: first_fix((Kind::RstSent, Some("out_of_memory"))),
-            ..family.finding(
-                if rose > 0 {
-                    Severity::Broken
-                } else {
-                    Severity::Risk
-                },
-                match rose {
-                    0 => "the kernel discarded closed sockets before, with their data".to_owned(),
-                    _ => "the kernel discards closed sockets with their data".to_owned(),
-                },
-            )
-        });
-    }
-    found
+    let pressures = pressures(case.survey);
+    // kernel: tcp_mem's upper value is not reached without a pressure counted before.
+    let why = if pressures.value == Some(0) {
+        "tcp_max_orphans was met: memory was never under pressure. The kernel reset closed \
+         connections that still had data to send."
+    } else {
+        "Either tcp_max_orphans or the upper value of tcp_mem was met; the kernel's log says \
+         which (TCP: too many orphaned sockets, TCP: out of memory)."
+    };
+    family.by_space(case, Severity::Broken, |space| {
+        let titles = (
+            "the kernel discards closed sockets with their data".to_owned(),
+            "the kernel discarded closed sockets before, with their data".to_owned(),
+        );
+        let mut found = family.of_counter(case.survey, space, DISCARDED, titles)?;
+        found.evidence.push(pressures.clone());
+        found.why = why.to_owned();
+        found.do_first = first_fix((Kind::RstSent, Some("out_of_memory")));
+        Some(found)
+    })
 }

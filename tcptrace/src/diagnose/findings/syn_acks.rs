@@ -16,8 +16,7 @@ pub(super) const FAMILIES: &[Family] = &[Family {
 }];
 
 fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.of_incidents(case, Severity::Degraded);
-    let mut found: Vec<Finding> = seen.into_iter().collect();
+    let mut found = Vec::from_iter(family.of_incidents(case, Severity::Degraded));
     for space in &case.survey.spaces {
         // The socket's drop counter rises for repeated SYNs and deferred ACKs too. Where the
         // namespace's counter stands still, nothing was refused.

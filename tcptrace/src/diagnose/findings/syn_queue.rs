@@ -35,8 +35,7 @@ const FLOOD: &str = "Find out whether it is real load or a flood: ss -tn state s
                      limits its SYN queue too.";
 
 fn dropped(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.of_incidents(case, Severity::Broken);
-    let mut found: Vec<Finding> = seen.into_iter().collect();
+    let mut found = Vec::from_iter(family.of_incidents(case, Severity::Broken));
     for space in &case.survey.spaces {
         let cookies_are_off = space.settings.number(COOKIES) == Some(0);
         let full: Vec<_> = space
@@ -108,35 +107,25 @@ fn dropped(family: &Family, case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn answered(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.of_incidents(case, Severity::Note);
-    let mut found: Vec<Finding> = seen.into_iter().collect();
-    for space in &case.survey.spaces {
+    family.by_space(case, Severity::Note, |space| {
         // kernel: with tcp_syncookies=2 the counter rises for every SYN, whether a queue is full or
         // not (5.10 to 7.3).
-        let always = space.settings.number(COOKIES) == Some(2);
-        if space.total(ANSWERED) == 0 || always {
-            continue;
+        if space.settings.number(COOKIES) == Some(2) {
+            return None;
         }
-        let rose = space.rose(ANSWERED);
-        found.push(Finding {
-            netns: Some(space.netns),
-            rate_per_s: rate(case.survey, rose),
-            count: rose.max(1),
-            evidence: counter(case.survey, space, ANSWERED).into_iter().collect(),
+        let titles = (
+            format!("a full SYN queue{} answers with SYN cookies", place(space)),
+            format!("full SYN queues{} answered with SYN cookies before", place(space)),
+        );
+        Some(Finding {
+            severity: Severity::Risk,
             why: "The SYN queue of a listener was full. SYN cookies are on, so nobody was refused; \
                   clients without timestamps got connections without window scaling and SACK."
                 .to_owned(),
             do_first: FLOOD.to_owned(),
-            ..family.finding(
-                Severity::Risk,
-                match rose {
-                    0 => format!("full SYN queues{} answered with SYN cookies before", place(space)),
-                    _ => format!("a full SYN queue{} answers with SYN cookies", place(space)),
-                },
-            )
-        });
-    }
-    found
+            ..family.of_counter(case.survey, space, ANSWERED, titles)?
+        })
+    })
 }
 
 /// SYNs dropped by neither a full accept queue nor a full SYN queue.

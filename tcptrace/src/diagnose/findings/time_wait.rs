@@ -15,10 +15,9 @@ pub(super) const FAMILIES: &[Family] = &[Family {
 }];
 
 fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let seen = family.of_incidents(case, Severity::Degraded);
-    let spaces = case.survey.spaces.iter();
-    let by_space = spaces.filter_map(|space| of_space(family, case.survey, space));
-    seen.into_iter().chain(by_space).collect()
+    family.by_space(case, Severity::Degraded, |space| {
+        of_space(family, case.survey, space)
+    })
 }
 
 fn of_space(family: &Family, survey: &Survey, space: &Space) -> Option<Finding> {

@@ -21,10 +21,7 @@ pub(super) const FAMILIES: &[Family] = &[
 ];
 
 fn connects(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = family
-        .of_incidents(case, Severity::Degraded)
-        .into_iter()
-        .collect();
+    let mut found = Vec::from_iter(family.of_incidents(case, Severity::Degraded));
     for (space, row) in rows(case, Anomaly::SynSentStuck) {
         let schedule = Schedule::of_syns(&space.settings);
         let give_up = schedule.map_or_else(String::new, |schedule| {
@@ -48,10 +45,7 @@ fn connects(family: &Family, case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn closes(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = family
-        .of_incidents(case, Severity::Degraded)
-        .into_iter()
-        .collect();
+    let mut found = Vec::from_iter(family.of_incidents(case, Severity::Degraded));
     for (space, row) in rows(case, Anomaly::FinWait1Unsent) {
         let title = format!("data of closed connections{} does not arrive", to(space, row));
         found.push(Finding {

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Mutex;
+use std::thread;
 
 use anyhow::{Context, bail};
 use aya::programs::{BtfTracePoint, Iter, Program, ProgramError};
@@ -118,7 +120,10 @@ fn code(error: &anyhow::Error) -> Option<i32> {
     })
 }
 
-/// Loads tracepoints on two threads: verifying them is most of the time a start takes. One that
+/// Threads that load programs at once, at most.
+const LOADERS: usize = 4;
+
+/// Loads tracepoints on several threads: verifying them is most of the time a start takes. One that
 /// is refused is not tried again; its error is kept.
 pub(super) fn load_tracepoints(object: &mut Ebpf, types: &Btf, wanted: &BTreeSet<&str>) -> Loaded {
     let mut programs: Vec<(String, &mut BtfTracePoint)> = object
@@ -126,7 +131,7 @@ pub(super) fn load_tracepoints(object: &mut Ebpf, types: &Btf, wanted: &BTreeSet
         .filter(|(name, _)| wanted.contains(name))
         .filter_map(|(name, program)| Some((name.to_owned(), program.try_into().ok()?)))
         .collect();
-    // Two threads take from the end: the long ones first, so that both end at about one time.
+    // The threads take from the end: the long ones first, so that all end at about one time.
     programs.sort_by_key(|(name, _)| LONG.contains(&name.as_str()));
     let queue = Mutex::new(programs);
     let work = || -> Loaded {
@@ -140,11 +145,16 @@ pub(super) fn load_tracepoints(object: &mut Ebpf, types: &Btf, wanted: &BTreeSet
             loaded.insert(name, answer);
         }
     };
-    std::thread::scope(|scope| {
-        let beside = scope.spawn(work);
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let beside: Vec<_> = (1..processors.clamp(1, LOADERS))
+            .map(|_| scope.spawn(work))
+            .collect();
         let mut loaded = work();
-        // A thread that ended early has loaded nothing: its programs are then loaded one by one.
-        loaded.extend(beside.join().unwrap_or_default());
+        for thread in beside {
+            // A thread that ended early has loaded nothing: its programs are then loaded one by one.
+            loaded.extend(thread.join().unwrap_or_default());
+        }
         loaded
     })
 }

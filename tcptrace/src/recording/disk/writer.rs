@@ -40,13 +40,20 @@ pub(in crate::recording) struct Writer {
 impl Writer {
     pub(super) fn run(mut self, orders: &Receiver<Work>) {
         while let Ok(work) = orders.recv() {
-            match work {
-                Work::Append(block, events) => self.append(&block, events),
-                Work::Next(head) => self.next(head),
+            let events = match work {
+                Work::Append(block, events) => {
+                    self.append(&block, events);
+                    events
+                }
+                Work::Next(head) => {
+                    self.next(head);
+                    0
+                }
                 Work::Done => break,
-            }
+            };
             let mut shared = lock(&self.shared);
             shared.queued = shared.queued.saturating_sub(1);
+            shared.queued_events = shared.queued_events.saturating_sub(events.into());
         }
         self.sync();
     }

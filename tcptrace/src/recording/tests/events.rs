@@ -208,6 +208,10 @@ fn every_item_comes_back_as_it_was() {
         Item::Undecodable(Some(Kind::Close)),
         Item::Sample(sample()),
         Item::Ending(8_000),
+        Item::Clock {
+            boot_to_wall_ns: -7_000_000_001,
+            step_ns: i64::MIN,
+        },
     ]);
     let mut recorder = Recorder::create(plain(&room.file()), start()).unwrap();
     for item in &given {

@@ -242,6 +242,24 @@ fn a_disk_that_hangs_holds_nobody_up_and_what_it_misses_is_counted() {
     assert_eq!(outcome.bytes, on_disk);
 }
 
+/// A pipe that nobody reads stands for a disk that does not answer.
+#[test]
+fn a_disk_that_never_answers_does_not_hold_up_the_end() {
+    let room = Room::new("never");
+    let mut recorder = Recorder::create(plain(&room.file()), start()).unwrap();
+    let (reader, mut full) = std::io::pipe().unwrap();
+    recorder.write_to(full.try_clone().unwrap().into());
+    // Leaves no room for a block.
+    std::io::Write::write_all(&mut full, &[0; 65_536]).unwrap();
+    fill(&mut recorder, 0, 700);
+    let begin = Instant::now();
+    let outcome = recorder.finish(&end());
+    assert!(begin.elapsed() < Duration::from_secs(30));
+    assert_eq!((outcome.events, outcome.lost_events), (700, 700));
+    assert!(outcome.trouble.unwrap().contains("has not answered"));
+    drop(reader);
+}
+
 #[test]
 fn bytes_that_the_disk_did_not_take_are_not_recorded() {
     let room = Room::new("vanished");

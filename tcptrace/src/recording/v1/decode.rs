@@ -71,6 +71,13 @@ impl<'a> Decoder<'a> {
             ItemForm::Undecodable(kind) => Item::Undecodable(kind.map(code::<Kind>).transpose()?),
             ItemForm::Sample(form) => Item::Sample(self.sample(form)?),
             ItemForm::Ending(boot_ns) => Item::Ending(boot_ns),
+            ItemForm::Clock {
+                boot_to_wall_ns,
+                step_ns,
+            } => Item::Clock {
+                boot_to_wall_ns,
+                step_ns,
+            },
         }))
     }
 

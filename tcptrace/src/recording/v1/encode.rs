@@ -86,6 +86,13 @@ impl Encoder {
             Item::Undecodable(kind) => ItemForm::Undecodable(kind.map(Coded::code)),
             Item::Sample(sample) => ItemForm::Sample(self.sample(sample)),
             Item::Ending(boot_ns) => ItemForm::Ending(*boot_ns),
+            Item::Clock {
+                boot_to_wall_ns,
+                step_ns,
+            } => ItemForm::Clock {
+                boot_to_wall_ns: *boot_to_wall_ns,
+                step_ns: *step_ns,
+            },
         };
         self.put(&form);
     }

@@ -30,6 +30,10 @@ pub(super) enum ItemForm<'a> {
     Sample(SampleForm),
     /// Boot clock, ns.
     Ending(u64),
+    Clock {
+        boot_to_wall_ns: i64,
+        step_ns: i64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

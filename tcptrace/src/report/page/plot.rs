@@ -34,20 +34,16 @@ pub(super) struct Layer {
     pub(super) values: Vec<u64>,
 }
 
+/// Colours in the style sheet; there are some for kinds to come.
+const COLORS: [&str; 16] = [
+    "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9", "k10", "k11", "k12", "k13", "k14",
+    "k15",
+];
+const _: () = assert!(Kind::ALL.len() <= COLORS.len(), "a colour for each kind");
+
 /// The colour of a kind.
 pub(super) const fn class(kind: Kind) -> &'static str {
-    match kind {
-        Kind::State => "k-state",
-        Kind::RstSent => "k-rst-sent",
-        Kind::RstReceived => "k-rst-received",
-        Kind::LingerClose => "k-linger",
-        Kind::AcceptDrop => "k-accept",
-        Kind::SynDrop => "k-syn",
-        Kind::Retransmit => "k-resend",
-        Kind::TimeWait => "k-wait",
-        Kind::PawsDrop => "k-paws",
-        Kind::Close => "k-close",
-    }
+    COLORS[kind.index()]
 }
 
 impl<'a> Axis<'a> {

@@ -120,6 +120,13 @@ impl State {
         self.clock = Some(clock);
     }
 
+    /// The wall clock was set.
+    pub fn set_clock(&mut self, boot_to_wall_ns: i64) {
+        if let Some(clock) = &mut self.clock {
+            clock.boot_to_wall_ns = boot_to_wall_ns;
+        }
+    }
+
     /// How full things are.
     pub fn sample(&mut self, sample: &Sample) {
         self.pass(sample.boot_ns);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -104,7 +104,6 @@ pub(crate) struct Running {
     shared: Arc<Shared>,
     out: JoinHandle<()>,
     err: JoinHandle<String>,
-    ready_file: std::path::PathBuf,
 }
 
 impl Shared {
@@ -207,15 +206,8 @@ impl Running {
         let name = format!("tcptrace-live-{}-shared-{number}.ready", std::process::id());
         let ready_file = std::env::temp_dir().join(name);
         let host = Rc::new(own_netns());
-        let mut child = tracer::command(binary, &host)
+        let mut child = tracer::watch_all(binary, &host, spaces, &ready_file)
             .env("TCPTRACE_LOG", LOG)
-            .args(["watch", "--all", "--json", "--ring-size", "16777216"])
-            .args(spaces.iter().map(|inode| format!("--netns=inode:{inode}")))
-            .arg("--ready-file")
-            .arg(&ready_file)
-            .args(tracer::forced_tier())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .expect("start the tracer");
         let intake: Arc<Mutex<Intake>> = Arc::default();
@@ -227,10 +219,7 @@ impl Running {
             }
         });
         let (errors, err) = tracer::collect(child.stderr.take().expect("piped"));
-        let ready = poll(tracer::START_PATIENCE, || {
-            ready_file.exists() || child.try_wait().is_ok_and(|status| status.is_some())
-        });
-        if !(ready && ready_file.exists()) {
+        if !tracer::attaches(&mut child, &ready_file) {
             let _ = child.kill();
             let _ = child.wait();
             let errors = errors.lock().expect("no panic");
@@ -249,7 +238,6 @@ impl Running {
                 err.join().expect("no panic");
                 errors.lock().expect("no panic").clone()
             }),
-            ready_file,
         })
     }
 
@@ -263,7 +251,6 @@ impl Running {
         let status = tracer::wait_for(&mut self.child);
         self.out.join().expect("no panic");
         let errors = self.err.join().expect("no panic");
-        let _ = std::fs::remove_file(&self.ready_file);
         let intake = std::mem::take(&mut *self.shared.intake());
         let mut wrong = intake.violations;
         wrong.extend(verdict::on_end(

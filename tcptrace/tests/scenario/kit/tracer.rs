@@ -104,6 +104,33 @@ pub(crate) fn command(binary: &Path, host_netns: &Rc<File>) -> Command {
     command
 }
 
+/// A tracer of everything in these namespaces; none named: on all.
+pub(crate) fn watch_all(
+    binary: &Path,
+    host_netns: &Rc<File>,
+    spaces: &[u64],
+    ready_file: &Path,
+) -> Command {
+    let mut command = command(binary, host_netns);
+    command
+        .args(["watch", "--all", "--json", "--ring-size", "16777216"])
+        .args(spaces.iter().map(|inode| format!("--netns=inode:{inode}")))
+        .arg("--ready-file")
+        .arg(ready_file)
+        .args(forced_tier())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Waits until it is attached; false when it ended before, or takes too long. Removes its ready-file.
+pub(crate) fn attaches(child: &mut Child, ready_file: &Path) -> bool {
+    poll(START_PATIENCE, || {
+        ready_file.exists() || child.try_wait().is_ok_and(|status| status.is_some())
+    });
+    std::fs::remove_file(ready_file).is_ok()
+}
+
 impl Tracer {
     pub(crate) fn start(
         binary: Option<&Path>,
