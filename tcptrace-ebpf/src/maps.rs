@@ -7,8 +7,6 @@ use tcptrace_common::kind;
 use tcptrace_common::waits::Waits;
 use tcptrace_common::wire::{KindCounters, OwnerRecord};
 
-use crate::owner::holding;
-
 /// `BPF_F_MMAPABLE`: the reader writes the word of [`READER`] without a system call.
 const MMAPABLE: u32 = 1 << 10;
 /// Listeners of one port in one entry of [`LISTENERS`].
@@ -95,6 +93,9 @@ pub(crate) mod sock_bits {
     pub(crate) const KERNEL_CALLED: u8 = 1 << 3;
 }
 
+/// In [`SockEntry::descriptor`]: no call of the owner was looked at yet.
+pub(crate) const UNTRIED: u32 = u32::MAX;
+
 /// What is remembered of one socket.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -161,7 +162,7 @@ impl SockEntry {
         pad: 0,
         counted: 0,
         leader: 0,
-        descriptor: holding::UNTRIED,
+        descriptor: UNTRIED,
         pad2: 0,
     };
 }

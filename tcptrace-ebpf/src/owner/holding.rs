@@ -11,14 +11,12 @@ use aya_ebpf::helpers::generated::{
 };
 use tcptrace_common::wire::{self, OwnerRecord};
 
-use crate::maps::{SockEntry, sock_bits};
+use crate::maps::{SockEntry, UNTRIED, sock_bits};
 use crate::offsets::{holder_offset, offset};
 use crate::sock::{Access, Direct, Probe, SockRef, store};
 
-/// No call of the owner was looked at yet.
-pub(crate) const UNTRIED: u32 = u32::MAX;
 /// The last call did not tell the descriptor.
-const NOT_TOLD: u32 = u32::MAX - 1;
+const NOT_TOLD: u32 = UNTRIED - 1;
 
 /// Reads a word of the kernel's memory; a fault reads as zero.
 #[inline(always)]
@@ -56,11 +54,10 @@ fn is_at(files: u64, descriptor: u32, file: u64) -> u8 {
         return 0;
     };
     let table = word(files, table_at);
-    // SAFETY: probing; a fault reads as zero.
-    let size = unsafe { Probe::read::<u32>((table as *const u8).add(size_at)) };
+    let size = word(table, size_at) as u32;
     let found = word(word(table, files_at), descriptor as usize * 8);
     let is_beyond = 1 - (u64::from(descriptor).wrapping_sub(u64::from(size)) >> 63);
-    is_zero(found ^ file | is_beyond) & (1 - is_zero(file))
+    is_zero((found ^ file) | is_beyond) & (1 - is_zero(file))
 }
 
 /// The first argument of the system call that the current task is in.
@@ -142,11 +139,10 @@ pub(super) fn check(entry: &SockEntry, sock: u64, owner: &mut OwnerRecord) {
     );
     // kernel: a task that is freed has no credentials any more (`exit_creds`, 5.10 to 7.3).
     let cred = word(leader, cred_at);
-    // SAFETY: probing; the offset is that of `cred`.
-    let uid = unsafe { Probe::read::<u32>((cred as *const u8).add(euid_at)) };
+    let uid = word(cred, euid_at) as u32;
     let is_known = u32::from(1 - is_zero(cred));
     owner.uid ^= (owner.uid ^ uid) & is_known.wrapping_neg();
     // When the process has ended, or its first thread has, it has no files any more.
     let holds = is_at(word(leader, files_at), entry.descriptor, file_of(sock));
-    owner.bits |= wire::owner::CURRENT | wire::owner::HOLDS * holds;
+    owner.bits |= wire::owner::CURRENT | (wire::owner::HOLDS * holds);
 }

@@ -7,7 +7,7 @@ use crate::maps::sock_bits;
 use crate::offsets::{HOLDERS, holder_offset, offset, patched};
 use crate::owner;
 use crate::owner::holding::{is_zero, word};
-use crate::sock::{Access, Probe, SockRef};
+use crate::sock::{Probe, SockRef};
 
 /// `AF_UNIX`
 const UNIX: u16 = 1;
@@ -23,18 +23,15 @@ pub(super) fn on_free(skb: *const u8) -> bool {
     else {
         return false;
     };
-    // SAFETY: offsets of `sk_buff`, a trusted argument; all is probed.
-    unsafe {
-        let sk = Probe::read::<u64>(skb.add(sk_at));
-        if sk == 0 || SockRef::<Probe>::remembered(sk).family() != Some(UNIX) {
-            return false;
-        }
-        let descriptors = Probe::read::<u64>(skb.add(descriptors_at));
-        if descriptors != 0 {
-            throw_away(descriptors);
-        }
-        true
+    let sk = word(skb as u64, sk_at);
+    if sk == 0 || SockRef::<Probe>::remembered(sk).family() != Some(UNIX) {
+        return false;
     }
+    let descriptors = word(skb as u64, descriptors_at);
+    if descriptors != 0 {
+        throw_away(descriptors);
+    }
+    true
 }
 
 #[inline(always)]
@@ -42,8 +39,7 @@ fn throw_away(descriptors: u64) {
     let Some(count_at) = holder_offset!(descriptors_count) else {
         return;
     };
-    // SAFETY: probing; a fault reads as zero.
-    let count = unsafe { Probe::read::<u16>((descriptors as *const u8).add(count_at)) };
+    let count = word(descriptors, count_at) as u16;
     let mut number = 0;
     while number < MOST && number < usize::from(count) {
         throw_one_away(descriptors, number);
@@ -71,6 +67,6 @@ fn throw_one_away(descriptors: u64, number: usize) {
         return;
     };
     let last = u64::from(patched(&raw const HOLDERS.last_reference));
-    let differs = word(file, references_at) ^ last | word(socket, file_at) ^ file;
+    let differs = (word(file, references_at) ^ last) | (word(socket, file_at) ^ file);
     entry.bits |= sock_bits::THROWN_AWAY * is_zero(differs);
 }

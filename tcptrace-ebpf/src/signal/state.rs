@@ -7,7 +7,7 @@ use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
 use super::{close, linger, listen, minisock, reset, time_wait};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::{SockEntry, served, sock_bits};
+use crate::maps::{SockEntry, UNTRIED, served, sock_bits};
 use crate::owner;
 use crate::room::Room;
 use crate::sock::{Direct, PROTOCOL_TCP, SockRef};
@@ -195,7 +195,7 @@ pub(crate) fn on_read(sk: *const u8) {
         Some(entry)
             if entry.tgid == tgid
                 && entry.owner.basis != basis::NONE
-                && entry.descriptor != owner::holding::UNTRIED =>
+                && entry.descriptor != UNTRIED =>
         {
             return;
         }

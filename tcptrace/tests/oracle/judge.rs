@@ -1,7 +1,9 @@
 //! Each event against the truth, and the truth against all events.
 
 use super::feed::Event;
-use super::truth::{Life, ProcessId, Reset, Role, Socket, SocketId, Truth, canonical, values_at};
+use super::truth::{
+    Life, ProcessId, Reset, Role, Socket, SocketId, Truth, canonical, may_be, values_at,
+};
 use super::verdict::{Class, Deviation, Figures};
 
 /// How often what was reported of a socket.
@@ -485,19 +487,4 @@ impl Judge {
         }
         missing
     }
-}
-
-/// Whether these unsent, unacknowledged and unread bytes may be what was seen a moment before: an
-/// acknowledgement may have come since, for all that was sent, and what was unsent may have gone out.
-fn may_be(told: [Option<i64>; 3], seen: [i64; 3]) -> bool {
-    let [unsent, unacked, unread] = seen;
-    let later = [
-        [unsent, unacked],
-        [unsent, 0],
-        [0, unsent],
-        [0, unsent + unacked],
-        [0, 0],
-    ];
-    let queues = later.map(|[unsent, unacked]| [Some(unsent), Some(unacked)]);
-    told[2] == Some(unread) && queues.contains(&[told[0], told[1]])
 }
