@@ -110,8 +110,12 @@ pub struct Config {
     pub packed_from: u32,
     /// Offset of `tcp_sock.tsorted_sent_queue`, [`NO_REASON`] = not known.
     pub tcp_sent_queue: u32,
-    /// Spelled-out padding.
-    pub pad: u32,
+    /// Offset of `net.ipv4.sysctl_max_syn_backlog`, [`NO_REASON`] = not known.
+    pub net_max_syn_backlog: u32,
+    /// Offset of `net.ipv4.sysctl_tcp_syncookies`, [`NO_REASON`] = not known.
+    pub net_syncookies: u32,
+    /// `LINUX_MIB_LISTENDROPS`
+    pub mib_listen_drops: u32,
     /// With [`FILTER_PID`]; unused places are 0.
     pub pids: [u32; LIST],
     /// With [`FILTER_NETNS`]; unused places are 0.
@@ -151,7 +155,9 @@ impl Config {
         crowded_from: u32::MAX,
         packed_from: u32::MAX,
         tcp_sent_queue: NO_REASON,
-        pad: 0,
+        net_max_syn_backlog: NO_REASON,
+        net_syncookies: NO_REASON,
+        mib_listen_drops: NO_REASON,
         pids: [0; LIST],
         netns: [0; LIST],
         any_ports: [0; LIST],
@@ -160,7 +166,7 @@ impl Config {
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 22 * 4 + 64 + 48);
+const _: () = assert!(size_of::<Config>() == 24 + 24 * 4 + 64 + 48);
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
 
 // SAFETY: plain integers, padding spelled out, any bit pattern is valid.

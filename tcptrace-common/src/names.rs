@@ -22,6 +22,12 @@ pub const ACCEPTING: &str = "ACCEPTING";
 pub const WAITS: &str = "WAITS";
 /// By the inode of a listener: the backlog that listen() was given.
 pub const BACKLOGS: &str = "BACKLOGS";
+/// Per-CPU counter: runs that [`AGAIN`] has made up for.
+pub const MADE_UP: &str = "MADE_UP";
+/// The program that runs where the kernel skips that of its tracepoint, [`AGAIN_OF`].
+pub const AGAIN: &str = "inet_sock_set_state_again";
+/// See [`AGAIN`].
+pub const AGAIN_OF: &str = "inet_sock_set_state";
 /// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
 pub const OFFSETS: &str = "OFFSETS";
 /// Global with the [`crate::offsets::HolderOffsets`] of the running kernel.

@@ -245,8 +245,10 @@ pub struct QueueDropRecord {
     pub step: u8,
     /// One of [`outcome`].
     pub outcome: u8,
+    /// Non-zero: `tcp_max_syn_backlog` refused the SYN, and `limit` is what it allows.
+    pub by_max_syn_backlog: u8,
     /// Spelled-out padding.
-    pub pad: [u8; 6],
+    pub pad: [u8; 5],
 }
 
 /// Phase of a [`TimeWaitRecord`].

@@ -9,6 +9,7 @@
     reason = "a value taken from .rodata by reference is not copied to the stack, which is small"
 )]
 
+mod again;
 mod emit;
 mod filter;
 mod full;

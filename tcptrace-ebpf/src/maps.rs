@@ -211,6 +211,8 @@ pub(crate) struct SynCounters {
     pub(crate) listen_overflows: u64,
     pub(crate) syn_queue_drops: u64,
     pub(crate) syn_queue_cookies: u64,
+    /// All SYNs and third ACKs that a listener dropped, whatever the reason.
+    pub(crate) listen_drops: u64,
     /// Where they were read, which tells namespaces apart that bore one number one after the
     /// other; 0 until this CPU has read them once.
     pub(crate) read: u64,

@@ -109,7 +109,15 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
         }
         kind::LINGER_CLOSE => Signal::Linger(linger(&copy(bytes)?)?),
         kind::ACCEPT_DROP => Signal::AcceptDrop(queue_drop(&copy(bytes)?)?),
-        kind::SYN_DROP => Signal::SynDrop(queue_drop(&copy(bytes)?)?),
+        kind::SYN_DROP => {
+            let record: QueueDropRecord = copy(bytes)?;
+            let facts = queue_drop(&record)?;
+            if record.by_max_syn_backlog == 0 {
+                Signal::SynDrop(facts)
+            } else {
+                Signal::BacklogDrop(facts)
+            }
+        }
         kind::RETRANSMIT => Signal::Retransmit(retransmit(&copy(bytes)?)),
         kind::TIME_WAIT => Signal::TimeWait(time_wait(&copy(bytes)?)?),
         kind::PAWS_DROP => {

@@ -237,3 +237,55 @@ fn words_of_the_command_line_never_reach_the_terminal_raw() {
         }
     }
 }
+
+/// How `tcptrace schema` ends with so many bytes of address space, and what it says.
+fn with_little_memory(bytes: u64) -> (std::process::ExitStatus, String) {
+    use std::os::unix::process::CommandExt;
+    let mut command = Process::new(env!("CARGO_BIN_EXE_tcptrace"));
+    command
+        .arg("schema")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let limit = |bytes| libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
+    let (no_core, little) = (limit(0), limit(bytes));
+    // SAFETY: two system calls, which allocate nothing.
+    unsafe {
+        command.pre_exec(move || {
+            libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
+            libc::setrlimit(libc::RLIMIT_AS, &raw const little);
+            Ok(())
+        });
+    }
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status, said)
+}
+
+#[test]
+fn too_little_memory_is_an_error_and_no_abort() {
+    use std::os::unix::process::ExitStatusExt;
+    const STEP: u64 = 32 << 10;
+    // What it takes at least: between nothing and 1 GiB.
+    let (mut too_little, mut enough) = (0, (1 << 30) / STEP);
+    while enough - too_little > 1 {
+        let middle = u64::midpoint(too_little, enough);
+        if with_little_memory(middle * STEP).0.success() {
+            enough = middle;
+        } else {
+            too_little = middle;
+        }
+    }
+    let mut said = 0;
+    for less in 1..=24 {
+        let (status, text) = with_little_memory((enough - less) * STEP);
+        assert_ne!(status.signal(), Some(libc::SIGABRT), "{text}");
+        if text.contains("out of memory") {
+            said += 1;
+            assert_eq!(status.code(), Some(1), "{text}");
+        }
+    }
+    assert!(said > 0);
+}

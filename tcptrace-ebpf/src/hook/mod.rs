@@ -121,3 +121,12 @@ macro_rules! programs {
 }
 
 tcptrace_common::hooks!(programs);
+
+// A second program on the tracepoint whose runs the kernel must not skip: see `crate::again`.
+program!(
+    "tp_btf/inet_sock_set_state",
+    "inet_sock_set_state_again",
+    Tracepoint,
+    hook::INET_SOCK_SET_STATE,
+    state::on_skipped_state(0, 1, 2)
+);

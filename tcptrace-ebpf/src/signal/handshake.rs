@@ -98,12 +98,28 @@ fn fate_of(window: &Window, sk: &SockRef<Probe>) -> (u32, u8) {
         && let Some(now) = sk.net().and_then(Mib::tcp_ext).and_then(Mib::refusals)
     {
         let before = window.refusals.get();
-        return (syn::fate_between(&before, &now), evidence::SEEN);
+        let fate = syn::fate_between(&before, &now);
+        if fate != fate::DROPPED {
+            return (fate, evidence::SEEN);
+        }
+        // No counter says for which other reason: the queue does.
+        let most = syn::most_half_open(net_of(sk));
+        return if syn::is_beyond(sk.address(), most) {
+            (fate::MAX_SYN_BACKLOG, evidence::INFERRED)
+        } else {
+            (fate::TAKEN, evidence::SEEN)
+        };
     }
     if u64::from(sk.drops().unwrap_or(0)) == window.drops.get() {
         return (fate::TAKEN, evidence::SEEN);
     }
-    (syn::fate_by_queues(sk.address()), evidence::INFERRED)
+    let most = syn::most_half_open(net_of(sk));
+    (syn::fate_by_queues(sk.address(), most), evidence::INFERRED)
+}
+
+#[inline(always)]
+fn net_of(sk: &SockRef<Probe>) -> *const u8 {
+    sk.net().map_or(core::ptr::null(), |net| net)
 }
 
 /// Fills what is the same for all that a listener does with a packet: the listener and its

@@ -82,6 +82,7 @@ impl Mib {
             listen_overflows: self.value(config!(mib_listen_overflows)),
             syn_queue_drops: self.value(config!(mib_syn_queue_drops)),
             syn_queue_cookies: self.value(config!(mib_syn_queue_cookies)),
+            listen_drops: self.value(config!(mib_listen_drops)),
             read: self.base,
         })
     }

@@ -5,6 +5,7 @@ use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
 
 use super::{close, linger, listen, minisock, reset, time_wait};
+use crate::again::{self, AtWork};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
 use crate::maps::{SockEntry, UNTRIED, served, sock_bits};
@@ -12,10 +13,27 @@ use crate::owner;
 use crate::room::Room;
 use crate::sock::{Direct, PROTOCOL_TCP, SockRef};
 
-/// `inet_sock_set_state(sk, old, new)`. Who and where is found out only where something is told:
-/// most changes of a connection tell nothing unless states are wanted.
+/// `inet_sock_set_state(sk, old, new)`.
 #[inline(always)]
 pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
+    let Some(_at_work) = AtWork::begin() else {
+        return;
+    };
+    changed(sk, old, new);
+}
+
+/// The same, where the kernel has skipped the program that calls [`on_set_state`].
+#[inline(always)]
+pub(crate) fn on_skipped_state(sk: *const u8, old: i32, new: i32) {
+    if again::is_due() {
+        changed(sk, old, new);
+    }
+}
+
+/// Who and where is found out only where something is told:
+/// most changes of a connection tell nothing unless states are wanted.
+#[inline(always)]
+fn changed(sk: *const u8, old: i32, new: i32) {
     let (old, new) = (old as u8, new as u8);
     let base = SockRef::base(sk);
     if base.is_null() || !may_matter(&base, old, new) {

@@ -7,7 +7,7 @@
 
 use core::hint::black_box;
 
-use tcptrace_common::config::served;
+use tcptrace_common::config::{NO_REASON, served};
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::names::limited;
@@ -21,7 +21,7 @@ use crate::filter::wants;
 use crate::full;
 use crate::maps::{GROUP, ListenerGroup, PAGES, SYN_COUNTERS, SynCounters, served};
 use crate::note::note;
-use crate::offsets::offset;
+use crate::offsets::{config, offset};
 use crate::owner::{self, listeners};
 use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
@@ -63,6 +63,10 @@ pub(super) mod fate {
     pub(in crate::signal) const COOKIE: u32 = 3;
     /// The counters cannot tell.
     pub(super) const UNKNOWN: u32 = 4;
+    /// Dropped, by neither queue's own limit.
+    pub(in crate::signal) const DROPPED: u32 = 5;
+    /// Dropped for `net.ipv4.tcp_max_syn_backlog`.
+    pub(in crate::signal) const MAX_SYN_BACKLOG: u32 = 6;
 }
 
 /// A SYN has been worked on. Most were taken and took nobody's place: nothing more is asked then.
@@ -92,15 +96,24 @@ fn on_syn(packet: &Packet<Direct>) {
     // Refused by a listener we do not know: still told, without an owner.
     let (mut fate, mut count) = (fate, 1);
     let port = head.flow.local_port;
-    let (stepped, steps) = stepped(netns, port);
+    let most = most_half_open(net);
+    let (stepped, steps) = stepped(netns, port, most);
     let mut sock = stepped;
     if fate == fate::UNKNOWN && stepped != 0 {
-        fate = fate_by_queues(stepped);
+        fate = fate_by_queues(stepped, most);
         head.evidence = evidence::INFERRED;
         count = steps;
     } else if stepped == 0 {
         // A cookie leaves the drop counter alone; then only a single listener is certain.
         sock = listeners::only(netns, port);
+    }
+    if fate == fate::DROPPED {
+        if !is_beyond(sock, most) {
+            note!("a SYN was dropped for another reason", head: head, most);
+            return;
+        }
+        fate = fate::MAX_SYN_BACKLOG;
+        head.evidence = evidence::INFERRED;
     }
     let fate = room.forgotten::<0>(fate);
     report(fate, sock, room.head(), count, hook::CONSUME_SKB);
@@ -143,9 +156,37 @@ pub(super) fn fate_between(before: &SynCounters, now: &SynCounters) -> u32 {
         fate::SYN_QUEUE_FULL
     } else if now.syn_queue_cookies != before.syn_queue_cookies {
         fate::COOKIE
+    } else if now.listen_drops != before.listen_drops {
+        fate::DROPPED
     } else {
         fate::TAKEN
     }
+}
+
+/// How many half-open connections a listener of a namespace may have before SYNs of peers that have not
+/// proven themselves are dropped: three quarters of `tcp_max_syn_backlog` without SYN cookies
+/// (`tcp_conn_request`, 5.10 to 7.3). `u32::MAX`: that limit does not hold, or is not known.
+#[inline(always)]
+pub(super) fn most_half_open(net: *const u8) -> u32 {
+    let (most_at, cookies_at) = (config!(net_max_syn_backlog), config!(net_syncookies));
+    if net.is_null() || most_at == NO_REASON || cookies_at == NO_REASON {
+        return u32::MAX;
+    }
+    // SAFETY: probing fields of the namespace. Of a number that once had four bytes the first tells.
+    unsafe {
+        if Probe::read::<u8>(net.add(cookies_at as usize)) != 0 {
+            return u32::MAX;
+        }
+        let most = Probe::read::<u32>(net.add(most_at as usize));
+        most - (most >> 2)
+    }
+}
+
+/// Whether a listener has more half-open connections than that.
+#[inline(always)]
+pub(super) fn is_beyond(sock: u64, most: u32) -> bool {
+    let sk = SockRef::<Probe>::remembered(sock);
+    sock != 0 && sk.state() == Some(tcp_state::LISTEN) && sk.syn_queue_length().unwrap_or(0) > most
 }
 
 /// The refusal counters of a namespace on this CPU.
@@ -157,14 +198,14 @@ fn counters(net: *const u8) -> Option<SynCounters> {
 /// The listener of the port that has dropped a SYN since it was last looked at, and how many; 0 = none
 /// that is known. A function of its own: its ways would be those of all that follows.
 #[inline(never)]
-fn stepped(netns: u32, port: u16) -> (u64, u32) {
+fn stepped(netns: u32, port: u16, most: u32) -> (u64, u32) {
     let mut number = 0;
     while number < PAGES {
         let Some(group) = listeners::page(netns, port, number) else {
             break;
         };
         let mut found = stepped_on(group);
-        if !is_full(found.0) {
+        if !is_full(found.0, most) {
             // It has dropped by a socket filter, or earlier: this SYN is another listener's.
             found = stepped_on(group);
         }
@@ -199,23 +240,24 @@ fn stepped_on(group: *mut ListenerGroup) -> (u64, u32) {
     (0, 0)
 }
 
-/// Whether a queue of a listener is full. Without a branch until the end: each would multiply the
+/// Whether a queue of a listener is full, or holds more half-open connections than `most`. Without a branch until the end: each would multiply the
 /// verifier's paths through what follows.
 #[inline(always)]
-fn is_full(sock: u64) -> bool {
+fn is_full(sock: u64, most: u32) -> bool {
     let sk = SockRef::<Probe>::remembered(sock);
     let limit = u64::from(sk.accept_queue_limit().unwrap_or(0));
     let accept = u64::from(sk.accept_queue_length().unwrap_or(0));
     let syn = u64::from(sk.syn_queue_length().unwrap_or(0));
     // The highest bit of each is set when that queue is longer than the limit, or the state another.
-    let beyond = limit.wrapping_sub(accept) | limit.wrapping_sub(syn);
+    let beyond =
+        limit.wrapping_sub(accept) | limit.wrapping_sub(syn) | u64::from(most).wrapping_sub(syn);
     let differs = u64::from(sk.state().unwrap_or(0) ^ tcp_state::LISTEN).wrapping_neg();
     black_box((beyond & !differs) >> 63) != 0
 }
 
-/// Which queue is full; a socket filter's drop fills neither.
+/// Which queue is full; a socket filter's drop fills neither. `most` as [`most_half_open`] says.
 #[inline(always)]
-pub(super) fn fate_by_queues(sock: u64) -> u32 {
+pub(super) fn fate_by_queues(sock: u64, most: u32) -> u32 {
     let sk = SockRef::<Probe>::remembered(sock);
     let limit = sk.accept_queue_limit().unwrap_or(0);
     if sk.state() != Some(tcp_state::LISTEN) {
@@ -224,6 +266,8 @@ pub(super) fn fate_by_queues(sock: u64) -> u32 {
         fate::ACCEPT_QUEUE_FULL
     } else if sk.syn_queue_length().unwrap_or(0) > limit {
         fate::SYN_QUEUE_FULL
+    } else if sk.syn_queue_length().unwrap_or(0) > most {
+        fate::MAX_SYN_BACKLOG
     } else {
         fate::TAKEN
     }
@@ -234,7 +278,7 @@ pub(super) fn fate_by_queues(sock: u64) -> u32 {
 pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8) {
     let kind = match fate {
         fate::ACCEPT_QUEUE_FULL => kind::ACCEPT_DROP,
-        fate::SYN_QUEUE_FULL | fate::COOKIE => kind::SYN_DROP,
+        fate::SYN_QUEUE_FULL | fate::COOKIE | fate::MAX_SYN_BACKLOG => kind::SYN_DROP,
         _ => {
             note!("a SYN: its fate cannot be told", head: head, fate);
             return;
@@ -248,7 +292,11 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
     if sock != 0 && sk.state() == Some(tcp_state::LISTEN) {
         // The SYN queue has the accept queue's limit (`inet_csk_reqsk_queue_is_full`, 5.10 to
         // 7.3).
-        limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
+        limit = if fate == fate::MAX_SYN_BACKLOG {
+            most_half_open(sk.net().map_or(core::ptr::null(), |net| net))
+        } else {
+            sk.accept_queue_limit().unwrap_or(UNKNOWN_U32)
+        };
         somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
         length = if fate == fate::ACCEPT_QUEUE_FULL {
             sk.accept_queue_length().unwrap_or(UNKNOWN_U32)
@@ -270,6 +318,7 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
         record.somaxconn = somaxconn;
         record.backlog = listen::backlog(head.inode);
         record.count = count;
+        record.by_max_syn_backlog = u8::from(fate == fate::MAX_SYN_BACKLOG);
         record.step = step::SYN;
         record.outcome = if fate == fate::COOKIE {
             outcome::COOKIE

@@ -32,7 +32,7 @@ use lookups::Lookups;
 use minisocks::Minisocks;
 use processes::Processes;
 
-pub use processes::from_facts;
+pub use processes::with_name;
 
 /// Finds owners.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@
 //! look into file descriptors (see `holders`).
 
 mod container;
+mod name;
 mod stat;
 #[cfg(test)]
 pub(super) mod tests;
@@ -23,6 +24,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags, open, openat, readlinkat};
+
+/// So much of a command line is read; what it runs stands near its beginning.
+const MOST_COMMAND_LINE: u64 = 4096;
 
 /// What is known about a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +86,17 @@ fn read_facts(pid: u32) -> io::Result<ProcessFacts> {
         container: cgroup.as_deref().and_then(container_id),
         threads: stat.threads,
     })
+}
+
+/// The name that people know a process by: what an interpreter runs. `None`: `comm` says what it is, or
+/// that is not known. Reads the command line, which the kernel takes from the memory of the process, so
+/// ask once for each.
+pub fn display_name(pid: u32, comm: &str, exe: Option<&str>) -> Option<String> {
+    let interpreter = name::interpreter(comm, exe)?;
+    let file = File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut line = Vec::new();
+    file.take(MOST_COMMAND_LINE).read_to_end(&mut line).ok()?;
+    name::of(interpreter, &line)
 }
 
 /// `None` for a process that is not there, or ended while its files were read.

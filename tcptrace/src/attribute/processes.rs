@@ -130,7 +130,7 @@ impl Processes {
     fn read(&mut self, pid: u32, now_ns: u64) -> Option<Arc<Process>> {
         let facts = proc::read(pid).ok()??;
         let key = (pid, facts.start_ticks);
-        let process = from_facts(facts);
+        let process = self.named(from_facts(facts));
         if let Some(known) = self.known.get_mut(&key) {
             known.named_ns = now_ns;
             if *known.process != process {
@@ -166,8 +166,8 @@ impl Processes {
         }
         let live = proc::read(heard.pid).ok().flatten();
         let process = match live.filter(|facts| facts.start_ticks == heard.start_ticks) {
-            Some(facts) if is_own_word => self.at_the_event(heard, from_facts(facts)),
-            Some(facts) => from_facts(facts),
+            Some(facts) if is_own_word => self.at_the_event(heard, self.named(from_facts(facts))),
+            Some(facts) => self.named(from_facts(facts)),
             None if is_own_word || !self.known.contains_key(&key) => self.last_known(heard),
             // The socket may remember an older name than the last that was known.
             None => return self.keep_as_it_is(key, now_ns, heard),
@@ -184,16 +184,18 @@ impl Processes {
     /// name says that the program was still the same.
     fn at_the_event(&self, heard: &Heard, now: Process) -> Process {
         let comm = comm_text(heard);
-        let exe = if now.comm == comm {
-            now.exe
+        let (exe, name) = if now.comm == comm {
+            (now.exe, now.name)
         } else {
             let before = self.known.peek(&(heard.pid, heard.start_ticks));
             before
                 .filter(|known| known.process.comm == comm)
-                .and_then(|known| known.process.exe.clone())
+                .map(|known| (known.process.exe.clone(), known.process.name.clone()))
+                .unwrap_or_default()
         };
         Process {
             comm,
+            name,
             exe,
             uid: heard.uid.or(now.uid),
             ..now
@@ -206,15 +208,33 @@ impl Processes {
             .known
             .peek(&(heard.pid, heard.start_ticks))
             .map(|known| &known.process);
+        let comm = comm_text(heard);
         Process {
             pid: heard.pid,
             start_ticks: Some(heard.start_ticks),
-            comm: comm_text(heard),
+            name: before
+                .filter(|process| process.comm == comm)
+                .and_then(|process| process.name.clone()),
+            comm,
             exe: before.and_then(|process| process.exe.clone()),
             uid: heard.uid,
             cgroup: before.and_then(|process| process.cgroup.clone()),
             container: before.and_then(|process| process.container.clone()),
         }
+    }
+
+    /// With the name that people know it by, read once as long as it runs the same program.
+    fn named(&self, mut process: Process) -> Process {
+        let known = process
+            .start_ticks
+            .and_then(|start| self.known.peek(&(process.pid, start)))
+            .map(|known| &known.process)
+            .filter(|known| known.comm == process.comm && known.exe == process.exe);
+        process.name = match known {
+            Some(known) => known.name.clone(),
+            None => proc::display_name(process.pid, &process.comm, process.exe.as_deref()),
+        };
+        process
     }
 
     fn keep_as_it_is(&mut self, key: (u32, u64), now_ns: u64, heard: &Heard) -> Arc<Process> {
@@ -267,13 +287,22 @@ fn comm_bytes(comm: &str) -> [u8; 16] {
     bytes
 }
 
-/// A process as rows and incidents bear it.
+/// A process as rows and incidents bear it, with the name that people know it by.
 #[must_use]
-pub fn from_facts(facts: proc::ProcessFacts) -> Process {
+pub fn with_name(facts: proc::ProcessFacts) -> Process {
+    let process = from_facts(facts);
+    Process {
+        name: proc::display_name(process.pid, &process.comm, process.exe.as_deref()),
+        ..process
+    }
+}
+
+fn from_facts(facts: proc::ProcessFacts) -> Process {
     Process {
         pid: facts.pid,
         start_ticks: Some(facts.start_ticks),
         comm: facts.comm,
+        name: None,
         exe: facts.exe.map(|path| path.to_string_lossy().into_owned()),
         uid: facts.uid,
         cgroup: facts.cgroup,

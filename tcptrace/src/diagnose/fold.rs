@@ -122,6 +122,9 @@ impl Tally {
         match &incident.what {
             What::AcceptDrop {
                 queue, limited_by, ..
+            }
+            | What::SynDrop {
+                queue, limited_by, ..
             } => {
                 self.note_queue(*queue);
                 if let Some(limit) = limited_by {
@@ -129,7 +132,6 @@ impl Tally {
                     *place = place.saturating_add(count);
                 }
             }
-            What::SynDrop { queue, .. } => self.note_queue(*queue),
             What::Retransmit { gave_up, .. } => self.gave_up += u64::from(*gave_up),
             What::LingerClose { blocked_ms, .. } => {
                 self.blocked_ms = self.blocked_ms.max(Some(*blocked_ms));

@@ -141,7 +141,7 @@ fn whose(row: &ListenerRow) -> String {
             row.local
         ),
         Some(owner) => {
-            let name = &owner.process.comm;
+            let name = owner.process.display_name();
             let basis = if owner.basis == Basis::Snapshot {
                 ""
             } else {
@@ -254,7 +254,8 @@ fn limit(row: &ListenerRow, space: &SpaceRow) -> String {
         Some(LimitedBy::Both) => {
             format!("backlog and net.core.somaxconn are both {limit}: raise both")
         }
-        None => format!(
+        // The last is about SYN queues only.
+        None | Some(LimitedBy::MaxSynBacklog) => format!(
             "{limit} is more than net.core.somaxconn of now ({somaxconn}), which was lowered after \
              listen(); the next listen() gets {somaxconn} at most"
         ),

@@ -74,6 +74,7 @@ pub(crate) fn listener(length: u32, limit: u32, limited_by: Option<LimitedBy>) -
                 uid: None,
                 cgroup: None,
                 container: None,
+                ..Process::default()
             }),
             basis: Basis::Snapshot,
             shared_by: None,

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use crate::model::flow::TcpState;
 use crate::model::incident::{
-    CloseHow, DropOutcome, PawsWhere, ResetCause, RetransmitType, TimeWaitPhase,
+    CloseHow, DropOutcome, LimitedBy, PawsWhere, ResetCause, RetransmitType, TimeWaitPhase,
 };
 use crate::model::{Basis, Incident, Kind, What};
 
@@ -87,12 +87,20 @@ pub const RULES: &[Rule] = &[
         },
     )
     .but(&[more(
-        "also counts SYNs refused for other reasons: no route, no memory, a security module, \
-         tcp_max_syn_backlog",
+        "also counts SYNs refused for other reasons: no route, no memory, a security module",
     )]),
-    exact("TcpExt.TCPReqQFullDrop", &[Kind::SynDrop], |incident| {
-        refused(incident).1
-    }),
+    exact(
+        "TcpExt.TCPReqQFullDrop",
+        &[Kind::SynDrop],
+        |incident| match &incident.what {
+            // No counter of its own but ListenDrops.
+            What::SynDrop {
+                limited_by: Some(LimitedBy::MaxSynBacklog),
+                ..
+            } => 0,
+            _ => refused(incident).1,
+        },
+    ),
     exact(
         "TcpExt.TCPReqQFullDoCookies",
         &[Kind::SynDrop],

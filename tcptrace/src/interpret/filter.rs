@@ -130,10 +130,19 @@ impl Filter {
         self.pids.is_empty() && self.comms.is_empty() && self.cgroups.is_empty()
     }
 
+    fn is_called(&self, process: &Process) -> bool {
+        let mut names = self.comms.iter();
+        names.any(|name| {
+            *name == process.comm
+                || *name == process.display_name()
+                || process.program() == Some(name)
+        })
+    }
+
     /// Whether a socket that this process holds is to be shown, as far as its owner is concerned.
     pub fn accepts_process(&self, process: &Process) -> bool {
         (self.pids.is_empty() || self.pids.contains(process.pid, process.start_ticks))
-            && (self.comms.is_empty() || self.comms.contains(&process.comm))
+            && (self.comms.is_empty() || self.is_called(process))
             && (self.cgroups.is_empty()
                 || process.cgroup.as_deref().is_some_and(|path| {
                     self.cgroups
@@ -196,6 +205,7 @@ mod tests {
             uid: None,
             cgroup: Some("/system.slice/nginx.service".into()),
             container: None,
+            ..Process::default()
         };
         Incident {
             boot_ns: 0,
@@ -247,6 +257,22 @@ mod tests {
         assert!(!shown(|f| f.ports = vec![81]));
         assert!(shown(|f| f.lports = vec![80]) && !shown(|f| f.lports = vec![40000]));
         assert!(shown(|f| f.rports = vec![40000]) && !shown(|f| f.rports = vec![80]));
+    }
+
+    #[test]
+    fn a_process_is_found_by_either_name() {
+        let process = Process {
+            comm: "python3".into(),
+            name: Some("python3 worker.py".into()),
+            ..Process::default()
+        };
+        let finds = |name: &str| {
+            let mut filter = Filter::of_kinds(KindSet::ALL);
+            filter.comms = vec![name.into()];
+            filter.accepts_process(&process)
+        };
+        assert!(finds("python3") && finds("python3 worker.py") && finds("worker.py"));
+        assert!(!finds("worker") && !finds(""));
     }
 
     #[test]
@@ -320,6 +346,7 @@ mod tests {
                 uid: None,
                 cgroup: None,
                 container: None,
+                ..Process::default()
             })
         };
         let (master, worker) = (process(42, 7, "master"), process(43, 8, "worker"));

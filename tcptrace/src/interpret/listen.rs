@@ -12,18 +12,23 @@ pub(super) fn accept_drop(facts: &QueueDrop) -> What {
         step: facts.step,
         outcome: facts.outcome,
         queue: facts.queue,
-        limited_by: facts
-            .queue
-            .and_then(|queue| limited_by(queue.limit, facts.somaxconn, facts.backlog)),
+        limited_by: by_listen(facts),
         count: facts.count,
     }
 }
 
-/// SYN queue full.
-pub(super) fn syn_drop(facts: &QueueDrop) -> What {
+/// What was given to listen(), or what cut it.
+pub(super) fn by_listen(facts: &QueueDrop) -> Option<LimitedBy> {
+    let limit = facts.queue?.limit;
+    limited_by(limit, facts.somaxconn, facts.backlog)
+}
+
+/// SYN queue full: it has the accept queue's limit, and below that tcp_max_syn_backlog may refuse.
+pub(super) fn syn_drop(facts: &QueueDrop, limited_by: Option<LimitedBy>) -> What {
     What::SynDrop {
         outcome: facts.outcome,
         queue: facts.queue,
+        limited_by,
         count: facts.count,
     }
 }

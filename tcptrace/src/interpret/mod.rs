@@ -69,7 +69,11 @@ impl Interpreter {
             Signal::ResetReceived { dead } => Some(reset::received(dead, event.state)),
             Signal::Retransmit(facts) => Some(retransmit::what(&facts, event.state)),
             Signal::AcceptDrop(facts) => Some(listen::accept_drop(&facts)),
-            Signal::SynDrop(facts) => Some(listen::syn_drop(&facts)),
+            Signal::SynDrop(facts) => Some(listen::syn_drop(&facts, listen::by_listen(&facts))),
+            Signal::BacklogDrop(facts) => Some(listen::syn_drop(
+                &facts,
+                Some(crate::model::incident::LimitedBy::MaxSynBacklog),
+            )),
             Signal::TimeWait(facts) => Some(time_wait::what(facts, host)),
             Signal::Linger(facts) => Some(linger(&facts, event.boot_ns, host)),
             Signal::Paws { reason, check } => paws::what(reason, check, host),

@@ -237,6 +237,9 @@ pub fn attach_all(
             .attach(&tracepoint(name))
             .map_err(|error| anyhow!("cannot attach {name}, which every kind needs: {error}"))?;
     }
+    if kernel.skips_runs {
+        attacher.attach_again();
+    }
     let mut report = AttachReport::default();
     if wanted.follows {
         let answer = attacher.attach(&tracepoint(FORKS));

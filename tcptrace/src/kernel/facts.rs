@@ -43,6 +43,7 @@ impl Kernel {
             tw_timer_handler: function(types, "tw_timer_handler"),
             process_timeout: function(types, "process_timeout"),
             config,
+            skips_runs: false,
             hz: None,
         }
     }

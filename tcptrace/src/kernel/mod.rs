@@ -57,6 +57,9 @@ pub struct Kernel {
     tracepoints: BTreeSet<&'static str>,
     /// Features and numbers for the programs, filters still empty.
     pub config: Config,
+    /// A tracepoint's program is not run again on a CPU where it runs (from 6.1 on); known of the running
+    /// kernel only.
+    pub skips_runs: bool,
     /// Ticks per second of jiffies; known of the running kernel only.
     pub hz: Option<u64>,
 }
@@ -76,6 +79,10 @@ impl Kernel {
         kernel.config.tcp_sent_queue = offsets::sent_queue(&types).unwrap_or(NO_REASON);
         // Likewise: without them the user side asks /proc.
         kernel.holder_offsets = offsets::holders(&types);
+        // Nor these: without them SYNs that tcp_max_syn_backlog refuses are counted and not seen.
+        offsets::half_open_limits(&types, &mut kernel.config);
+        // Exported for the other programs by the change that guards those of tracepoints.
+        kernel.skips_runs = types.function("bpf_prog_inc_misses_counter").is_some();
         pid_namespace(&mut kernel.config);
         time_namespace(&mut kernel.config);
         let [tw_timer_handler, process_timeout] = functions();

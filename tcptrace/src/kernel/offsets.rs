@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use tcptrace_common::config::{Config, NO_REASON};
 use tcptrace_common::offsets::{HolderOffsets, KernelOffsets, NONE};
 
 use super::btf::{Btf, Field};
@@ -177,6 +178,22 @@ pub fn holders(kernel: &Btf) -> HolderOffsets {
         file_references: references,
         last_reference: last,
     }
+}
+
+/// Where the sysctls lie that limit half-open connections, and the number of the counter that tells of
+/// SYNs refused for them.
+pub fn half_open_limits(kernel: &Btf, config: &mut Config) {
+    let field = |path: &str| {
+        let field = kernel.field("net", path);
+        field.map_or(NO_REASON, |field| field.byte_offset)
+    };
+    config.net_max_syn_backlog = field("ipv4.sysctl_max_syn_backlog");
+    config.net_syncookies = field("ipv4.sysctl_tcp_syncookies");
+    let drops = kernel.variant_values(&["LINUX_MIB_LISTENDROPS"]);
+    let drops = drops.first().copied().flatten();
+    config.mib_listen_drops = drops
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or(NO_REASON);
 }
 
 /// The kernel's name of an offset that was looked up as one field, for messages.

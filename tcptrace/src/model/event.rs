@@ -51,6 +51,8 @@ pub enum Signal {
     AcceptDrop(QueueDrop),
     /// SYN queue full.
     SynDrop(QueueDrop),
+    /// `net.ipv4.tcp_max_syn_backlog` refused a SYN; the limit of the queue is what it allows.
+    BacklogDrop(QueueDrop),
     /// TIME_WAIT.
     TimeWait(TimeWait),
     /// Lingering close.
@@ -178,7 +180,7 @@ impl Signal {
             Self::ResetReceived { .. } => Kind::RstReceived,
             Self::Retransmit(_) => Kind::Retransmit,
             Self::AcceptDrop(_) => Kind::AcceptDrop,
-            Self::SynDrop(_) => Kind::SynDrop,
+            Self::SynDrop(_) | Self::BacklogDrop(_) => Kind::SynDrop,
             Self::TimeWait(_) => Kind::TimeWait,
             Self::Linger(_) => Kind::LingerClose,
             Self::Paws { .. } => Kind::PawsDrop,

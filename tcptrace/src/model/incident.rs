@@ -109,7 +109,7 @@ named! {
 }
 
 named! {
-    /// Which setting bounds the accept queue.
+    /// Which setting bounds a queue.
     LimitedBy {
         /// What the program passed to listen().
         Backlog = "backlog",
@@ -117,6 +117,8 @@ named! {
         Somaxconn = "somaxconn",
         /// Both are equal.
         Both = "both",
+        /// `net.ipv4.tcp_max_syn_backlog`, with SYN cookies off: SYNs only.
+        MaxSynBacklog = "max_syn_backlog",
     }
 }
 
@@ -332,6 +334,8 @@ kinds! {
         outcome: Option<DropOutcome>;
         /// The SYN queue at that moment.
         queue: Option<Queue>;
+        /// Which setting bounds the SYN queue: the accept queue's, or `tcp_max_syn_backlog`.
+        limited_by: Option<LimitedBy>;
         /// How many SYNs: 1, or more where evidence is `counted`.
         count: u64;
     }

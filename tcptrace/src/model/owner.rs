@@ -23,7 +23,7 @@ named! {
 }
 
 /// A process. `pid` and `start_ticks` together are its identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
     /// tgid, as seen in our PID namespace.
     pub pid: u32,
@@ -31,6 +31,8 @@ pub struct Process {
     pub start_ticks: Option<u64>,
     /// Name of the thread-group leader; may hold any characters but NUL.
     pub comm: String,
+    /// The name that people know it by, where `comm` is that of an interpreter: `python3 worker.py`.
+    pub name: Option<String>,
     /// Path of the executable; `None` for kernel threads, or when it could not be read in time.
     pub exe: Option<String>,
     /// Effective user.
@@ -39,6 +41,28 @@ pub struct Process {
     pub cgroup: Option<String>,
     /// Container id found in the cgroup path.
     pub container: Option<String>,
+}
+
+impl Process {
+    /// What to call it: [`Self::name`], else `comm`.
+    pub fn display_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.comm)
+    }
+
+    /// The same where there is room for so many characters: what an interpreter runs says more than
+    /// which interpreter it is.
+    pub fn display_name_within(&self, room: usize) -> &str {
+        match self.program() {
+            Some(program) if self.display_name().len() > room => program,
+            _ => self.display_name(),
+        }
+    }
+
+    /// What an interpreter runs: `worker.py`.
+    pub fn program(&self) -> Option<&str> {
+        let (_, program) = self.name.as_deref()?.split_once(' ')?;
+        Some(program)
+    }
 }
 
 /// The owner of a socket.
@@ -112,6 +136,9 @@ pub struct OwnerObject {
     pub start_ticks: Option<u64>,
     /// Name of the thread-group leader.
     pub comm: Option<String>,
+    /// What an interpreter runs, such as `python3 worker.py`, where comm only names the interpreter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Path of the executable.
     pub exe: Option<String>,
     /// Effective user.
@@ -138,6 +165,7 @@ impl From<&Owner> for OwnerObject {
             pid: Some(process.pid),
             start_ticks: process.start_ticks,
             comm: Some(process.comm.clone()),
+            name: process.name.clone(),
             exe: process.exe.clone(),
             uid: process.uid,
             cgroup: process.cgroup.clone(),
@@ -159,6 +187,7 @@ impl OwnerObject {
             pid: self.pid.ok_or_else(|| E::missing_field("pid"))?,
             start_ticks: self.start_ticks,
             comm: self.comm.ok_or_else(|| E::missing_field("comm"))?,
+            name: self.name,
             exe: self.exe,
             uid: self.uid,
             cgroup: self.cgroup,

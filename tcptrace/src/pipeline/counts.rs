@@ -13,6 +13,8 @@ pub(super) struct Counts {
     pub(super) seen: [u64; RULES.len()],
     /// Read off the very counter: no second opinion.
     pub(super) counted: [u64; RULES.len()],
+    /// Seen so close to a reading of the kernel's counters that they may be on its other side.
+    pub(super) at_edge: [u64; RULES.len()],
 }
 
 impl Counts {
@@ -22,12 +24,20 @@ impl Counts {
         } else {
             &mut self.seen
         };
-        let mut places = FED[incident.kind().index()];
-        while places != 0 {
-            let place = places.trailing_zeros() as usize;
-            sums[place] += (RULES[place].adds)(incident);
-            places &= places - 1;
-        }
+        sum(sums, incident);
+    }
+
+    pub(super) fn add_at_edge(&mut self, incident: &Incident) {
+        sum(&mut self.at_edge, incident);
+    }
+}
+
+fn sum(sums: &mut [u64; RULES.len()], incident: &Incident) {
+    let mut places = FED[incident.kind().index()];
+    while places != 0 {
+        let place = places.trailing_zeros() as usize;
+        sums[place] += (RULES[place].adds)(incident);
+        places &= places - 1;
     }
 }
 
@@ -58,20 +68,35 @@ impl Counts {
 /// The interval between the two readings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
+    /// When the reading that ends at `start_ns` began.
+    begin_ns: u64,
     start_ns: u64,
     end_ns: u64,
 }
 
 impl Window {
-    pub(super) fn begin(start_ns: u64, is_known: bool) -> Self {
+    pub(super) fn begin(begin_ns: u64, start_ns: u64, is_known: bool) -> Self {
         Self {
+            begin_ns,
             start_ns: if is_known { start_ns } else { u64::MAX },
             end_ns: u64::MAX,
         }
     }
 
+    pub(super) fn is_known(&self) -> bool {
+        self.start_ns != u64::MAX
+    }
+
     pub(super) fn end(&mut self, end_ns: u64) {
         self.end_ns = end_ns;
+    }
+
+    /// Whether a reading may have come before or after an event of that moment. What comes after the end
+    /// comes while the counters are being read.
+    pub(super) fn is_edge(&self, boot_ns: u64) -> bool {
+        let later = boot_ns.saturating_add(SLACK_NS);
+        let is_first = later >= self.begin_ns && boot_ns <= self.start_ns.saturating_add(SLACK_NS);
+        self.start_ns != u64::MAX && (is_first || later >= self.end_ns)
     }
 
     pub(super) fn contains(&self, boot_ns: u64) -> bool {

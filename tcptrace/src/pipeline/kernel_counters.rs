@@ -15,6 +15,8 @@ pub(super) struct KernelCounters {
     after: HashMap<u32, Counters>,
     /// Namespaces that could not be read, or were too many.
     pub(super) unread: u32,
+    /// When the first reading began.
+    begin_ns: u64,
     start_ns: u64,
     end_ns: u64,
     /// A recording says that one ended with its counters.
@@ -43,6 +45,7 @@ impl KernelCounters {
             before: end.map_or_else(HashMap::new, |_| all(start)),
             after: end.map_or_else(HashMap::new, all),
             unread: end.map_or(start.unread, |end| end.unread.max(start.unread)),
+            begin_ns: start.boot_ns,
             start_ns: start.boot_ns,
             end_ns: end.map_or(start.boot_ns, |end| end.boot_ns),
             has_gone: end.is_some_and(|end| end.has_gone),
@@ -78,6 +81,7 @@ impl KernelCounters {
             before: read.counters,
             after: HashMap::new(),
             unread: read.unread,
+            begin_ns: read.begin_ns,
             start_ns: read.boot_ns,
             end_ns: 0,
             has_gone: false,
@@ -98,6 +102,10 @@ impl KernelCounters {
         let late = u32::try_from(late).unwrap_or(u32::MAX);
         self.unread = self.unread.max(reading.unread.saturating_add(late));
         self.after = reading.counters;
+    }
+
+    pub(super) fn begin_ns(&self) -> u64 {
+        self.begin_ns
     }
 
     pub(super) fn start_ns(&self) -> u64 {

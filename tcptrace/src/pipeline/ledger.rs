@@ -66,8 +66,14 @@ impl Ledger {
             start_ns,
             end_ns: start_ns,
             counts: HashMap::default(),
-            window: Window::begin(start_ns, has_counters),
+            window: Window::begin(start_ns, start_ns, has_counters),
         }
+    }
+
+    /// When the reading of the kernel's counters began that ended where the books begin.
+    pub(super) fn read_since(&mut self, begin_ns: u64) {
+        let has_counters = self.window.is_known();
+        self.window = Window::begin(begin_ns, self.start_ns, has_counters);
     }
 
     /// The interval ends; incidents after it are not held against the kernel's counters.
@@ -82,8 +88,17 @@ impl Ledger {
         let Some(netns) = incident.flow.netns else {
             return;
         };
-        if self.window.contains(incident.boot_ns) {
-            self.counts.entry(netns).or_default().add(incident);
+        let is_inside = self.window.contains(incident.boot_ns);
+        let is_at_edge = self.window.is_edge(incident.boot_ns);
+        if !is_inside && !is_at_edge {
+            return;
+        }
+        let counts = self.counts.entry(netns).or_default();
+        if is_inside {
+            counts.add(incident);
+        }
+        if is_at_edge {
+            counts.add_at_edge(incident);
         }
     }
 

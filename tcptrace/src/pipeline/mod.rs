@@ -144,6 +144,8 @@ impl<S: Sink> Pipeline<S> {
         } else {
             RefusalReading::default()
         };
+        let mut ledger = Ledger::new(kernel_counters.start_ns(), kernel_counters.is_known());
+        ledger.read_since(kernel_counters.begin_ns());
         Self {
             counted: Counted::begin(settings.counted, refusals),
             surveys: Surveys::new(watched, counts),
@@ -157,7 +159,7 @@ impl<S: Sink> Pipeline<S> {
             is_partial: settings.is_partial,
             lasting: Lasting::default(),
             outlet: Outlet {
-                ledger: Ledger::new(kernel_counters.start_ns(), kernel_counters.is_known()),
+                ledger,
                 rate: settings.rate_limit.map(RateLimit::new),
                 filter: settings.filter,
                 count: settings.count,

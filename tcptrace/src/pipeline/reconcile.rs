@@ -34,6 +34,7 @@ pub(super) fn rows(
             kernel: 0,
             ours: 0,
             counted: 0,
+            at_edge: 0,
             lost,
             skipped: skipped(ledger, rule),
             unrecorded,
@@ -53,6 +54,7 @@ pub(super) fn rows(
                 for place in &places {
                     sums.ours += counts.seen[*place];
                     sums.counted += counts.counted[*place];
+                    sums.at_edge += counts.at_edge[*place];
                 }
             }
         }
@@ -91,6 +93,8 @@ struct Sums {
     kernel: u64,
     ours: u64,
     counted: u64,
+    /// Events that may be on the other side of a reading.
+    at_edge: u64,
     lost: u64,
     /// Runs of its hooks that the kernel skipped.
     skipped: u64,
@@ -126,6 +130,11 @@ impl Sums {
             format!("the kernel skipped {skipped} runs of the hooks that report them")
         } else if self.kernel > self.ours && self.is_unrecorded(self.kernel - self.ours) {
             "events are missing in the recording".to_owned()
+        } else if self.kernel.abs_diff(self.ours) <= self.at_edge {
+            format!(
+                "{} events came while the kernel's counters were read, or within 2 ms of that",
+                self.at_edge
+            )
         } else if let Some(gap) = rule.gaps.iter().find(|gap| side == gap.kernel_is) {
             gap.why.to_owned()
         } else if self.has_gone && self.ours > self.kernel {

@@ -26,6 +26,7 @@ fn process(pid: u32) -> Arc<Process> {
         uid: None,
         cgroup: None,
         container: None,
+        ..Process::default()
     })
 }
 
@@ -197,6 +198,7 @@ fn refusals_are_folded_by_step_and_need_hooks() {
     let syn = |outcome| What::SynDrop {
         outcome: Some(outcome),
         queue: None,
+        limited_by: None,
         count: 3,
     };
     let taken = snapshot(9, vec![listener(8, "1.1.1.1:1", 0, 7)]);

@@ -36,7 +36,7 @@ impl<'a> WhoRef<'a> {
     /// Of a process.
     pub(super) fn of_process(process: Option<&'a Process>) -> Self {
         Self {
-            comm: process.map(|process| process.comm.as_str()),
+            comm: process.map(Process::display_name),
             place: process.and_then(|process| {
                 let place = process.container.as_deref();
                 place
@@ -124,6 +124,7 @@ mod tests {
             uid: Some(33),
             cgroup: Some("/system.slice/nginx.service".into()),
             container: None,
+            ..Process::default()
         }
     }
 

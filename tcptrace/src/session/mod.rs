@@ -9,6 +9,7 @@
 pub mod ending;
 mod facts;
 pub mod logging;
+pub mod out_of_memory;
 mod permission;
 pub mod plan;
 pub mod ready;

@@ -259,7 +259,8 @@ fn owner_cells(owner: Option<&Owner>, room: usize, style: &TableStyle) -> (Strin
         .map(|holders| format!(" +{}", holders.saturating_sub(1)))
         .unwrap_or_default();
     let room = if style.is_wide { usize::MAX } else { room };
-    let name = clean(&owner.process.comm, room.saturating_sub(more.len()));
+    let room = room.saturating_sub(more.len());
+    let name = clean(owner.process.display_name_within(room), room);
     (owner.process.pid.to_string(), name + &more)
 }
 

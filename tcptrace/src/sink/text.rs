@@ -1,4 +1,4 @@
-//! One line per incident for people: `TIME KIND PID COMM LOCAL > REMOTE DETAIL`.
+//! One line per incident for people: `TIME KIND PID PROCESS LOCAL > REMOTE DETAIL`.
 //!
 //! Data only: losses and the summary are talk (see [`super::Talk`]). Without `wide` a line between
 //! IPv4 ends stays within its columns; what does not fit is replaced by `…`, never cut within a
@@ -121,7 +121,7 @@ impl<W: Write> TextSink<W> {
         }
         cell("KIND", KIND_WIDTH);
         cell("    PID", PID_WIDTH);
-        cell("COMM", comm_width);
+        cell("PROCESS", comm_width);
         cell("LOCAL > REMOTE", flow_width);
         self.out.buffer.extend_from_slice(b"DETAIL\n");
     }

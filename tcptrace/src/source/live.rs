@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::Context;
 use aya::maps::{Map, MapData, PerCpuArray};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use tcptrace_common::kind;
+use tcptrace_common::kind::{self, hook};
 use tcptrace_common::names;
 use tcptrace_common::wire::KindCounters;
 
@@ -26,6 +26,7 @@ pub struct Live {
     ring: Ring,
     counters: PerCpuArray<MapData, KindCounters>,
     sleeping: SharedWord,
+    made_up: PerCpuArray<MapData, u64>,
     programs: Programs,
 }
 
@@ -46,6 +47,7 @@ impl Live {
             ring: Ring::open(ring).context("cannot map the ring")?,
             counters: PerCpuArray::try_from(take(names::COUNTERS)?)?,
             sleeping: SharedWord::map(&reader).context("cannot map the reader's word")?,
+            made_up: PerCpuArray::try_from(take(names::MADE_UP)?)?,
             programs,
         })
     }
@@ -70,7 +72,14 @@ impl Live {
 
     /// Runs of the programs that the kernel skipped so far, by hook.
     pub fn skipped(&self) -> BTreeMap<&'static str, u64> {
-        self.programs.skipped()
+        let mut skipped = self.programs.skipped();
+        // Read last: what is skipped and made up for in between is reported by the next look at most.
+        let made_up = self.made_up.get(&0, 0);
+        let made_up: u64 = made_up.map_or(0, |by_cpu| by_cpu.iter().sum());
+        if let Some(count) = skipped.get_mut(hook::NAMES[usize::from(hook::INET_SOCK_SET_STATE)]) {
+            *count = count.saturating_sub(made_up);
+        }
+        skipped
     }
 
     /// The counters of all CPUs, by kind number.

@@ -17,6 +17,8 @@ pub struct CounterReading {
     pub unread: u32,
     /// What was there.
     pub presence: Presence,
+    /// The boot clock before the first of them was read, ns.
+    pub begin_ns: u64,
     /// The boot clock when the last of them had been read, ns.
     pub boot_ns: u64,
 }
@@ -57,8 +59,10 @@ impl From<&Namespaces> for Presence {
 
 /// Reads the counters; `watched` empty: of every namespace.
 pub fn counters(watched: &[u32]) -> CounterReading {
+    let begin_ns = boot_ns();
     let Some(all) = found(watched) else {
         return CounterReading {
+            begin_ns,
             unread: 1,
             presence: Presence::unknown(),
             boot_ns: boot_ns(),
@@ -83,6 +87,7 @@ pub fn counters(watched: &[u32]) -> CounterReading {
         counters,
         unread,
         presence: Presence::from(&all),
+        begin_ns,
         boot_ns: boot_ns(),
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::boot_ns;
 use super::namespaces::{namespaces, number};
 use crate::attribute::holders::{self, Query};
-use crate::attribute::{from_facts, proc};
+use crate::attribute::{proc, with_name};
 use crate::model::incident::Queue;
 use crate::model::sample::{ListenerSample, SpaceSample};
 use crate::model::{Endpoint, Family, Process, Sample};
@@ -105,7 +105,7 @@ impl Queues {
         for inode in wanted {
             let pid = found.of(inode).next();
             let facts = pid.and_then(|pid| proc::read(pid).ok().flatten());
-            let holder = facts.map(|facts| Arc::new(from_facts(facts)));
+            let holder = facts.map(|facts| Arc::new(with_name(facts)));
             self.holders.insert(inode, holder);
         }
     }

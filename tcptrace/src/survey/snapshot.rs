@@ -11,7 +11,7 @@ use super::boot_ns;
 use super::namespaces::{namespaces, number};
 use super::settings::settings;
 use crate::attribute::holders::{self, Query};
-use crate::attribute::{from_facts, proc};
+use crate::attribute::{proc, with_name};
 use crate::kernel::sysctl::Sysctls;
 use crate::model::flow::TcpState;
 use crate::model::snapshot::{Form, Settings, Snapshot, Socket, Space, SpaceCounters};
@@ -189,7 +189,7 @@ fn holders_of(
     for (inode, pid) in found.pairs() {
         let process = known.entry(*pid).or_insert_with(|| {
             let facts = proc::read(*pid).ok().flatten()?;
-            Some(Arc::new(from_facts(facts)))
+            Some(Arc::new(with_name(facts)))
         });
         if let Some(process) = process {
             by_inode

@@ -17,7 +17,7 @@ pub(super) fn clean(text: &str) -> String {
 
 /// Name of a process; `?`: not known.
 pub(super) fn comm(process: Option<&Process>) -> String {
-    process.map_or_else(|| "?".to_owned(), |process| clean(&process.comm))
+    process.map_or_else(|| "?".to_owned(), |process| clean(process.display_name()))
 }
 
 /// Number of a process; `?`: not known.

@@ -141,7 +141,8 @@ fn full_queues(all: &mut Vec<Vec<u8>>) {
         outcome: outcome::RESET,
         somaxconn: 4096,
         backlog: 511,
-        pad: [0; 6],
+        by_max_syn_backlog: 0,
+        pad: [0; 5],
     };
     all.push(bytes_of(&ResetRecord {
         queue_length: 129,

@@ -223,7 +223,8 @@ fn in_a_time_namespace_times_and_processes_are_those_of_the_host(world: &World) 
     for offset in ["8640001", "-1"] {
         let mut command = Command::new("unshare");
         command.args(["--time", "--boottime", offset, "--fork", "--"]);
-        command.arg(binary).args(&refused.words);
+        // It lives until /proc has been read.
+        command.arg(binary).args(&refused.words).arg("500");
         let before = wall_seconds();
         let Some(output) = finished(world, &mut command) else {
             return;

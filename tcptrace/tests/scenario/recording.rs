@@ -1,5 +1,7 @@
 //! Runs in files: a replay says what the live run said, whatever became of the recorder and its disk.
 
+mod disks;
+
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
@@ -7,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use super::kit::confine;
 use super::kit::expect::field;
 use super::kit::tracer::{START_PATIENCE, forced_tier};
 use super::kit::world::poll;
 use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios, sys_ops, verdict};
+use disks::{a_limit_on_file_sizes_is_told_and_counted, full_disk_is_told_and_counted};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -21,6 +23,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         replay_needs_no_privilege,
         killed_recorder_loses_a_second_at_most,
         full_disk_is_told_and_counted,
+        a_limit_on_file_sizes_is_told_and_counted,
         flight_recorder_keeps_its_budget,
         recorded_queues_have_their_holders,
         what_cannot_be_replayed_is_refused,
@@ -309,54 +312,6 @@ fn killed_recorder_loses_a_second_at_most(world: &World) {
     );
     let strict = replay(world, &["--json", "--strict", &file]).and_then(|o| o.status.code());
     world.claim_eq("with --strict", strict, Some(6));
-}
-
-/// Free space of a file system, all of it.
-fn fill(path: &Path) {
-    let mut file = File::create(path).expect("a file");
-    for size in [4096, 64] {
-        while std::io::Write::write_all(&mut file, &vec![7; size]).is_ok() {}
-    }
-}
-
-fn full_disk_is_told_and_counted(world: &World) {
-    let room = Room::new("full");
-    confine::own_mounts().expect("mounts of our own");
-    let disk = room.0.join("disk");
-    fs::create_dir(&disk).expect("a directory");
-    confine::mount_memory(&disk, "size=1m").expect("a small file system");
-    let file = room.file("disk/a.rec");
-    let Some(mut run) = Run::start(
-        world,
-        &room,
-        &["record", "--all", "-o", &file, "--sample", "0"],
-    ) else {
-        return;
-    };
-    let filler = disk.join("filler");
-    fill(&filler);
-    let lost = (0..40).map(|n| reset(world, &format!("l{n}"))).count();
-    let stderr = &mut run.stderr;
-    world.until("it is told", || text_of(stderr).contains("No space left"));
-    fs::remove_file(&filler).expect("remove the filler");
-    let (_pair, conn) = reset(world, "after");
-    world.claim_eq("a run that is not whole", run.end(libc::SIGINT), Some(1));
-    let Some(output) = replay(world, &["--json", &file]) else {
-        return;
-    };
-    let expected = Expect::new("rst_sent").conn(conn);
-    world.claim_eq("what came after is there", matching(&output, &expected), 1);
-    let resets = matching(&output, &Expect::new("rst_sent"));
-    world.claim(
-        &format!("{resets} resets of {lost} are there"),
-        resets <= lost,
-    );
-    let told = String::from_utf8_lossy(&output.stderr);
-    world.claim(
-        &format!("the replay says how many are not: {told}"),
-        told.contains("the disk did not take it") && told.contains("events are missing"),
-    );
-    confine::detach_path(&disk);
 }
 
 fn flight_recorder_keeps_its_budget(world: &World) {

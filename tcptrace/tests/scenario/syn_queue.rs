@@ -6,6 +6,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         full_syn_queue_drops_without_cookies,
         full_syn_queue_answers_with_a_cookie,
+        tcp_max_syn_backlog_refuses_below_the_listeners_limit,
         cookies_for_every_syn,
         half_open_connections_that_fit_are_no_drop,
     ]
@@ -51,6 +52,7 @@ fn full_syn_queue_drops_without_cookies(world: &World) {
     client.close(third);
     let expected = refused("dropped", &server, listener)
         .queue(2, 1)
+        .is("limited_by", "backlog")
         .remote(third.local);
     tracer.expect("the listener's owner, the client as remote", expected);
     let events = tracer.stop();
@@ -78,6 +80,37 @@ fn full_syn_queue_answers_with_a_cookie(world: &World) {
         "nothing was dropped",
         Expect::new("syn_drop").is("outcome", "dropped"),
     );
+}
+
+/// Without cookies the SYNs of unknown clients are refused once three quarters of the sysctl are half
+/// open, whatever the listener allows; no counter but ListenDrops tells.
+fn tcp_max_syn_backlog_refuses_below_the_listeners_limit(world: &World) {
+    world.sysctl("ipv4.tcp_syncookies", 0);
+    world.sysctl("ipv4.tcp_max_syn_backlog", 6);
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 77);
+    // 6 less a quarter of it, rounded down: five fit, and the next but one is refused.
+    let before = world.counters();
+    for last in 20..26 {
+        let local = format!("127.0.0.{last}:0");
+        client.connect_start(local, listener.local, Some("synack"));
+    }
+    world.rose(&before, "ListenDrops", 0);
+    let refused_one = client.connect_start("127.0.0.4:0", listener.local, None);
+    world.rose(&before, "ListenDrops", 1);
+    world.rose(&before, "TCPReqQFullDrop", 0);
+    world.rose(&before, "ListenOverflows", 0);
+    client.close(refused_one);
+    let expected = refused("dropped", &server, listener)
+        .is("limited_by", "max_syn_backlog")
+        .is("evidence", "inferred")
+        .queue(6, 5)
+        .remote(refused_one.local);
+    tracer.expect("the listener's owner, the client as remote", expected);
+    let events = tracer.stop();
+    events.exactly("one drop", 1, Expect::new("syn_drop"));
+    events.none("not the accept queue", Expect::new("accept_drop"));
 }
 
 /// `tcp_syncookies=2` sends cookies though no queue is full: only the kernel's counter tells.

@@ -211,7 +211,7 @@ pub(super) const HOUSES: &[House] = &[
                 "signal",
                 &[
                     "sock", "offsets", "emit", "owner", "filter", "maps", "memory", "room", "full",
-                    "note",
+                    "note", "again",
                 ],
                 Except(&["aya_ebpf::programs", "aya_ebpf::EbpfContext"]),
             ),

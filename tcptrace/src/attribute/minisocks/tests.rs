@@ -28,6 +28,7 @@ fn owner(pid: u32, basis: Basis) -> Owner {
             uid: None,
             cgroup: None,
             container: None,
+            ..Process::default()
         }),
         basis,
         shared_by: None,

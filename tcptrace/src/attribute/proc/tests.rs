@@ -27,6 +27,28 @@ impl Running {
     }
 }
 
+/// The name is read from a real interpreter; `read` keeps the shell waiting for its input.
+#[test]
+fn a_script_is_called_by_its_own_name() {
+    let path = std::env::temp_dir().join(format!("named-{}.sh", std::process::id()));
+    std::fs::write(&path, "read line\n").unwrap();
+    let mut command = Command::new("sh");
+    command.arg(&path).arg("secret");
+    let script = Running::start(command.stdin(std::process::Stdio::piped()));
+    // exec() sets its parts one after the other.
+    let begin = std::time::Instant::now();
+    let (comm, name) = loop {
+        let comm = read(script.pid()).unwrap().unwrap().comm;
+        let name = display_name(script.pid(), &comm, None);
+        if name.is_some() || begin.elapsed().as_secs() > 5 {
+            break (comm, name);
+        }
+    };
+    std::fs::remove_file(&path).unwrap();
+    let expected = format!("sh named-{}.sh", std::process::id());
+    assert_eq!((comm.as_str(), name), ("sh", Some(expected)));
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill();

@@ -87,6 +87,7 @@ fn dead_process_keeps_its_heard_name() {
         uid: Some(4242),
         cgroup: None,
         container: None,
+        ..Process::default()
     };
     assert_eq!(*owner.process, expected);
 }

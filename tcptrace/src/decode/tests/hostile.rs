@@ -28,7 +28,8 @@ fn drop_record(kind: u16, step: u8, outcome: u8) -> QueueDropRecord {
         outcome,
         somaxconn: 305,
         backlog: 306,
-        pad: [7; 6],
+        by_max_syn_backlog: 0,
+        pad: [7; 5],
     }
 }
 

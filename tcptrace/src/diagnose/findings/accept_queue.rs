@@ -203,7 +203,8 @@ fn remedy(space: &Space, row: &ListenerRow) -> (String, Option<Change>) {
                  longer queue means longer waits, and does not help a program that cannot keep up.",
             ),
         ),
-        None => (
+        // The last is about SYN queues only.
+        None | Some(LimitedBy::MaxSynBacklog) => (
             String::new(),
             raise(
                 "net.core.somaxconn was lowered since listen(): a restart before it is raised again \

@@ -20,7 +20,7 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
             }
             let who = row.owner.as_ref().map_or_else(
                 || "an unknown process".to_owned(),
-                |owner| format!("{} ({})", owner.process.comm, owner.process.pid),
+                |owner| format!("{} ({})", owner.process.display_name(), owner.process.pid),
             );
             let mut evidence = vec![proof(
                 format!("{} sockets are in CLOSE_WAIT", row.count),

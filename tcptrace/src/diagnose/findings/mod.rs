@@ -112,7 +112,9 @@ pub fn whose(row: &ListenerRow) -> String {
             };
             format!(
                 "{} ({}{more}) at {}",
-                owner.process.comm, owner.process.pid, row.local
+                owner.process.display_name(),
+                owner.process.pid,
+                row.local
             )
         }
     }

@@ -105,7 +105,7 @@ fn used_up(family: &Family, space: &Space, one: &PortUse) -> Finding {
         evidence.push(proof(
             format!(
                 "{} ({}) holds {count} of them",
-                owner.process.comm, owner.process.pid
+                owner.process.display_name(), owner.process.pid
             ),
             (*count).into(),
             "sock_diag",

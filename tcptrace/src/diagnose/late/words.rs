@@ -289,7 +289,7 @@ pub(super) fn duration(ms: u64) -> String {
 
 fn who(activity: &Activity) -> String {
     let process = &activity.process;
-    format!("{} ({})", process.comm, process.pid)
+    format!("{} ({})", process.display_name(), process.pid)
 }
 
 fn of(thread: &Thread, activity: &Activity) -> String {

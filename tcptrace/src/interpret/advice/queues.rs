@@ -127,12 +127,20 @@ pub(super) const ADVICE: &[Advice] = &[
         cause: Some("dropped"),
         line: "A SYN was dropped because the SYN queue was full and SYN cookies are off.",
         meaning: "The client gets no answer and its kernel sends the SYN again: Linux 6.5 and newer \
-                  after 1, 2, 3, 4, 5, 7, 11 s and so on, older ones after 1, 3, 7 s and so on.",
+                  after 1, 2, 3, 4, 5, 7, 11 s and so on, older ones after 1, 3, 7 s and so on. With \
+                  limited_by max_syn_backlog (by=max_syn_backlog) the queue was below the \
+                  listener's own limit: without SYN cookies the kernel drops the SYNs of clients \
+                  it has not seen before as soon as three quarters of \
+                  net.ipv4.tcp_max_syn_backlog are half open. That limit is what the line shows.",
         confirm: &[(
             "nstat -az TcpExtTCPReqQFullDrop TcpExtListenDrops",
-            "Both rise with it.",
+            "Both rise with it; for max_syn_backlog only the second.",
         )],
-        fix: &["Set net.ipv4.tcp_syncookies=1, or raise the backlog."],
+        fix: &[
+            "Set net.ipv4.tcp_syncookies=1: then neither limit drops a SYN.",
+            "Else raise what limited_by names: net.ipv4.tcp_max_syn_backlog, or the listener's \
+             backlog and net.core.somaxconn.",
+        ],
         pitfalls: &[],
     },
     Advice {

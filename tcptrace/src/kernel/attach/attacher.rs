@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use aya::{Btf, Ebpf};
+use tcptrace_common::names;
 
 use super::held::Link;
 use super::programs::{self, Loaded};
@@ -210,6 +211,17 @@ impl<'a> Attacher<'a> {
         let link = programs::attach(found, program.target)?;
         self.links.insert(program.name.to_owned(), link);
         Ok(())
+    }
+
+    /// Attaches the program that makes up for skipped runs. Where that is refused they are counted as lost.
+    pub(super) fn attach_again(&mut self) {
+        let program = Program {
+            name: names::AGAIN,
+            target: names::AGAIN_OF,
+        };
+        if let Err(why) = self.attach(&program) {
+            log::info!(target: "attach", "{}: {why}", names::AGAIN);
+        }
     }
 
     /// Loads programs that will most likely be wanted, several at a time.

@@ -227,6 +227,9 @@ pub(super) const TABLE: &[Row] = &[
     row(&[Read, Page], "hearing of signals", calls![SYS_socketpair])
         .only("AF_UNIX", one_of![0: libc::AF_UNIX]),
     row(READERS, "what a socket has", calls![SYS_recvfrom]),
+    // A handler tells the runtime of its signal so, on whatever thread that came.
+    row(EVERY, "hearing of signals, lists of sockets", calls![SYS_sendto])
+        .only("on a connected socket", &[&[IsNull(4)]]),
     row(
         &[Page],
         "one page, as its user",
@@ -256,7 +259,7 @@ pub(super) const TABLE: &[Row] = &[
     row(
         &[Run],
         "lists of sockets",
-        calls![SYS_connect SYS_sendto SYS_setsockopt SYS_getsockopt],
+        calls![SYS_connect SYS_setsockopt SYS_getsockopt],
     ),
     row(&[Run], "other network namespaces", calls![SYS_setns]).only(
         "network namespaces",

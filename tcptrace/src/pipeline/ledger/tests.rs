@@ -38,6 +38,7 @@ pub(in crate::pipeline) fn owner(pid: u32, basis: Basis) -> Owner {
         uid: None,
         cgroup: None,
         container: None,
+        ..Process::default()
     };
     Owner {
         process: Arc::new(process),

@@ -3,7 +3,7 @@ use super::*;
 use crate::interpret::counter_rules::Gap;
 use crate::model::flow::TcpState;
 use crate::model::incident::{
-    DropOutcome, PawsWhere, ResetCause, ResetMeaning, RetransmitType, Step, TimeWaitEnd,
+    DropOutcome, LimitedBy, PawsWhere, ResetCause, ResetMeaning, RetransmitType, Step, TimeWaitEnd,
     TimeWaitPhase,
 };
 use crate::model::{Basis, Kind, What};
@@ -39,6 +39,7 @@ fn judged(
         kernel,
         ours,
         counted: 0,
+        at_edge: 0,
         lost,
         skipped: 0,
         unrecorded: Some(0),
@@ -72,6 +73,7 @@ fn skipped_runs_explain_up_to_as_many_as_were_skipped() {
         kernel,
         ours: 3,
         counted: 0,
+        at_edge: 0,
         lost: 0,
         skipped: 2,
         unrecorded: Some(0),
@@ -82,6 +84,47 @@ fn skipped_runs_explain_up_to_as_many_as_were_skipped() {
     assert_eq!(sums(5).verdict(&EXACT_RULE), (Verdict::Explained, note));
     assert_eq!(sums(6).verdict(&EXACT_RULE).0, Verdict::Differs);
     assert_eq!(sums(2).verdict(&EXACT_RULE).0, Verdict::Differs);
+}
+
+#[test]
+fn events_at_the_edge_explain_up_to_as_many_as_there_were_on_either_side() {
+    let sums = |kernel| Sums {
+        kernel,
+        ours: 10,
+        counted: 0,
+        at_edge: 2,
+        lost: 0,
+        skipped: 0,
+        unrecorded: Some(0),
+        has_gone: false,
+        unread: 0,
+    };
+    for (kernel, verdict) in [
+        (7, Verdict::Differs),
+        (8, Verdict::Explained),
+        (10, Verdict::Exact),
+        (12, Verdict::Explained),
+        (13, Verdict::Differs),
+    ] {
+        assert_eq!(sums(kernel).verdict(&EXACT_RULE).0, verdict, "{kernel}");
+    }
+    let mut window = Window::begin(5_000_000, 9_000_000, true);
+    window.end(50_000_000);
+    for (boot_ns, is_edge) in [
+        (2_999_999, false),
+        (3_000_000, true),
+        (11_000_000, true),
+        (11_000_001, false),
+        (47_999_999, false),
+        (48_000_000, true),
+        (60_000_000, true),
+    ] {
+        assert_eq!(window.is_edge(boot_ns), is_edge, "{boot_ns}");
+    }
+    assert!(
+        !Window::begin(5, 9, false).is_edge(7),
+        "nothing to compare with"
+    );
 }
 
 #[test]
@@ -133,6 +176,7 @@ fn what_was_counted_from_the_counter_is_no_second_opinion() {
         kernel: 7,
         ours: 3,
         counted: 4,
+        at_edge: 0,
         lost: 0,
         skipped: 0,
         unrecorded: Some(0),
@@ -267,15 +311,19 @@ fn a_retransmission_that_was_not_tried_counts_nowhere() {
 
 #[test]
 fn refusals_count_by_outcome() {
-    let syn = |outcome| What::SynDrop {
+    let syn = |outcome, limited_by| What::SynDrop {
         outcome: Some(outcome),
         queue: None,
+        limited_by,
         count: 3,
     };
-    let dropped = counted(syn(DropOutcome::Dropped));
+    let (backlog, sysctl) = (Some(LimitedBy::Backlog), Some(LimitedBy::MaxSynBacklog));
+    let dropped = counted(syn(DropOutcome::Dropped, backlog));
+    let beyond = counted(syn(DropOutcome::Dropped, sysctl));
+    assert_eq!(beyond, [("TcpExt.ListenDrops", 3)]);
     let refused = |counter| [("TcpExt.ListenDrops", 3), (counter, 3)];
     assert_eq!(dropped, refused("TcpExt.TCPReqQFullDrop"));
-    let answered = counted(syn(DropOutcome::Cookie));
+    let answered = counted(syn(DropOutcome::Cookie, None));
     assert_eq!(answered, [("TcpExt.TCPReqQFullDoCookies", 3)]);
     let accept = What::AcceptDrop {
         step: Some(Step::Ack),
@@ -326,13 +374,13 @@ fn rejects_count_where_they_were_rejected() {
 
 #[test]
 fn window_has_its_start_its_end_and_a_slack_behind() {
-    let mut window = Window::begin(100, true);
+    let mut window = Window::begin(100, 100, true);
     assert!(!window.contains(99));
     assert!(window.contains(100) && window.contains(u64::MAX));
     window.end(200);
     assert!(window.contains(200 + SLACK_NS) && !window.contains(201 + SLACK_NS));
     // Without counters nothing is held against them.
-    assert!(!Window::begin(100, false).contains(150));
+    assert!(!Window::begin(100, 100, false).contains(150));
 }
 
 #[test]

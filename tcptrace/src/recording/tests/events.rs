@@ -17,6 +17,7 @@ fn owner(pid: u32, comm: &str) -> Owner {
             uid: Some(33),
             cgroup: Some("/system.slice".to_owned()),
             container: None,
+            ..Process::default()
         }),
         basis: Basis::Listener,
         shared_by: Some(4),
@@ -116,6 +117,7 @@ fn each_signal() -> Vec<Signal> {
             outcome: None,
             ..drop
         }),
+        Signal::BacklogDrop(QueueDrop { count: 111, ..drop }),
         Signal::TimeWait(TimeWait {
             phase: TimeWaitPhase::Reuse,
             substate: Some(TcpState::FinWait2),

@@ -261,6 +261,29 @@ fn a_disk_that_never_answers_does_not_hold_up_the_end() {
 }
 
 #[test]
+fn a_directory_that_vanishes_costs_the_next_files_and_is_reported() {
+    let room = Room::new("no-directory");
+    let directory = room.0.join("below");
+    std::fs::create_dir(&directory).unwrap();
+    let mut files = rotated(&room, 1 << 20, 3);
+    files.path = directory.join("a.rec");
+    let mut recorder = Recorder::create(files, start()).unwrap();
+    fill(&mut recorder, 0, 10);
+    seal(&mut recorder);
+    std::fs::remove_dir_all(&directory).unwrap();
+    recorder.rotate(end());
+    fill(&mut recorder, 10, 500);
+    let outcome = recorder.finish(&end());
+    assert_eq!(
+        (outcome.files, outcome.events, outcome.lost_events),
+        (1, 510, 500)
+    );
+    let trouble = outcome.trouble.unwrap();
+    assert!(trouble.contains("No such file"), "{trouble}");
+    assert!(!directory.exists());
+}
+
+#[test]
 fn bytes_that_the_disk_did_not_take_are_not_recorded() {
     let room = Room::new("vanished");
     let mut recorder = Recorder::create(rotated(&room, 50_000, 1), start()).unwrap();

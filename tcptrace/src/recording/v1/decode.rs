@@ -182,6 +182,7 @@ fn process(form: ProcessForm<'_>) -> Process {
         pid: form.pid,
         start_ticks: form.start_ticks,
         comm: form.comm.into_owned(),
+        name: None,
         exe: form.exe.map(Into::into),
         uid: form.uid,
         cgroup: form.cgroup.map(Into::into),

@@ -17,12 +17,14 @@ macro_rules! signal {
 }
 
 /// Declares the form of each signal: its fields in the order in which they are written, each with the type
-/// that is written. Booleans in brackets share one number, a bit each from the lowest.
+/// that is written. Booleans in brackets share one number, a bit each from the lowest. `- field` came
+/// later than the form: it is not written, and reads back as `None`.
 macro_rules! signals {
     ($(
         $variant:ident $(($facts:ident))? {
             $($field:ident: $form:ty,)*
             $([$($bit:ident),*]: u16, $($more:ident: $more_form:ty,)*)?
+            $(- $later:ident,)*
         }
     )*) => {
         /// One signal. New ones go behind the last.
@@ -35,7 +37,7 @@ macro_rules! signals {
             /// `owner` gives an owner its form.
             pub(super) fn of(signal: &Signal, mut owner: impl FnMut(&Owner) -> OwnerForm) -> Self {
                 match signal {
-                    $(signal!($variant $($facts)? { $($field,)* $($($bit,)* $($more,)*)? }) => Self::$variant {
+                    $(signal!($variant $($facts)? { $($field,)* $($($bit,)* $($more,)*)? $($later: _,)* }) => Self::$variant {
                         $($field: $field.freeze(&mut owner),)*
                         $(
                             flags: packed([$(*$bit),*]),
@@ -56,6 +58,7 @@ macro_rules! signals {
                         signal!($variant $($facts)? {
                             $($field: Frozen::thaw($field, &owner)?,)*
                             $($($bit,)* $($more: Frozen::thaw($more, &owner)?,)*)?
+                            $($later: None,)*
                         })
                     })*
                 })
@@ -144,6 +147,14 @@ signals! {
         rst_received: bool,
         has_time_wait: bool,
         is_owned: bool,
+    }
+    BacklogDrop(QueueDrop) {
+        step: u8,
+        outcome: u8,
+        queue: Option<QueueForm>,
+        count: u64,
+        somaxconn: Option<u32>,
+        backlog: Option<u32>,
     }
 }
 

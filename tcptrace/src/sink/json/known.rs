@@ -85,6 +85,7 @@ mod tests {
             uid: None,
             cgroup: None,
             container: None,
+            ..Process::default()
         });
         Owner {
             process,

@@ -128,7 +128,13 @@ fn pressed(out: &mut Vec<u8>, space: &SpaceRow, ports: &PortUse, style: &TableSt
     let holders: Vec<String> = ports
         .holders
         .iter()
-        .map(|(owner, count)| format!("{} {} {count}", owner.process.pid, owner.process.comm))
+        .map(|(owner, count)| {
+            format!(
+                "{} {} {count}",
+                owner.process.pid,
+                owner.process.display_name()
+            )
+        })
         .collect();
     let holders = if holders.is_empty() {
         String::new()

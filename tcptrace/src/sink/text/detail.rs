@@ -57,7 +57,7 @@ impl Words<'_> {
         match owner {
             Some(owner) => {
                 put::number(self.labelled(label), owner.process.pid);
-                self.foreign("", &owner.process.comm);
+                self.foreign("", owner.process.display_name());
             }
             None => self.labelled(label).push(b'?'),
         }
@@ -212,12 +212,18 @@ fn put_what(words: &mut Words<'_>, incident: &Incident, is_wide: bool) {
         What::SynDrop {
             outcome,
             queue,
+            limited_by,
             count,
         } => {
             words.count(*count, incident.evidence);
             words.queue(*queue);
             if let Some(outcome) = outcome {
                 words.word(outcome.name());
+            }
+            if let Some(limited_by) = limited_by {
+                words
+                    .labelled("by=")
+                    .extend_from_slice(limited_by.name().as_bytes());
             }
         }
         What::Retransmit {

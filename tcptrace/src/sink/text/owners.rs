@@ -131,8 +131,11 @@ fn put_comm(buffer: &mut Vec<u8>, owner: &Owner, longest: usize) -> usize {
         Basis::Listener => "(lsn)",
         Basis::Snapshot => "(snap)",
     };
+    let name = owner
+        .process
+        .display_name_within(longest.saturating_sub(short.len()));
     // The name is at least as long in bytes as in characters: a guess on the safe side.
-    let has_room = owner.process.comm.len().saturating_add(whole.len()) <= longest;
+    let has_room = name.len().saturating_add(whole.len()) <= longest;
     let suffix = if has_room { whole } else { short };
     let mut holders = itoa::Buffer::new();
     let holders = owner.shared_by.map(|count| holders.format(count));
@@ -140,7 +143,7 @@ fn put_comm(buffer: &mut Vec<u8>, owner: &Owner, longest: usize) -> usize {
     let holders = holders.filter(|_| suffix.is_empty() || longest == usize::MAX);
     let holders_width = holders.map_or(0, |digits| digits.len() + "(x)".len());
     let name_room = longest.saturating_sub(suffix.len() + holders_width);
-    let name_width = sanitize::append(buffer, &owner.process.comm, name_room);
+    let name_width = sanitize::append(buffer, name, name_room);
     buffer.extend_from_slice(suffix.as_bytes());
     if let Some(digits) = holders {
         buffer.extend_from_slice(b"(x");

@@ -35,6 +35,7 @@ pub(crate) fn process(pid: u32, comm: &str) -> Arc<Process> {
         uid: Some(33),
         cgroup: Some(format!("/system.slice/{comm}.service")),
         container: None,
+        ..Process::default()
     })
 }
 

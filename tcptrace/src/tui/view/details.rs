@@ -206,7 +206,7 @@ pub(super) fn process_facts(
         facts.push(("process", "not known".to_owned()));
         return;
     };
-    let name = format!("{} {}", process.pid, clean(&process.comm));
+    let name = format!("{} {}", process.pid, clean(process.display_name()));
     facts.push(("process", name));
     let known = [
         ("executable", &process.exe),

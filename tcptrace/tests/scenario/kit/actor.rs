@@ -7,6 +7,7 @@
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::RawFd;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::{actor_ops, sys, sys_ops};
 
@@ -32,7 +33,7 @@ pub(crate) fn go_on(args: &[String]) -> ExitCode {
     }
 }
 
-/// `root_live --actor-once COMM ADDRESS CODE`: one connection attempt, then exit with CODE. For
+/// `root_live --actor-once COMM ADDRESS CODE [MS]`: one connection attempt, then exit with CODE, after MS. For
 /// tests of a tracer that starts its own command.
 pub(crate) fn run_once(args: &[String]) -> ExitCode {
     let attempt = || -> Result<u8> {
@@ -43,6 +44,9 @@ pub(crate) fn run_once(args: &[String]) -> ExitCode {
         let fd = sys::tcp_socket(false)?;
         // Refused is as good as connected here.
         let _ = sys::connect(fd, to.parse().map_err(Error::other)?);
+        if let Some(ms) = args.get(3) {
+            std::thread::sleep(Duration::from_millis(ms.parse().map_err(Error::other)?));
+        }
         code.parse().map_err(Error::other)
     };
     attempt().map_or(ExitCode::FAILURE, ExitCode::from)

@@ -50,7 +50,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         counter: "TcpExt.TCPReqQFullDrop",
-        adds: |event| is(event, "syn_drop", &[("outcome", "dropped")]) * count(event),
+        adds: |event| {
+            let of_sysctl = is(event, "syn_drop", &[("limited_by", "max_syn_backlog")]);
+            (is(event, "syn_drop", &[("outcome", "dropped")]) - of_sysctl) * count(event)
+        },
         ..EXACT
     },
     Rule {

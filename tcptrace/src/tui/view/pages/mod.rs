@@ -49,7 +49,7 @@ const fn pid_column<R: Owned>() -> Column<R> {
 
 const fn comm_column<R: Owned>() -> Column<R> {
     Column {
-        name: "COMM",
+        name: "PROCESS",
         side: Side::Left,
         width: (10, 15),
         rank: 0,
