@@ -8,6 +8,7 @@ pub mod completions;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+mod judged;
 pub mod listeners;
 pub mod man;
 pub mod output;

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use super::args::groups::OutputArgs;
 use super::exit::Exit;
+use super::judged::Judged;
 use crate::model::Clock;
 use crate::sink::color::ColorChoice;
 use crate::sink::sanitize::clean_lines;
-use crate::sink::text::COLUMNS;
+use crate::sink::text::{COLUMNS, FoldChoice};
 use crate::sink::{Fan, JsonSink, Talk, TextSink, TimeStyle, text::TextStyle};
 
 /// Where and how to write.
@@ -23,6 +24,8 @@ pub struct Output {
     pub time: TimeStyle,
     /// Nothing is cut.
     pub is_wide: bool,
+    /// When lines that say the same are folded.
+    pub fold: FoldChoice,
     /// Names of the columns first.
     pub has_header: bool,
     /// When to colour.
@@ -41,6 +44,7 @@ impl Output {
             is_json: args.json,
             time: args.time,
             is_wide: args.wide,
+            fold: args.fold,
             has_header: !args.no_header,
             color: args.color,
             is_quiet: args.quiet,
@@ -55,6 +59,7 @@ impl Output {
             is_json: false,
             time: TimeStyle::Local,
             is_wide: false,
+            fold: FoldChoice::Never,
             has_header: false,
             color,
             is_quiet,
@@ -90,7 +95,8 @@ pub fn sinks(output: &Output, clock: Clock) -> Fan {
         io::stderr(),
         is_colored(output, &io::stderr()),
         !output.is_quiet,
-    );
+    )
+    .wide(output.is_wide);
     if !output.has_lines {
         return Fan::default().with(talk);
     }
@@ -105,10 +111,15 @@ pub fn sinks(output: &Output, clock: Clock) -> Fan {
         has_header: output.has_header,
         is_colored: is_colored(output, &io::stdout()),
         columns: columns(&io::stdout()),
+        is_folded: output.fold.folds(io::stdout().is_terminal()),
     };
-    Fan::default()
-        .with(TextSink::new(io::stdout(), style, clock))
-        .with(talk)
+    let lines = TextSink::new(io::stdout(), style, clock);
+    let fan = Fan::default().with(lines);
+    if output.is_quiet {
+        fan.with(talk)
+    } else {
+        fan.with(Judged::new(talk, clock))
+    }
 }
 
 /// Whether that stream is coloured.

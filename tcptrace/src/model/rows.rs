@@ -316,7 +316,8 @@ pub struct StateRow {
     /// Who holds these sockets.
     #[serde(rename = "held_by")]
     pub held: Held,
-    /// The process, where `held_by` is `process`.
+    /// The process, where `held_by` is `process`; where it is `accept_queue` the owner of the listener,
+    /// with basis `listener`.
     #[serde(serialize_with = "owner::write_or_none")]
     #[schemars(with = "OwnerObject")]
     pub owner: Option<Owner>,

@@ -215,6 +215,7 @@ impl<S: Sink> Pipeline<S> {
             }
             if now.duration_since(round) >= ROUND {
                 round = now;
+                self.outlet.tick(survey::boot_ns());
                 if let Some(text) = self.surveys.trouble(now) {
                     self.outlet.notice(&text);
                 }

@@ -136,6 +136,13 @@ impl<S: Sink> Outlet<S> {
         }
     }
 
+    pub(super) fn tick(&mut self, boot_ns: u64) {
+        if !self.is_pipe_closed {
+            let shown = self.sink.tick(boot_ns);
+            self.check(shown);
+        }
+    }
+
     pub(super) fn notice(&mut self, text: &str) {
         let told = self.sink.notice(text);
         self.check(told);

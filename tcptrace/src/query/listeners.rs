@@ -171,7 +171,7 @@ fn half_open(space: &Space) -> HashMap<u64, u32> {
 
 /// How well a listener fits: 0 its very address, then the wildcard of the family, then a dual-stack
 /// one. `None`: not at all.
-fn rank(socket: &Socket, local: Endpoint) -> Option<u8> {
+pub(super) fn rank(socket: &Socket, local: Endpoint) -> Option<u8> {
     if socket.state != TcpState::Listen || socket.local.port != local.port {
         return None;
     }

@@ -8,8 +8,10 @@ use crate::interpret::filter::Filter;
 use crate::model::flow::TcpState;
 use crate::model::rows::{Anomaly, Held, Page, StateRow, TopRemote};
 use crate::model::snapshot::{Form, Snapshot, Socket, Space};
+use crate::model::{Basis, Endpoint, Owner};
 
 use super::folds::Folds;
+use super::listeners::rank;
 use super::{is_shown, owner, page};
 
 /// So many in CLOSE_WAIT at one process are a pile.
@@ -37,16 +39,29 @@ pub fn rows(snapshot: &Snapshot, folds: &Folds, filter: &Filter) -> Page<StateRo
     let mut rows = Vec::new();
     for space in &snapshot.spaces {
         let mut heaps: BTreeMap<(TcpState, Held, u32), Heap<'_>> = BTreeMap::new();
+        let mut listeners = HashMap::new();
         for socket in &space.sockets {
             if is_shown(filter, space.netns, socket) {
-                add(&mut heaps, space, socket);
+                let held = held(socket);
+                let holder = match held {
+                    Held::AcceptQueue => *listeners
+                        .entry(socket.local)
+                        .or_insert_with(|| listener(space, socket.local)),
+                    _ => None,
+                };
+                add(&mut heaps, space, socket, held, holder.unwrap_or(socket));
             }
         }
         for heap in heaps.into_values() {
             let mut row = heap.row;
-            if row.held == Held::Process {
-                row.owner = owner(heap.sample);
-            }
+            row.owner = match row.held {
+                Held::Process => owner(heap.sample),
+                Held::AcceptQueue => owner(heap.sample).map(|owner| Owner {
+                    basis: Basis::Listener,
+                    ..owner
+                }),
+                _ => None,
+            };
             row.top_remote = top(&heap.remotes);
             row.anomaly = anomaly(&row, space, orphan_limit);
             rows.push(row);
@@ -69,9 +84,10 @@ fn add<'a>(
     heaps: &mut BTreeMap<(TcpState, Held, u32), Heap<'a>>,
     space: &Space,
     socket: &'a Socket,
+    held: Held,
+    holder: &'a Socket,
 ) {
-    let held = held(socket);
-    let pid = socket.holders.first().map_or(0, |process| process.pid);
+    let pid = holder.holders.first().map_or(0, |process| process.pid);
     let heap = heaps
         .entry((socket.state, held, pid))
         .or_insert_with(|| Heap {
@@ -89,11 +105,11 @@ fn add<'a>(
                 anomaly: None,
             },
             remotes: HashMap::new(),
-            sample: socket,
+            sample: holder,
         });
     // The one that most processes share speaks for the row.
-    if socket.holders.len() > heap.sample.holders.len() {
-        heap.sample = socket;
+    if holder.holders.len() > heap.sample.holders.len() {
+        heap.sample = holder;
     }
     let row = &mut heap.row;
     row.count += 1;
@@ -109,6 +125,21 @@ fn add<'a>(
     if let Some(remote) = socket.remote {
         *heap.remotes.entry((remote.addr, remote.port)).or_insert(0) += 1;
     }
+}
+
+/// The listener whose accept queue a connection to `local` waits in: the one that fits best. `None`:
+/// there is none, or several share that address, and the kernel does not say which has it.
+fn listener(space: &Space, local: Endpoint) -> Option<&Socket> {
+    let best = space
+        .sockets
+        .iter()
+        .filter_map(|one| rank(one, local))
+        .min()?;
+    let mut fitting = space
+        .sockets
+        .iter()
+        .filter(|one| rank(one, local) == Some(best));
+    fitting.next().filter(|_| fitting.next().is_none())
 }
 
 /// Who holds a socket. One without a file is either not accepted yet, or closed already; only

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::model::flow::TcpState;
 use crate::model::incident::{DropOutcome, Evidence, LimitedBy, Step, TimeWaitPhase};
-use crate::model::rows::{Anomaly, Held, LeftBy};
+use crate::model::rows::{Anomaly, Held, LeftBy, StateRow};
 use crate::model::snapshot::{Form, Settings};
 use crate::model::{Endpoint, Family, Flow, Incident, KindSet, Process, What};
 
@@ -277,6 +277,33 @@ fn close_wait_is_a_leak_when_many_or_old() {
     assert_eq!(row(9, 59_999), None);
     assert_eq!(row(10, 0), Some(Anomaly::CloseWaitPiling));
     assert_eq!(row(1, 60_000), Some(Anomaly::CloseWaitPiling));
+}
+
+/// 28 clients gave up before the server accepted them: whose listener they wait at is told.
+#[test]
+fn sockets_that_are_not_accepted_name_their_listener() {
+    let waiting = |local| Socket {
+        inode: None,
+        holders: Vec::new(),
+        ..socket(TcpState::CloseWait, local, Some("2.2.2.2:2"))
+    };
+    let row = |listeners: &[&str], local| {
+        let mut sockets: Vec<Socket> = (77..)
+            .zip(listeners)
+            .map(|(cookie, local)| listener(cookie, local, 3, 5))
+            .collect();
+        sockets.extend([waiting(local), waiting(local)]);
+        let rows = states::rows(&snapshot(0, sockets), &Folds::default(), &everything()).rows;
+        let waits = |row: &&StateRow| row.held == Held::AcceptQueue;
+        rows.iter().find(waits).cloned().unwrap()
+    };
+    let told = row(&["1.1.1.1:80", "0.0.0.0:80", "1.1.1.1:81"], "1.1.1.1:80");
+    let owner = told.owner.unwrap();
+    assert_eq!((told.count, owner.basis), (2, Basis::Listener));
+    assert_eq!(owner.process, listener(77, "1.1.1.1:80", 3, 5).holders[0]);
+    // Another port's, or one of several that share the address: not known.
+    assert_eq!(row(&["1.1.1.1:81"], "1.1.1.1:80").owner, None);
+    assert_eq!(row(&["1.1.1.1:80", "1.1.1.1:80"], "1.1.1.1:80").owner, None);
 }
 
 #[test]

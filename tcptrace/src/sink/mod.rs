@@ -22,7 +22,7 @@ use std::io;
 
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
-use crate::model::{Incident, RunFacts, Sample};
+use crate::model::{Finding, Incident, RunFacts, Sample};
 
 pub use json::JsonSink;
 pub use stamp::TimeStyle;
@@ -46,10 +46,19 @@ pub trait Sink {
     }
     /// One finding.
     fn incident(&mut self, incident: &Incident) -> io::Result<()>;
+    /// It is this moment of the boot clock: what was waiting for it may be shown.
+    fn tick(&mut self, _boot_ns: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Something was lost, as known at that moment of the boot clock.
     fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()>;
     /// Something people should know beside the data, one sentence.
     fn notice(&mut self, _text: &str) -> io::Result<()> {
+        Ok(())
+    }
+    /// What is wrong by the incidents of the run, the worst first. Told right before the summary, where
+    /// anybody judges.
+    fn findings(&mut self, _findings: &[Finding]) -> io::Result<()> {
         Ok(())
     }
     /// The last word of the run.
@@ -101,12 +110,20 @@ impl Sink for Fan {
         self.each(|sink| sink.incident(incident))
     }
 
+    fn tick(&mut self, boot_ns: u64) -> io::Result<()> {
+        self.each(|sink| sink.tick(boot_ns))
+    }
+
     fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()> {
         self.each(|sink| sink.loss(loss, boot_ns))
     }
 
     fn notice(&mut self, text: &str) -> io::Result<()> {
         self.each(|sink| sink.notice(text))
+    }
+
+    fn findings(&mut self, findings: &[Finding]) -> io::Result<()> {
+        self.each(|sink| sink.findings(findings))
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

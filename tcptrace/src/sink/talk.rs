@@ -4,12 +4,14 @@ use std::io::{self, Write};
 
 use super::Sink;
 use super::color::{END, Impact};
+use super::doctor;
 use super::out::Out;
+use super::page::Page;
 use super::put;
 use super::sanitize;
 use crate::model::loss::{Loss, LossPlace, Tally};
 use crate::model::summary::{OwnerCount, Reconciled, Summary, Verdict};
-use crate::model::{Incident, Kind};
+use crate::model::{Finding, Incident, Kind};
 
 /// Characters of a process name in the table.
 const COMM_WIDTH: usize = 15;
@@ -18,6 +20,10 @@ pub struct Talk<W> {
     out: Out<W>,
     is_colored: bool,
     has_summary: bool,
+    /// Counters that agree have a row each.
+    is_wide: bool,
+    /// What is wrong, as text.
+    findings: String,
 }
 
 impl<W: Write> Talk<W> {
@@ -27,7 +33,16 @@ impl<W: Write> Talk<W> {
             out: Out::new(writer),
             is_colored,
             has_summary,
+            is_wide: false,
+            findings: String::new(),
         }
+    }
+
+    /// With a row for each counter, also for those that agree.
+    #[must_use]
+    pub fn wide(mut self, is_wide: bool) -> Self {
+        self.is_wide = is_wide;
+        self
     }
 
     fn text(&mut self, text: &str) {
@@ -121,7 +136,26 @@ impl<W: Write> Talk<W> {
         self.line();
     }
 
+    /// Those that agree are one line, unless all are asked for.
     fn counters(&mut self, counters: &[Reconciled]) {
+        let is_exact = |row: &&Reconciled| row.verdict == Verdict::Exact;
+        let exact = counters.iter().filter(is_exact).count();
+        let rows: Vec<&Reconciled> = counters
+            .iter()
+            .filter(|row| self.is_wide || !is_exact(row))
+            .collect();
+        self.counter_rows(&rows);
+        if exact > 0 && !self.is_wide {
+            let what = match exact {
+                1 => " kernel counter agrees exactly\n",
+                _ => " kernel counters agree exactly\n",
+            };
+            self.count("\n", exact as u64);
+            self.text(what);
+        }
+    }
+
+    fn counter_rows(&mut self, counters: &[&Reconciled]) {
         if counters.is_empty() {
             return;
         }
@@ -217,6 +251,13 @@ impl<W: Write> Sink for Talk<W> {
         self.out.line_done()
     }
 
+    fn findings(&mut self, findings: &[Finding]) -> io::Result<()> {
+        let mut page = Page::new(self.is_colored);
+        doctor::brief(&mut page, findings);
+        page.text().clone_into(&mut self.findings);
+        Ok(())
+    }
+
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         if !self.has_summary {
             return Ok(());
@@ -235,6 +276,11 @@ impl<W: Write> Sink for Talk<W> {
             self.kinds(&summary.by_kind);
         }
         self.line();
+        let findings = std::mem::take(&mut self.findings);
+        if !findings.is_empty() {
+            self.line();
+            self.text(&findings);
+        }
         self.owners(&summary.by_owner, summary.owners_left_out);
         self.tally(&summary.loss);
         self.counters(&summary.reconciliation);

@@ -5,7 +5,10 @@
 //! number. An IPv6 address is never cut, so its line may be longer.
 
 mod detail;
+mod fold;
+mod folded;
 mod owners;
+mod spread;
 
 use std::io::{self, Write};
 
@@ -18,7 +21,10 @@ use super::stamp::{Stamp, TimeStyle};
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
 use crate::model::{Clock, Evidence, Flow, Incident, Kind};
+use fold::{Fold, Folded};
 use owners::{Owners, PID_WIDTH};
+
+pub use folded::FoldChoice;
 
 /// What the marks in a line mean: for help, the manual and a banner.
 pub const LEGEND: &str = "\
@@ -28,7 +34,8 @@ pub const LEGEND: &str = "\
 (x4)        four processes hold the socket; one of them is shown
 ~           before DETAIL: inferred from kernel data by a documented rule
 #           before DETAIL: counted from kernel counters
-*           no remote end: the incident concerns a listener
+*           no remote end: the incident concerns a listener; as a port: several
+×5 more     five further lines of the same kind, cause, owner and service within a second
 …           truncated; --wide shows all";
 
 /// Columns of a line unless the terminal has more.
@@ -67,6 +74,8 @@ pub struct TextStyle {
     pub is_colored: bool,
     /// Columns without `is_wide`; [`COLUMNS`] or more.
     pub columns: usize,
+    /// Lines that say the same within a second become one.
+    pub is_folded: bool,
 }
 
 impl Default for TextStyle {
@@ -77,6 +86,7 @@ impl Default for TextStyle {
             has_header: true,
             is_colored: false,
             columns: COLUMNS,
+            is_folded: false,
         }
     }
 }
@@ -88,6 +98,8 @@ pub struct TextSink<W> {
     style: TextStyle,
     owners: Owners,
     flows: Flows,
+    /// `None`: every incident has a line of its own.
+    fold: Option<Fold>,
 }
 
 impl<W: Write> TextSink<W> {
@@ -99,6 +111,7 @@ impl<W: Write> TextSink<W> {
             style,
             owners: Owners::new(style.is_wide),
             flows: Flows::default(),
+            fold: style.is_folded.then(Fold::default),
         };
         if style.has_header {
             sink.put_header();
@@ -159,18 +172,81 @@ impl<W: Write> TextSink<W> {
         put::spaces(buffer, KIND_WIDTH.saturating_sub(name.len()) + 1);
     }
 
-    /// Appends the details, cut at a space to `room` characters.
-    fn put_detail(&mut self, incident: &Incident, room: usize) {
+    /// Cuts the details that begin at `start` at a space, to `room` characters.
+    fn cut_detail(&mut self, start: usize, room: usize) {
         let buffer = &mut self.out.buffer;
-        let start = buffer.len();
-        buffer.extend_from_slice(mark(incident.evidence).as_bytes());
-        detail::put(buffer, incident, self.style.is_wide);
         if room == 0 {
             buffer.truncate(start);
         } else if let Some(kept) = cut(&buffer[start..], room).map(<[u8]>::len) {
             buffer.truncate(start + kept);
             buffer.extend_from_slice("…".as_bytes());
         }
+    }
+
+    /// The line of one incident.
+    fn put_line(&mut self, incident: &Incident) -> io::Result<()> {
+        let width = self.flows.text(&incident.flow, put_flow).len();
+        let room = self.put_columns(incident, incident.boot_ns, width.max(self.flow_width()));
+        let missing = self.flow_width().saturating_sub(width);
+        let buffer = &mut self.out.buffer;
+        put::line(buffer, self.flows.text(&incident.flow, put_flow));
+        put::spaces(buffer, missing + 1);
+        let start = buffer.len();
+        buffer.extend_from_slice(mark(incident.evidence).as_bytes());
+        detail::put(buffer, incident, self.style.is_wide);
+        self.cut_detail(start, room);
+        self.out.buffer.push(b'\n');
+        self.out.line_done()
+    }
+
+    /// The line of several. Its ends are not padded: the details, with the number in front, need room.
+    fn put_folded(&mut self, folded: &Folded) -> io::Result<()> {
+        if folded.count == 1 {
+            return self.put_line(&folded.first);
+        }
+        let flow = folded::flow(folded);
+        let room = self.put_columns(&folded.first, folded.last_ns, flow.len());
+        let buffer = &mut self.out.buffer;
+        put::line(buffer, flow.as_bytes());
+        buffer.push(b' ');
+        let start = buffer.len();
+        buffer.extend_from_slice(folded::detail(folded).as_bytes());
+        self.cut_detail(start, room);
+        self.out.buffer.push(b'\n');
+        self.out.line_done()
+    }
+
+    /// The columns before the ends, which take `flow_width`; returns what is left for the details.
+    fn put_columns(&mut self, incident: &Incident, boot_ns: u64, flow_width: usize) -> usize {
+        let flow_width = flow_width + 1;
+        let mut used = self.put_time(boot_ns);
+        self.put_kind(incident);
+        used += KIND_WIDTH + 1;
+        let owner_room = self
+            .style
+            .columns
+            .saturating_sub(used + flow_width + DETAIL_WISHED);
+        used += self
+            .owners
+            .append(&mut self.out.buffer, incident.owner.as_ref(), owner_room);
+        if self.style.is_wide {
+            return usize::MAX;
+        }
+        let room = self.style.columns.saturating_sub(used + flow_width);
+        if has_ipv6(&incident.flow) {
+            room.max(DETAIL_BESIDE_IPV6)
+        } else {
+            room
+        }
+    }
+
+    /// Shows what was folded long enough.
+    fn put_due(&mut self, boot_ns: u64) -> io::Result<()> {
+        let due = match &mut self.fold {
+            Some(fold) => fold.due(boot_ns),
+            None => return Ok(()),
+        };
+        due.iter().try_for_each(|folded| self.put_folded(folded))
     }
 }
 
@@ -245,37 +321,23 @@ impl<W: Write> Sink for TextSink<W> {
     }
 
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
-        let width = self.flows.text(&incident.flow, put_flow).len();
-        let missing = self.flow_width().saturating_sub(width);
-        let flow_width = width + missing + 1;
-
-        let mut used = self.put_time(incident.boot_ns);
-        self.put_kind(incident);
-        used += KIND_WIDTH + 1;
-        let owner_room = self
-            .style
-            .columns
-            .saturating_sub(used + flow_width + DETAIL_WISHED);
-        let buffer = &mut self.out.buffer;
-        used += self
-            .owners
-            .append(buffer, incident.owner.as_ref(), owner_room);
-        put::line(buffer, self.flows.text(&incident.flow, put_flow));
-        put::spaces(buffer, missing + 1);
-        used += flow_width;
-        let room = if self.style.is_wide {
-            usize::MAX
+        if self.fold.is_some() {
+            self.put_due(incident.boot_ns)?;
+        }
+        let is_wide = self.style.is_wide;
+        let is_shown = self
+            .fold
+            .as_mut()
+            .is_none_or(|fold| fold.takes(incident, &detail_of(incident, is_wide)));
+        if is_shown {
+            self.put_line(incident)
         } else {
-            let room = self.style.columns.saturating_sub(used);
-            if has_ipv6(&incident.flow) {
-                room.max(DETAIL_BESIDE_IPV6)
-            } else {
-                room
-            }
-        };
-        self.put_detail(incident, room);
-        self.out.buffer.push(b'\n');
-        self.out.line_done()
+            Ok(())
+        }
+    }
+
+    fn tick(&mut self, boot_ns: u64) -> io::Result<()> {
+        self.put_due(boot_ns)
     }
 
     fn loss(&mut self, _: &Loss, _: u64) -> io::Result<()> {
@@ -283,7 +345,8 @@ impl<W: Write> Sink for TextSink<W> {
     }
 
     fn summary(&mut self, _: &Summary) -> io::Result<()> {
-        Ok(())
+        let rest = self.fold.as_mut().map(Fold::rest).unwrap_or_default();
+        rest.iter().try_for_each(|folded| self.put_folded(folded))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -21,14 +21,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// Who is at which end: an event belongs to the server when its local port is the server's.
-struct Cast {
-    server: Actor,
-    client: Actor,
-    listener: Conn,
+pub(super) struct Cast {
+    pub(super) server: Actor,
+    pub(super) client: Actor,
+    pub(super) listener: Conn,
 }
 
 impl Cast {
-    fn new(world: &World, name: &str, server_uid: u32, client_uid: u32) -> Self {
+    pub(super) fn new(world: &World, name: &str, server_uid: u32, client_uid: u32) -> Self {
         let server = world.actor_as(&format!("{name}-server"), server_uid);
         let client = world.actor_as(&format!("{name}-client"), client_uid);
         let listener = server.listen("127.0.7.9:0", 64);
@@ -39,14 +39,14 @@ impl Cast {
         }
     }
 
-    fn begin(&self, count: usize, serving: &str, churning: &str) {
+    pub(super) fn begin(&self, count: usize, serving: &str, churning: &str) {
         self.server
             .begin(&format!("serve {} {count} {serving}", self.listener.fd));
         self.client
             .begin(&format!("churn {} {count} {churning}", self.listener.local));
     }
 
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.client.finish().expect("the client got through");
         self.server.finish().expect("the server got through");
     }

@@ -9,6 +9,7 @@ mod confined;
 mod crowd;
 mod doctor;
 mod filters;
+mod folding;
 mod holders;
 mod judging;
 mod late;
@@ -66,6 +67,8 @@ pub(crate) fn families() -> Vec<Family> {
         late,
         #[own]
         text,
+        #[own]
+        folding,
         #[own]
         robustness,
         #[own]

@@ -11,6 +11,7 @@ use crate::cli::values::{self, named_values};
 use crate::model::{Kind, Tier};
 use crate::sink::TimeStyle;
 use crate::sink::color::ColorChoice;
+use crate::sink::text::FoldChoice;
 
 pub(super) const SELECTION: &str = "Selection";
 pub(super) const STOP: &str =
@@ -40,7 +41,7 @@ pub struct StopArgs {
     /// Stop after this time: 500ms, 30s, 2m, 1h; a plain number means seconds
     #[arg(long, value_name = "TIME", help_heading = STOP, value_parser = values::duration)]
     pub duration: Option<Duration>,
-    /// Stop after this many incidents
+    /// Stop after this many incidents, folded ones included
     #[arg(long, value_name = "N", help_heading = STOP)]
     pub count: Option<NonZeroU64>,
 }
@@ -55,6 +56,11 @@ pub struct OutputArgs {
     #[arg(long, value_name = "STYLE", help_heading = OUTPUT, default_value = "local",
         value_parser = named_values!(TimeStyle))]
     pub time: TimeStyle,
+    /// When to fold lines that say the same within a second into one line with their number; auto: on
+    /// a terminal (JSON is not affected)
+    #[arg(long, value_name = "WHEN", help_heading = OUTPUT, default_value = "auto",
+        value_parser = named_values!(FoldChoice))]
+    pub fold: FoldChoice,
     /// Truncate nothing and print every detail
     #[arg(short, long, help_heading = OUTPUT)]
     pub wide: bool,

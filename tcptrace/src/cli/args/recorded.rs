@@ -59,7 +59,7 @@ pub struct ReplayArgs {
     /// Whose.
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Stop after this many incidents
+    /// Stop after this many incidents, folded ones included
     #[arg(long, value_name = "N", help_heading = STOP)]
     pub count: Option<NonZeroU64>,
     /// Where and how to write.

@@ -35,7 +35,8 @@ pub struct WatchArgs {
     /// Beside the output.
     #[command(flatten)]
     pub live: LiveArgs,
-    /// Print at most this many lines per second; suppressed lines are counted and reported
+    /// Show at most this many incidents per second, folded ones included; suppressed ones are counted
+    /// and reported
     #[arg(long, value_name = "N", help_heading = OUTPUT)]
     pub rate_limit: Option<NonZeroU32>,
     /// Also record what is shown to this new file, for `tcptrace replay` and `tcptrace report`

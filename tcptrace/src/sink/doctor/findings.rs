@@ -8,6 +8,8 @@ use crate::sink::page::Page;
 
 /// Findings printed.
 const PRINTED: usize = 10;
+/// Findings printed in a summary.
+const BRIEF: usize = 3;
 
 pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
     let findings = report.findings.unwrap_or_default();
@@ -29,7 +31,21 @@ pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
     }
 }
 
-fn one(page: &mut Page, finding: &Finding) {
+/// The worst few, each with its cause and the first step: for the summary of a run.
+pub fn brief(page: &mut Page, findings: &[Finding]) {
+    for finding in findings.iter().take(BRIEF) {
+        title(page, finding);
+        why(page, finding);
+        page.hang("  do first", SENTENCE_AT, &finding.do_first);
+    }
+    if let Some(left) = left_out(findings.len(), BRIEF) {
+        let more = if left == 1 { "finding" } else { "findings" };
+        let text = format!("{left} more {more} of less weight: see the table below");
+        page.hang("", SENTENCE_AT, &text);
+    }
+}
+
+fn title(page: &mut Page, finding: &Finding) {
     let impact = match finding.severity {
         Severity::Broken => Some(Impact::Bad),
         Severity::Degraded | Severity::Risk => Some(Impact::Degraded),
@@ -39,8 +55,20 @@ fn one(page: &mut Page, finding: &Finding) {
     let rate = finding
         .rate_per_s
         .map_or_else(String::new, |rate| format!(", {rate:.1} per second"));
-    let title = format!("{}{rate} [{}]", finding.title, finding.id);
+    let sentence = finding.title.trim_end_matches('.');
+    let title = format!("{sentence}{rate} [{}]", finding.id);
     page.hang_in(impact, &label, SENTENCE_AT, &title);
+}
+
+fn why(page: &mut Page, finding: &Finding) {
+    let explain = finding.explain.map_or_else(String::new, |topic| {
+        format!(" (tcptrace explain {})", topic_name(topic))
+    });
+    page.hang("  why", SENTENCE_AT, &format!("{}{explain}", finding.why));
+}
+
+fn one(page: &mut Page, finding: &Finding) {
+    title(page, finding);
     let evidence: Vec<String> = finding
         .evidence
         .iter()
@@ -51,10 +79,7 @@ fn one(page: &mut Page, finding: &Finding) {
         })
         .collect();
     page.hang("  evidence", SENTENCE_AT, &evidence.join("; "));
-    let explain = finding.explain.map_or_else(String::new, |topic| {
-        format!(" (tcptrace explain {})", topic_name(topic))
-    });
-    page.hang("  why", SENTENCE_AT, &format!("{}{explain}", finding.why));
+    why(page, finding);
     page.hang("  do first", SENTENCE_AT, &finding.do_first);
     if let Some(change) = &finding.do_then {
         page.hang("  then", SENTENCE_AT, &change.command);

@@ -11,6 +11,8 @@ mod settings;
 use super::page::Page;
 use crate::model::doctor::{Doctor, Namespace};
 
+pub use findings::brief;
+
 /// Where the sentences of findings and listeners begin.
 const SENTENCE_AT: usize = 13;
 

@@ -23,6 +23,9 @@ pub fn states(out: &mut Vec<u8>, page: &Page<StateRow>, style: &TableStyle) {
     let mut grid = Grid::new(COLUMNS);
     for row in &page.rows {
         let (pid, process) = match row.held {
+            Held::AcceptQueue if row.owner.is_some() => {
+                owner_cells(row.owner.as_ref(), PROCESS, style)
+            }
             Held::Process => owner_cells(row.owner.as_ref(), PROCESS, style),
             held => ("-".to_owned(), nobody(held).to_owned()),
         };
@@ -91,6 +94,9 @@ fn remote(row: &StateRow) -> String {
 
 fn notes(row: &StateRow, page: &Page<StateRow>) -> String {
     let mut notes = Vec::new();
+    if row.held == Held::AcceptQueue && row.owner.is_some() {
+        notes.push("not accepted".to_owned());
+    }
     if let Some(anomaly) = row.anomaly {
         notes.push(match anomaly {
             Anomaly::CloseWaitPiling => "the peer closed, the process did not: a leak".to_owned(),
