@@ -30,6 +30,8 @@ pub const AGAIN: &str = "inet_sock_set_state_again";
 pub const AGAIN_OF: &str = "inet_sock_set_state";
 /// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
 pub const OFFSETS: &str = "OFFSETS";
+/// Global with the [`crate::offsets::HolderOffsets`] of the running kernel.
+pub const HOLDERS: &str = "HOLDERS";
 /// Global with the [`crate::config::Config`] of this run.
 pub const CONFIG: &str = "CONFIG";
 

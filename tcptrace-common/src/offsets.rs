@@ -7,13 +7,13 @@
 pub const NONE: u16 = u16::MAX;
 
 macro_rules! kernel_offsets {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Byte offsets (or, where said, bit numbers) in kernel structures; [`NONE`] = absent.
+    ($(#[$about:meta])* $Struct:ident { $($(#[$doc:meta])* $name:ident,)* }) => {
+        $(#[$about])*
         #[repr(C)]
         #[derive(Clone, Copy, Debug)]
-        pub struct KernelOffsets { $($(#[$doc])* pub $name: u16,)* }
+        pub struct $Struct { $($(#[$doc])* pub $name: u16,)* }
 
-        impl KernelOffsets {
+        impl $Struct {
             /// Every offset absent.
             pub const ABSENT: Self = Self { $($name: NONE,)* };
             /// The names of all fields, for reports.
@@ -25,6 +25,8 @@ macro_rules! kernel_offsets {
 }
 
 kernel_offsets! {
+    /// Byte offsets (or, where said, bit numbers) in kernel structures; [`NONE`] = absent.
+    KernelOffsets {
     /// `sock_common.skc_daddr`
     skc_daddr,
     /// `sock_common.skc_rcv_saddr`
@@ -215,8 +217,49 @@ kernel_offsets! {
     bit_sock_dead,
     /// Bit number of `SOCK_LINGER` in `skc_flags`
     bit_sock_linger,
+    }
+}
+
+kernel_offsets! {
+    /// By what the programs find out whether a process still holds a socket's file. Known of the running
+    /// kernel only. [`NONE`] = absent; then the user side asks `/proc`.
+    HolderOffsets {
+    /// `task_struct.files`
+    task_files,
+    /// `task_struct.stack`
+    task_stack,
+    /// `files_struct.fdt`
+    files_table,
+    /// `fdtable.fd`
+    table_files,
+    /// `fdtable.max_fds`
+    table_size,
+    /// `socket.file`
+    socket_file,
+    /// From the beginning of a task's stack of 16 KiB to the registers of its system call
+    stack_registers,
+    /// In `pt_regs`: the first argument of a system call
+    first_argument,
+    /// 0 = the programs may call `bpf_task_pt_regs` (from 5.15)
+    helper_task_registers,
+    /// `sk_buff.sk`
+    skb_sk,
+    /// `sk_buff.cb` + `unix_skb_parms.fp`: the descriptors on their way
+    skb_cb_descriptors,
+    /// `scm_fp_list.count`
+    descriptors_count,
+    /// `scm_fp_list.fp`
+    descriptors_files,
+    /// The count of references in `struct file`
+    file_references,
+    /// Not an offset: what that count says of the last reference
+    last_reference,
+    }
 }
 
 // SAFETY: plain 16-bit integers without padding, any bit pattern is valid.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for KernelOffsets {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for HolderOffsets {}

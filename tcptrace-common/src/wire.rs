@@ -40,6 +40,13 @@ pub mod owner {
     pub const FOLLOWED: u8 = 1 << 0;
     /// [`super::Head::inode`] is that of the listener's file: nobody has accepted the connection.
     pub const LISTENER_FILE: u8 = 1 << 1;
+    /// The process was seen to hold the socket (or the listener) at that moment.
+    pub const HOLDS: u8 = 1 << 2;
+    /// Name and user are those of that moment, not of an earlier call.
+    pub const CURRENT: u8 = 1 << 3;
+    /// The socket was closed by a task that need not have held it: a kernel thread, or whoever threw its
+    /// descriptor away unreceived. The owner is who used it last.
+    pub const DISCARDED: u8 = 1 << 4;
 }
 
 /// What every record begins with.

@@ -61,7 +61,7 @@ pub(crate) fn identify(sk: &SockRef<Probe>, known: &mut Head) {
 /// `T` must begin with a [`Head`] and be valid when zeroed (all records of `wire` are).
 #[inline(always)]
 pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: impl FnOnce(&mut T)) {
-    if !filter::passes(kind, head) {
+    if !filter::passes(head) {
         note!("the filter leaves it out", head: head, kind);
         count(kind, true);
         return;

@@ -2,8 +2,8 @@
 
 use tcptrace_common::config::{FILTER_FAMILY, FILTER_NETNS, FILTER_PID, FILTER_PORTS, LIST};
 use tcptrace_common::flow::FlowRecord;
-use tcptrace_common::kind::{self, basis, tcp_state};
-use tcptrace_common::wire::Head;
+use tcptrace_common::kind::{basis, tcp_state};
+use tcptrace_common::wire::{self, Head};
 
 use crate::offsets::{config, has};
 
@@ -28,14 +28,14 @@ pub(crate) fn wants(kind: u16) -> bool {
 
 /// Whether a fact may pass.
 #[inline(always)]
-pub(crate) fn passes(kind: u16, head: &Head) -> bool {
-    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID) || matches(kind, head)
+pub(crate) fn passes(head: &Head) -> bool {
+    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID) || matches(head)
 }
 
 /// A function of its own: most runs have no filter, and its code would be in every program several
 /// times, for the verifier to read and remove.
 #[inline(never)]
-fn matches(kind: u16, head: &Head) -> bool {
+fn matches(head: &Head) -> bool {
     let flow = &head.flow;
     if has(FILTER_NETNS) && flow.netns != 0 && !listed!(netns, flow.netns) {
         return false;
@@ -46,18 +46,20 @@ fn matches(kind: u16, head: &Head) -> bool {
     if has(FILTER_PORTS) && !ports_pass(flow) {
         return false;
     }
-    !(has(FILTER_PID) && is_certain(kind, head) && !listed!(pids, head.owner.pid))
+    !(has(FILTER_PID) && is_certain(head) && !listed!(pids, head.owner.pid))
 }
 
 /// Whether the user side will name the same owner. The caller of now is certain. Who used the socket
-/// before is where the user side does not ask whether he still holds it: of what comes with every
-/// connection, and of sockets without a file. A listener may have holders that pass.
+/// before is when he was seen to hold it still, or the socket has no file. A listener may have other
+/// holders, which pass.
 #[inline(always)]
-fn is_certain(kind: u16, head: &Head) -> bool {
-    let comes_with_each = matches!(kind, kind::STATE | kind::CLOSE | kind::TIME_WAIT);
+fn is_certain(head: &Head) -> bool {
     match head.owner.basis {
         basis::TASK => true,
-        basis::SOCKET => (head.inode == 0 || comes_with_each) && head.state != tcp_state::LISTEN,
+        basis::SOCKET => {
+            let holds = head.owner.bits & wire::owner::HOLDS != 0;
+            (holds || head.inode == 0) && head.state != tcp_state::LISTEN
+        }
         _ => false,
     }
 }

@@ -86,7 +86,15 @@ pub(crate) mod sock_bits {
     pub(crate) const CHILD: u8 = 1 << 0;
     /// A RST was received.
     pub(crate) const RST_RECEIVED: u8 = 1 << 1;
+    /// Its last descriptor was on its way in a message (SCM_RIGHTS) that was thrown away.
+    pub(crate) const THROWN_AWAY: u8 = 1 << 2;
+    /// The last call came from a kernel thread: it may have closed the socket, for a task that had ended or
+    /// as the collector of descriptors that went round in circles.
+    pub(crate) const KERNEL_CALLED: u8 = 1 << 3;
 }
+
+/// In [`SockEntry::descriptor`]: no call of the owner was looked at yet.
+pub(crate) const UNTRIED: u32 = u32::MAX;
 
 /// What is remembered of one socket.
 #[repr(C)]
@@ -117,6 +125,12 @@ pub(crate) struct SockEntry {
     pub(crate) pad: u8,
     /// tgid of the process counted last among its holders, by the walk at start.
     pub(crate) counted: u32,
+    /// `task_struct` of the owner's first thread, 0 = not known. Its memory may be another's by now:
+    /// [`crate::owner::holding`] compares.
+    pub(crate) leader: u64,
+    /// A descriptor that the owner had of it; see [`crate::owner::holding`].
+    pub(crate) descriptor: u32,
+    pub(crate) pad2: u32,
 }
 
 /// No owner.
@@ -147,6 +161,9 @@ impl SockEntry {
         place: 0,
         pad: 0,
         counted: 0,
+        leader: 0,
+        descriptor: UNTRIED,
+        pad2: 0,
     };
 }
 

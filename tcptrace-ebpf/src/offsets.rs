@@ -1,13 +1,16 @@
 //! The patched globals and their readers.
 //!
-//! Both live in `.rodata`, which is frozen before the programs are verified: each volatile read
+//! All live in `.rodata`, which is frozen before the programs are verified: each volatile read
 //! below is a constant for the verifier, which prunes the branches of what this kernel lacks.
 
 use tcptrace_common::config::Config;
-use tcptrace_common::offsets::{KernelOffsets, NONE};
+use tcptrace_common::offsets::{HolderOffsets, KernelOffsets, NONE};
 
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: KernelOffsets = KernelOffsets::ABSENT;
+
+#[unsafe(no_mangle)]
+pub(crate) static HOLDERS: HolderOffsets = HolderOffsets::ABSENT;
 
 #[unsafe(no_mangle)]
 pub(crate) static CONFIG: Config = Config::EMPTY;
@@ -22,6 +25,16 @@ macro_rules! offset {
 }
 pub(crate) use offset;
 
+/// An offset of [`HolderOffsets`]; `None` when this kernel does not have the field.
+macro_rules! holder_offset {
+    ($field:ident) => {
+        $crate::offsets::present($crate::offsets::patched(
+            &raw const $crate::offsets::HOLDERS.$field,
+        ))
+    };
+}
+pub(crate) use holder_offset;
+
 /// A setting of [`Config`].
 macro_rules! config {
     ($($field:tt)+) => {
@@ -33,7 +46,7 @@ pub(crate) use config;
 /// Reads a field of the globals above as it is at run time, not as it was compiled.
 #[inline(always)]
 pub(crate) fn patched<T: Copy>(field: *const T) -> T {
-    // SAFETY: only ever given the address of a field of one of the two statics, by the macros.
+    // SAFETY: only ever given the address of a field of one of the statics, by the macros.
     unsafe { field.read_volatile() }
 }
 

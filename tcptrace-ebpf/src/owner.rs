@@ -1,5 +1,6 @@
 //! Owners: captured only where the current task IS the owner, remembered per socket.
 
+pub(crate) mod holding;
 pub(crate) mod listeners;
 
 use core::cell::Cell;
@@ -277,7 +278,7 @@ pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEnt
 pub(crate) fn born_by_task(sock: u64, now: u64) -> Option<&'static mut SockEntry> {
     let entry = born(sock, 0, now)?;
     if task_is_user() {
-        used_by_task(entry);
+        used_by_task(entry, sock);
     }
     Some(entry)
 }
@@ -303,19 +304,46 @@ pub(crate) fn find_with<A: Access>(
     entry: Option<&mut SockEntry>,
     head: &mut Head,
 ) {
-    if !task_owns(sk) {
-        known_with(entry, head);
-        note_file(sk, head);
-        return;
-    }
-    match entry {
-        Some(entry) => {
-            used_by_task(entry);
-            head.owner = entry.owner;
-            head.owner.basis = basis::TASK;
+    let Some(entry) = entry else {
+        if task_owns(sk) {
+            current(basis::TASK, &mut head.owner);
+        } else {
+            known_with(None, head);
+            note_file(sk, head);
         }
-        None => current(basis::TASK, &mut head.owner),
+        return;
+    };
+    if is_callers(sk, entry) {
+        used_by_task(entry, head.sock);
+        head.owner = entry.owner;
+        head.owner.basis = basis::TASK;
+    } else {
+        known_with(Some(entry), head);
+        note_file(sk, head);
     }
+}
+
+/// The state of a socket has changed: if that is its caller's doing, he uses it from now on.
+#[inline(always)]
+pub(crate) fn changed<A: Access>(sk: &SockRef<A>, entry: &mut SockEntry) {
+    if is_callers(sk, entry) {
+        used_by_task(entry, sk.address());
+    }
+}
+
+/// As [`task_owns`], for a socket that is remembered: of one whose last descriptor was thrown away unreceived
+/// the task that does so is no owner.
+#[inline(always)]
+fn is_callers<A: Access>(sk: &SockRef<A>, entry: &mut SockEntry) -> bool {
+    if !sk.is_owned() || sk.err() == Some(ECONNABORTED) {
+        return false;
+    }
+    if !task_is_user() {
+        entry.bits |= sock_bits::KERNEL_CALLED;
+        return false;
+    }
+    entry.bits &= !sock_bits::KERNEL_CALLED;
+    entry.bits & sock_bits::THROWN_AWAY == 0
 }
 
 /// The file, for the user side to look up who holds it: whoever used the socket last may have given it
@@ -355,11 +383,13 @@ pub(crate) fn known_with(entry: Option<&mut SockEntry>, head: &mut Head) {
     if let Some(entry) = entry {
         if entry.owner.basis != basis::NONE {
             head.owner = entry.owner;
+            holding::check(entry, head.sock, &mut head.owner);
         } else if entry.bits & sock_bits::CHILD != 0 {
             listeners::owner_of_child(entry, head);
         }
     } else if let Some(entry) = destroyed(head.sock) {
         head.owner = entry.owner;
+        holding::check(entry, head.sock, &mut head.owner);
     } else {
         note!("nothing is remembered of the socket", head: head, head.state);
     }
@@ -369,14 +399,14 @@ pub(crate) fn known_with(entry: Option<&mut SockEntry>, head: &mut Head) {
 #[inline(always)]
 pub(crate) fn remember(sock: u64) {
     if let Some(entry) = entry(sock) {
-        used_by_task(entry);
+        used_by_task(entry, sock);
     }
 }
 
 /// The current task uses the socket: it is its owner from now on. Of the owner we know already only
 /// what may have changed is read again.
 #[inline(always)]
-pub(crate) fn used_by_task(entry: &mut SockEntry) {
+pub(crate) fn used_by_task(entry: &mut SockEntry, sock: u64) {
     let ids = pid_tgid();
     let is_known = entry.tgid == (ids >> 32) as u32 && entry.owner.basis == basis::SOCKET;
     if is_known && !has(NESTED_PIDNS) {
@@ -385,6 +415,7 @@ pub(crate) fn used_by_task(entry: &mut SockEntry) {
         return;
     }
     current(basis::SOCKET, &mut entry.owner);
+    holding::learn(entry, sock);
     entry.tgid = (ids >> 32) as u32;
     entry.bits &= !sock_bits::CHILD;
 }

@@ -186,6 +186,9 @@ fn heard(record: &OwnerRecord, basis: Basis) -> Heard {
         holders: (record.holders != 0).then_some(u32::from(record.holders)),
         is_followed: record.bits & wire::owner::FOLLOWED != 0,
         has_listener_file: record.bits & wire::owner::LISTENER_FILE != 0,
+        holds: record.bits & wire::owner::HOLDS != 0,
+        is_current: record.bits & wire::owner::CURRENT != 0,
+        is_discarded: record.bits & wire::owner::DISCARDED != 0,
     }
 }
 

@@ -74,7 +74,7 @@ macro_rules! hooks {
             iterators {
                 task_file
                     ["bpf_iter_task_file(struct bpf_iter_meta *, struct task_struct *, u32, struct file *)"]
-                    snapshot::on_task_file(1, 3);
+                    snapshot::on_task_file(1, 2, 3);
             }
             functions {
                 TCP_CONN_REQUEST tcp_conn_request in [Syns]

@@ -10,7 +10,7 @@ use tcptrace_common::wire::{self, Head};
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
-use super::entry;
+use super::{entry, holding};
 use crate::full;
 use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry};
 use crate::note::note;
@@ -229,8 +229,16 @@ pub(crate) fn owner_of_child(child: &SockEntry, head: &mut Head) {
 fn is_its_listener(child: &SockEntry) -> bool {
     child.listener != 0
         // Memory is used again: a listener that is younger than its child is another one.
-        && entry(child.listener).is_some_and(|listener| listener.born_ns <= child.born_ns)
-        && SockRef::<Probe>::remembered(child.listener).state() == Some(tcp_state::LISTEN)
+        && entry(child.listener).is_some_and(|listener| {
+            listener.born_ns <= child.born_ns && listens(child.listener, listener)
+        })
+}
+
+/// Whether it is a listener still, or was one until its close, which resets its children.
+#[inline(always)]
+fn listens(sock: u64, entry: &SockEntry) -> bool {
+    entry.state_before_close == tcp_state::LISTEN
+        || SockRef::<Probe>::remembered(sock).state() == Some(tcp_state::LISTEN)
 }
 
 /// The owner of whoever listens on the local port, when that is one process.
@@ -270,7 +278,11 @@ fn belongs_to(sock: u64, head: &mut Head) {
         return;
     }
     head.owner = listener.owner;
+    holding::check(listener, sock, &mut head.owner);
     head.owner.basis = basis::LISTENER;
+    // While its children are reset it is closed already, by its owner.
+    let is_closed = holding::is_zero(u64::from(listener.state_before_close ^ tcp_state::LISTEN));
+    head.owner.bits |= wire::owner::HOLDS * is_closed;
     let inode = SockRef::<Probe>::remembered(sock).inode();
     if inode != 0 {
         head.inode = inode;

@@ -6,7 +6,7 @@ use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
 
 use super::packet::Packet;
-use super::{answer, listen, paws, reset, syn, time_wait};
+use super::{answer, in_flight, listen, paws, reset, syn, time_wait};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
 use crate::maps::served;
@@ -30,6 +30,9 @@ mod meaning {
 /// `kfree_skb(skb, location, reason, rx_sk)`: hot under attack, so reasons are compared first.
 #[inline(always)]
 pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
+    if in_flight::on_free(skb) {
+        return;
+    }
     let meaning = meaning_of(reason);
     if meaning == meaning::NONE {
         return;

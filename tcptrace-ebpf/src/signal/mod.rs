@@ -7,6 +7,7 @@ pub(crate) mod connect;
 pub(crate) mod drop;
 pub(crate) mod fork;
 pub(crate) mod handshake;
+mod in_flight;
 pub(crate) mod linger;
 pub(crate) mod listen;
 pub(crate) mod mib;

@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use aya_ebpf::macros::map;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
-use tcptrace_common::wire::{Head, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset};
+use tcptrace_common::wire::{self, Head, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset};
 
 use super::listen;
 use super::packet::Packet;
@@ -206,6 +206,8 @@ fn find_owner(
     {
         head.owner = *closer;
         head.owner.basis = basis::LISTENER;
+        // Until this call.
+        head.owner.bits |= wire::owner::HOLDS;
         return reset::LISTENER_CLOSING;
     }
     if is_active && !is_closed {

@@ -30,7 +30,7 @@ static FOUND: Memory<Cell<SockEntry>> = Memory::new();
 
 /// One open file of one task (`iter/task_file`).
 #[inline(always)]
-pub(crate) fn on_task_file(task: *const u8, file: *const u8) {
+pub(crate) fn on_task_file(task: *const u8, descriptor: u32, file: *const u8) {
     if task.is_null() || file.is_null() {
         return;
     }
@@ -52,6 +52,7 @@ pub(crate) fn on_task_file(task: *const u8, file: *const u8) {
     let found = unsafe { &mut *found.as_ptr() };
     *found = SockEntry::BLANK;
     describe(task, found);
+    owner::holding::found(task, descriptor, found);
     match SOCKS.insert(address, &*found, IF_ABSENT) {
         Ok(()) => {}
         Err(EXISTS) => {

@@ -8,7 +8,7 @@ use super::{close, connect, linger, listen, minisock, reset, time_wait, timed_ou
 use crate::again::{self, AtWork};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::{SockEntry, served, sock_bits};
+use crate::maps::{SockEntry, UNTRIED, served, sock_bits};
 use crate::owner;
 use crate::room::Room;
 use crate::sock::{Direct, PROTOCOL_TCP, SockRef};
@@ -95,10 +95,8 @@ fn changed(sk: *const u8, old: i32, new: i32) {
             connect::on_failure(&sk, head, born_ns);
         }
         tell(&sk, old, new, in_old, head);
-    } else if let Some(entry) = entry
-        && owner::task_owns(&sk)
-    {
-        owner::used_by_task(entry);
+    } else if let Some(entry) = entry {
+        owner::changed(&sk, entry);
     }
 }
 
@@ -142,9 +140,7 @@ fn remember(sk: &SockRef<Direct>, old: u8, new: u8) {
         if new == tcp_state::CLOSE {
             entry.state_before_close = old;
         }
-        if owner::task_owns(sk) {
-            owner::used_by_task(entry);
-        }
+        owner::changed(sk, entry);
     }
 }
 
@@ -232,7 +228,13 @@ pub(crate) fn on_read(sk: *const u8) {
     }
     let tgid = (owner::pid_tgid() >> 32) as u32;
     match owner::entry(sk.address()) {
-        Some(entry) if entry.tgid == tgid && entry.owner.basis != basis::NONE => return,
+        Some(entry)
+            if entry.tgid == tgid
+                && entry.owner.basis != basis::NONE
+                && entry.descriptor != UNTRIED =>
+        {
+            return;
+        }
         Some(_) => {}
         None => {
             owner::born(sk.address(), 0, 0);

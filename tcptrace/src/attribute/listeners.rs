@@ -10,8 +10,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::lookups::is_among;
-use super::{Attributor, proc};
+use super::Attributor;
 use crate::model::flow::TcpState;
 use crate::model::owner::MOST_HOLDERS;
 use crate::model::{Basis, Event, Owner, Process};
@@ -41,53 +40,70 @@ impl Attributor {
         let users = lookups.users(port).to_vec();
         let inode = event.inode?;
         let heard_pid = heard.as_ref().map(|owner| owner.process.pid);
-        let Some(listener) = lookups.listener(inode, heard_pid, now_ns) else {
-            return heard;
-        };
         let identity = heard.as_ref().and_then(|owner| identity(&owner.process));
-        let question = (identity, heard.as_ref().map(|owner| owner.basis));
-        if let Some((asked, owner)) = &listener.owner
-            && *asked == question
-        {
-            return Some(owner.clone());
-        }
+        let is_its = |heard: &crate::model::owner::Heard| heard.holds && !heard.is_discarded;
+        let holds = event.heard.as_ref().is_some_and(is_its);
+        let pids = match lookups.listener(inode, heard_pid, now_ns) {
+            Some(listener) => listener.pids.clone(),
+            None => Vec::new(),
+        };
         let mut holders: Vec<Arc<Process>> = Vec::new();
-        let first = heard_pid.filter(|pid| listener.pids.contains(pid));
-        let others = listener.pids.iter().filter(|pid| Some(**pid) != first);
+        let first = heard_pid.filter(|pid| pids.contains(pid));
+        let others = pids.iter().filter(|pid| Some(**pid) != first);
         for pid in first.iter().chain(others).take(MOST_HOLDERS) {
             holders.extend(processes.found(*pid, now_ns));
         }
         let is_heard =
             |process: &Arc<Process>| identity.is_some() && self::identity(process) == identity;
-        let stays = match identity {
-            Some(identity) => {
-                holders.iter().any(is_heard) || listener.is_partial && may_hold(inode, identity)
-            }
-            None => false,
-        };
-        let owner = if stays || holders.is_empty() {
+        let mut holds_now = |pid: u32| lookups.holds(inode, pid, now_ns);
+        let stays = holds
+            || heard_pid.is_some_and(|pid| {
+                holds_now(pid) == Some(true)
+                    && processes.found(pid, now_ns).as_ref().is_some_and(is_heard)
+            });
+        let (owner, is_right) = if stays {
             let mut owner = heard?;
-            if let Some(process) = holders.iter().find(|process| is_heard(process)) {
+            if let Some(process) = holders.iter().find(|process| is_heard(process))
+                && !event.heard.as_ref().is_some_and(|heard| heard.is_current)
+            {
                 owner.process = Arc::clone(process);
             }
-            owner
+            (owner, true)
         } else {
-            let process = successor(&holders, &users)?;
-            let basis = match &heard {
-                Some(owner) if owner.basis == Basis::Listener => Basis::Listener,
-                _ => Basis::Snapshot,
-            };
-            Owner {
-                process: Arc::clone(process),
-                basis,
-                shared_by: None,
-                tid: None,
-                holders: None,
+            let ranked = ranked(&holders, &users);
+            let present = ranked
+                .iter()
+                .find(|holder| holds_now(holder.pid) == Some(true));
+            match (present.or(ranked.first()), heard) {
+                (Some(chosen), heard) => {
+                    let is_listeners = heard.is_some_and(|owner| owner.basis == Basis::Listener);
+                    let basis = if is_listeners {
+                        Basis::Listener
+                    } else {
+                        Basis::Snapshot
+                    };
+                    let process = processes.present(chosen.pid, now_ns);
+                    let process = process.as_ref().unwrap_or(chosen);
+                    (found(process, basis), present.is_some())
+                }
+                (None, heard) => (heard?, false),
             }
         };
-        let owner = shared(owner, listener.pids.len(), holders);
-        listener.owner = Some((question, owner.clone()));
+        let mut owner = shared(owner, pids.len(), holders);
+        owner.is_stale = !is_right;
         Some(owner)
+    }
+}
+
+/// An owner that was found in /proc.
+pub(super) fn found(process: &Arc<Process>, basis: Basis) -> Owner {
+    Owner {
+        process: Arc::clone(process),
+        basis,
+        shared_by: None,
+        tid: None,
+        holders: None,
+        is_stale: false,
     }
 }
 
@@ -96,25 +112,19 @@ fn identity(process: &Process) -> Option<(u32, u64)> {
     Some((process.pid, process.start_ticks?))
 }
 
-/// Whether a process that could not be read may hold the socket still: it lives.
-fn may_hold(inode: u64, (pid, start_ticks): (u32, u64)) -> bool {
-    is_among(inode, pid) != Some(false)
-        && proc::read(pid)
-            .ok()
-            .flatten()
-            .is_some_and(|facts| facts.start_ticks == start_ticks)
-}
-
-/// Who stands for a listener when the process that was heard of has given it up.
-fn successor<'a>(holders: &'a [Arc<Process>], users: &[u32]) -> Option<&'a Arc<Process>> {
-    let latest = users.iter().rev();
-    let mut used = latest.filter_map(|pid| holders.iter().find(|holder| holder.pid == *pid));
-    let oldest = || {
-        holders
-            .iter()
-            .min_by_key(|holder| (holder.start_ticks, holder.pid))
-    };
-    used.next().or_else(oldest)
+/// Who may stand for a listener when the process that was heard of has given it up, the likeliest first:
+/// known users of the port, the latest first, then the oldest process.
+fn ranked(holders: &[Arc<Process>], users: &[u32]) -> Vec<Arc<Process>> {
+    let mut ranked = holders.to_vec();
+    ranked.sort_by_key(|holder| {
+        let use_of = users.iter().rposition(|pid| *pid == holder.pid);
+        (
+            use_of.map_or(usize::MAX, |place| users.len() - place),
+            holder.start_ticks,
+            holder.pid,
+        )
+    });
+    ranked
 }
 
 /// The owner, with all holders of what it shares.

@@ -8,14 +8,16 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
+use super::boot_ns;
 use super::holders::{self, Query};
 use super::users::Users;
 use crate::model::owner::Heard;
-use crate::model::{Basis, Owner};
 use budget::Budget;
 
 /// How long the holders of a listener stand, boot clock.
 const FRESH_NS: u64 = 250_000_000;
+/// How long it stands that a process holds a socket, boot clock.
+const CHECKED_NS: u64 = 20_000_000;
 /// A listener nobody asked for in this time is not looked for in further walks, boot clock.
 const ASKED_NS: u64 = 10_000_000_000;
 /// Beyond this the tables begin anew.
@@ -24,10 +26,10 @@ const MOST: usize = 16_384;
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
     users: Users,
-    /// Holder by inode, of what was found before.
-    found: HashMap<u64, u32, RandomState>,
-    /// Whether the process of the number was seen to hold the socket in this second.
-    checked: HashMap<(u64, u32), bool, RandomState>,
+    /// Holder by inode, of what was found a moment ago, and when.
+    found: HashMap<u64, (u32, u64), RandomState>,
+    /// Whether the process of the number held the socket a moment ago.
+    checked: HashMap<(u64, u32), Checked, RandomState>,
     /// Listeners by inode.
     listeners: HashMap<u64, Listener, RandomState>,
     /// From the walk at start, when the kernel side could not do it.
@@ -35,18 +37,21 @@ pub(super) struct Lookups {
     budget: Budget,
 }
 
-/// Whom the kernel side heard of, (pid, start), and how.
-pub(super) type Question = (Option<(u32, u64)>, Option<Basis>);
+/// See [`Lookups::holds`].
+#[derive(Clone, Copy, Debug)]
+struct Checked {
+    holds: bool,
+    /// For an event of this time, boot clock.
+    for_ns: u64,
+    /// Before it was read, boot clock.
+    read_ns: u64,
+}
 
 /// Who holds a listener.
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     /// By rising number. Empty: nobody is known to, or nobody was looked for yet.
     pub(super) pids: Vec<u32>,
-    /// Some processes could not be read: they may hold it too.
-    pub(super) is_partial: bool,
-    /// The owner that follows from it, and whom the kernel side had heard of then.
-    pub(super) owner: Option<(Question, Owner)>,
     /// When it was read last, boot clock.
     read_ns: Option<u64>,
     asked_ns: u64,
@@ -93,7 +98,9 @@ impl Lookups {
         now_ns: u64,
     ) -> Option<u32> {
         self.turn(now_ns);
-        if let Some(pid) = self.found.get(&inode) {
+        if let Some((pid, read_ns)) = self.found.get(&inode)
+            && now_ns.saturating_sub(*read_ns) < CHECKED_NS
+        {
             return Some(*pid);
         }
         let wanted = HashSet::from([inode]);
@@ -111,21 +118,33 @@ impl Lookups {
         if self.found.len() >= MOST {
             self.found.clear();
         }
-        self.found.insert(inode, pid);
+        self.found.insert(inode, (pid, now_ns));
         Some(pid)
     }
 
     /// Whether the process holds the socket with that inode; `None` when that is not known.
     pub(super) fn holds(&mut self, inode: u64, pid: u32, now_ns: u64) -> Option<bool> {
         self.turn(now_ns);
-        if let Some(holds) = self.checked.get(&(inode, pid)) {
-            return Some(*holds);
+        // What a process holds when it is asked it has held since it used it last; of what happened after
+        // that it has to be asked again.
+        let known = self.checked.get(&(inode, pid)).filter(|known| {
+            now_ns.saturating_sub(known.for_ns) < CHECKED_NS
+                && (!known.holds || now_ns <= known.read_ns)
+        });
+        if let Some(known) = known {
+            return Some(known.holds);
         }
+        let read_ns = boot_ns();
         let holds = self.budget.likely(|| is_among(inode, pid)).flatten()?;
         if self.checked.len() >= MOST {
             self.checked.clear();
         }
-        self.checked.insert((inode, pid), holds);
+        let checked = Checked {
+            holds,
+            for_ns: now_ns,
+            read_ns,
+        };
+        self.checked.insert((inode, pid), checked);
         Some(holds)
     }
 
@@ -166,8 +185,6 @@ impl Lookups {
         if let Some(Ok(all)) = walked {
             for (inode, listener) in listeners {
                 listener.pids = all.of(*inode).collect();
-                listener.is_partial = all.unreadable_processes > 0;
-                listener.owner = None;
                 listener.read_ns = Some(now_ns);
             }
             return;
@@ -190,8 +207,6 @@ impl Lookups {
             && among.of(inode).len() > 0
         {
             listener.pids = among.of(inode).collect();
-            listener.is_partial = true;
-            listener.owner = None;
             listener.read_ns = Some(now_ns);
         }
     }

@@ -125,6 +125,7 @@ struct Slot<A> {
     tid: Option<NonZeroU32>,
     shared_by: Option<NonZeroU32>,
     basis: Basis,
+    is_stale: bool,
     older: u32,
     newer: u32,
 }
@@ -157,6 +158,7 @@ impl<A: Copy + Eq + Hash> Table<A> {
             tid: owner.tid.and_then(NonZeroU32::new),
             shared_by: owner.shared_by.and_then(NonZeroU32::new),
             basis: remembered(owner.basis),
+            is_stale: owner.is_stale,
             older: self.newest,
             newer: NONE,
         };
@@ -248,6 +250,7 @@ impl<A> Slot<A> {
             shared_by: self.shared_by.map(NonZeroU32::get),
             tid: self.tid.map(NonZeroU32::get),
             holders: None,
+            is_stale: self.is_stale,
         }
     }
 }

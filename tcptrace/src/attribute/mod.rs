@@ -7,8 +7,9 @@
 //!    inode of its file (basis `snapshot`).
 //! 4. A listener is inherited, passed on and shared: it belongs to whoever holds it now, and the
 //!    process that was heard of is its owner only while it is one of them ([`listeners`]).
-//! 5. Who used a connection last may have given it away since: where there is time it is asked whether
-//!    it still has it.
+//! 5. Who used a connection last may have given it away since. The kernel side compares its descriptor
+//!    with the socket's file at the moment of the event; where that does not tell, `/proc` is asked. An
+//!    owner that was not seen to hold the socket by either is marked ([`Owner::is_stale`]).
 //!
 //! Fails by leaving the owner `None`. Looks into /proc within a budget: attribution must never
 //! hold up the ring.
@@ -58,18 +59,26 @@ impl Attributor {
         if listeners::is_about_one(event) {
             owner = self.of_listener(event, owner);
         } else {
-            let is_certain = |owner: &Owner| owner.basis != Basis::Listener;
-            if !owner.as_ref().is_some_and(is_certain) || self.was_given_away(event) {
-                owner = self.look_up(event).or(owner);
-            }
+            owner = self.of_connection(event, owner);
         }
         if let (Some(port), Some(heard)) = (event.flow.local.map(|end| end.port), &event.heard) {
             self.lookups.note_user(port, heard);
         }
         if let Signal::TimeWait(time_wait) = &mut event.signal {
+            let has_left = !matches!(
+                time_wait.phase,
+                TimeWaitPhase::Enter | TimeWaitPhase::Overflow
+            );
             owner = self.time_wait(time_wait, &event.flow, owner);
-        } else if is_about_minisock(event) {
-            owner = self.minisocks.find(&event.flow).or(owner);
+            if let Some(owner) = owner.as_mut().filter(|_| has_left) {
+                self.processes.bring_up_to_date(&mut owner.process, now_ns);
+            }
+        } else if is_about_minisock(event)
+            && let Some(mut left_by) = self.minisocks.find(&event.flow)
+        {
+            self.processes
+                .bring_up_to_date(&mut left_by.process, now_ns);
+            owner = Some(left_by);
         }
         event.owner = owner;
     }
@@ -85,29 +94,44 @@ impl Attributor {
             (_, Some(cookie)) => self.lookups.by_cookie(cookie),
             _ => None,
         }?;
-        let process = self.processes.found(pid, event.boot_ns)?;
-        Some(Owner {
-            process,
-            basis: Basis::Snapshot,
-            shared_by: None,
-            tid: None,
-            holders: None,
-        })
+        let process = self.processes.present(pid, event.boot_ns)?;
+        Some(listeners::found(&process, Basis::Snapshot))
     }
 
-    /// Whether who is remembered of an open connection does not hold it any more. What comes with every
-    /// connection is not asked about: mostly its own process is just closing it.
-    fn was_given_away(&mut self, event: &Event) -> bool {
-        let (Some(inode), Some(heard)) = (event.inode, &event.heard) else {
-            return false;
+    /// The owner of a connection, `heard` being who was heard of.
+    fn of_connection(&mut self, event: &Event, heard: Option<Owner>) -> Option<Owner> {
+        let Some(mut owner) = heard else {
+            return self.look_up(event);
         };
-        let comes_with_each = matches!(
-            event.signal,
-            Signal::State(_) | Signal::Close(_) | Signal::TimeWait(_)
-        );
-        !comes_with_each
-            && matches!(heard.basis, Basis::Socket | Basis::Snapshot)
-            && self.lookups.holds(inode, heard.pid, event.boot_ns) == Some(false)
+        match (owner.basis, &event.heard, event.inode) {
+            // Accepted, but whoever did that has not used it yet.
+            (Basis::Listener, heard, _) => {
+                let is_its = |heard: &Heard| heard.holds && !heard.is_discarded;
+                owner.is_stale = !heard.as_ref().is_some_and(is_its);
+                return self.look_up(event).or(Some(owner));
+            }
+            (Basis::Task, ..) => {}
+            (_, Some(heard), _) if heard.is_discarded => owner.is_stale = true,
+            // Without a file the socket is closed, by whoever used it last.
+            (_, Some(heard), Some(inode)) if !heard.holds => {
+                match self.lookups.holds(inode, heard.pid, event.boot_ns) {
+                    Some(true) if self.lives(heard, event.boot_ns) => {}
+                    None => owner.is_stale = true,
+                    Some(_) => match self.look_up(event) {
+                        Some(holder) => return Some(holder),
+                        None => owner.is_stale = true,
+                    },
+                }
+            }
+            _ => {}
+        }
+        Some(owner)
+    }
+
+    /// Whether the process that was heard of still bears its number.
+    fn lives(&mut self, heard: &Heard, now_ns: u64) -> bool {
+        let process = self.processes.found(heard.pid, now_ns);
+        process.is_some_and(|process| process.start_ticks == Some(heard.start_ticks))
     }
 
     /// Who left it. What was heard at a reuse is the owner of the new connection.
@@ -136,6 +160,13 @@ impl Attributor {
 fn is_about_minisock(event: &Event) -> bool {
     let answers = matches!(&event.signal, Signal::Reset(reset) if reset.is_minisock);
     answers || event.state == Some(TcpState::TimeWait)
+}
+
+/// The boot clock, which events bear.
+fn boot_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec)
 }
 
 /// The heard name as text: up to its NUL, foreign bytes replaced.

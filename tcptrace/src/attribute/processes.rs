@@ -1,8 +1,9 @@
 //! Processes by (pid, start): read from /proc, kept after they died.
 //!
 //! What the kernel side heard at the event wins over what /proc says later; /proc fills in the rest.
-//! What a socket remembers of its last caller may be older than what /proc says now: then the name that
-//! the process bears now is taken.
+//! What a socket remembers of its last caller is brought up to date by the kernel side at the event. Where
+//! that was not possible it may be older than what /proc says now: then the name that the process bears now
+//! is taken.
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashlink::LruCache;
 
-use super::{comm_text, proc};
+use super::{boot_ns, comm_text, proc};
 use crate::model::owner::Heard;
 use crate::model::{Basis, Owner, Process};
 
@@ -48,7 +49,10 @@ struct Known {
 #[derive(Debug)]
 struct Found {
     process: Option<Arc<Process>>,
+    /// For an event of this time, boot clock.
     read_ns: u64,
+    /// Before it was read, boot clock.
+    clock_ns: u64,
 }
 
 impl Default for Processes {
@@ -72,7 +76,32 @@ impl Processes {
             shared_by: heard.holders.filter(|holders| *holders > 1),
             tid: has_called.then_some(heard.tid),
             holders: None,
+            is_stale: false,
         }
+    }
+
+    /// Gives a process that is remembered the name and the user it has now, or had last.
+    pub(super) fn bring_up_to_date(&mut self, process: &mut Arc<Process>, now_ns: u64) {
+        let Some(start_ticks) = process.start_ticks else {
+            return;
+        };
+        let is_it = |other: &Arc<Process>| other.start_ticks == Some(start_ticks);
+        let latest = self.found(process.pid, now_ns).filter(is_it).or_else(|| {
+            let known = self.known.get(&(process.pid, start_ticks))?;
+            Some(Arc::clone(&known.process))
+        });
+        if let Some(latest) = latest {
+            *process = latest;
+        }
+    }
+
+    /// As [`Self::found`], as it is after the event of `now_ns`, while this second's budget lasts.
+    pub(super) fn present(&mut self, pid: u32, now_ns: u64) -> Option<Arc<Process>> {
+        let is_older = |found: &Found| found.clock_ns < now_ns;
+        if self.found.get(&pid).is_some_and(is_older) && self.may_refresh(now_ns) {
+            self.found.remove(&pid);
+        }
+        self.found(pid, now_ns)
     }
 
     /// The process that bears the number now. Read a few times a second at most: each event of its
@@ -83,6 +112,7 @@ impl Processes {
         {
             return found.process.clone();
         }
+        let clock_ns = boot_ns();
         let process = self.read(pid, now_ns);
         if self.found.len() >= MOST {
             self.found.clear();
@@ -90,6 +120,7 @@ impl Processes {
         let found = Found {
             process: process.clone(),
             read_ns: now_ns,
+            clock_ns,
         };
         self.found.insert(pid, found);
         process
@@ -114,7 +145,7 @@ impl Processes {
 
     fn process(&mut self, heard: &Heard, now_ns: u64) -> Arc<Process> {
         let key = (heard.pid, heard.start_ticks);
-        let is_own_word = heard.basis == Basis::Task;
+        let is_own_word = heard.basis == Basis::Task || heard.is_current;
         if let Some(known) = self.known.get_mut(&key) {
             if is_own_word && known.heard_comm == heard.comm {
                 if heard.uid.is_some() && known.process.uid != heard.uid {

@@ -44,7 +44,7 @@ fn head(kind: u16) -> Head {
             holders: 3,
             basis: basis::SOCKET,
             // Other bits mean nothing yet.
-            bits: 4 | wire::owner::FOLLOWED,
+            bits: 128 | wire::owner::FOLLOWED | wire::owner::HOLDS,
         },
     }
 }
@@ -102,6 +102,9 @@ fn every_field_of_the_head_arrives() {
             holders: Some(3),
             is_followed: true,
             has_listener_file: false,
+            holds: true,
+            is_current: false,
+            is_discarded: false,
         }),
         owner: None,
         hook: "tp_btf/tcp_destroy_sock",

@@ -80,6 +80,7 @@ pub(crate) fn listener(length: u32, limit: u32, limited_by: Option<LimitedBy>) -
             shared_by: None,
             tid: None,
             holders: None,
+            is_stale: false,
         }),
         pids: vec![42],
         accept_queue: Queue { length, limit },

@@ -224,6 +224,7 @@ mod tests {
                 shared_by: None,
                 tid: None,
                 holders: None,
+                is_stale: false,
             }),
             hook: "test",
             evidence: Evidence::Seen,
@@ -351,6 +352,7 @@ mod tests {
         let (master, worker) = (process(42, 7, "master"), process(43, 8, "worker"));
         let mut incident = incident();
         incident.owner = Some(Owner {
+            is_stale: false,
             process: Arc::clone(&master),
             basis: Basis::Socket,
             shared_by: Some(2),

@@ -197,6 +197,7 @@ pub fn attach_all(
     loader
         .btf(None)
         .override_global(names::OFFSETS, &kernel.offsets, true)
+        .override_global(names::HOLDERS, &kernel.holder_offsets, true)
         .override_global(names::CONFIG, &config, true)
         .map_max_entries(names::RING, sizes.ring)
         .map_max_entries(names::SOCKS, sizes.socks)

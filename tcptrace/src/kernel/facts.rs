@@ -14,6 +14,8 @@ use tcptrace_common::config::{
     HELPER_SOCKET_COOKIE, HELPER_TASK_BTF, NO_REASON,
 };
 
+use tcptrace_common::offsets::HolderOffsets;
+
 use super::btf::{Btf, Places};
 use super::enums::ReasonNames;
 use super::{Kernel, offsets, tiers};
@@ -32,6 +34,7 @@ impl Kernel {
         Self {
             release,
             offsets: offsets::resolve(types),
+            holder_offsets: HolderOffsets::ABSENT,
             attach_places: places_of(types),
             functions: functions_of(types),
             tracepoints: tracepoints_of(types),

@@ -22,7 +22,7 @@ use std::fs;
 use std::sync::Arc;
 
 use tcptrace_common::config::{ARG_RESET_REASON, Config, NESTED_PIDNS, NO_REASON};
-use tcptrace_common::offsets::KernelOffsets;
+use tcptrace_common::offsets::{HolderOffsets, KernelOffsets};
 
 use crate::model::Host;
 use btf::{Btf, BtfError, Places};
@@ -38,6 +38,8 @@ pub struct Kernel {
     pub release: String,
     /// Where its fields lie.
     pub offsets: KernelOffsets,
+    /// Where it keeps who holds a file; of the running kernel only.
+    pub holder_offsets: HolderOffsets,
     /// Names of its reasons.
     pub reasons: ReasonNames,
     /// Address of the function that ends TIME_WAIT, or why it is not known; `None` = it is there,
@@ -75,6 +77,8 @@ impl Kernel {
         // Not among the offsets that every kernel is judged by: without it only connections that nobody
         // has accepted are told by their port.
         kernel.config.tcp_sent_queue = offsets::sent_queue(&types).unwrap_or(NO_REASON);
+        // Likewise: without them the user side asks /proc.
+        kernel.holder_offsets = offsets::holders(&types);
         // Nor these: without them SYNs that tcp_max_syn_backlog refuses are counted and not seen.
         offsets::half_open_limits(&types, &mut kernel.config);
         // Exported for the other programs by the change that guards those of tracepoints.

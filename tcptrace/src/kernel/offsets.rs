@@ -7,7 +7,7 @@
 mod tests;
 
 use tcptrace_common::config::{Config, NO_REASON};
-use tcptrace_common::offsets::{KernelOffsets, NONE};
+use tcptrace_common::offsets::{HolderOffsets, KernelOffsets, NONE};
 
 use super::btf::{Btf, Field};
 
@@ -142,6 +142,47 @@ pub fn resolve(kernel: &Btf) -> KernelOffsets {
 pub fn sent_queue(kernel: &Btf) -> Option<u32> {
     let at = byte_of(kernel.field("tcp_sock", "tsorted_sent_queue"));
     (at != NONE).then_some(u32::from(at))
+}
+
+/// Stacks of tasks are 16 KiB (x86-64 and arm64 with 4 KiB pages, without KASAN). Where they are not, the
+/// registers are not found, and no descriptor fits what is read.
+const STACK_BYTES: u32 = 16 * 1024;
+
+/// By what the programs find out who holds a socket's file.
+pub fn holders(kernel: &Btf) -> HolderOffsets {
+    let of = |strukt: &str, path: &str| byte_of(kernel.field(strukt, path));
+    let cb = of("sk_buff", "cb");
+    let registers = kernel
+        .struct_size("pt_regs")
+        .and_then(|size| STACK_BYTES.checked_sub(size));
+    let has_helper = kernel.function("bpf_task_pt_regs").is_some()
+        && kernel.function("bpf_get_current_task_btf").is_some();
+    // Until 6.12 a plain number; since then one that is 0 for the last reference.
+    let (references, last) = match of("file", "f_count.counter") {
+        NONE => (of("file", "f_ref.refcnt.counter"), 0),
+        at => (at, 1),
+    };
+    HolderOffsets {
+        task_files: of("task_struct", "files"),
+        task_stack: of("task_struct", "stack"),
+        files_table: of("files_struct", "fdt"),
+        table_files: of("fdtable", "fd"),
+        table_size: of("fdtable", "max_fds"),
+        socket_file: of("socket", "file"),
+        stack_registers: registers.and_then(narrow).unwrap_or(NONE),
+        // x86-64, then arm64.
+        first_argument: match of("pt_regs", "di") {
+            NONE => of("pt_regs", "orig_x0"),
+            at => at,
+        },
+        helper_task_registers: if has_helper { 0 } else { NONE },
+        skb_sk: of("sk_buff", "sk"),
+        skb_cb_descriptors: sum(cb, of("unix_skb_parms", "fp")),
+        descriptors_count: of("scm_fp_list", "count"),
+        descriptors_files: of("scm_fp_list", "fp"),
+        file_references: references,
+        last_reference: last,
+    }
 }
 
 /// Where the sysctls lie that limit half-open connections, and the number of the counter that tells of

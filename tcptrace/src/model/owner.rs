@@ -79,6 +79,9 @@ pub struct Owner {
     /// Every process that holds the socket, the owner among them, at most [`MOST_HOLDERS`]; only for
     /// a socket that several processes are known to hold. [`Self::shared_by`] says how many there are.
     pub holders: Option<Arc<[Arc<Process>]>>,
+    /// The process used the socket last, but was not seen to hold it any more: it had ended or given the
+    /// socket away, or there was no time to ask.
+    pub is_stale: bool,
 }
 
 /// Holders of a shared socket that are named; further ones are only counted.
@@ -115,6 +118,12 @@ pub struct Heard {
     /// Whether [`super::Event::inode`] is that of the listener of a connection that nobody has
     /// accepted.
     pub has_listener_file: bool,
+    /// The kernel side saw it hold the socket (or the listener) at that moment.
+    pub holds: bool,
+    /// Name and user are those of that moment, not of an earlier call.
+    pub is_current: bool,
+    /// The socket was closed by a task that need not have held it, so the process is who used it last.
+    pub is_discarded: bool,
 }
 
 /// An owner as NDJSON has it; one that is not known is all null, with basis `none`.
@@ -144,6 +153,9 @@ pub struct OwnerObject {
     pub basis: Option<Basis>,
     /// How many processes hold the socket; null: one, or not known.
     pub shared_by: Option<u32>,
+    /// true: the process used the socket last, but was not seen to hold it any more. It had ended or given
+    /// the socket away, or there was no time to ask. false: it held the socket. null: nobody is known.
+    pub stale: Option<bool>,
 }
 
 impl From<&Owner> for OwnerObject {
@@ -160,6 +172,7 @@ impl From<&Owner> for OwnerObject {
             container: process.container.clone(),
             basis: Some(owner.basis),
             shared_by: owner.shared_by,
+            stale: Some(owner.is_stale),
         }
     }
 }
@@ -186,6 +199,7 @@ impl OwnerObject {
             shared_by: self.shared_by,
             tid: None,
             holders: None,
+            is_stale: self.stale.unwrap_or(false),
         }))
     }
 }

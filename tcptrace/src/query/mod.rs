@@ -23,6 +23,7 @@ use folds::Folds;
 /// The first holder, said to be found in /proc, with how many share.
 fn owner(socket: &Socket) -> Option<Owner> {
     Some(Owner {
+        is_stale: false,
         process: socket.holders.first()?.clone(),
         basis: Basis::Snapshot,
         shared_by: u32::try_from(socket.holders.len())

@@ -88,6 +88,7 @@ impl<'a> Ports<'a> {
             shared_by: None,
             tid: None,
             holders: None,
+            is_stale: false,
         };
         PortUse {
             local,

@@ -115,6 +115,7 @@ fn incident(cookie: Option<u64>, local: &str, remote: Option<&str>, what: What) 
             shared_by: None,
             tid: None,
             holders: None,
+            is_stale: false,
         }),
         hook: "test",
         evidence: Evidence::Seen,

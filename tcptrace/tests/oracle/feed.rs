@@ -36,6 +36,8 @@ pub(super) struct Owner {
     pub(super) comm: Option<String>,
     pub(super) uid: Option<u64>,
     pub(super) basis: Option<String>,
+    /// Reported as the last user only.
+    pub(super) stale: Option<bool>,
 }
 
 /// What is judged of an event.

@@ -1,7 +1,9 @@
 //! Each event against the truth, and the truth against all events.
 
 use super::feed::Event;
-use super::truth::{Life, ProcessId, Reset, Role, Socket, SocketId, Truth, canonical, values_at};
+use super::truth::{
+    Life, ProcessId, Reset, Role, Socket, SocketId, Truth, canonical, may_be, values_at,
+};
 use super::verdict::{Class, Deviation, Figures};
 
 /// How often what was reported of a socket.
@@ -64,7 +66,11 @@ impl Judge {
 
     fn deviates(&mut self, class: Class, id: SocketId, text: &str, event: Option<&Event>) {
         let socket = &self.truth.sockets[id];
-        let holds = socket.holds.iter().map(|hold| {
+        let listener = match socket.role {
+            Role::Child(listener) => &self.truth.sockets[listener].holds[..],
+            _ => &[],
+        };
+        let holds = socket.holds.iter().chain(listener).map(|hold| {
             let process = &self.truth.processes[hold.process];
             let names: Vec<&str> = process.names.iter().map(|(_, name)| &**name).collect();
             let until = hold.to.map(|to| (to.from, to.to));
@@ -85,7 +91,7 @@ impl Judge {
             class,
             text: format!(
                 "{class:?}: {text}\n  socket {} {:?} {} > {:?}, {:?}{}, accepted {:?}\n  resets {:?}, \
-                 received {:?}\n  held by {}\n  reported:\n    {log}\n  {line}",
+                 received {:?}\n  held, and then its listener, by {}\n  reported:\n    {log}\n  {line}",
                 socket.name,
                 socket.role,
                 socket.local,
@@ -174,8 +180,14 @@ impl Judge {
             self.deviates(class, id, "a process of others", Some(event));
             return;
         };
+        let is_stale = owner.stale == Some(true);
+        self.figures.stale += usize::from(is_stale);
         match self.held(socket, process, event.mono_ns, &basis) {
-            Ok(is_marked) => self.figures.listeners_after_accept += usize::from(is_marked),
+            Ok(is_marked) => {
+                self.figures.listeners_after_accept += usize::from(is_marked);
+                self.figures.needlessly_stale += usize::from(is_stale);
+            }
+            Err((Class::StaleOwner, _)) if is_stale => {}
             Err((class, text)) => self.deviates(class, id, text, Some(event)),
         }
         let process = &self.truth.processes[process];
@@ -475,19 +487,4 @@ impl Judge {
         }
         missing
     }
-}
-
-/// Whether these unsent, unacknowledged and unread bytes may be what was seen a moment before: an
-/// acknowledgement may have come since, for all that was sent, and what was unsent may have gone out.
-fn may_be(told: [Option<i64>; 3], seen: [i64; 3]) -> bool {
-    let [unsent, unacked, unread] = seen;
-    let later = [
-        [unsent, unacked],
-        [unsent, 0],
-        [0, unsent],
-        [0, unsent + unacked],
-        [0, 0],
-    ];
-    let queues = later.map(|[unsent, unacked]| [Some(unsent), Some(unacked)]);
-    told[2] == Some(unread) && queues.contains(&[told[0], told[1]])
 }

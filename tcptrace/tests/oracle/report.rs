@@ -87,6 +87,10 @@ impl Report {
             "bases {:?}; {} still the listener's after accept()",
             figures.bases, figures.listeners_after_accept
         );
+        println!(
+            "{} marked as stale, of which {} held the socket all the same",
+            figures.stale, figures.needlessly_stale
+        );
         println!("{} lost, {} runs of hooks skipped", self.lost, self.skipped);
         if let Some(summary) = summary {
             println!("loss {}", field(summary, "loss"));

@@ -222,3 +222,18 @@ impl Truth {
 pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
+
+/// Whether these unsent, unacknowledged and unread bytes may be what was seen a moment before: an
+/// acknowledgement may have come since, for all that was sent, and what was unsent may have gone out.
+pub(super) fn may_be(told: [Option<i64>; 3], seen: [i64; 3]) -> bool {
+    let [unsent, unacked, unread] = seen;
+    let later = [
+        [unsent, unacked],
+        [unsent, 0],
+        [0, unsent],
+        [0, unsent + unacked],
+        [0, 0],
+    ];
+    let queues = later.map(|[unsent, unacked]| [Some(unsent), Some(unacked)]);
+    told[2] == Some(unread) && queues.contains(&[told[0], told[1]])
+}

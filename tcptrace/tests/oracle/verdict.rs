@@ -97,6 +97,9 @@ pub(super) struct Figures {
     pub(super) without_owner: BTreeMap<String, String>,
     /// Owned by the listener's process though another had accepted: basis `listener`, documented.
     pub(super) listeners_after_accept: usize,
+    /// Owners reported as the last user only, and how many of them held the socket all the same.
+    pub(super) stale: usize,
+    pub(super) needlessly_stale: usize,
     pub(super) causes: usize,
     pub(super) byte_counts: usize,
 }
@@ -108,6 +111,8 @@ impl Figures {
         self.events += other.events;
         self.owners += other.owners;
         self.listeners_after_accept += other.listeners_after_accept;
+        self.stale += other.stale;
+        self.needlessly_stale += other.needlessly_stale;
         self.causes += other.causes;
         self.byte_counts += other.byte_counts;
         self.without_owner.extend(other.without_owner);

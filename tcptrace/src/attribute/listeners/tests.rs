@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
+use super::super::proc;
 use super::super::processes::tests::heard;
 use super::*;
 use crate::model::event::QueueDrop;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Look-ups per second among processes that are likely; each takes some 50 us for a process with a few
 /// descriptors.
-pub(super) const LIKELY_PER_SECOND: u32 = 200;
+pub(super) const LIKELY_PER_SECOND: u32 = 1000;
 /// Walks through all of /proc per second; each takes a millisecond for 500 processes.
 pub(super) const WALKS_PER_SECOND: u32 = 4;
 /// Time per second for each of the two: where processes have many descriptors a single look-up takes

@@ -51,12 +51,12 @@ const NOBODYS: u64 = 0;
 /// Above the highest number Linux gives to a process.
 const NO_PID: u32 = 4_194_305;
 
-/// Uses up the walks of a second.
+/// Uses up the walks of a second, by their number or by their time.
 fn walk_out(lookups: &mut Lookups, now_ns: u64) {
     for _ in 0..WALKS_PER_SECOND {
         assert_eq!(lookups.holder(NOBODYS, None, None, now_ns), None);
     }
-    assert_eq!(lookups.budget.walks, WALKS_PER_SECOND);
+    assert!((1..=WALKS_PER_SECOND).contains(&lookups.budget.walks));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn likely_lookups_end_with_their_budget() {
     }
     let owner = heard_of(here());
     assert_eq!(lookups.holder(inode, None, Some(&owner), 0), None);
-    assert_eq!(lookups.budget.likely, LIKELY_PER_SECOND);
+    assert!((1..=LIKELY_PER_SECOND).contains(&lookups.budget.likely));
     let later = SECOND_NS;
     let found = lookups.holder(inode, None, Some(&owner), later);
     assert_eq!(found, Some(here()));
@@ -186,7 +186,6 @@ fn without_time_for_a_walk_the_holders_of_before_are_asked_again() {
     assert!(lookups.listener(inode, Some(NO_PID), now).is_none());
     let listener = lookups.listener(inode, Some(here()), now).unwrap();
     assert_eq!(listener.pids, [here()]);
-    assert!(listener.is_partial);
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn owner(pid: u32, basis: Basis) -> Owner {
         shared_by: None,
         tid: None,
         holders: None,
+        is_stale: false,
     }
 }
 

@@ -49,6 +49,9 @@ pub(in crate::attribute) fn heard(pid: u32, start_ticks: u64, comm: &str, basis:
         holders: None,
         is_followed: false,
         has_listener_file: false,
+        holds: false,
+        is_current: false,
+        is_discarded: false,
     }
 }
 

@@ -46,6 +46,7 @@ pub(in crate::pipeline) fn owner(pid: u32, basis: Basis) -> Owner {
         shared_by: None,
         tid: None,
         holders: None,
+        is_stale: false,
     }
 }
 

@@ -23,6 +23,7 @@ fn owner(pid: u32, comm: &str) -> Owner {
         shared_by: Some(4),
         tid: Some(pid + 1),
         holders: None,
+        is_stale: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use super::Malformed;
 use super::codes::Coded;
-use super::fields::{OwnerForm, queue};
+use super::fields::{OwnerForm, STALE, queue};
 use super::forms::{EndForm, EventForm, FlowForm, ItemForm, ProcessForm, SampleForm};
 use crate::model::flow::TcpState;
 use crate::model::sample::{ListenerSample, SpaceSample};
@@ -109,10 +109,11 @@ impl<'a> Decoder<'a> {
     fn owner(&self, form: OwnerForm) -> Result<Owner, Malformed> {
         Ok(Owner {
             process: self.process(form.process)?,
-            basis: code::<Basis>(form.basis)?,
+            basis: code::<Basis>(form.basis & !STALE)?,
             shared_by: form.shared_by,
             tid: form.tid,
             holders: None,
+            is_stale: form.basis & STALE != 0,
         })
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::codes::Coded;
-use super::fields::{OwnerForm, queue_form};
+use super::fields::{OwnerForm, STALE, queue_form};
 use super::forms::{
     EndForm, EventForm, FlowForm, ItemForm, ListenerForm, ProcessForm, SampleForm, SpaceForm,
 };
@@ -141,7 +141,7 @@ impl Encoder {
     fn owner(&mut self, owner: &Owner) -> OwnerForm {
         OwnerForm {
             process: self.process(&owner.process),
-            basis: owner.basis.code(),
+            basis: owner.basis.code() | if owner.is_stale { STALE } else { 0 },
             shared_by: owner.shared_by,
             tid: owner.tid,
         }

@@ -8,9 +8,13 @@ use crate::model::incident::Queue;
 
 pub(super) type QueueForm = (u32, u32);
 
+/// See [`OwnerForm::basis`].
+pub(super) const STALE: u8 = 1 << 7;
+
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct OwnerForm {
     pub(super) process: u32,
+    /// With [`STALE`], which early recordings do not have, of an owner that is only the last user.
     pub(super) basis: u8,
     pub(super) shared_by: Option<u32>,
     pub(super) tid: Option<u32>,

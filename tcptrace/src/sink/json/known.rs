@@ -57,6 +57,7 @@ impl Text {
         Arc::ptr_eq(&self.owner.process, &owner.process)
             && self.owner.basis == owner.basis
             && self.owner.shared_by == owner.shared_by
+            && self.owner.is_stale == owner.is_stale
     }
 
     #[cold]
@@ -92,6 +93,7 @@ mod tests {
             shared_by: None,
             tid: None,
             holders: None,
+            is_stale: false,
         }
     }
 
@@ -128,8 +130,16 @@ mod tests {
                 ..task.clone()
             };
             let shared_by = shared_by.map_or("null".to_owned(), |count: u32| count.to_string());
-            let end = format!("\"basis\":\"{basis}\",\"shared_by\":{shared_by}}}");
+            let end = format!(
+                "\"basis\":\"{basis}\",\"shared_by\":{shared_by},\"stale\":{}}}",
+                owner.is_stale
+            );
             assert!(written(&mut known, &owner).ends_with(&end));
+            let stale = Owner {
+                is_stale: true,
+                ..owner
+            };
+            assert!(written(&mut known, &stale).ends_with("\"stale\":true}"));
         }
     }
 
@@ -139,7 +149,7 @@ mod tests {
         let text = String::from_utf8(known.text(None).to_vec()).unwrap();
         assert!(text.starts_with("{\"pid\":null,"), "{text}");
         assert!(
-            text.ends_with("\"basis\":\"none\",\"shared_by\":null}"),
+            text.ends_with("\"basis\":\"none\",\"shared_by\":null,\"stale\":null}"),
             "{text}"
         );
     }

@@ -65,7 +65,7 @@ impl Owners {
         let Some(owner) = owner else {
             return put_right(out, &self.nobody, self.nobody.len(), overhang);
         };
-        let suffix = suffix(owner.basis);
+        let suffix = suffix(owner);
         let at = (owner.process.pid as usize).wrapping_add(suffix.len());
         let place = &mut self.places[at % PLACES];
         let longest = if self.is_wide {
@@ -113,7 +113,7 @@ impl Cell {
         put::spaces(&mut text, missing + 1);
         Self {
             process: Arc::clone(&owner.process),
-            suffix: suffix(owner.basis),
+            suffix: suffix(owner),
             shared_by: owner.shared_by,
             longest,
             width: pid_width + comm_width + missing + 1,
@@ -123,8 +123,11 @@ impl Cell {
 }
 
 /// The basis, when there is something to say of it.
-const fn suffix(basis: Basis) -> &'static str {
-    match basis {
+const fn suffix(owner: &Owner) -> &'static str {
+    if owner.is_stale {
+        return "(last user)";
+    }
+    match owner.basis {
         Basis::Task | Basis::Socket => "",
         Basis::Listener => "(listener)",
         Basis::Snapshot => "(snapshot)",
@@ -133,8 +136,9 @@ const fn suffix(basis: Basis) -> &'static str {
 
 /// The name with its basis, or the number of holders, when there is something to say.
 fn put_comm(buffer: &mut Vec<u8>, owner: &Owner, longest: usize) -> usize {
-    let whole = suffix(owner.basis);
+    let whole = suffix(owner);
     let short = match owner.basis {
+        _ if owner.is_stale => "(last)",
         Basis::Task | Basis::Socket => "",
         Basis::Listener => "(lsn)",
         Basis::Snapshot => "(snap)",

@@ -57,6 +57,7 @@ pub(crate) fn incident(at: u64, owner: Option<&Arc<Process>>, what: What) -> Inc
             shared_by: None,
             tid: None,
             holders: None,
+            is_stale: false,
         }),
         hook: "tp_btf/tcp_send_reset",
         evidence: Evidence::Seen,

@@ -40,6 +40,7 @@ fn incident(what: What, pid: u32, at_ms: u64, local: (u8, u16), remote: (u8, u16
         },
         state: Some(TcpState::Established),
         owner: Some(Owner {
+            is_stale: false,
             process: Arc::new(process),
             basis: Basis::Socket,
             shared_by: None,
