@@ -1,3 +1,4 @@
+mod deaths;
 mod hostile;
 
 use super::*;
