@@ -7,6 +7,7 @@ mod addresses;
 mod caller;
 mod confined;
 mod crowd;
+mod deaths;
 mod doctor;
 mod filters;
 mod folding;
@@ -49,6 +50,7 @@ pub(crate) fn families() -> Vec<Family> {
         syn_queue,
         time_wait,
         retransmit,
+        deaths,
         paws,
         ownership,
         holders,
