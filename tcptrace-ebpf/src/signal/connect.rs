@@ -10,7 +10,8 @@ use tcptrace_common::wire::{ConnectFailedRecord, Head, UNKNOWN_U64, connect_fail
 
 use crate::emit::emit;
 use crate::filter::wants;
-use crate::maps::{SockEntry, sock_bits};
+use crate::maps::sock_bits;
+use crate::owner;
 use crate::sock::{Direct, SockRef};
 
 /// `RCV_SHUTDOWN | SEND_SHUTDOWN`: set by close() before it changes the state.
@@ -22,19 +23,26 @@ pub(crate) fn may_concern(old: u8) -> bool {
     old == tcp_state::SYN_SENT && wants(kind::CONNECT_FAILED)
 }
 
-/// Since when the socket connects; `None` if a RST ended it, which is reported as received.
+/// Since when the socket connects, 0 where that is not known; `None` if a RST ended it, which is reported
+/// as received.
 #[inline(always)]
-pub(crate) fn began(entry: Option<&SockEntry>) -> Option<u64> {
-    match entry {
+fn began(sock: u64) -> Option<u64> {
+    match owner::entry(sock) {
         Some(entry) if entry.bits & sock_bits::RST_RECEIVED != 0 => None,
         Some(entry) => Some(entry.born_ns),
         None => Some(0),
     }
 }
 
-/// Reports it; `born_ns` is 0 where it is not known.
+/// A socket changes to CLOSE: reports it if it was connecting.
 #[inline(always)]
-pub(crate) fn on_failure(sk: &SockRef<Direct>, head: &Head, born_ns: u64) {
+pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
+    if !may_concern(old) {
+        return;
+    }
+    let Some(born_ns) = began(head.sock) else {
+        return;
+    };
     let mut bits = 0;
     if sk.is_owned() {
         bits |= connect_failed::OWNED;

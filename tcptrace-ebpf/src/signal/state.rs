@@ -39,11 +39,8 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     if base.is_null() || !may_matter(&base, old, new) {
         return;
     }
-    let may_be_given_up = new == tcp_state::CLOSE && timed_out::may_concern(&base, old);
-    let may_have_failed = new == tcp_state::CLOSE && connect::may_concern(old);
     if !is_told(old, new)
-        && !may_be_given_up
-        && !may_have_failed
+        && !may_end_badly(&base, old, new)
         && !linger::may_concern(&base, old, new)
     {
         remember(&base, old, new);
@@ -78,26 +75,30 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     linger::on_change(&sk, old, new, entry.as_deref_mut(), room.head());
     let old = room.forgotten::<0>(u32::from(old)) as u8;
     let new = room.forgotten::<1>(u32::from(new)) as u8;
-    let head = room.head();
-    let is_given_up = may_be_given_up && timed_out::is_given_up(&sk);
-    let connecting_since = if may_have_failed {
-        connect::began(entry.as_deref())
-    } else {
-        None
-    };
-    if is_given_up || connecting_since.is_some() || is_told(old, new) {
-        sk.identify(entry.as_deref_mut(), head);
-        owner::find_with(&sk, entry, head);
-        if is_given_up {
-            timed_out::on_give_up(&sk, head);
+    if !is_told(old, new) && !may_end_badly(&sk, old, new) {
+        if let Some(entry) = entry {
+            owner::changed(&sk, entry);
         }
-        if let Some(born_ns) = connecting_since {
-            connect::on_failure(&sk, head, born_ns);
-        }
-        tell(&sk, old, new, in_old, head);
-    } else if let Some(entry) = entry {
-        owner::changed(&sk, entry);
+        return;
     }
+    let head = room.head();
+    sk.identify(entry.as_deref_mut(), head);
+    owner::find_with(&sk, entry, head);
+    let old = room.forgotten::<0>(u32::from(old)) as u8;
+    let new = room.forgotten::<1>(u32::from(new)) as u8;
+    if may_end_badly(&sk, old, new) {
+        timed_out::on_close(&sk, old, room.head());
+        connect::on_close(&sk, old, room.head());
+    }
+    let old = room.forgotten::<0>(u32::from(old)) as u8;
+    let new = room.forgotten::<1>(u32::from(new)) as u8;
+    tell(&sk, old, new, in_old, room.head());
+}
+
+/// Whether this change ends a connection that was given up, or a connect() that failed.
+#[inline(always)]
+fn may_end_badly(sk: &SockRef<Direct>, old: u8, new: u8) -> bool {
+    new == tcp_state::CLOSE && (timed_out::may_concern(sk, old) || connect::may_concern(old))
 }
 
 /// Whether anything may follow from a change. Of the ten in the life of a pair of sockets four come in

@@ -30,7 +30,7 @@ pub(crate) fn may_concern(sk: &SockRef<Direct>, old: u8) -> bool {
 /// network had reported before (`sk_err_soft`): then something was sent again without an answer, which
 /// tells it from an error that was merely left behind.
 #[inline(always)]
-pub(crate) fn is_given_up(sk: &SockRef<Direct>) -> bool {
+fn is_given_up(sk: &SockRef<Direct>) -> bool {
     let err = sk.err().unwrap_or(0);
     if err == TIMED_OUT {
         return true;
@@ -39,9 +39,12 @@ pub(crate) fn is_given_up(sk: &SockRef<Direct>) -> bool {
     tried != 0 && err != RESET[0] && err != RESET[1] && !sk.is_owned()
 }
 
-/// Reports it; `head.state` is the state before.
+/// A socket changes to CLOSE: reports it if it was given up. `head.state` is the state before.
 #[inline(always)]
-pub(crate) fn on_give_up(sk: &SockRef<Direct>, head: &Head) {
+pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
+    if !may_concern(sk, old) || !is_given_up(sk) {
+        return;
+    }
     emit(
         kind::TIMED_OUT,
         hook::INET_SOCK_SET_STATE,
