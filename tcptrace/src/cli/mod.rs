@@ -13,6 +13,7 @@ pub mod listeners;
 pub mod man;
 pub mod output;
 mod output_file;
+mod phases;
 pub mod plan;
 pub mod record;
 mod recorded_input;
@@ -42,8 +43,7 @@ use replay::ReplayPlan;
 use report::ReportPlan;
 use watch::WatchPlan;
 
-use crate::kernel::caller::{self, Need};
-use crate::kernel::confine::{self, Phase};
+use crate::kernel::{caller, confine};
 use crate::session::{Refused, logging};
 use crate::sink::sanitize;
 
@@ -54,14 +54,14 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return parse_failed(&error),
     };
     // Before the first path is opened.
-    if let Err(error) = caller::settle(need(&cli.command)) {
+    if let Err(error) = caller::settle(phases::need(&cli.command)) {
         let why = format!("cannot drop the privileges of the binary: {error}");
         return output::refuse(&why, Exit::Failure);
     }
     if let Err(why) = logging::install() {
         return output::refuse(&why, Exit::Usage);
     }
-    if let Some(phase) = reads(&cli.command) {
+    if let Some(phase) = phases::reads(&cli.command) {
         confine::confine_reader(phase);
     }
     let ended = match cli.command {
@@ -80,39 +80,6 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Man(args) => man::run(&args),
     };
     finish(ended)
-}
-
-/// What a command does with this machine; it has no more privileges than that takes.
-fn need(command: &Command) -> Need {
-    match command {
-        Command::Replay(_)
-        | Command::Report(_)
-        | Command::Explain(_)
-        | Command::Schema
-        | Command::Completions { .. }
-        | Command::Man(_) => Need::Nothing,
-        Command::Top(args) if !args.replay.is_empty() => Need::Nothing,
-        Command::Doctor(args) if args.types.is_some() => Need::Nothing,
-        Command::Watch(_)
-        | Command::Record(_)
-        | Command::Top(_)
-        | Command::Listeners(_)
-        | Command::States(_)
-        | Command::Timewait(_)
-        | Command::Doctor(_) => Need::Host,
-    }
-}
-
-/// What is left of the system calls before a command reads files that somebody else may have made; `None`: it
-/// reads none, or attaches first.
-fn reads(command: &Command) -> Option<Phase> {
-    match command {
-        Command::Report(_) => Some(Phase::Page),
-        Command::Replay(_) => Some(Phase::Read),
-        Command::Top(args) if !args.replay.is_empty() => Some(Phase::Read),
-        Command::Doctor(args) if args.types.is_some() => Some(Phase::Read),
-        _ => None,
-    }
 }
 
 fn watch(args: WatchArgs) -> Exit {

@@ -13,13 +13,28 @@ const TIME_PER_SECOND: Duration = Duration::from_millis(100);
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// What is left of this second's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Budget {
+    /// Of a second, for each of the two.
+    pub(super) time_per_second: Duration,
     second: u64,
     pub(super) likely: u32,
     pub(super) walks: u32,
     spent_on_likely: Duration,
     spent_on_walks: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            time_per_second: TIME_PER_SECOND,
+            second: 0,
+            likely: 0,
+            walks: 0,
+            spent_on_likely: Duration::ZERO,
+            spent_on_walks: Duration::ZERO,
+        }
+    }
 }
 
 impl Budget {
@@ -31,7 +46,7 @@ impl Budget {
             return false;
         }
         let seconds = u32::try_from(second.saturating_sub(self.second)).unwrap_or(u32::MAX);
-        let regained = TIME_PER_SECOND.saturating_mul(seconds);
+        let regained = self.time_per_second.saturating_mul(seconds);
         self.spent_on_likely = self.spent_on_likely.saturating_sub(regained);
         self.spent_on_walks = self.spent_on_walks.saturating_sub(regained);
         self.second = second;
@@ -42,7 +57,7 @@ impl Budget {
 
     /// Looks among likely processes, if the budget allows.
     pub(super) fn likely<T>(&mut self, look: impl FnOnce() -> T) -> Option<T> {
-        if self.likely >= LIKELY_PER_SECOND || self.spent_on_likely >= TIME_PER_SECOND {
+        if self.likely >= LIKELY_PER_SECOND || self.spent_on_likely >= self.time_per_second {
             return None;
         }
         self.likely += 1;
@@ -51,7 +66,7 @@ impl Budget {
 
     /// Walks through all of /proc, if the budget allows.
     pub(super) fn walk<T>(&mut self, look: impl FnOnce() -> T) -> Option<T> {
-        if self.walks >= WALKS_PER_SECOND || self.spent_on_walks >= TIME_PER_SECOND {
+        if self.walks >= WALKS_PER_SECOND || self.spent_on_walks >= self.time_per_second {
             return None;
         }
         self.walks += 1;
