@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
+use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as Waker, Poll};
 
 use anyhow::Context;
 use tokio::process::{Child, Command};
@@ -21,6 +23,35 @@ pub struct Stopper {
     /// `None` where whoever started us had it ignored, as nohup does: the run is to outlive the
     /// terminal then.
     hangup: Option<Signal>,
+}
+
+/// A future that stays done: it may be polled again after its end, by whoever waits next.
+pub struct Fused<F>(Option<F>);
+
+impl<F> Fused<F> {
+    /// Waits for `future`.
+    pub const fn new(future: F) -> Self {
+        Self(Some(future))
+    }
+
+    /// Whether it has ended.
+    pub const fn is_done(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl<F: Future<Output = ()> + Unpin> Future for Fused<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Waker<'_>) -> Poll<()> {
+        if let Some(future) = &mut self.0
+            && Pin::new(future).poll(context).is_pending()
+        {
+            return Poll::Pending;
+        }
+        self.0 = None;
+        Poll::Ready(())
+    }
 }
 
 impl Stopper {
@@ -166,4 +197,23 @@ pub fn code(status: ExitStatus) -> u8 {
         .or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok())
         .unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_stays_done() {
+        let mut waker = Waker::from_waker(std::task::Waker::noop());
+        let mut fused = Fused::new(Box::pin(async {}));
+        assert!(!fused.is_done());
+        for _ in 0..3 {
+            assert!(Pin::new(&mut fused).poll(&mut waker).is_ready());
+            assert!(fused.is_done());
+        }
+        let mut never = Fused::new(std::future::pending());
+        assert!(Pin::new(&mut never).poll(&mut waker).is_pending());
+        assert!(!never.is_done());
+    }
 }

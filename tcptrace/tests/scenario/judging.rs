@@ -31,6 +31,7 @@ fn event() -> Value {
         "owner": {
             "pid": 42, "start_ticks": 99, "comm": "lz-client", "exe": null, "uid": 12345,
             "cgroup": null, "container": null, "basis": "task", "shared_by": null,
+            "stale": false,
         },
         "hook": "tp_btf/tcp_send_reset",
         "evidence": "seen",

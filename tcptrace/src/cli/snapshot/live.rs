@@ -12,7 +12,7 @@ use crate::cli::args::snapshot::SnapshotArgs;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, say};
 use crate::model::snapshot::Snapshot;
-use crate::session::ending::Stopper;
+use crate::session::ending::{Fused, Stopper};
 use crate::session::{Plan, Scope, event_loop, ready};
 use crate::survey::{self, Look};
 
@@ -138,6 +138,9 @@ async fn look<Q>(
         return survey::take(look, &canvas.filter.netns).map(Some);
     };
     let mut no_command = None;
-    let stop = std::pin::pin!(stopper.wait(None, &mut no_command));
-    hooks.look(*look, stop).await
+    let wait = std::pin::pin!(stopper.wait(None, &mut no_command));
+    let mut stop = Fused::new(wait);
+    let snapshot = hooks.look(*look, &mut stop).await?;
+    // A signal that came together with the answer is not waited for again.
+    Ok(snapshot.filter(|_| !stop.is_done()))
 }
