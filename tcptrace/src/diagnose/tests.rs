@@ -205,6 +205,25 @@ fn cookies_for_every_syn_do_not_mean_a_full_queue() {
     assert!(says.contains("was full"), "{says}");
 }
 
+#[test]
+fn clients_that_send_nothing_fill_the_syn_queue_of_a_deferred_listener() {
+    let with = |length, held_back| {
+        let mut row = listener(0, 16, None);
+        row.syn_queue.length = length;
+        let mut space = counted(&[("TcpExt.TCPDeferAcceptDrop", 17, Some(held_back))]);
+        space.settings = values(&[("net.ipv4.tcp_syncookies", "1")]);
+        space.listeners = vec![row];
+        found(&survey(space))
+    };
+    let filling = with(17, 4);
+    assert_eq!(ids(&filling), [("deferred_accepts", Severity::Degraded)]);
+    assert!(filling[0].title.contains("have not sent anything yet"));
+    assert_eq!(filling[0].evidence.len(), 2);
+    assert_eq!(ids(&with(17, 0)), [("deferred_accepts", Severity::Risk)]);
+    // With room left it is what the option is for.
+    assert_eq!(with(3, 4), []);
+}
+
 /// The socket's counter rises for repeated SYNs; only the namespace's tells of refusals.
 #[test]
 fn repeated_syns_are_no_refusals() {

@@ -86,7 +86,7 @@ impl Interpreter {
             }
             Signal::ConnectFailed(facts) => {
                 evidence = connect::evidence(&facts);
-                Some(connect::what(&facts))
+                connect::what(&facts)
             }
         };
         let Some(what) = what else { return };

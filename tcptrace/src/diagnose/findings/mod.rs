@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::damage;
 use super::fold::{Tallies, Tally};
 use crate::interpret::advice;
+use crate::model::Kind;
 use crate::model::Owner;
 use crate::model::finding::{Change, Finding, Proof, Severity, Topic, topic_name};
 use crate::model::rows::ListenerRow;
@@ -23,6 +24,7 @@ macro_rules! families {
 
 families! {
     accept_queue,
+    deferred,
     syn_queue,
     syn_acks,
     ports,
@@ -185,11 +187,15 @@ impl Family {
     /// The finding that the incidents of this family make, with the texts of `explain`; `None`
     /// without any.
     fn of_incidents(&self, case: &Case<'_>, severity: Severity) -> Option<Finding> {
-        let tallies: Vec<(Topic, &Tally)> = self
+        let mut tallies: Vec<(Topic, &Tally)> = self
             .topics
             .iter()
             .filter_map(|topic| Some((*topic, case.tallies.of(*topic)?)))
             .collect();
+        // The RST and the end of a connection that was given up are reported too: it died once.
+        if tallies.iter().any(|((kind, _), _)| *kind == Kind::TimedOut) {
+            tallies.retain(|((kind, _), _)| *kind == Kind::TimedOut);
+        }
         let (main, _) = tallies.iter().max_by_key(|(_, tally)| tally.count)?;
         let known = advice::find(main.0, main.1).or_else(|| advice::find(main.0, None))?;
         let count = tallies
