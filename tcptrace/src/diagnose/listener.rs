@@ -88,6 +88,11 @@ fn survey(row: &ListenerRow, space: &SpaceRow, watched_ms: Option<u64>) -> Surve
             now.syn_queue_cookies,
             risen.syn_queue_cookies,
         ),
+        (
+            "TcpExt.TCPDeferAcceptDrop",
+            now.deferred_acks,
+            risen.deferred_acks,
+        ),
     ];
     let counters: BTreeMap<String, Count> = counts
         .into_iter()

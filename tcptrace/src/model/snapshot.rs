@@ -98,6 +98,8 @@ pub struct SpaceCounters {
     pub syn_queue_drops: Option<u64>,
     /// `TcpExt.TCPReqQFullDoCookies`: SYNs answered by a cookie for a full SYN queue.
     pub syn_queue_cookies: Option<u64>,
+    /// `TcpExt.TCPDeferAcceptDrop`: ACKs that TCP_DEFER_ACCEPT held back until the client sends data.
+    pub deferred_acks: Option<u64>,
     /// `TcpExt.TCPTimeWaitOverflow`: TIME_WAITs that could not be made.
     pub time_wait_overflows: Option<u64>,
     /// `TcpExt.TWRecycled`: TIME_WAITs taken over by connect().

@@ -78,6 +78,7 @@ fn risen(first: &SpaceCounters, now: &SpaceCounters) -> SpaceCounters {
         accept_overflows: rise(first.accept_overflows, now.accept_overflows),
         syn_queue_drops: rise(first.syn_queue_drops, now.syn_queue_drops),
         syn_queue_cookies: rise(first.syn_queue_cookies, now.syn_queue_cookies),
+        deferred_acks: rise(first.deferred_acks, now.deferred_acks),
         time_wait_overflows: rise(first.time_wait_overflows, now.time_wait_overflows),
         time_wait_reuses: rise(first.time_wait_reuses, now.time_wait_reuses),
         time_wait_entries: now.time_wait_entries,

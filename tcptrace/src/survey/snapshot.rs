@@ -248,6 +248,7 @@ fn counters(found: &Netns) -> anyhow::Result<SpaceCounters> {
         accept_overflows: counters.value("TcpExt.ListenOverflows"),
         syn_queue_drops: counters.value("TcpExt.TCPReqQFullDrop"),
         syn_queue_cookies: counters.value("TcpExt.TCPReqQFullDoCookies"),
+        deferred_acks: counters.value("TcpExt.TCPDeferAcceptDrop"),
         time_wait_overflows: counters.value("TcpExt.TCPTimeWaitOverflow"),
         time_wait_reuses: counters.value("TcpExt.TWRecycled"),
         time_wait_entries: levels.time_wait,
