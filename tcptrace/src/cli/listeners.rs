@@ -46,7 +46,8 @@ impl Question for Listeners {
             has_times: false,
             has_half_open: true,
             owners_of_listeners: true,
-            has_activities: true,
+            // Looked at twice with a pause between: only where it is explained.
+            has_activities: self.is_explained,
         }
     }
 

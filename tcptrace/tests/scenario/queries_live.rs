@@ -102,7 +102,9 @@ fn refusals_are_told_by_step_while_watching(world: &World) {
     };
     let refused = |row: &Value| {
         let count = |step: &str| row["refusals"][step].as_u64().unwrap_or(0);
+        // Refusals may come while the sockets are being listed: then the next snapshot has their drops.
         count("accept_syn") + count("accept_counted") >= 3
+            && row["drops_since_watch"].as_u64() >= Some(3)
     };
     let Some(rows) = ask_live(world, &["listeners"], work, refused) else {
         return;
