@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 
 use super::args::snapshot::ListenersArgs;
 use super::exit::Exit;
+use super::output;
 use super::snapshot::{self, Question, View};
 use crate::diagnose::listener;
 use crate::model::{Kind, KindSet};
@@ -57,7 +58,7 @@ impl Question for Listeners {
             table::listeners(out, &page, style);
             return;
         }
-        let mut text = Page::default();
+        let mut text = Page::default().in_columns(output::page_columns(&io::stdout()));
         for row in &page.rows {
             let Some(space) = page.spaces.iter().find(|space| space.netns == row.netns) else {
                 continue;

@@ -135,6 +135,15 @@ pub(super) fn is_colored_as(color: ColorChoice, is_terminal: bool) -> bool {
     color.colors(is_terminal, no_color.as_deref(), term.as_deref())
 }
 
+/// Columns of a terminal; what is no terminal has [`COLUMNS`].
+pub(super) fn page_columns(stream: &impl AsFd) -> usize {
+    match rustix::termios::tcgetwinsize(stream) {
+        // A serial line does not say.
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => COLUMNS,
+    }
+}
+
 /// Columns of a terminal when it has more than [`COLUMNS`]; what is no terminal has those.
 pub(super) fn columns(stream: &impl AsFd) -> usize {
     rustix::termios::tcgetwinsize(stream)

@@ -1,27 +1,47 @@
-//! Lines of at most 100 columns: headings, and rows with a label and a wrapped text.
+//! Lines of at most 100 columns, or as many as the terminal has: headings, and rows with a label and a wrapped text.
 //!
 //! Whatever goes through here is harmless for a terminal: errors quote the kernel and /proc.
 
 use super::color::{END, Impact};
 use super::sanitize::clean;
 
+/// Columns of a line at most: longer ones are hard to read.
 const COLUMNS: usize = 100;
+/// Columns at least: texts begin at column 51 and need some room.
+const FEWEST_COLUMNS: usize = 72;
 /// Where the texts of plain rows begin.
 const TEXT_AT: usize = 22;
 
 /// A text in the making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Page {
     text: String,
     is_colored: bool,
+    columns: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self::new(false)
+    }
 }
 
 impl Page {
     /// An empty one.
-    pub fn new(is_colored: bool) -> Self {
+    pub const fn new(is_colored: bool) -> Self {
         Self {
             text: String::new(),
             is_colored,
+            columns: COLUMNS,
+        }
+    }
+
+    /// The same for a terminal of that many columns.
+    #[must_use]
+    pub fn in_columns(self, columns: usize) -> Self {
+        Self {
+            columns: columns.clamp(FEWEST_COLUMNS, COLUMNS),
+            ..self
         }
     }
 
@@ -49,8 +69,8 @@ impl Page {
         if begin.chars().count() > at {
             begin.push(' ');
         }
-        let first = COLUMNS.saturating_sub(begin.chars().count());
-        let lines = wrapped(&clean(text), first, COLUMNS - at);
+        let first = self.columns.saturating_sub(begin.chars().count());
+        let lines = wrapped(&clean(text), first, self.columns.saturating_sub(at).max(1));
         for (place, part) in lines.iter().enumerate() {
             if place > 0 {
                 begin = " ".repeat(at);
@@ -122,6 +142,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_narrow_terminal_gets_shorter_lines() {
+        for (asked, longest) in [(80, 80), (20, FEWEST_COLUMNS), (300, COLUMNS)] {
+            let mut page = Page::default().in_columns(asked);
+            page.hang("label", 51, &"word ".repeat(40));
+            let lengths = page.text().lines().map(|line| line.chars().count());
+            let most = lengths.max().unwrap_or(0);
+            assert!(most <= longest && most + 5 > longest, "{most} of {longest}");
+        }
+    }
 
     #[test]
     fn rows_hang_at_their_column() {

@@ -72,7 +72,7 @@ fn rendered(report: &Report, args: &DoctorArgs) -> Vec<u8> {
     if args.json {
         return sink::json::line(&object);
     }
-    let mut page = Page::new(is_colored(args));
+    let mut page = Page::new(is_colored(args)).in_columns(output::page_columns(&io::stdout()));
     if report.survey.is_none() || args.hooks {
         sink::doctor::hooks(&mut page, &object);
     } else {
