@@ -373,7 +373,7 @@ fn the_own_namespace_is_told_to_nobody_too() {
         return;
     }
     let binary = Binary::new("nobody-page");
-    let page = text(&binary.with(&NOBODY, &["doctor"]).stdout);
+    let page = text(&binary.with(&NOBODY, &["doctor", "--all-settings"]).stdout);
     assert_presentable(&page);
     for part in [
         "SETTINGS OF NETNS ",
@@ -401,7 +401,7 @@ fn settings_in_the_page_are_those_of_the_object() {
     let report = object(&run(&["--json"]));
     let groups = report["settings"].as_array().unwrap();
     assert_eq!(groups.len(), 1, "one namespace was asked for");
-    let page = text(&run(&["--color", "never"]).stdout);
+    let page = text(&run(&["--color", "never", "--all-settings"]).stdout);
     assert_presentable(&page);
     for row in groups[0]["values"].as_array().unwrap() {
         let name = row["name"].as_str().unwrap().trim_start_matches("net.");

@@ -37,6 +37,9 @@ pub struct DoctorArgs {
     /// Print the report on privileges, kernel types and hooks instead of the findings
     #[arg(long, conflicts_with_all = ["json", "fail"])]
     pub hooks: bool,
+    /// Print every setting with its effect, not only those that were changed or that a finding names
+    #[arg(long, conflicts_with = "json")]
+    pub all_settings: bool,
     /// Observe for this long before judging: 2s, 500ms, 1m; a plain number means seconds
     #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = values::duration)]
     pub observe: Duration,

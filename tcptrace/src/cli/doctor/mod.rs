@@ -76,7 +76,7 @@ fn rendered(report: &Report, args: &DoctorArgs) -> Vec<u8> {
     if report.survey.is_none() || args.hooks {
         sink::doctor::hooks(&mut page, &object);
     } else {
-        sink::doctor::diagnosis(&mut page, &object);
+        sink::doctor::diagnosis(&mut page, &object, args.all_settings);
     }
     page.text().as_bytes().to_vec()
 }

@@ -64,7 +64,7 @@ fn printed(survey: &Result<Survey, String>) -> String {
     let mut report = Doctor::default();
     json_state::add(&mut report, Some(survey), &found);
     let mut page = Page::default();
-    sink::doctor::diagnosis(&mut page, &report);
+    sink::doctor::diagnosis(&mut page, &report, true);
     page.text().to_owned()
 }
 

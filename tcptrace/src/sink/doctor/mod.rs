@@ -16,9 +16,9 @@ pub use findings::brief;
 /// Where the sentences of findings and listeners begin.
 const SENTENCE_AT: usize = 13;
 
-/// What is wrong, the worst first; then listeners that are full, damage that was counted, settings with
-/// their effect, and one line on what this kernel does not show.
-pub fn diagnosis(page: &mut Page, report: &Doctor<'_>) {
+/// What is wrong, the worst first; then listeners that are full, damage that was counted, settings that
+/// were changed or matter to a finding (or all of them), and one line on what this kernel does not show.
+pub fn diagnosis(page: &mut Page, report: &Doctor<'_>, all_settings: bool) {
     match report.counters_error {
         Some(error) => {
             page.heading("TCP ON THIS HOST");
@@ -28,7 +28,7 @@ pub fn diagnosis(page: &mut Page, report: &Doctor<'_>) {
             findings::all(page, report);
             damage::listeners(page, report);
             damage::counters(page, report);
-            settings::all(page, report);
+            settings::all(page, report, all_settings);
             not_visible(page, report);
         }
     }

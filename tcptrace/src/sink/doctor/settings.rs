@@ -13,11 +13,16 @@ const VALUE_WIDTH: usize = 11;
 const GROUPS: usize = 4;
 const NAMED: usize = 3;
 
-pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
+/// `is_whole`: those with their default value too.
+pub(super) fn all(page: &mut Page, report: &Doctor<'_>, is_whole: bool) {
     let groups = report.settings.as_deref().unwrap_or_default();
+    let mut left = 0;
     for group in groups.iter().take(GROUPS) {
-        page.heading(&format!("SETTINGS OF {}", members(report, group)));
-        table(page, &group.values);
+        let rows = chosen(report, &group.values, is_whole, &mut left);
+        if !rows.is_empty() {
+            page.heading(&format!("SETTINGS OF {}", members(report, group)));
+            table(page, &rows);
+        }
     }
     if let Some(left) = left_out(groups.len(), GROUPS) {
         let more = format!(
@@ -28,9 +33,45 @@ pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
     let host = report.host.as_ref().map(|host| &host.settings);
     // Only the first namespace of the host shows them.
     if let Some(rows) = host.filter(|rows| rows.iter().any(|row| row.value.is_some())) {
-        page.heading("SETTINGS OF THE WHOLE HOST");
-        table(page, rows);
+        let rows = chosen(report, rows, is_whole, &mut left);
+        if !rows.is_empty() {
+            page.heading("SETTINGS OF THE WHOLE HOST");
+            table(page, &rows);
+        }
     }
+    if left > 0 {
+        page.heading("SETTINGS");
+        let rest = format!(
+            "{left} settings are at their defaults or follow from memory, and no finding names them: \
+             tcptrace doctor --all-settings"
+        );
+        page.hang("", 2, &rest);
+    }
+}
+
+/// The rows to be printed: those that were changed or that a finding names. Adds the others to `left`.
+fn chosen<'a>(
+    report: &Doctor<'_>,
+    rows: &'a [Setting],
+    is_whole: bool,
+    left: &mut usize,
+) -> Vec<&'a Setting> {
+    let findings = report.findings.unwrap_or_default();
+    let is_named = |row: &Setting| {
+        findings.iter().any(|finding| {
+            let is_evidence = finding
+                .evidence
+                .iter()
+                .any(|proof| proof.source == row.name);
+            let change = finding.do_then.as_ref();
+            is_evidence || change.is_some_and(|change| change.command.contains(&*row.name))
+        })
+    };
+    let (shown, rest): (Vec<&Setting>, Vec<&Setting>) = rows
+        .iter()
+        .partition(|row| is_whole || row.changed == Some(true) || is_named(row));
+    *left += rest.len();
+    shown
 }
 
 fn members(report: &Doctor<'_>, group: &SettingsGroup) -> String {
@@ -47,7 +88,7 @@ fn members(report: &Doctor<'_>, group: &SettingsGroup) -> String {
     }
 }
 
-fn table(page: &mut Page, rows: &[Setting]) {
+fn table(page: &mut Page, rows: &[&Setting]) {
     page.hang(&columns("", "VALUE", "DEFAULT"), EFFECT_AT, "EFFECT HERE");
     let mut about = None;
     for row in rows {
