@@ -34,7 +34,7 @@ pub struct WatchPlan {
     pub recording: Option<Recording>,
 }
 
-/// How often queues are looked at for a recording, unless told otherwise.
+/// The default interval at which queues are sampled for a recording.
 const SAMPLED: Duration = Duration::from_secs(1);
 
 impl WatchPlan {
@@ -67,7 +67,7 @@ impl WatchPlan {
     }
 }
 
-/// Watches until told to stop.
+/// Watches until it is stopped.
 ///
 /// # Errors
 /// When it cannot begin, see [`crate::session::Refused`], or something fails while running.
@@ -179,7 +179,9 @@ fn banner(session: &Session, plan: &WatchPlan) {
     );
     let coverage = report.coverage(plan.run.kinds);
     if !coverage.is_complete() {
-        text.push_str(&format!("{coverage}; `tcptrace doctor --hooks` says why\n"));
+        text.push_str(&format!(
+            "{coverage}; `tcptrace doctor --hooks` shows why\n"
+        ));
     }
     drop(io::stderr().write_all(text.as_bytes()));
 }

@@ -23,7 +23,7 @@ const HANDSHAKE_MS: u64 = 1000;
 const RTO_MIN_MS: u64 = 200;
 /// More tries than any setting allows to be meant.
 const MOST: u64 = 512;
-/// Resends told one by one.
+/// Resends listed one by one.
 const LISTED: usize = 7;
 
 /// When a SYN or SYN-ACK without an answer is sent again, and when it is given up.
@@ -95,7 +95,9 @@ pub fn client_retries(values: &Values) -> String {
             schedule.moments(),
             span(schedule.given_up_ms)
         ),
-        None => "the client's kernel sends the SYN again, as its tcp_syn_retries says".to_owned(),
+        None => {
+            "the client's kernel sends the SYN again, according to its tcp_syn_retries".to_owned()
+        }
     }
 }
 

@@ -224,7 +224,7 @@ fn clients_that_send_nothing_fill_the_syn_queue_of_a_deferred_listener() {
     assert_eq!(with(3, 4), []);
 }
 
-/// The socket's counter rises for repeated SYNs; only the namespace's tells of refusals.
+/// The socket's counter rises for repeated SYNs; only the namespace's counts refusals.
 #[test]
 fn repeated_syns_are_no_refusals() {
     let with = |refused, resent| {
@@ -395,7 +395,7 @@ fn discarded_sockets_name_the_limit_that_was_met() {
         counters.insert("TcpExt.TCPMemoryPressures".to_owned(), pressure);
         found(&survey(space)).remove(0).why
     };
-    assert!(why(0).starts_with("tcp_max_orphans was met"));
+    assert!(why(0).starts_with("tcp_max_orphans was reached"));
     assert!(why(1).starts_with("Either"));
 }
 

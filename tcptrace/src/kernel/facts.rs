@@ -1,5 +1,5 @@
 //! What follows from a kernel's types alone: BTF -> [`Kernel`], whether that kernel runs here or
-//! not. It asks nothing of this machine; [`Kernel::probe`] adds what only a running kernel tells.
+//! not. It reads nothing from this machine; [`Kernel::probe`] adds what only a running kernel shows.
 //!
 //! What the types do not have is absent, and costs the signals that need it; only a file that holds
 //! no types is an error.
@@ -56,7 +56,7 @@ impl Kernel {
         let name = path.display();
         let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
         let types = Btf::parse(bytes).with_context(|| {
-            format!("{name} does not hold a kernel's types as /sys/kernel/btf/vmlinux does")
+            format!("{name} does not contain a kernel's types, as /sys/kernel/btf/vmlinux does")
         })?;
         Ok(Self::from_types(&types, named_by(path)))
     }

@@ -19,8 +19,7 @@ use std::io;
 pub enum SymbolError {
     /// The kernel knows the symbol but shows 0 for its address.
     #[error(
-        "the kernel hides the address of {name}: it takes CAP_SYSLOG and kernel.kptr_restrict \
-         below 2"
+        "the kernel hides the address of {name}: reading it needs CAP_SYSLOG and kernel.kptr_restrict below 2"
     )]
     Hidden {
         /// The symbol asked for.
@@ -49,7 +48,7 @@ pub fn addresses(names: &[&str]) -> Vec<Result<u64, SymbolError>> {
     if quick.iter().all(Option::is_some) {
         return quick.into_iter().flatten().map(Ok).collect();
     }
-    // One missing name means reading the list anyway, and the list can tell hidden from absent.
+    // One missing name means reading the list anyway, and the list distinguishes hidden from absent.
     kallsyms::addresses(names)
 }
 

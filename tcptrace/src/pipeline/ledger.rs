@@ -102,7 +102,7 @@ impl Ledger {
         }
     }
 
-    /// How many events of a kernel counter hooks have told in a namespace.
+    /// How many events of a kernel counter hooks have reported in a namespace.
     pub(super) fn seen(&self, netns: u32, counter: &str) -> u64 {
         self.counts
             .get(&netns)
@@ -216,9 +216,9 @@ impl Ledger {
         .fold(0, u64::saturating_add)
     }
 
-    /// Incidents were counted when they were made (`heard`) and again when they were shown or
-    /// left out: the two must agree. A run that the kernel skipped is one event that was to be seen
-    /// and is lost: nobody knows whether it would have reported one.
+    /// Incidents were counted when they were made (`heard`) and again when they were shown or left out: the two must
+    /// agree. A run that the kernel skipped counts as one lost event, since it is unknown whether it would have
+    /// reported one.
     fn tally(&self) -> Tally {
         let in_kernel = total(&self.filtered_in_kernel);
         let seen = [

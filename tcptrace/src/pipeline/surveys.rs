@@ -1,5 +1,5 @@
-//! When the host is looked at while a run goes on, by a [`Worker`]: the loop that reads the ring only
-//! asks, and takes answers that are there.
+//! Surveys of the host during a run, made by a [`Worker`]: the loop that reads the ring only asks,
+//! and takes answers that are there.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -93,7 +93,7 @@ impl Surveys {
         self.worker.answer().await
     }
 
-    /// What is to be told of a look that takes long, once.
+    /// The notice about a survey that takes long, once.
     pub(super) fn trouble(&mut self, now: Instant) -> Option<String> {
         if self.worker.waiting(now) < SLOW {
             self.is_slow_told = false;
@@ -103,8 +103,8 @@ impl Surveys {
             return None;
         }
         Some(format!(
-            "looking at the network namespaces takes longer than {} s: queue samples and counted \
-             refusals are late, incidents are not",
+            "reading the network namespaces takes longer than {} s: queue samples and counted refusals are \
+             late, incidents are not",
             SLOW.as_secs()
         ))
     }
@@ -128,7 +128,7 @@ impl Surveys {
             is_expected = self.worker.is_asked(Question::Counters);
         }
         Err(format!(
-            "the kernel's counters could not be read within {} s: nothing is compared with them",
+            "the kernel's counters could not be read within {} s and are not compared",
             PATIENCE.as_secs()
         ))
     }

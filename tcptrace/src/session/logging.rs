@@ -58,7 +58,7 @@ fn parse(text: &str) -> Result<Directives, String> {
     let level = |word: &str| {
         word.trim().parse::<LevelFilter>().map_err(|_| {
             format!(
-                "{VARIABLE}: {word:?} is no level; give off, error, warn, info, debug or trace, as in \
+                "{VARIABLE}: {word:?} is not a level; use off, error, warn, info, debug or trace, as in \
                  attach=debug,survey=debug"
             )
         })
@@ -103,7 +103,7 @@ impl Log for Logger {
         let text = clean(&record.args().to_string());
         let (seconds, target) = (self.begin.elapsed().as_secs_f64(), record.target());
         let level = record.level().as_str().to_lowercase();
-        // Nobody is left to be told when stderr is closed.
+        // Errors are ignored: if stderr is closed, nothing can be printed.
         drop(writeln!(
             io::stderr(),
             "tcptrace: {seconds:9.4} {level} {target}: {text}"

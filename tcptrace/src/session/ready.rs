@@ -1,4 +1,4 @@
-//! What is done once every hook is attached: those who wait for that are told, and the privileges
+//! What is done once every hook is attached: those who wait for that are notified, and the privileges
 //! that only attaching needed go.
 
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use crate::pipeline::Pipeline;
 use crate::recording::Confined;
 use crate::sink::Sink;
 
-/// Creates the ready file, and tells the service manager where there is one. Returns what the user
+/// Creates the ready file, and notifies the service manager if there is one. Returns what the user
 /// should know, one sentence each.
 ///
 /// # Errors
@@ -27,7 +27,7 @@ pub fn announce(ready_file: Option<&Path>) -> anyhow::Result<Vec<String>> {
             .flatten()
             .with_context(|| format!("cannot create the ready file {}", path.display()))?;
     }
-    // A service manager that is not told will say itself that it has waited in vain. The path of its
+    // A service manager that gets no notice reports itself that it has waited in vain. The path of its
     // socket comes from the environment, which is the user's.
     let failed = caller::as_caller(|| sd_notify::notify(&[NotifyState::Ready]))
         .flatten()
@@ -43,7 +43,7 @@ fn create(path: &Path) -> io::Result<()> {
         && !found.is_file()
         && !found.is_symlink()
     {
-        let why = "it exists and is no plain file";
+        let why = "it exists and is not a regular file";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
@@ -118,7 +118,7 @@ mod tests {
         announce(Some(&ready)).unwrap();
         assert_eq!(fs::read_to_string(&ready).unwrap(), "");
         let refused = format!("{:#}", announce(Some(&place)).unwrap_err());
-        assert!(refused.contains("no plain file") && refused.contains("tcptrace-ready-old"));
+        assert!(refused.contains("not a regular file") && refused.contains("tcptrace-ready-old"));
         assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
         fs::remove_dir_all(&place).unwrap();
     }

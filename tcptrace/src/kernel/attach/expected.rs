@@ -1,6 +1,6 @@
-//! What would serve which signal on a kernel that does not run here: its types tell what is
+//! What would serve which signal on a kernel that does not run here: its types show what is
 //! missing, nothing is tried. A kernel may still refuse what is expected to work (an inlined
-//! function, a feature that was not built), which only attaching there tells.
+//! function, a feature that was not built), which only attaching there shows.
 
 use super::{AttachReport, Outcome};
 use crate::kernel::Kernel;
@@ -24,7 +24,7 @@ fn outcome(signal: &'static Signal, kernel: &Kernel) -> Outcome {
     let absent = OWNERS.iter().find(|name| !kernel.has_tracepoint(name));
     if let Some(absent) = absent {
         refusals.push(format!(
-            "this kernel has no tracepoint {absent}, which every kind needs"
+            "this kernel has no tracepoint {absent}, which every kind requires"
         ));
     }
     let candidates = signal.candidates.iter().filter(|_| absent.is_none());

@@ -182,7 +182,7 @@ impl<'a> Axis<'a> {
             svg viewBox=(format!("0 0 {count} {height}")) preserveAspectRatio="none" role="img"
                 aria-label=(said) {
                 title { (said) }
-                desc { "Bars over time; the table or text beside it has the totals." }
+                desc { "Bars over time; the table or text next to it has the totals." }
                 (path("marks", &lines))
                 (inside)
             }
@@ -251,7 +251,7 @@ struct Step {
     value: u64,
 }
 
-/// A level holds until somebody looks again, but not for longer than looks are usually apart.
+/// A level holds until the next sample, but not for longer than the usual interval between samples.
 fn steps(values: &[Peak], looks: &[u64]) -> Vec<Step> {
     let looked: Vec<(usize, u64)> = values
         .iter()

@@ -1,4 +1,4 @@
-//! The sysctls of each network namespace: what somebody changed, and what bears on what was found.
+//! The sysctls of each network namespace: what was changed, and what affects the findings.
 
 use maud::{Markup, html};
 
@@ -40,21 +40,21 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let others = groups.len().saturating_sub(GROUPS) as u64;
     html! {
         @if groups.is_empty() {
-            p { "Not known: the recording does not tell them." }
+            p { "Unknown: the recording does not contain them." }
         } @else {
             p {
                 "As they were when the run began. " b class="bad" { "changed" }
-                ": not what the kernel sets by itself."
+                ": not the kernel's default."
             }
         }
         @for spaces in groups.iter().take(GROUPS) { (group(view, spaces)) }
         @if others > 0 {
-            p class="dim" { (thousands(others)) " more groups of namespaces are left out." }
+            p class="dim" { (thousands(others)) " more groups of namespaces are not listed." }
         }
     }
 }
 
-/// Namespaces by their settings: the own one's first, then in the order they were told.
+/// Namespaces by their settings: the own one's first, then in the order in which they were reported.
 fn alike<'a>(view: &View<'a>) -> Vec<Vec<&'a SpaceFacts>> {
     let facts = view.story.runs.iter().filter_map(|run| run.facts.as_ref());
     let mut groups: Vec<Vec<&SpaceFacts>> = Vec::new();
@@ -113,7 +113,7 @@ fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
                 " and " (thousands((spaces.len() - NAMED) as u64)) " more"
             }
         }
-        (words::table("Settings that decide over queues, orphans and TIME_WAIT", &columns, &rows))
+        (words::table("Settings for queues, orphans and TIME_WAIT", &columns, &rows))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What stands above and below a page: whose screen it is, how much goes on, what is lost or not
-//! seen, the pages, and the keys.
+//! What stands above and below a page: whose screen it is, the rates, what is lost or not seen, the
+//! pages, and the keys.
 
 use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::Rect;
@@ -25,7 +25,7 @@ impl Tab {
     }
 }
 
-/// From this height on what is not seen is told in a line of its own.
+/// From this height on, a separate line shows what is not visible.
 const TALL: u16 = 20;
 
 /// Draws the header; the line after it.
@@ -65,7 +65,7 @@ pub(super) fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, control
     left.push(Span::raw(match state.source() {
         Source::Live => clock_time(state.lasted_ns()),
         Source::Recording => format!("recording {}", clock_time(state.lasted_ns())),
-        Source::Read => format!("recording {}, its end", clock_time(state.lasted_ns())),
+        Source::Read => format!("recording {}, at its end", clock_time(state.lasted_ns())),
     }));
     if let Some(facts) = state.facts() {
         if let Some(name) = &facts.host_name {
