@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use ratatui_core::buffer::Buffer;
+use ratatui_core::buffer::{Buffer, Cell};
 use ratatui_core::layout::Rect;
 use tcptrace::model::doctor::{
     Children, Doctor, FoundBy, Function, HurtListener, KernelTypes, Namespace, OlderSockets,
@@ -372,7 +372,7 @@ proptest! {
                 let mut buffer = Buffer::empty(Rect::new(0, 0, 120, 40));
                 let seen = view::draw(&mut buffer, &shared.lock(), &control, &look);
                 control.seen = seen;
-                let text: String = buffer.content().iter().map(|cell| cell.symbol()).collect();
+                let text: String = buffer.content().iter().map(Cell::symbol).collect();
                 assert_harmless("top", text.as_bytes());
             }
         }
