@@ -177,6 +177,10 @@ impl SockRow {
 
 /// What one netlink message says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would cost an allocation for every socket"
+)]
 pub enum Message {
     /// A socket.
     Row(SockRow),
