@@ -52,7 +52,7 @@ impl WatchPlan {
             is_strict: args.live.strict,
             output: Output {
                 ready_file: args.live.ready_file,
-                ..Output::lines(&args.output)
+                ..Output::lines(&args.output)?
             },
             recording: args.record.map(|path| Recording {
                 files: Files {
