@@ -126,7 +126,14 @@ fn chosen_columns_are_those_of_the_table_and_of_the_objects() {
     assert!(lines[1].starts_with("130/129 "), "{text}");
     assert_eq!(
         cells(lines[1])[..6],
-        ["130/129", "10.11.12.13:18080", "33", "44", "3.71", "1042,1043"]
+        [
+            "130/129",
+            "10.11.12.13:18080",
+            "33",
+            "44",
+            "3.71",
+            "1042,1043"
+        ]
     );
     assert!(text.contains("not visible: the files of 2"), "{text}");
     assert!(!text.contains("somaxconn 4096"), "{text}");

@@ -24,7 +24,9 @@ pub enum PlanError {
         fix: &'static str,
     },
     /// `--fold always` with `--columns`.
-    #[error("--columns prints one line per incident, so --fold always has no meaning; drop one of them")]
+    #[error(
+        "--columns prints one line per incident, so --fold always has no meaning; drop one of them"
+    )]
     FoldedColumns,
     /// A filter that needs the machine itself.
     #[error(

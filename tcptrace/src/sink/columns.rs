@@ -172,7 +172,13 @@ mod tests {
         assert!(fields_of_row::<StateRow>().contains(&"top_remote.addr".to_owned()));
         assert!(fields_of_row::<TimeWaitRow>().contains(&"ports.used".to_owned()));
         let incidents = fields_of_incidents();
-        for path in ["ts", "remote.port", "owner.cgroup", "cause", "linger.seconds"] {
+        for path in [
+            "ts",
+            "remote.port",
+            "owner.cgroup",
+            "cause",
+            "linger.seconds",
+        ] {
             assert!(incidents.iter().any(|name| name == path), "{path}");
         }
     }

@@ -91,9 +91,9 @@ pub fn sort<R: Tabled>(page: &mut Page<R>, sort: &Sort) {
                     .find(|value| !value.is_null())
                     .cloned(),
                 Some(By::Sum(fields)) => {
-                    let numbers = fields.iter().filter_map(|field| {
-                        columns::at(&object, field).and_then(Value::as_u64)
-                    });
+                    let numbers = fields
+                        .iter()
+                        .filter_map(|field| columns::at(&object, field).and_then(Value::as_u64));
                     Some(Value::from(numbers.sum::<u64>()))
                 }
             };
