@@ -14,6 +14,7 @@ mod ledger;
 mod looks;
 mod outlet;
 mod pace;
+pub mod period;
 mod rate;
 mod reconcile;
 mod recording_hooks;
