@@ -106,7 +106,7 @@ fn losses_and_summary_for_people() {
 }
 
 #[test]
-fn quiet_still_tells_losses() {
+fn quiet_still_shows_losses() {
     assert_eq!(talk(false).lines().count(), fixture::losses().len());
 }
 

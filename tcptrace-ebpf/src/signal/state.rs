@@ -39,7 +39,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     if base.is_null() || !may_matter(&base, old, new) {
         return;
     }
-    if !is_told(old, new)
+    if !is_reported(old, new)
         && !may_end_badly(&base, old, new)
         && !linger::may_concern(&base, old, new)
     {
@@ -75,7 +75,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     linger::on_change(&sk, old, new, entry.as_deref_mut(), room.head());
     let old = room.forgotten::<0>(u32::from(old)) as u8;
     let new = room.forgotten::<1>(u32::from(new)) as u8;
-    if !is_told(old, new) && !may_end_badly(&sk, old, new) {
+    if !is_reported(old, new) && !may_end_badly(&sk, old, new) {
         if let Some(entry) = entry {
             owner::changed(&sk, entry);
         }
@@ -92,7 +92,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     }
     let old = room.forgotten::<0>(u32::from(old)) as u8;
     let new = room.forgotten::<1>(u32::from(new)) as u8;
-    tell(&sk, old, new, in_old, room.head());
+    report(&sk, old, new, in_old, room.head());
 }
 
 /// Whether this change ends a connection that was given up, or a connect() that failed.
@@ -156,7 +156,7 @@ fn born_of_listener(sk: &SockRef<Direct>, time: u64) -> Option<&'static mut Sock
 
 /// Whether this change reports or records something for which the owner is needed.
 #[inline(always)]
-fn is_told(old: u8, new: u8) -> bool {
+fn is_reported(old: u8, new: u8) -> bool {
     wants(kind::STATE)
         || old == tcp_state::LISTEN && new == tcp_state::CLOSE
         || new == tcp_state::LISTEN
@@ -164,7 +164,7 @@ fn is_told(old: u8, new: u8) -> bool {
 }
 
 #[inline(always)]
-fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
+fn report(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
     match new {
         tcp_state::LISTEN => listen::on_listen(sk, &head.flow),
         tcp_state::SYN_SENT => time_wait::on_connect(sk),

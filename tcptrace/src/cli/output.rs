@@ -80,7 +80,7 @@ pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
 }
 
 /// Says what the programs in the kernel had no room for.
-pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
+pub(super) fn report_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
     for (meaning, count) in full {
         drop(writeln!(
             io::stderr(),

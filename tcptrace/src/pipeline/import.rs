@@ -16,7 +16,7 @@ use crate::source::lines::{Bad, Lines};
 use crate::source::ndjson::Line;
 
 /// Bad lines that are reported one by one.
-const TOLD: u64 = 10;
+const LISTED: u64 = 10;
 
 /// Shows lines. `stop`, once set, ends it as a signal ends a live run.
 ///
@@ -103,7 +103,7 @@ impl<S: Sink> Import<'_, S> {
 
     fn bad(&mut self, bad: &Bad) {
         self.bad += 1;
-        if self.bad <= TOLD {
+        if self.bad <= LISTED {
             let text = format!("{}: line {}: {}", bad.path.display(), bad.number, bad.why);
             self.outlet.notice(&text);
         }
@@ -111,8 +111,8 @@ impl<S: Sink> Import<'_, S> {
 
     fn finish(mut self, fail_on: KindSet) -> anyhow::Result<Ended> {
         let is_cut = self.is_over();
-        if self.bad > TOLD {
-            let more = self.bad - TOLD;
+        if self.bad > LISTED {
+            let more = self.bad - LISTED;
             self.outlet.notice(&format!("and {more} more such lines"));
         }
         if self.others > 0 {
@@ -147,12 +147,12 @@ impl<S: Sink> Import<'_, S> {
         };
         let sum = |of: fn(&Summary) -> u64| self.summaries.iter().map(of).sum::<u64>();
         let here = summary.loss;
-        let told = here.shown + here.filtered;
+        let reported = here.shown + here.filtered;
         // Lines that were shown then and are not there now.
-        let gone = sum(|run| run.loss.shown).saturating_sub(told);
+        let gone = sum(|run| run.loss.shown).saturating_sub(reported);
         summary.duration_ms = sum(|run| run.duration_ms);
         summary.loss = Tally {
-            seen: sum(|run| run.loss.seen).max(told),
+            seen: sum(|run| run.loss.seen).max(reported),
             shown: here.shown,
             filtered: here.filtered + sum(|run| run.loss.filtered),
             rate_limited: sum(|run| run.loss.rate_limited),

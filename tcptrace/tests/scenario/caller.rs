@@ -79,7 +79,7 @@ impl Stage {
     }
 
     /// The output of user nobody on both streams, without the name of the file.
-    fn told(&self, words: &[&str], name: &str) -> (Option<i32>, String) {
+    fn reported(&self, words: &[&str], name: &str) -> (Option<i32>, String) {
         let output = self.run(Some(NOBODY), words);
         let errors = [output.stdout, output.stderr].concat();
         let errors = String::from_utf8_lossy(&errors).replace(name, "NAME");
@@ -92,7 +92,7 @@ impl Stage {
             &["replay", "--json", &recording][..],
             &["report", &recording, "-o", "-"],
         ] {
-            let (code, errors) = self.told(words, "root.rec");
+            let (code, errors) = self.reported(words, "root.rec");
             let is_refused = code == Some(1)
                 && errors.starts_with("tcptrace: ")
                 && errors.lines().count() == 1
@@ -113,7 +113,7 @@ impl Stage {
             let answer = |name: &str| {
                 let path = self.path(&format!("private/{name}"));
                 let words: Vec<&str> = before.iter().copied().chain([&*path]).collect();
-                self.told(&words, name)
+                self.reported(&words, name)
             };
             let (there, absent) = (answer("there"), answer("absent"));
             world.claim_eq(&format!("no difference by {before:?}"), &there, &absent);

@@ -67,7 +67,7 @@ async fn show(
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let shared = Shared::new(State::new(Source::Recording));
-    shared.lock().tell_clock(past.clock());
+    shared.lock().set_recorded_clock(past.clock());
     let stop = Arc::new(AtomicBool::new(false));
     let (sink, is_stopped) = (TopSink::new(shared.clone()), Arc::clone(&stop));
     let mut screen = Screen::start(shared.clone(), options)?;

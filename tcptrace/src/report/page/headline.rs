@@ -106,9 +106,9 @@ pub(super) fn kinds(set: KindSet) -> Markup {
 fn lost(story: &Story) -> Markup {
     let summaries = || story.runs.iter().filter_map(|run| run.summary.as_ref());
     let by_place = &story.losses.by_place;
-    let told = by_place.values().copied().fold(0, u64::saturating_add);
+    let reported = by_place.values().copied().fold(0, u64::saturating_add);
     let tally = summaries().fold(story.loss_left_out, |sum, summary| sum.plus(summary.loss));
-    let lost = tally.lost.max(told);
+    let lost = tally.lost.max(reported);
     html! {
         @if lost > 0 {
             strong class="bad" { (plural(lost, "event was", "events were")) " lost" }

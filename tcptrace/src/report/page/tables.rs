@@ -62,13 +62,13 @@ pub(super) fn resets(view: &View<'_>) -> Markup {
     words::table("RSTs sent and received", &columns, &rows)
 }
 
-fn bytes_cell(count: u64, is_told: bool) -> Markup {
+fn bytes_cell(count: u64, is_reported: bool) -> Markup {
     html! {
         td class="n" {
             @if count > 0 {
                 (bytes(count))
             } @else {
-                span class="dim" { @if is_told { "–" } @else { "?" } }
+                span class="dim" { @if is_reported { "–" } @else { "?" } }
             }
         }
     }
