@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tcptrace::model::{Incident, Kind};
 use tcptrace::sink::sanitize::is_hostile;
 use tcptrace::sink::text::{COLUMNS, TextStyle};
-use tcptrace::sink::{JsonSink, Sink, Talk, TextSink, TimeStyle};
+use tcptrace::sink::{JsonSink, Messages, Sink, TextSink, TimeStyle};
 
 fn text(style: TextStyle, incidents: &[Incident]) -> String {
     let mut out = Vec::new();
@@ -90,7 +90,7 @@ fn ndjson_rows() {
 
 fn talk(has_summary: bool) -> String {
     let mut out = Vec::new();
-    let mut talk = Talk::new(&mut out, false, has_summary);
+    let mut talk = Messages::new(&mut out, false, has_summary);
     for loss in fixture::losses() {
         talk.loss(&loss, 0).unwrap();
     }

@@ -1,6 +1,6 @@
 //! Our counts against the kernel's own counters, over the same interval and namespaces.
 
-pub(super) mod lasting;
+pub(super) mod persistent;
 #[cfg(test)]
 mod tests;
 

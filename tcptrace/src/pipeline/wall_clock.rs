@@ -53,7 +53,7 @@ impl<S: Sink> Pipeline<S> {
         let Some(step_ns) = clock.step(boot_to_wall_ns) else {
             return;
         };
-        self.outlet.set_clock(boot_to_wall_ns, step_ns);
+        self.delivery.set_clock(boot_to_wall_ns, step_ns);
         if let Some(tap) = &mut self.tap {
             tap.recorder
                 .clock(boot_to_wall_ns, step_ns, survey::boot_ns());

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::clock::duration;
 use super::markup::{bytes, listed, plural, prose, text, thousands};
-use super::{Found, SECTIONS, View, words};
+use super::{Found, SECTIONS, View, phrases};
 use crate::model::loss::LossPlace;
 use crate::model::{KindSet, RunFacts};
 use crate::report::story::Story;
@@ -91,7 +91,7 @@ fn where_and_what(facts: &RunFacts, is_narrow: bool) -> Markup {
 
 /// The kinds in words.
 pub(super) fn kinds(set: KindSet) -> Markup {
-    let chosen = words::ORDER.iter().filter(|kind| set.contains(**kind));
+    let chosen = phrases::ORDER.iter().filter(|kind| set.contains(**kind));
     html! {
         @if set == KindSet::ALL {
             "every kind"
@@ -224,7 +224,7 @@ fn one(found: &Found<'_>) -> Markup {
         @if let Some((who, count)) = facts.owners.top(1).rows.first() {
             ", "
             @if **count < facts.tally.count { "most of " }
-            (words::name(who))
+            (phrases::name(who))
         }
         @if thrown > 0 { ", " (bytes(thrown)) " thrown away" }
         @if let Some(advice) = found.advice() {

@@ -1,6 +1,8 @@
 //! The table of `states`.
 
-use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
+use super::{
+    Align, Column, Grid, TableStyle, duration_text, finish, owner_cells, space_note, unseen,
+};
 use super::{or_unknown, reconciled, words};
 use crate::model::Endpoint;
 use crate::model::flow::TcpState;
@@ -33,7 +35,7 @@ pub fn states(out: &mut Vec<u8>, page: &Page<StateRow>, style: &TableStyle) {
             Anomaly::CloseWaitPiling | Anomaly::ManyOrphans => Impact::Bad,
             Anomaly::SynSentStuck | Anomaly::FinWait1Unsent => Impact::Degraded,
         });
-        let silent = row.silent_ms_max.map(|ms| lasting(u64::from(ms)));
+        let silent = row.silent_ms_max.map(|ms| duration_text(u64::from(ms)));
         grid.push(
             impact,
             vec![

@@ -1,6 +1,8 @@
 //! The table of `timewait`.
 
-use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
+use super::{
+    Align, Column, Grid, TableStyle, duration_text, finish, owner_cells, space_note, unseen,
+};
 use super::{or_unknown, reconciled, words};
 use crate::model::rows::{LeftBy, Page, PortUse, SpaceRow, TimeWaitRow};
 use crate::sink::color::Impact;
@@ -184,7 +186,7 @@ fn space(out: &mut Vec<u8>, space: &SpaceRow, settings: &[Setting], style: &Tabl
     if let Some(secs) = space.settings.tcp_fin_timeout_secs {
         let line = format!(
             "  FIN_WAIT2: closed on this host, not yet by the peer; given up after tcp_fin_timeout={}",
-            lasting(u64::from(secs) * 1000)
+            duration_text(u64::from(secs) * 1000)
         );
         words(out, &line, None, style);
     }

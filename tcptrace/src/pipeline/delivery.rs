@@ -23,7 +23,7 @@ use crate::source::followed::Followed;
 /// Followed processes that are remembered, living and dead.
 const MOST_FOLLOWED: usize = 65_536;
 
-pub(super) struct Outlet<S> {
+pub(super) struct Delivery<S> {
     pub(super) filter: Filter,
     /// No more than so many are shown.
     pub(super) count: Option<u64>,
@@ -36,7 +36,7 @@ pub(super) struct Outlet<S> {
     pub(super) failure: Option<io::Error>,
 }
 
-impl<S: Sink> Outlet<S> {
+impl<S: Sink> Delivery<S> {
     /// For what is shown again: nothing is followed, and no line is too many.
     pub(super) fn of_the_past(filter: Filter, count: Option<u64>, ledger: Ledger, sink: S) -> Self {
         Self {
