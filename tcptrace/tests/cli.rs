@@ -289,3 +289,60 @@ fn too_little_memory_is_an_error_and_no_abort() {
     }
     assert!(said > 0);
 }
+
+/// Lines of an earlier run in which each number in turn is as large as it can be.
+fn lines_with_great_numbers() -> String {
+    fn great(value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Number(_) => u64::MAX.into(),
+            Value::Array(items) => items.iter().map(great).collect(),
+            Value::Object(fields) => fields
+                .iter()
+                .map(|(name, value)| (name.clone(), great(value)))
+                .collect(),
+            other => other.clone(),
+        }
+    }
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/ndjson");
+    let mut text = String::new();
+    for file in std::fs::read_dir(corpus).unwrap() {
+        let lines = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
+        for line in lines.lines() {
+            let Ok(serde_json::Value::Object(object)) = serde_json::from_str(line) else {
+                continue;
+            };
+            for name in object.keys().filter(|name| *name != "v") {
+                let mut changed = object.clone();
+                changed[name] = great(&object[name]);
+                let changed = serde_json::Value::from(changed).to_string();
+                // Added up they are more than a number holds.
+                text.push_str(&format!("{changed}\n{changed}\n"));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn numbers_as_large_as_they_get_neither_end_a_replay_nor_wrap() {
+    let lines = lines_with_great_numbers();
+    assert!(lines.lines().count() > 500);
+    let file = std::env::temp_dir().join(format!("tcptrace-great-{}", std::process::id()));
+    std::fs::write(&file, lines).unwrap();
+    let path = file.to_str().unwrap();
+    for words in [
+        &["replay", path][..],
+        &["replay", "--wide", path],
+        &["replay", "--json", path],
+        &["report", "-o", "-", path],
+    ] {
+        let (code, stdout, stderr) = tcptrace(words);
+        assert_eq!(code, Some(0), "{words:?}: {stderr}");
+        assert!(stdout.len() > 10_000, "{words:?}");
+        if words[1] == "--wide" {
+            assert!(stderr.contains("lost 18446744073709551615"), "{stderr}");
+        }
+    }
+    std::fs::remove_file(&file).unwrap();
+}

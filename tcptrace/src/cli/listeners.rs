@@ -44,7 +44,7 @@ impl Question for Listeners {
     fn look(&self) -> Look {
         Look {
             states: States::LISTEN,
-            has_times: false,
+            has_info: false,
             has_half_open: true,
             owners_of_listeners: true,
             // Looked at twice with a pause between: only where it is explained.

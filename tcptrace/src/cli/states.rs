@@ -28,7 +28,7 @@ impl Question for OfStates {
     fn look(&self) -> Look {
         Look {
             states: States::ALL,
-            has_times: true,
+            has_info: true,
             has_half_open: false,
             owners_of_listeners: false,
             has_activities: false,

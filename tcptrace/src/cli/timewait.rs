@@ -29,7 +29,7 @@ impl Question for OfTimeWait {
         Look {
             // Live sockets occupy local ports too, and listeners identify services.
             states: States::ALL,
-            has_times: false,
+            has_info: false,
             has_half_open: false,
             owners_of_listeners: true,
             has_activities: false,

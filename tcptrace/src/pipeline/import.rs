@@ -145,18 +145,19 @@ impl<S: Sink> Import<'_, S> {
         let Some((last, earlier)) = self.summaries.split_last() else {
             return;
         };
-        let sum = |of: fn(&Summary) -> u64| self.summaries.iter().map(of).sum::<u64>();
+        let sum =
+            |of: fn(&Summary) -> u64| self.summaries.iter().map(of).fold(0, u64::saturating_add);
         let here = summary.loss;
-        let reported = here.shown + here.filtered;
+        let reported = here.shown.saturating_add(here.filtered);
         // Lines that were shown then and are not there now.
         let gone = sum(|run| run.loss.shown).saturating_sub(reported);
         summary.duration_ms = sum(|run| run.duration_ms);
         summary.loss = Tally {
             seen: sum(|run| run.loss.seen).max(reported),
             shown: here.shown,
-            filtered: here.filtered + sum(|run| run.loss.filtered),
+            filtered: here.filtered.saturating_add(sum(|run| run.loss.filtered)),
             rate_limited: sum(|run| run.loss.rate_limited),
-            lost: gone + sum(|run| run.loss.lost),
+            lost: gone.saturating_add(sum(|run| run.loss.lost)),
         };
         // Counters of several runs are not to be added up, nor compared with a part.
         if earlier.is_empty() && !self.is_partial {

@@ -1,3 +1,5 @@
+mod sending;
+
 use std::sync::Arc;
 
 use super::*;
@@ -45,6 +47,7 @@ fn socket(state: TcpState, local: &str, remote: Option<&str>) -> Socket {
         timer_ms: None,
         drops: None,
         silent_ms: None,
+        sending: None,
         v6only: None,
         backlog: None,
         accepts: None,

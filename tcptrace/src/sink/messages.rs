@@ -60,8 +60,8 @@ impl<W: Write> Messages<W> {
 
     /// Left-aligned text of a column that is followed by another.
     fn cell(&mut self, text: &str, width: usize) {
-        self.text(text);
-        put::spaces(&mut self.out.buffer, width.saturating_sub(text.len()) + 1);
+        let taken = sanitize::append(&mut self.out.buffer, text, usize::MAX);
+        put::spaces(&mut self.out.buffer, width.saturating_sub(taken) + 1);
     }
 
     /// Right-aligned number of a column that is followed by another.
@@ -161,7 +161,7 @@ impl<W: Write> Messages<W> {
         }
         let widest = counters
             .iter()
-            .map(|row| row.counter.len())
+            .map(|row| row.counter.chars().count())
             .max()
             .unwrap_or(0)
             .max(7);

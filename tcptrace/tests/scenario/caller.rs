@@ -56,6 +56,9 @@ impl Stage {
         world.claim_eq("root records", made.status.code(), Some(0));
         let read = stage.run(None, &["replay", "--json", &recording]);
         world.claim_eq("root replays", read.status.code(), Some(0));
+        let open = stage.path("open.rec");
+        std::fs::copy(&recording, &open).expect("copy the recording");
+        mode(Path::new(&open), 0o644);
         Some(stage)
     }
 
@@ -102,13 +105,24 @@ impl Stage {
                 is_refused,
             );
         }
+        let open = self.path("open.rec");
+        let read = self.told(&["replay", "--json", &open], "open.rec");
+        world.claim_eq("what anybody may read is read", read.0, Some(0));
+        let own = self.path("own.rec");
+        // Every word of the command line that names a file: `cli::phases` has the list.
         for before in [
             &["replay"][..],
             &["report", "-o", "-"],
+            &["report", &open, "-o"],
             &["doctor", "--btf"],
+            &["man", "--all"],
             &["record", "--duration", "1s", "-o"],
+            &["record", "--duration", "1s", "-o", &own, "--ready-file"],
             &["watch", "--quiet", "--duration", "1s", "--record"],
             &["watch", "--quiet", "--duration", "1s", "--ready-file"],
+            &["listeners", "--watch", "0.2", "--ready-file"],
+            &["states", "--watch", "0.2", "--ready-file"],
+            &["timewait", "--watch", "0.2", "--ready-file"],
         ] {
             let answer = |name: &str| {
                 let path = self.path(&format!("private/{name}"));

@@ -25,7 +25,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// What the command prints as JSON for the scenario's namespace: rows, then the closing object.
-fn ask(world: &World, args: &[&str]) -> Option<(Vec<Value>, Value)> {
+pub(super) fn ask(world: &World, args: &[&str]) -> Option<(Vec<Value>, Value)> {
     let netns = format!("inode:{}", world.netns);
     let mut command = world.command(&[args, &["--json", "--netns", &netns]].concat())?;
     let output = command.output().expect("run the tracer");

@@ -215,7 +215,7 @@ pub(super) fn counters(view: &View<'_>) -> Markup {
 fn counter(row: &Reconciled) -> Markup {
     html! {
         tr {
-            td { code { (row.counter) } }
+            td { code { (text(&row.counter)) } }
             (phrases::number_cell(row.kernel))
             (phrases::number_cell(row.ours))
             @match row.verdict {

@@ -33,7 +33,11 @@ pub fn states(out: &mut Vec<u8>, page: &Page<StateRow>, style: &TableStyle) {
         };
         let impact = row.anomaly.map(|anomaly| match anomaly {
             Anomaly::CloseWaitPiling | Anomaly::ManyOrphans => Impact::Bad,
-            Anomaly::SynSentStuck | Anomaly::FinWait1Unsent => Impact::Degraded,
+            Anomaly::SynSentStuck
+            | Anomaly::FinWait1Unsent
+            | Anomaly::SendStuck
+            | Anomaly::PeerWindowShut
+            | Anomaly::OwnWindowShut => Impact::Degraded,
         });
         let silent = row.silent_ms_max.map(|ms| duration_text(u64::from(ms)));
         grid.push(
@@ -107,18 +111,62 @@ fn notes(row: &StateRow, page: &Page<StateRow>) -> String {
             Anomaly::SynSentStuck => {
                 format!("no answer to {} SYNs", u32::from(row.resends_max) + 1)
             }
-            Anomaly::FinWait1Unsent => format!("{}B stuck in the send queue", row.unacked_bytes),
+            Anomaly::FinWait1Unsent => {
+                let queued = row.unacked_bytes.unwrap_or(0) + row.unsent_bytes.unwrap_or(0);
+                format!("{queued}B stuck in the send queue")
+            }
             Anomaly::ManyOrphans => "close to tcp_max_orphans".to_owned(),
+            Anomaly::SendStuck => format!(
+                "{}no ACK for {}, {} resends,",
+                of_row(row.stuck, row),
+                span(row.stuck_ms_max),
+                row.resends_max
+            ),
+            Anomaly::PeerWindowShut => format!(
+                "{}peer's window shut <{},",
+                of_row(row.window_shut, row),
+                span(row.window_shut_ms_max)
+            ),
+            Anomaly::OwnWindowShut => format!(
+                "{}the peer waits for a read,",
+                of_row(row.own_window_shut.unwrap_or(0), row)
+            ),
         });
-    } else if row.state != TcpState::Listen {
+    }
+    let is_explained = matches!(
+        row.anomaly,
+        Some(
+            Anomaly::CloseWaitPiling
+                | Anomaly::SynSentStuck
+                | Anomaly::FinWait1Unsent
+                | Anomaly::ManyOrphans
+        )
+    );
+    if !is_explained && row.state != TcpState::Listen {
         if row.unread_bytes > 0 {
             notes.push(format!("unread {}B", row.unread_bytes));
         }
         // A SYN or a FIN takes a number of the sequence too.
-        if row.unacked_bytes > row.count {
-            notes.push(format!("unacked {}B", row.unacked_bytes));
+        let parts = [("unacked", row.unacked_bytes), ("unsent", row.unsent_bytes)];
+        for (name, bytes) in parts {
+            if let Some(bytes) = bytes.filter(|bytes| *bytes > row.count) {
+                notes.push(format!("{name} {bytes}B"));
+            }
         }
     }
     notes.extend(space_note(row.netns, &page.spaces));
     notes.join(" ")
+}
+
+/// How many of the sockets of a row, unless all: `2 of 30: `.
+fn of_row(count: u64, row: &StateRow) -> String {
+    if count == row.count {
+        String::new()
+    } else {
+        format!("{count} of {}: ", row.count)
+    }
+}
+
+fn span(ms: Option<u64>) -> String {
+    ms.map_or_else(|| "?".to_owned(), duration_text)
 }

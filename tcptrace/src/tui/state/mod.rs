@@ -168,7 +168,7 @@ impl State {
     /// Something was lost.
     pub fn loss(&mut self, loss: &Loss) {
         self.changes += 1;
-        self.lost += loss.count;
+        self.lost = self.lost.saturating_add(loss.count);
     }
 
     /// Something people should know.
