@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::args::groups::OutputArgs;
 use super::exit::Exit;
 use super::judged::Judged;
+use super::plan::PlanError;
 use crate::model::Clock;
 use crate::sink::color::ColorChoice;
 use crate::sink::sanitize::clean_lines;
@@ -24,6 +25,8 @@ pub struct Output {
     pub time: TimeStyle,
     /// Nothing is cut.
     pub is_wide: bool,
+    /// The columns of text; empty: the usual ones.
+    pub columns: Vec<String>,
     /// When lines that say the same are folded.
     pub fold: FoldChoice,
     /// Names of the columns first.
@@ -38,18 +41,22 @@ pub struct Output {
 
 impl Output {
     /// Lines as these options want them.
-    pub(super) fn lines(args: &OutputArgs) -> Self {
-        Self {
+    pub(super) fn lines(args: &OutputArgs) -> Result<Self, PlanError> {
+        if !args.chosen.columns.is_empty() && args.fold == FoldChoice::Always {
+            return Err(PlanError::FoldedColumns);
+        }
+        Ok(Self {
             has_lines: true,
             is_json: args.json,
             time: args.time,
             is_wide: args.wide,
+            columns: args.chosen.columns.clone(),
             fold: args.fold,
             has_header: !args.no_header,
             color: args.color,
             is_quiet: args.quiet,
             ready_file: None,
-        }
+        })
     }
 
     /// No lines.
@@ -59,6 +66,7 @@ impl Output {
             is_json: false,
             time: TimeStyle::Local,
             is_wide: false,
+            columns: Vec::new(),
             fold: FoldChoice::Never,
             has_header: false,
             color,
@@ -113,7 +121,7 @@ pub fn sinks(output: &Output, clock: Clock) -> Fan {
         columns: columns(&io::stdout()),
         is_folded: output.fold.folds(io::stdout().is_terminal()),
     };
-    let lines = TextSink::new(io::stdout(), style, clock);
+    let lines = TextSink::of_columns(io::stdout(), style, clock, &output.columns);
     let fan = Fan::default().with(lines);
     if output.is_quiet {
         fan.with(messages)

@@ -33,7 +33,7 @@ impl ReplayPlan {
             files: args.files,
             speed: args.speed,
             count: args.count.map(u64::from),
-            output: Output::lines(&args.output),
+            output: Output::lines(&args.output)?,
             is_strict: args.strict,
             fail_on: args.fail_on.into_iter().collect(),
         })

@@ -80,8 +80,12 @@ impl<S: Sink> Pipeline<S> {
         let Some(tap) = &mut self.tap else { return };
         if let Some(trouble) = tap.trouble(now) {
             let (why, lost) = (trouble.why, trouble.lost_events);
-            self.delivery
-                .notice(&format!("{why}; not recorded so far: {lost} events"));
+            let mut text = format!("{why}; not recorded so far: {lost} events");
+            if trouble.doubtful_events > 0 {
+                let doubtful = trouble.doubtful_events;
+                text.push_str(&format!("; {doubtful} more may be missing"));
+            }
+            self.delivery.notice(&text);
         }
     }
 

@@ -59,6 +59,8 @@ pub struct Trouble {
     pub why: String,
     /// Events lost by now.
     pub lost_events: u64,
+    /// Further events that were written, and that the disk may not have kept.
+    pub doubtful_events: u64,
 }
 
 /// What the thread is to do.
@@ -78,6 +80,8 @@ pub(super) struct Done {
     pub(super) bytes: u64,
     /// Events in no file.
     pub(super) lost_events: u64,
+    /// Written, and perhaps not kept.
+    pub(super) doubtful_events: u64,
     /// Why, the last time.
     pub(super) trouble: Option<String>,
 }
@@ -97,6 +101,16 @@ struct Shared {
 impl Shared {
     pub(super) fn lose(&mut self, events: u64, why: String) {
         self.done.lost_events += events;
+        self.trouble(why);
+    }
+
+    /// The disk may not have kept events that it took.
+    pub(super) fn doubt(&mut self, events: u64, why: String) {
+        self.done.doubtful_events += events;
+        self.trouble(why);
+    }
+
+    fn trouble(&mut self, why: String) {
         self.done.trouble = Some(why);
         self.is_reported = false;
     }
@@ -153,6 +167,7 @@ impl Disk {
             file: Some(file),
             head: head.clone(),
             synced: Instant::now(),
+            unsynced_events: 0,
             shared: Arc::clone(&shared),
         };
         Ok(Self {
@@ -261,6 +276,7 @@ impl Disk {
         Some(Trouble {
             why: shared.done.trouble.clone()?,
             lost_events: shared.done.lost_events,
+            doubtful_events: shared.done.doubtful_events,
         })
     }
 

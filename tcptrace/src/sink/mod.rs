@@ -5,6 +5,7 @@
 //! an `Err`, a closed pipe too (`BrokenPipe`); what was buffered is then gone.
 
 pub mod color;
+pub mod columns;
 pub mod doctor;
 mod flows;
 pub mod json;

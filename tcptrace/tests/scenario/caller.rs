@@ -106,7 +106,7 @@ impl Stage {
             );
         }
         let open = self.path("open.rec");
-        let read = self.told(&["replay", "--json", &open], "open.rec");
+        let read = self.reported(&["replay", "--json", &open], "open.rec");
         world.claim_eq("what anybody may read is read", read.0, Some(0));
         let own = self.path("own.rec");
         // Every word of the command line that names a file: `cli::phases` has the list.

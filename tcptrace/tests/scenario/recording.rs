@@ -1,6 +1,7 @@
 //! Runs in files: a replay says what the live run said, whatever became of the recorder and its disk.
 
 mod disks;
+mod failing;
 
 use std::fs::{self, File};
 use std::io::{Read, Seek};
@@ -14,6 +15,12 @@ use super::kit::tracer::{START_PATIENCE, forced_tier};
 use super::kit::world::poll;
 use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios, sys_ops, verdict};
 use disks::{a_limit_on_file_sizes_is_reported_and_counted, full_disk_is_reported_and_counted};
+use failing::{
+    a_directory_that_vanishes_is_reported, a_disk_that_becomes_read_only_costs_the_next_files,
+    a_disk_that_cannot_keep_what_it_took_is_no_success,
+    a_disk_that_hangs_does_not_hold_up_the_summary,
+    a_disk_that_refuses_writing_is_reported_with_its_error,
+};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -24,6 +31,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         killed_recorder_loses_a_second_at_most,
         full_disk_is_reported_and_counted,
         a_limit_on_file_sizes_is_reported_and_counted,
+        a_disk_that_refuses_writing_is_reported_with_its_error,
+        a_disk_that_cannot_keep_what_it_took_is_no_success,
+        a_disk_that_becomes_read_only_costs_the_next_files,
+        a_disk_that_hangs_does_not_hold_up_the_summary,
+        a_directory_that_vanishes_is_reported,
         flight_recorder_keeps_its_budget,
         recorded_queues_have_their_holders,
         what_cannot_be_replayed_is_refused,
