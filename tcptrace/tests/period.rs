@@ -98,7 +98,9 @@ fn reset() -> Event {
         use tcptrace::model::Signal;
         matches!(event.signal, Signal::ResetReceived { .. })
     };
-    let events = records::all().into_iter().filter_map(|bytes| decode(&bytes).ok());
+    let events = records::all()
+        .into_iter()
+        .filter_map(|bytes| decode(&bytes).ok());
     let mut resets = events.map(replayed::attributed).filter(is_reset);
     resets.next().unwrap()
 }
@@ -113,7 +115,9 @@ struct Shown {
 
 fn replay(path: &Path, words: &[&str]) -> Shown {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
-    command.args(["replay", "--json", "--strict", "--time", "utc"]).args(words);
+    command
+        .args(["replay", "--json", "--strict", "--time", "utc"])
+        .args(words);
     let output = command.arg(path).output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     let objects: Vec<Value> = lines
@@ -135,24 +139,39 @@ fn replay(path: &Path, words: &[&str]) -> Shown {
 fn what_is_shown_is_what_happened_then_and_so_are_the_losses() {
     let file = recording("then");
     let whole = replay(&file.0, &[]);
-    assert_eq!(whole.seconds, (10..70).collect::<Vec<_>>(), "{}", whole.said);
+    assert_eq!(
+        whole.seconds,
+        (10..70).collect::<Vec<_>>(),
+        "{}",
+        whole.said
+    );
     assert_eq!(whole.summary["loss"]["lost"], 136);
 
     // 30 s to 50 s after boot.
-    let part = replay(&file.0, &["--since", "22:13:50", "--until", "2023-11-14T22:14:10Z"]);
+    let part = replay(
+        &file.0,
+        &["--since", "22:13:50", "--until", "2023-11-14T22:14:10Z"],
+    );
     assert_eq!(part.seconds, (30..=50).collect::<Vec<_>>(), "{}", part.said);
     let loss = &part.summary["loss"];
     assert_eq!((&loss["lost"], &loss["seen"]), (&29.into(), &50.into()));
     assert_eq!(part.summary["duration_ms"], 20_000);
     assert_eq!(part.code, Some(6));
-    for said in ["20 incidents before it", "7 lost events before it", "not read"] {
+    for said in [
+        "20 incidents before it",
+        "7 lost events before it",
+        "not read",
+    ] {
         assert!(part.said.contains(said), "{said}: {}", part.said);
     }
 
     // Nothing was lost within.
     let calm = replay(&file.0, &["--since", "22:13:41", "--until", "22:13:45"]);
     assert_eq!(calm.seconds, (21..=25).collect::<Vec<_>>());
-    assert_eq!((&calm.summary["loss"]["lost"], calm.code), (&0.into(), Some(0)));
+    assert_eq!(
+        (&calm.summary["loss"]["lost"], calm.code),
+        (&0.into(), Some(0))
+    );
 }
 
 #[test]
@@ -164,7 +183,11 @@ fn the_end_of_a_recording_is_where_ago_counts_from() {
     assert_eq!(last.summary["loss"]["lost"], 100);
     let nothing = replay(&file.0, &["--since", "2023-11-15 22:13"]);
     assert!(nothing.seconds.is_empty());
-    assert!(nothing.said.contains("no incident in the time"), "{}", nothing.said);
+    assert!(
+        nothing.said.contains("no incident in the time"),
+        "{}",
+        nothing.said
+    );
     let wrong = replay(&file.0, &["--since", "22:14", "--until", "22:13"]);
     assert_eq!(wrong.code, Some(2), "{}", wrong.said);
 }
@@ -173,13 +196,21 @@ fn the_end_of_a_recording_is_where_ago_counts_from() {
 fn lines_have_parts_too() {
     let file = recording("lines");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
-    let output = command.args(["replay", "--json"]).arg(&file.0).output().unwrap();
+    let output = command
+        .args(["replay", "--json"])
+        .arg(&file.0)
+        .output()
+        .unwrap();
     let lines = Recording(file.0.with_extension("ndjson"));
     fs::write(&lines.0, output.stdout).unwrap();
     let part = replay(&lines.0, &["--since", "22:13:50", "--until", "22:14:10"]);
     assert_eq!(part.seconds, (30..=50).collect::<Vec<_>>(), "{}", part.said);
     assert_eq!(part.summary["loss"]["lost"], 29, "{}", part.said);
-    for said in ["20 incidents before", "19 incidents after", "7 lost events before"] {
+    for said in [
+        "20 incidents before",
+        "19 incidents after",
+        "7 lost events before",
+    ] {
         assert!(part.said.contains(said), "{said}: {}", part.said);
     }
 }
@@ -189,7 +220,9 @@ fn a_page_of_a_part_begins_and_ends_there() {
     let file = recording("page");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
     let output = command
-        .args(["report", "--time", "utc", "--since", "22:13:50", "--until", "22:14:10", "-o", "-"])
+        .args([
+            "report", "--time", "utc", "--since", "22:13:50", "--until", "22:14:10", "-o", "-",
+        ])
         .arg(&file.0)
         .output()
         .unwrap();

@@ -51,8 +51,8 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         Ok(place) => place,
         Err(why) => return Ok(refuse(&why, Exit::Usage)),
     };
-    let past = RecordedInput::open(&plan.files)?;
-    let recorded = past.kinds();
+    let recorded_run = RecordedInput::open(&plan.files)?;
+    let recorded = recorded_run.kinds();
     let filter = match plan.choice.filter(recorded) {
         Ok(filter) => filter,
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
@@ -62,14 +62,14 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         Zone::Utc => TimeZone::UTC,
     };
     let mut story = Story::default();
-    if past.facts().is_none() {
-        story.clock(past.clock());
+    if recorded_run.facts().is_none() {
+        story.clock(recorded_run.clock());
     }
     for file in &plan.files {
         story.source(&file.to_string_lossy());
     }
     let is_partial = filter.is_partial();
-    let period = period(plan.period, &plan.files, &past, zone.clone())?;
+    let period = period(plan.period, &plan.files, &recorded_run, zone.clone())?;
     if is_partial || !period.is_all() || filter.kinds != recorded || !filter.netns.is_empty() {
         story.narrow(filter.kinds);
     }
@@ -81,7 +81,7 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         speed: None,
         period,
     };
-    past.show(settings, &mut story, &AtomicBool::new(false))?;
+    recorded_run.show(settings, &mut story, &AtomicBool::new(false))?;
     if let Some(file) = place.write(page(&story, &zone).as_bytes())? {
         // Errors are ignored: if stderr is closed, nothing can be printed.
         drop(writeln!(

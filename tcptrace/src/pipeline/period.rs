@@ -1,7 +1,7 @@
 //! A part of a recording, by the time of day: what lies outside of it is neither shown nor in the books,
 //! and what is left out and was lost there is reported apart.
 
-use super::outlet::Outlet;
+use super::delivery::Delivery;
 use crate::model::Incident;
 use crate::sink::Sink;
 
@@ -114,7 +114,7 @@ impl Part {
     }
 
     /// The recording is at this moment.
-    pub(super) fn reach<S: Sink>(&mut self, boot_ns: u64, outlet: &mut Outlet<S>) -> Place {
+    pub(super) fn reach<S: Sink>(&mut self, boot_ns: u64, delivery: &mut Delivery<S>) -> Place {
         if self.is_all() {
             return Place::Within;
         }
@@ -125,7 +125,7 @@ impl Part {
             self.has_gap = false;
         } else if std::mem::take(&mut self.has_gap) {
             self.has_missed = true;
-            outlet.unrecorded(std::mem::take(&mut self.unplaced), boot_ns);
+            delivery.unrecorded(std::mem::take(&mut self.unplaced), boot_ns);
         }
         let wall_ns = self.boot_to_wall_ns.saturating_add_unsigned(boot_ns);
         let until = self.period.until_ns;
@@ -139,11 +139,11 @@ impl Part {
     }
 
     /// Shows an incident, or leaves it out.
-    pub(super) fn take<S: Sink>(&mut self, incident: &Incident, outlet: &mut Outlet<S>) {
+    pub(super) fn take<S: Sink>(&mut self, incident: &Incident, delivery: &mut Delivery<S>) {
         match self.place(incident.boot_ns) {
             Place::Within => {
                 self.shown += 1;
-                outlet.take(incident);
+                delivery.take(incident);
             }
             Place::Before => self.before += 1,
             Place::After => self.after += 1,
@@ -182,16 +182,16 @@ impl Part {
 
     /// Says what lies outside. Whether something is missing within: events missing after the last one that is
     /// there may have been.
-    pub(super) fn finish<S: Sink>(&mut self, last_ns: u64, outlet: &mut Outlet<S>) -> bool {
+    pub(super) fn finish<S: Sink>(&mut self, last_ns: u64, delivery: &mut Delivery<S>) -> bool {
         if self.is_all() {
             return false;
         }
         if std::mem::take(&mut self.has_gap) {
             self.has_missed = true;
-            outlet.unrecorded(std::mem::take(&mut self.unplaced), last_ns);
+            delivery.unrecorded(std::mem::take(&mut self.unplaced), last_ns);
         }
         if self.shown == 0 {
-            outlet.notice("the recording has no incident in the time that was asked for");
+            delivery.notice("the recording has no incident in the time that was asked for");
         }
         let count = |count: u64, noun: &str| {
             let end = if count == 1 { "" } else { "s" };
@@ -217,7 +217,7 @@ impl Part {
                 "only a part of the recording is counted here; left out: {}",
                 parts.join(", ")
             );
-            outlet.notice(&text);
+            delivery.notice(&text);
         }
         self.has_missed
     }

@@ -119,7 +119,14 @@ mod tests {
 
     #[test]
     fn what_is_no_moment_is_refused_with_examples() {
-        for text in ["", "yesterday", "18", "25:00", "2026-13-01 10:00", "2026-11-22"] {
+        for text in [
+            "",
+            "yesterday",
+            "18",
+            "25:00",
+            "2026-13-01 10:00",
+            "2026-11-22",
+        ] {
             let why = moment(text).unwrap_err().to_string();
             assert!(why.contains("10m ago"), "{text}: {why}");
         }
