@@ -2,18 +2,20 @@
 //!
 //! The user side enters each namespace and runs [`on_run`] on every CPU. Namespaces that it could not enter it
 //! notes in [`OLDER`], and the walk over open files those of listeners that it could not find. Then it sets
-//! `served::BASELINES`: what was not read and is not noted is younger than the run, and began to count at 0.
+//! `by_function::BASELINES`: what was not read and is not noted is younger than the run, and began to count at 0.
 
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
-use tcptrace_common::config::served;
+use tcptrace_common::config::by_function;
 use tcptrace_common::names::limited;
 
 use super::mib;
 use super::packet::netns_of;
-use crate::full;
-use crate::maps::{OverflowsSeen, SYN_COUNTERS, SynCounters, TIME_WAIT_OVERFLOWS, served};
+use crate::full_maps;
+use crate::maps::{
+    OverflowsSeen, SYN_COUNTERS, SynCounters, TIME_WAIT_OVERFLOWS, is_reported_by_function,
+};
 use crate::sock::{Access, Probe};
 
 /// Network namespaces that are older than the run, and whose counters could not be read. Size is set by the
@@ -62,7 +64,7 @@ fn read(net: u64) {
 #[inline(always)]
 pub(super) fn on_older_listener(netns: u32) {
     if SYN_COUNTERS.get_ptr(netns).is_none() && OLDER.insert(netns, 0, 0).is_err() {
-        full::count(limited::SYN_COUNTERS);
+        full_maps::count(limited::SYN_COUNTERS);
     }
 }
 
@@ -71,7 +73,8 @@ pub(super) fn on_older_listener(netns: u32) {
 fn is_young(netns: u32, read_before: u64) -> bool {
     // Its number was another one's when the run began.
     let is_another = read_before != 0;
-    served(served::BASELINES) && (is_another || OLDER.get_ptr(netns).is_none())
+    is_reported_by_function(by_function::BASELINES)
+        && (is_another || OLDER.get_ptr(netns).is_none())
 }
 
 /// Replaces the refusal counters of a namespace on this CPU. What is returned bears their identity when they
@@ -124,7 +127,7 @@ fn last(netns: u32, now: &SynCounters) -> SynCounters {
         Some(last) => unsafe { last.replace(*now) },
         None => {
             if SYN_COUNTERS.insert(netns, now, 0).is_err() {
-                full::count(limited::SYN_COUNTERS);
+                full_maps::count(limited::SYN_COUNTERS);
             }
             SynCounters::NONE
         }
@@ -138,7 +141,7 @@ fn last_overflows(netns: u32, now: OverflowsSeen) -> OverflowsSeen {
         Some(last) => unsafe { last.replace(now) },
         None => {
             if TIME_WAIT_OVERFLOWS.insert(netns, now, 0).is_err() {
-                full::count(limited::TIME_WAIT_OVERFLOWS);
+                full_maps::count(limited::TIME_WAIT_OVERFLOWS);
             }
             OverflowsSeen {
                 identity: 0,

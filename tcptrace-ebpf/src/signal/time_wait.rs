@@ -10,7 +10,7 @@ use core::cell::Cell;
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::macros::map;
-use tcptrace_common::config::served;
+use tcptrace_common::config::by_function;
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{Head, TimeWaitRecord, UNKNOWN_U64, evidence, phase};
@@ -20,12 +20,12 @@ use super::mib;
 use super::packet::netns_of;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::{served, sock_bits};
+use crate::head_slot::HeadSlot;
+use crate::maps::{is_reported_by_function, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TIME_WAIT is watched for its own sake, and to know who is behind a RST it sends.
@@ -121,7 +121,7 @@ pub(super) fn identify(minisock: u64, known: &mut Head) {
 /// `timer_start` of a minisock's timer.
 #[inline(always)]
 pub(crate) fn on_start(timer: *const u8) {
-    if !is_watched() || served(served::TIME_WAIT) {
+    if !is_watched() || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
     let (Some(timers), Some(minisock), Some(timeout)) =
@@ -305,7 +305,7 @@ pub(crate) fn on_connect(sk: &SockRef<Direct>) {
 /// expire; that one is reported by [`on_expire`].
 #[inline(always)]
 pub(crate) fn on_cancel(timer: *const u8) {
-    if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
+    if !wants(kind::TIME_WAIT) || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
     let (Some(timers), Some(connecting)) = (TIMERS.get(), CONNECTING.get()) else {
@@ -319,10 +319,10 @@ pub(crate) fn on_cancel(timer: *const u8) {
     if (timeout as i64) <= 0 {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     identify(minisock, head);
     let is_connecting = connecting.task.get() == owner::pid_tgid()
         && is_in_connect(connecting.sock.get())
@@ -400,13 +400,13 @@ pub(crate) fn on_drop() {
 /// `timer_expire_entry` of a minisock's timer: its time is up.
 #[inline(always)]
 pub(crate) fn on_expire(timer: *const u8) {
-    if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
+    if !wants(kind::TIME_WAIT) || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
-    let (Some(minisock), Some(mut room)) = (minisock_of(timer), Room::claim()) else {
+    let (Some(minisock), Some(mut slot)) = (minisock_of(timer), HeadSlot::claim()) else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     identify(minisock, head);
     ended(head, phase::EXPIRE, hook::TIMER_EXPIRE_ENTRY);
 }

@@ -7,7 +7,7 @@ mod attacher;
 mod baseline;
 mod expected;
 mod gaps;
-mod held;
+mod links;
 mod loader;
 #[cfg(feature = "trace-ebpf")]
 mod notes;
@@ -16,7 +16,7 @@ mod programs;
 use anyhow::{Context, anyhow};
 use aya::maps::{Array, PerCpuArray};
 use aya::{Btf, Ebpf, Endianness};
-use tcptrace_common::config::{Config, served};
+use tcptrace_common::config::{Config, by_function};
 use tcptrace_common::names;
 
 use super::Kernel;
@@ -25,11 +25,11 @@ use super::tiers::{
 };
 use crate::model::{Kind, KindSet, Tier};
 use attacher::Attacher;
-use held::Held;
+use links::Links;
 
 pub use baseline::Baselines;
 pub use gaps::Gap;
-pub use held::{Maps, Programs};
+pub use links::{Maps, Programs};
 
 /// The eBPF object, aligned for the ELF reader.
 pub(super) static OBJECT: &[u8] =
@@ -134,13 +134,13 @@ pub struct Attached {
     pub maps: Maps,
     /// What serves which signal.
     pub report: AttachReport,
-    held: Held,
+    links: Links,
 }
 
 impl Attached {
     /// What is attached, for whoever asks the kernel about it while it runs. To be called once.
     pub fn take_programs(&mut self) -> Programs {
-        std::mem::take(&mut self.held.programs)
+        std::mem::take(&mut self.links.programs)
     }
 
     /// What the programs had no room for, and how often: owners that were not remembered and the like.
@@ -260,9 +260,9 @@ pub fn attach_all(
     for open in settled {
         report.outcomes.push(attacher.by_the_rest(open));
     }
-    let served = attacher.serve()?;
+    let by_function = attacher.serve()?;
     let links = attacher.into_links();
-    let by_counters = served & served::BY_COUNTERS != served::BY_COUNTERS;
+    let by_counters = by_function & by_function::BY_COUNTERS != by_function::BY_COUNTERS;
     let is_read = by_counters && read_baselines(&mut object, kernel, begin);
     report.attached = links.keys().cloned().collect();
     report.log_gaps();
@@ -271,11 +271,15 @@ pub fn attach_all(
         .map(|error| format!("{error:#}"));
     // The walk has found every namespace with a listener, unless it does not see all processes.
     if is_read && report.snapshot_refused.is_none() && !kernel.is_nested() {
-        serve(&mut object, served | served::BASELINES)?;
+        serve(&mut object, by_function | by_function::BASELINES)?;
     }
-    let (held, maps) = Held::take(object, links)?;
-    held.programs.log_verified();
-    Ok(Attached { maps, report, held })
+    let (links, maps) = Links::take(object, links)?;
+    links.programs.log_verified();
+    Ok(Attached {
+        maps,
+        report,
+        links,
+    })
 }
 
 /// Reads what was counted before; whether that worked.
@@ -295,8 +299,10 @@ fn read_baselines(
 /// Sets for the tracepoints what function hooks already report.
 fn serve(object: &mut Ebpf, bits: u32) -> anyhow::Result<()> {
     let map = object
-        .map_mut(names::SERVED)
-        .context("the object has no map of served signals")?;
-    let mut served: Array<_, u32> = Array::try_from(map)?;
-    served.set(0, bits, 0).context("cannot set what is served")
+        .map_mut(names::BY_FUNCTION)
+        .context("the object has no map of by_function signals")?;
+    let mut by_function: Array<_, u32> = Array::try_from(map)?;
+    by_function
+        .set(0, bits, 0)
+        .context("cannot set what is by_function")
 }
