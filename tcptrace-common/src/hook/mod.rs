@@ -30,6 +30,8 @@ pub enum Family {
     Answers,
     /// Timestamps of connections.
     Validation,
+    /// What connect() and bind() return.
+    Calls,
 }
 
 impl Family {
@@ -43,6 +45,7 @@ impl Family {
             Self::TimeWait => served::TIME_WAIT,
             Self::Answers => served::NO_SOCKET,
             Self::Validation => served::PAWS,
+            Self::Calls => served::CONNECT,
         }
     }
 }
