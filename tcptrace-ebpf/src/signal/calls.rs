@@ -13,10 +13,10 @@ use tcptrace_common::wire::{ConnectFailedRecord, UNKNOWN_U64, connect_failed};
 
 use crate::emit::{emit, identify};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::memory::Memory;
 use crate::note::note;
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Address, PROTOCOL_TCP, Probe, SockRef, sock_of};
 
 /// `ECONNREFUSED`: a RST or an ICMP message came while the SYN was being sent, and is reported as such.
@@ -108,10 +108,11 @@ fn on_end(sock: u64, address: u64, result: u64, call: u8, hook: u8) {
     if sock == 0 || sk.protocol() != Some(PROTOCOL_TCP) {
         return;
     }
-    let (Some(family @ (AF_INET | AF_INET6)), Some(mut room)) = (sk.family(), Room::claim()) else {
+    let (Some(family @ (AF_INET | AF_INET6)), Some(mut slot)) = (sk.family(), HeadSlot::claim())
+    else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     identify(&sk, head);
     if let Some(given) = Address::read(address) {
         if call == 0 && given.is_v4_mapped() {

@@ -6,13 +6,13 @@
 //! before SYN_SENT, such as a missing route or a refused bind(), changes no state and is not seen here:
 //! what the call itself returns is for [`super::calls`] where functions can be hooked.
 
-use tcptrace_common::config::served;
+use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{ConnectFailedRecord, Head, UNKNOWN_U64, connect_failed};
 
 use crate::emit::emit;
 use crate::filter::wants;
-use crate::maps::{served, sock_bits};
+use crate::maps::{is_reported_by_function, sock_bits};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
 
@@ -60,7 +60,10 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
     }
     // The call gives up before it sends: what it returns is reported instead.
     let is_at_once = bits & !connect_failed::HAS_PORT == connect_failed::OWNED;
-    if is_at_once && sk.retransmits().unwrap_or(0) == 0 && served(served::CONNECT) {
+    if is_at_once
+        && sk.retransmits().unwrap_or(0) == 0
+        && is_reported_by_function(by_function::CONNECT)
+    {
         return;
     }
     emit(

@@ -33,7 +33,7 @@ impl ReplayPlan {
             files: args.files,
             speed: args.speed,
             count: args.count.map(u64::from),
-            output: Output::lines(&args.output),
+            output: Output::lines(&args.output)?,
             is_strict: args.strict,
             fail_on: args.fail_on.into_iter().collect(),
         })
@@ -45,24 +45,24 @@ impl ReplayPlan {
 /// # Errors
 /// When it cannot be read or shown.
 pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
-    let past = RecordedInput::open(&plan.files)?;
-    let filter = match plan.choice.filter(past.kinds()) {
+    let recorded_run = RecordedInput::open(&plan.files)?;
+    let filter = match plan.choice.filter(recorded_run.kinds()) {
         Ok(filter) => filter,
         Err(why) => return Ok(output::refuse(&why, Exit::Unsupported)),
     };
     let mut output = plan.output.clone();
-    let has_clock = past.has_clock();
+    let has_clock = recorded_run.has_clock();
     if !has_clock && output.time != TimeStyle::None {
         output.time = TimeStyle::Relative;
     }
-    let mut sink = output::sinks(&output, past.clock());
+    let mut sink = output::sinks(&output, recorded_run.clock());
     if !has_clock {
         sink.notice(
             "the beginning of the recording is damaged, so the time of day is unknown: times count from the \
              boot of that host (ts counts from 1970)",
         )?;
     }
-    if let Some(facts) = past.facts().filter(|_| !plan.output.is_quiet) {
+    if let Some(facts) = recorded_run.facts().filter(|_| !plan.output.is_quiet) {
         sink.notice(&banner(facts))?;
         if let Some(gaps) = gaps(facts) {
             sink.notice(&gaps)?;
@@ -77,7 +77,7 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
         fail_on: plan.fail_on,
         speed: plan.speed,
     };
-    let ended = past.show(settings, sink, &stop)?;
+    let ended = recorded_run.show(settings, sink, &stop)?;
     Ok(if ended.has_failed {
         Exit::FailOn
     } else if ended.has_lost && plan.is_strict {

@@ -48,15 +48,15 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         Ok(place) => place,
         Err(why) => return Ok(refuse(&why, Exit::Usage)),
     };
-    let past = RecordedInput::open(&plan.files)?;
-    let recorded = past.kinds();
+    let recorded_run = RecordedInput::open(&plan.files)?;
+    let recorded = recorded_run.kinds();
     let filter = match plan.choice.filter(recorded) {
         Ok(filter) => filter,
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
     };
     let mut story = Story::default();
-    if past.facts().is_none() {
-        story.clock(past.clock());
+    if recorded_run.facts().is_none() {
+        story.clock(recorded_run.clock());
     }
     for file in &plan.files {
         story.source(&file.to_string_lossy());
@@ -72,7 +72,7 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         fail_on: KindSet::EMPTY,
         speed: None,
     };
-    past.show(settings, &mut story, &AtomicBool::new(false))?;
+    recorded_run.show(settings, &mut story, &AtomicBool::new(false))?;
     let zone = match plan.zone {
         Zone::Local => TimeZone::system(),
         Zone::Utc => TimeZone::UTC,

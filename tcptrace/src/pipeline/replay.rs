@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::delivery::Delivery;
 use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
-use super::outlet::Outlet;
 use super::{Ended, reconcile};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
@@ -49,7 +49,12 @@ pub fn replay<S: Sink>(
 ) -> anyhow::Result<Ended> {
     let mut replay = Replay {
         interpreter: Interpreter::new(crate::model::Host::default()),
-        outlet: Outlet::of_the_past(settings.filter, settings.count, Ledger::new(0, true), sink),
+        delivery: Delivery::of_the_past(
+            settings.filter,
+            settings.count,
+            Ledger::new(0, true),
+            sink,
+        ),
         begin: None,
         end: None,
         is_partial: settings.is_partial,
@@ -60,14 +65,14 @@ pub fn replay<S: Sink>(
         stop,
     };
     while reader.step(&mut |piece| replay.on(piece))? && !replay.is_over() {
-        replay.outlet.flush()?;
+        replay.delivery.flush()?;
     }
     replay.finish(settings.fail_on)
 }
 
 struct Replay<'a, S> {
     interpreter: Interpreter,
-    outlet: Outlet<S>,
+    delivery: Delivery<S>,
     /// How the first file began.
     begin: Option<Standing>,
     /// How the last one ended.
@@ -97,7 +102,9 @@ impl<S: Sink> Replay<'_, S> {
     }
 
     fn is_over(&self) -> bool {
-        self.outlet.is_pipe_closed || self.outlet.has_enough() || self.stop.load(Ordering::Relaxed)
+        self.delivery.is_pipe_closed
+            || self.delivery.has_enough()
+            || self.stop.load(Ordering::Relaxed)
     }
 
     /// Only the first file of a run begins anything; the others go on.
@@ -107,44 +114,44 @@ impl<S: Sink> Replay<'_, S> {
         }
         self.interpreter = Interpreter::new(start.host);
         let start_ns = start.standing.boot_ns;
-        self.outlet.ledger = Ledger::new(start_ns, !start.standing.counters.is_empty());
+        self.delivery.ledger = Ledger::new(start_ns, !start.standing.counters.is_empty());
         self.last_ns = start_ns;
         if let Some(facts) = &start.facts {
             self.is_partial |= facts.is_partial;
-            self.outlet.begin(facts);
+            self.delivery.begin(facts);
         }
         self.begin = Some(start.standing);
     }
 
     fn item(&mut self, item: Item) {
-        let outlet = &mut self.outlet;
+        let delivery = &mut self.delivery;
         match item {
             Item::Event(event) => {
                 self.last_ns = self.last_ns.max(event.boot_ns);
                 if let Some(pace) = &mut self.pace {
-                    pace.wait_for(event.boot_ns, outlet, self.stop);
+                    pace.wait_for(event.boot_ns, delivery, self.stop);
                 }
                 self.interpreter
-                    .on(event, &mut |incident| outlet.take(&incident));
+                    .on(event, &mut |incident| delivery.take(&incident));
             }
             Item::Tick(boot_ns) => {
                 self.interpreter
-                    .tick(boot_ns, &mut |incident| outlet.take(&incident));
+                    .tick(boot_ns, &mut |incident| delivery.take(&incident));
             }
             Item::Kernel(kind, count, boot_ns) => self.kernel(kind, count, boot_ns),
-            Item::Undecodable(kind) => outlet.ledger.lose(LossPlace::Channel, kind, 1),
+            Item::Undecodable(kind) => delivery.ledger.lose(LossPlace::Channel, kind, 1),
             Item::Sample(sample) => {
                 self.last_ns = self.last_ns.max(sample.boot_ns);
                 if let Some(pace) = &mut self.pace {
-                    pace.wait_for(sample.boot_ns, outlet, self.stop);
+                    pace.wait_for(sample.boot_ns, delivery, self.stop);
                 }
-                outlet.sample(&sample);
+                delivery.sample(&sample);
             }
-            Item::Ending(boot_ns) => outlet.ledger.end(boot_ns),
+            Item::Ending(boot_ns) => delivery.ledger.end(boot_ns),
             Item::Clock {
                 boot_to_wall_ns,
                 step_ns,
-            } => outlet.set_clock(boot_to_wall_ns, step_ns),
+            } => delivery.set_clock(boot_to_wall_ns, step_ns),
         }
     }
 
@@ -158,7 +165,7 @@ impl<S: Sink> Replay<'_, S> {
             .unwrap_or_default();
         let filtered = count.filtered.saturating_sub(before.filtered);
         let lost = count.lost.saturating_sub(before.lost);
-        self.outlet.kernel(kind, filtered, lost, boot_ns);
+        self.delivery.kernel(kind, filtered, lost, boot_ns);
     }
 
     fn gap(&mut self, gap: &Gap) {
@@ -175,21 +182,21 @@ impl<S: Sink> Replay<'_, S> {
             Some(events) => text.push_str(&format!("; {events} events are missing")),
             None => {}
         }
-        self.outlet.notice(&text);
+        self.delivery.notice(&text);
         match (gap.events, &mut self.missing) {
             (Some(events), Some(missing)) => *missing += events,
             _ => self.missing = None,
         }
-        self.outlet
+        self.delivery
             .unrecorded(gap.events.unwrap_or(0), self.last_ns);
     }
 
     fn finish(mut self, fail_on: KindSet) -> anyhow::Result<Ended> {
         let is_cut = self.is_over();
-        let outlet = &mut self.outlet;
+        let delivery = &mut self.delivery;
         self.interpreter
-            .finish(&mut |incident| outlet.take(&incident));
-        outlet.dropped(self.interpreter.take_dropped());
+            .finish(&mut |incident| delivery.take(&incident));
+        delivery.dropped(self.interpreter.take_dropped());
         let begin = self.begin.take().unwrap_or_default();
         // What a recording says of its end holds for all of it.
         let end = self.end.take().filter(|_| !is_cut);
@@ -199,34 +206,34 @@ impl<S: Sink> Replay<'_, S> {
                 let before = begin.kernel.get(kind).copied().unwrap_or_default();
                 let filtered = count.filtered.saturating_sub(before.filtered);
                 let lost = count.lost.saturating_sub(before.lost);
-                self.outlet.kernel(*kind, filtered, lost, end.boot_ns);
+                self.delivery.kernel(*kind, filtered, lost, end.boot_ns);
             }
             for (hook, count) in &end.skipped {
                 let before = begin.skipped.get(hook).copied().unwrap_or(0);
                 let skipped = count.saturating_sub(before);
-                self.outlet.skipped(hook.clone(), skipped, end.boot_ns);
+                self.delivery.skipped(hook.clone(), skipped, end.boot_ns);
             }
             let filtered = end.filtered.saturating_sub(begin.filtered);
-            self.outlet.ledger.filtered_before(filtered);
-            self.outlet.ledger.end(end.boot_ns);
+            self.delivery.ledger.filtered_before(filtered);
+            self.delivery.ledger.end(end.boot_ns);
         } else {
-            self.outlet.ledger.end(self.last_ns.max(begin.boot_ns));
+            self.delivery.ledger.end(self.last_ns.max(begin.boot_ns));
         }
         let namespaces = KernelCounters::recorded(&begin, end.as_ref());
         let rows = if self.is_partial {
             Vec::new()
         } else {
-            let kinds = self.outlet.filter.kinds;
-            reconcile::rows(&namespaces, &self.outlet.ledger, kinds, self.missing)
+            let kinds = self.delivery.filter.kinds;
+            reconcile::rows(&namespaces, &self.delivery.ledger, kinds, self.missing)
         };
-        let summary = self.outlet.ledger.summary(rows);
-        self.outlet.summary(&summary);
-        self.outlet.flush()?;
-        let ledger = &self.outlet.ledger;
+        let summary = self.delivery.ledger.summary(rows);
+        self.delivery.summary(&summary);
+        self.delivery.flush()?;
+        let ledger = &self.delivery.ledger;
         Ok(Ended {
             has_failed: fail_on.iter().any(|kind| ledger.shown(kind) > 0),
             has_lost: summary.loss.lost > 0 || self.has_gaps,
-            is_pipe_closed: self.outlet.is_pipe_closed,
+            is_pipe_closed: self.delivery.is_pipe_closed,
             recorded: None,
         })
     }
@@ -247,7 +254,7 @@ impl Pace {
     pub(super) fn wait_for<S: Sink>(
         &mut self,
         boot_ns: u64,
-        outlet: &mut Outlet<S>,
+        delivery: &mut Delivery<S>,
         stop: &AtomicBool,
     ) {
         let (first_ns, begin) = *self.begin.get_or_insert_with(|| (boot_ns, Instant::now()));
@@ -256,11 +263,11 @@ impl Pace {
         let mut is_flushed = false;
         loop {
             let rest = due.saturating_sub(begin.elapsed());
-            if rest.is_zero() || stop.load(Ordering::Relaxed) || outlet.is_pipe_closed {
+            if rest.is_zero() || stop.load(Ordering::Relaxed) || delivery.is_pipe_closed {
                 return;
             }
             if !std::mem::replace(&mut is_flushed, true) {
-                outlet.write_out();
+                delivery.write_out();
             }
             std::thread::sleep(rest.min(NAP));
         }

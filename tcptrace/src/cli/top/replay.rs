@@ -44,8 +44,8 @@ pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::
         let why = "--replay -: top reads keys from stdin; save the recording to a file first";
         return Ok(refuse(why, Exit::Usage));
     }
-    let past = RecordedInput::open(&plan.files)?;
-    let filter = match plan.choice.filter(past.kinds()) {
+    let recorded_run = RecordedInput::open(&plan.files)?;
+    let filter = match plan.choice.filter(recorded_run.kinds()) {
         Ok(filter) => filter,
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
     };
@@ -56,18 +56,18 @@ pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::
         fail_on: KindSet::EMPTY,
         speed: plan.speed,
     };
-    event_loop()?.block_on(show(past, settings, options, color))
+    event_loop()?.block_on(show(recorded_run, settings, options, color))
 }
 
 async fn show(
-    past: RecordedInput,
+    recorded_run: RecordedInput,
     settings: Settings,
     options: Options,
     color: ColorChoice,
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let shared = Shared::new(State::new(Source::Recording));
-    shared.lock().tell_clock(past.clock());
+    shared.lock().set_recorded_clock(recorded_run.clock());
     let stop = Arc::new(AtomicBool::new(false));
     let (sink, is_stopped) = (TopSink::new(shared.clone()), Arc::clone(&stop));
     let mut screen = Screen::start(shared.clone(), options)?;
@@ -76,7 +76,7 @@ async fn show(
         std::thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || {
-                let ended = past.show(settings, sink, &is_stopped);
+                let ended = recorded_run.show(settings, sink, &is_stopped);
                 shared.lock().read_up();
                 ended
             })
