@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::args::recorded::ReplayArgs;
+use jiff::tz::TimeZone;
+
+use super::args::recorded::{PeriodArgs, ReplayArgs};
 use super::choice::Choice;
 use super::exit::Exit;
 use super::output::{self, Output};
+use super::period::period;
 use super::plan::PlanError;
 use super::recorded_input::RecordedInput;
 use crate::model::{Kind, KindSet, RunFacts};
@@ -18,6 +21,7 @@ use crate::sink::{Sink, TimeStyle};
 pub struct ReplayPlan {
     files: Vec<PathBuf>,
     speed: Option<f64>,
+    period: PeriodArgs,
     choice: Choice,
     count: Option<u64>,
     output: Output,
@@ -32,6 +36,7 @@ impl ReplayPlan {
             choice: Choice::new(&args.selection, args.filter)?,
             files: args.files,
             speed: args.speed,
+            period: args.period,
             count: args.count.map(u64::from),
             output: Output::lines(&args.output)?,
             is_strict: args.strict,
@@ -69,6 +74,10 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
         }
         sink.flush()?;
     }
+    let zone = match plan.output.time {
+        TimeStyle::Utc => TimeZone::UTC,
+        _ => TimeZone::system(),
+    };
     let stop = ending::stop_flag()?;
     let settings = Settings {
         is_partial: filter.is_partial(),
@@ -76,6 +85,7 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
         count: plan.count,
         fail_on: plan.fail_on,
         speed: plan.speed,
+        period: period(plan.period, &plan.files, &recorded_run, zone)?,
     };
     let ended = recorded_run.show(settings, sink, &stop)?;
     Ok(if ended.has_failed {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Ended;
 use super::delivery::Delivery;
 use super::ledger::Ledger;
+use super::period::{Part, Place};
 use super::replay::{Pace, Settings};
 use crate::model::KindSet;
 use crate::model::loss::Tally;
@@ -29,13 +30,15 @@ pub fn import<S: Sink>(
     stop: &AtomicBool,
 ) -> anyhow::Result<Ended> {
     let start_ns = lines.clock().start_boot_ns;
+    let part = Part::new(settings.period, lines.clock().boot_to_wall_ns);
     let mut import = Import {
         delivery: Delivery::of_the_past(
             settings.filter,
             settings.count,
-            Ledger::new(start_ns, false),
+            Ledger::new(part.begin_ns(start_ns), false),
             sink,
         ),
+        part,
         pace: settings.speed.map(Pace::new),
         last_ns: start_ns,
         bad: 0,
@@ -67,6 +70,7 @@ pub fn import<S: Sink>(
 
 struct Import<'a, S> {
     delivery: Delivery<S>,
+    part: Part,
     pace: Option<Pace>,
     last_ns: u64,
     /// Lines that say nothing.
@@ -90,12 +94,16 @@ impl<S: Sink> Import<'_, S> {
         let delivery = &mut self.delivery;
         match line {
             Line::Incident(incident) => {
-                if let Some(pace) = &mut self.pace {
+                let place = self.part.reach(incident.boot_ns, delivery);
+                if let Some(pace) = self.pace.as_mut().filter(|_| place == Place::Within) {
                     pace.wait_for(incident.boot_ns, delivery, self.stop);
                 }
-                delivery.take(&incident);
+                self.part.take(&incident, delivery);
             }
-            Line::Lost(loss, boot_ns) => delivery.lost_before(&loss, boot_ns),
+            Line::Lost(loss, boot_ns) => match self.part.reach(boot_ns, delivery) {
+                Place::Within => delivery.lost_before(&loss, boot_ns),
+                place => self.part.lost(place, loss.count),
+            },
             Line::Summary(summary) => self.summaries.push(summary),
             Line::Other(_) => self.others += 1,
         }
@@ -124,9 +132,12 @@ impl<S: Sink> Import<'_, S> {
             self.delivery
                 .notice("the summary is missing, so the end of the run is missing too");
         }
-        self.delivery.ledger.end(self.last_ns);
+        self.delivery.ledger.end(self.part.end_ns(self.last_ns));
+        self.part.read_to_the_end();
+        self.part.finish(self.last_ns, &mut self.delivery);
         let mut summary = self.delivery.ledger.summary(Vec::new());
-        if !is_cut {
+        // A summary is that of all of it.
+        if !is_cut && self.part.is_all() {
             self.complete(&mut summary);
         }
         self.delivery.summary(&summary);

@@ -14,6 +14,7 @@ mod kernel_counters;
 mod ledger;
 mod looks;
 mod pace;
+pub mod period;
 mod rate;
 mod reconcile;
 mod recording_hooks;

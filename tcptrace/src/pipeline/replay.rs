@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::delivery::Delivery;
 use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
+use super::period::{Part, Period, Place};
 use super::{Ended, reconcile};
 use crate::interpret::Interpreter;
 use crate::interpret::filter::Filter;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub fail_on: KindSet,
     /// How many times as fast as it happened; `None`: as fast as possible.
     pub speed: Option<f64>,
+    /// Which part of it.
+    pub period: Period,
 }
 
 /// Shows a recording. `stop`, once set, ends it as a signal ends a live run.
@@ -47,7 +50,9 @@ pub fn replay<S: Sink>(
     sink: S,
     stop: &AtomicBool,
 ) -> anyhow::Result<Ended> {
+    let clock = reader.facts().map(|facts| facts.clock).unwrap_or_default();
     let mut replay = Replay {
+        part: Part::new(settings.period, clock.boot_to_wall_ns),
         interpreter: Interpreter::new(crate::model::Host::default()),
         delivery: Delivery::of_the_past(
             settings.filter,
@@ -57,7 +62,7 @@ pub fn replay<S: Sink>(
         ),
         begin: None,
         end: None,
-        is_partial: settings.is_partial,
+        is_partial: settings.is_partial || !settings.period.is_all(),
         pace: settings.speed.map(Pace::new),
         last_ns: 0,
         has_gaps: false,
@@ -73,6 +78,7 @@ pub fn replay<S: Sink>(
 struct Replay<'a, S> {
     interpreter: Interpreter,
     delivery: Delivery<S>,
+    part: Part,
     /// How the first file began.
     begin: Option<Standing>,
     /// How the last one ended.
@@ -104,6 +110,7 @@ impl<S: Sink> Replay<'_, S> {
     fn is_over(&self) -> bool {
         self.delivery.is_pipe_closed
             || self.delivery.has_enough()
+            || self.part.is_past
             || self.stop.load(Ordering::Relaxed)
     }
 
@@ -114,62 +121,83 @@ impl<S: Sink> Replay<'_, S> {
         }
         self.interpreter = Interpreter::new(start.host);
         let start_ns = start.standing.boot_ns;
-        self.delivery.ledger = Ledger::new(start_ns, !start.standing.counters.is_empty());
+        let begin_ns = self.part.begin_ns(start_ns);
+        self.delivery.ledger = Ledger::new(begin_ns, !start.standing.counters.is_empty());
         self.last_ns = start_ns;
-        if let Some(facts) = &start.facts {
+        if let Some(mut facts) = start.facts {
             self.is_partial |= facts.is_partial;
-            self.delivery.begin(facts);
+            // What is shown begins there.
+            facts.clock.start_boot_ns = self.part.begin_ns(facts.clock.start_boot_ns);
+            self.delivery.begin(&facts);
         }
         self.begin = Some(start.standing);
     }
 
     fn item(&mut self, item: Item) {
-        let delivery = &mut self.delivery;
+        let (delivery, part) = (&mut self.delivery, &mut self.part);
         match item {
             Item::Event(event) => {
                 self.last_ns = self.last_ns.max(event.boot_ns);
-                if let Some(pace) = &mut self.pace {
+                let place = part.reach(event.boot_ns, delivery);
+                if let Some(pace) = self.pace.as_mut().filter(|_| place == Place::Within) {
                     pace.wait_for(event.boot_ns, delivery, self.stop);
                 }
+                // All of them: what comes later may follow from what came before.
                 self.interpreter
-                    .on(event, &mut |incident| delivery.take(&incident));
+                    .on(event, &mut |incident| part.take(&incident, delivery));
             }
             Item::Tick(boot_ns) => {
                 self.interpreter
-                    .tick(boot_ns, &mut |incident| delivery.take(&incident));
+                    .tick(boot_ns, &mut |incident| part.take(&incident, delivery));
             }
             Item::Kernel(kind, count, boot_ns) => self.kernel(kind, count, boot_ns),
-            Item::Undecodable(kind) => delivery.ledger.lose(LossPlace::Channel, kind, 1),
+            Item::Undecodable(kind) => match part.here() {
+                Place::Within => delivery.ledger.lose(LossPlace::Channel, kind, 1),
+                place => part.lost(place, 1),
+            },
             Item::Sample(sample) => {
                 self.last_ns = self.last_ns.max(sample.boot_ns);
+                if part.reach(sample.boot_ns, delivery) != Place::Within {
+                    return;
+                }
                 if let Some(pace) = &mut self.pace {
                     pace.wait_for(sample.boot_ns, delivery, self.stop);
                 }
                 delivery.sample(&sample);
             }
-            Item::Ending(boot_ns) => delivery.ledger.end(boot_ns),
+            Item::Ending(boot_ns) => delivery.ledger.end(part.end_ns(boot_ns)),
             Item::Clock {
                 boot_to_wall_ns,
                 step_ns,
-            } => delivery.set_clock(boot_to_wall_ns, step_ns),
+            } => {
+                part.set_clock(boot_to_wall_ns);
+                delivery.set_clock(boot_to_wall_ns, step_ns);
+            }
         }
     }
 
-    /// The kernel side's counters go on from file to file: what was before the first is not ours.
+    /// The kernel side's counters go on from file to file: what was before the first is not ours, and neither is
+    /// what was before the period.
     fn kernel(&mut self, kind: Kind, count: KernelCount, boot_ns: u64) {
-        let before = self
-            .begin
-            .as_ref()
-            .and_then(|begin| begin.kernel.get(&kind))
-            .copied()
-            .unwrap_or_default();
+        let Some(begin) = &mut self.begin else {
+            self.delivery
+                .kernel(kind, count.filtered, count.lost, boot_ns);
+            return;
+        };
+        let before = begin.kernel.entry(kind).or_default();
         let filtered = count.filtered.saturating_sub(before.filtered);
         let lost = count.lost.saturating_sub(before.lost);
-        self.delivery.kernel(kind, filtered, lost, boot_ns);
+        match self.part.reach(boot_ns, &mut self.delivery) {
+            Place::Before => {
+                *before = count;
+                self.part.lost(Place::Before, lost);
+            }
+            // Of what is counted first after the period, some may have been lost within.
+            Place::Within | Place::After => self.delivery.kernel(kind, filtered, lost, boot_ns),
+        }
     }
 
     fn gap(&mut self, gap: &Gap) {
-        self.has_gaps = true;
         let path = gap.path.display();
         let mut text = format!("{path}: {}", gap.why);
         if gap.bytes > 0 {
@@ -183,6 +211,10 @@ impl<S: Sink> Replay<'_, S> {
             None => {}
         }
         self.delivery.notice(&text);
+        if self.part.takes_gap(gap.events.unwrap_or(0)) {
+            return;
+        }
+        self.has_gaps = true;
         match (gap.events, &mut self.missing) {
             (Some(events), Some(missing)) => *missing += events,
             _ => self.missing = None,
@@ -193,9 +225,9 @@ impl<S: Sink> Replay<'_, S> {
 
     fn finish(mut self, fail_on: KindSet) -> anyhow::Result<Ended> {
         let is_cut = self.is_over();
-        let delivery = &mut self.delivery;
+        let (delivery, part) = (&mut self.delivery, &mut self.part);
         self.interpreter
-            .finish(&mut |incident| delivery.take(&incident));
+            .finish(&mut |incident| part.take(&incident, delivery));
         delivery.dropped(self.interpreter.take_dropped());
         let begin = self.begin.take().unwrap_or_default();
         // What a recording says of its end holds for all of it.
@@ -214,11 +246,16 @@ impl<S: Sink> Replay<'_, S> {
                 self.delivery.skipped(hook.clone(), skipped, end.boot_ns);
             }
             let filtered = end.filtered.saturating_sub(begin.filtered);
-            self.delivery.ledger.filtered_before(filtered);
-            self.delivery.ledger.end(end.boot_ns);
+            // Nobody recorded when: they are those of all of it.
+            if self.part.is_all() {
+                self.delivery.ledger.filtered_before(filtered);
+            }
+            self.delivery.ledger.end(self.part.end_ns(end.boot_ns));
         } else {
-            self.delivery.ledger.end(self.last_ns.max(begin.boot_ns));
+            let end_ns = self.last_ns.max(begin.boot_ns);
+            self.delivery.ledger.end(self.part.end_ns(end_ns));
         }
+        self.has_gaps |= self.part.finish(self.last_ns, &mut self.delivery);
         let namespaces = KernelCounters::recorded(&begin, end.as_ref());
         let rows = if self.is_partial {
             Vec::new()

@@ -14,6 +14,7 @@ use crate::cli::output::refuse;
 use crate::cli::plan::PlanError;
 use crate::cli::recorded_input::RecordedInput;
 use crate::model::KindSet;
+use crate::pipeline::period::Period;
 use crate::pipeline::replay::Settings;
 use crate::session::event_loop;
 use crate::sink::color::ColorChoice;
@@ -55,6 +56,7 @@ pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::
         count: None,
         fail_on: KindSet::EMPTY,
         speed: plan.speed,
+        period: Period::default(),
     };
     event_loop()?.block_on(show(recorded_run, settings, options, color))
 }
