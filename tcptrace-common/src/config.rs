@@ -38,6 +38,8 @@ pub mod by_function {
     pub const NO_SOCKET: u32 = 1 << 4;
     /// Timestamps rejected by connections.
     pub const PAWS: u32 = 1 << 5;
+    /// Errors that connect() returns.
+    pub const CONNECT: u32 = 1 << 6;
 }
 
 /// The programs may call `bpf_get_func_ret` (exits of functions, from 5.17).

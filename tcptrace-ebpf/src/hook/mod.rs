@@ -13,8 +13,8 @@ use tcptrace_common::hook;
 
 use crate::offsets::has;
 use crate::signal::{
-    accept, answer, drop, fork, handshake, linger, listen, minisock, paws, reset, retransmit,
-    snapshot, state, syn, timer,
+    accept, answer, calls, drop, fork, handshake, linger, listen, minisock, paws, reset,
+    retransmit, snapshot, state, syn, timer,
 };
 
 /// Calls a body with the arguments of a row, one after the other.

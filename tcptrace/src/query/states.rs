@@ -18,7 +18,8 @@ use super::{is_shown, owner, page};
 const PILE: u64 = 10;
 /// One in CLOSE_WAIT that received nothing for so long is a leak: a request takes less.
 const LEAK_MS: u32 = 60_000;
-/// A SYN sent so often again has been unanswered for 7 s.
+/// A SYN sent so often again has been unanswered for 3 s or longer: for 7 s where no pause is linear
+/// (before 6.5).
 const STUCK_RESENDS: u8 = 3;
 
 /// So many resends without an acknowledgement are no delay any more, with [`STALLED_MS`].
