@@ -87,7 +87,7 @@ pub(crate) mod sock_bits {
     pub(crate) const CHILD: u8 = 1 << 0;
     /// A RST was received.
     pub(crate) const RST_RECEIVED: u8 = 1 << 1;
-    /// Its last descriptor was on its way in a message (SCM_RIGHTS) that was thrown away.
+    /// Its last descriptor was on its way in a message (SCM_RIGHTS) that was discarded.
     pub(crate) const THROWN_AWAY: u8 = 1 << 2;
     /// The last call came from a kernel thread: it may have closed the socket, for a task that had ended or
     /// as the collector of descriptors that went round in circles.

@@ -13,7 +13,7 @@ use tcptrace_common::hook;
 
 use crate::offsets::has;
 use crate::signal::{
-    accept, answer, baseline, drop, fork, handshake, linger, listen, minisock, paws, reset,
+    accept, answer, baseline, calls, drop, fork, handshake, linger, listen, minisock, paws, reset,
     retransmit, snapshot, state, syn, timer,
 };
 

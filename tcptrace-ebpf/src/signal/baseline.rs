@@ -1,4 +1,4 @@
-//! What the kernel had counted on each CPU when the run began: what the first refusal on a CPU is told by.
+//! What the kernel had counted on each CPU when the run began: what the first refusal on a CPU is compared with.
 //!
 //! The user side enters each namespace and runs [`on_run`] on every CPU. Namespaces that it could not enter it
 //! notes in [`OLDER`], and the walk over open files those of listeners that it could not find. Then it sets

@@ -258,7 +258,7 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
         fate::ACCEPT_QUEUE_FULL => kind::ACCEPT_DROP,
         fate::SYN_QUEUE_FULL | fate::COOKIE | fate::MAX_SYN_BACKLOG => kind::SYN_DROP,
         _ => {
-            note!("a SYN: its fate cannot be told", head: head, fate);
+            note!("a SYN: its fate is unknown", head: head, fate);
             return;
         }
     };

@@ -83,7 +83,7 @@ impl Kernel {
         kernel.holder_offsets = offsets::holders(&types);
         // Nor these: without them SYNs that tcp_max_syn_backlog refuses are counted and not seen.
         offsets::half_open_limits(&types, &mut kernel.config);
-        // Nor these: without them the first refusal on each CPU is told by the queues.
+        // Nor these: without them the first refusal on each CPU is judged by the queues.
         kernel.own_netns = offsets::own_netns(&types);
         // Exported for the other programs by the change that guards those of tracepoints.
         kernel.skips_runs = types.function("bpf_prog_inc_misses_counter").is_some();

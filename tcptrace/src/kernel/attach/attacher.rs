@@ -15,7 +15,7 @@ use crate::kernel::Kernel;
 use crate::kernel::tiers::{Candidate, Hooks, Program, Signal};
 use crate::model::Tier;
 
-/// A signal on its way: either chosen, or the place of the candidate to go on with.
+/// A signal on its way: either chosen, or the index of the candidate to try next.
 #[derive(Debug)]
 pub(super) struct Open {
     outcome: Outcome,

@@ -1,6 +1,6 @@
 //! What each CPU had counted in each network namespace when the run began.
 //!
-//! The first refusal on a CPU is told by its counters, which only a program on that CPU can read.
+//! The first refusal on a CPU is recognised by its counters, which only a program on that CPU can read.
 
 use std::io;
 
