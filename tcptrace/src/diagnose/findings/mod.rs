@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use super::damage;
 use super::fold::{Tallies, Tally};
+use super::merge::merged;
+use super::weight::weighed;
 use crate::interpret::advice;
 use crate::model::Kind;
 use crate::model::Owner;
@@ -70,13 +72,9 @@ const NEAR_PERCENT: u64 = 90;
 #[must_use]
 pub fn findings(survey: &Survey, tallies: &Tallies) -> Vec<Finding> {
     let case = Case { survey, tallies };
-    let mut found: Vec<Finding> = FAMILIES
-        .iter()
-        .copied()
-        .flatten()
-        .flat_map(|family| (family.find)(family, &case))
-        .filter(|finding| !finding.evidence.is_empty())
-        .collect();
+    let found = FAMILIES.iter().copied().flatten();
+    let found = found.flat_map(|family| (family.find)(family, &case));
+    let mut found = merged(found.filter(|one| !one.evidence.is_empty()).collect());
     found.sort_by_key(|finding| (finding.severity, Reverse(finding.count)));
     found
 }
@@ -207,6 +205,7 @@ impl Family {
         let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
         let netns = tallies.first().and_then(|(_, tally)| tally.netns());
         let is_one = tallies.iter().all(|(_, tally)| tally.netns() == netns);
+        let severity = weighed(severity, case.survey, *main, &tallies);
         Some(Finding {
             netns: netns.filter(|_| is_one),
             who: most_concerned(&tallies),

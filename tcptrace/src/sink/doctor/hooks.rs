@@ -25,6 +25,25 @@ pub(super) fn coverage(page: &mut Page, report: &Doctor<'_>) {
     page.hang("", 2, &format!("{text} Details: tcptrace doctor --hooks"));
 }
 
+/// The same in few words, where nothing was found.
+pub(super) fn coverage_line(page: &mut Page, report: &Doctor<'_>) {
+    let unread = report.unseen.unwrap_or_default().len();
+    let unread = match unread {
+        0 => String::new(),
+        unread => format!("{unread} not readable (--json); "),
+    };
+    let seen = match report.untried {
+        Some(_) => "no hook is attached".to_owned(),
+        None => {
+            let facts = report.signals.iter().map(|row| (row.fact, row.served.tier));
+            let coverage = Coverage::of(facts);
+            let visible = coverage.facts - coverage.hidden.len();
+            format!("{visible} of {} facts are visible", coverage.facts)
+        }
+    };
+    page.line(&format!("Coverage: {unread}{seen}: tcptrace doctor --hooks"));
+}
+
 /// Everything, in the order of the kinds; or why nothing is known.
 pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
     if report.tried || report.untried.is_some() {
