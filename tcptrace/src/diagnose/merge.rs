@@ -10,7 +10,7 @@ pub(super) fn merged(found: Vec<Finding>) -> Vec<Finding> {
         .partition(|finding| finding.since_ns.is_some());
     let mut merged = Vec::new();
     for mut incidents in by_incidents {
-        let now = |other: &Finding| is_same(&incidents, other) && other.is_wrong_now();
+        let now = |other: &Finding| explains(other, &incidents) && other.is_wrong_now();
         let place = others
             .iter()
             .position(|other| now(other) && shares_owner(&incidents, other))
@@ -38,6 +38,15 @@ fn is_same(incidents: &Finding, other: &Finding) -> bool {
     incidents.id == other.id && is_there
 }
 
+/// Used up ports are why connect() finds none.
+fn explains(other: &Finding, incidents: &Finding) -> bool {
+    let id = match incidents.id {
+        "connects_without_port" => "ports_exhausted",
+        id => id,
+    };
+    other.id == id && (incidents.netns.is_none() || incidents.netns == other.netns)
+}
+
 fn shares_owner(one: &Finding, other: &Finding) -> bool {
     let pid_of = |finding: &Finding| finding.who.first().map(|owner| owner.process.pid);
     pid_of(one).is_some() && pid_of(one) == pid_of(other)
@@ -45,7 +54,9 @@ fn shares_owner(one: &Finding, other: &Finding) -> bool {
 
 /// What incidents add to a finding that says more.
 fn take(finding: &mut Finding, incidents: Finding) {
-    finding.evidence.extend(incidents.evidence.into_iter().take(1));
+    finding
+        .evidence
+        .extend(incidents.evidence.into_iter().take(1));
     finding.since_ns = incidents.since_ns;
     finding.rate_per_s = finding.rate_per_s.or(incidents.rate_per_s);
     finding.count = finding.count.max(incidents.count);

@@ -20,6 +20,6 @@ mod survey;
 pub(crate) mod tests;
 mod weight;
 
-pub use findings::{findings, hurt, ids, is_wrong_now, of_topic, whose};
+pub use findings::{findings, hurt, ids, is_wrong_now, of_topic, topics_of, whose};
 pub use fold::{Tallies, Tally};
 pub use survey::survey;

@@ -2,7 +2,7 @@
 //!
 //! Every busy host has clients that give up, scanners at closed ports and a lost segment now and then. Such
 //! incidents make `broken` or `degraded` from 1 in 100 on, of the connections that were opened or the
-//! segments that were sent while the survey looked. Without a survey nothing is known to compare with, and
+//! segments that were sent while the survey looked. Without counters nothing is known to compare with, and
 //! the severity stays.
 
 use super::fold::Tally;
@@ -20,7 +20,8 @@ pub(super) fn weighed(
     topic: Topic,
     tallies: &[(Topic, &Tally)],
 ) -> Severity {
-    if survey.spaces.is_empty() || severity > Severity::Degraded {
+    let is_counted = survey.spaces.iter().any(|space| space.counters.is_some());
+    if !is_counted || severity > Severity::Degraded {
         return severity;
     }
     let count: u64 = tallies.iter().map(|(_, tally)| tally.count).sum();
@@ -37,7 +38,11 @@ pub(super) fn weighed(
         (Kind::Retransmit, _) => is_few(count, rose(survey, tallies, &["Tcp.OutSegs"])),
         _ => false,
     };
-    if is_ordinary { Severity::Risk } else { severity }
+    if is_ordinary {
+        Severity::Risk
+    } else {
+        severity
+    }
 }
 
 fn is_few(count: u64, of: u64) -> bool {

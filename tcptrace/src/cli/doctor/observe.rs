@@ -3,16 +3,17 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
+use crate::cli::args::doctor::DoctorArgs;
+use crate::cli::output;
 use crate::diagnose::Tallies;
 use crate::interpret::filter::Filter;
 use crate::kernel::caps::Privileges;
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
 use crate::model::{Clock, Incident, KindSet};
-use crate::session::plan::{Engine, NetnsSpec};
-use crate::session::{Plan, Scope, Session, event_loop};
+use crate::session::plan::Engine;
+use crate::session::{Plan, Scope, Session, event_loop, ready};
 use crate::sink::Sink;
 
 /// Room for what arrives in a moment; what does not fit is counted.
@@ -61,22 +62,18 @@ impl Sink for Adding {
     }
 }
 
-/// Attaches what `watch` attaches by default, and listens for that long.
+/// Attaches what `watch` attaches by default, and listens for as long as is asked for.
 ///
 /// # Errors
 /// When no hook can be attached, or the ring cannot be read.
-pub(super) fn observe(
-    netns: &[NetnsSpec],
-    privileges: &Privileges,
-    duration: Duration,
-) -> anyhow::Result<Observed> {
+pub(super) fn observe(args: &DoctorArgs, privileges: &Privileges) -> anyhow::Result<Observed> {
     let kinds = KindSet::DEFAULT;
     let engine = Engine {
         tier: None,
         ring_bytes: RING_BYTES,
     };
     let plan = Plan {
-        netns: netns.to_vec(),
+        netns: args.netns.clone(),
         ..Plan::of(kinds, Filter::of_kinds(kinds), engine)
     };
     let scope = Scope::resolve(&plan).map_err(anyhow::Error::msg)?;
@@ -89,7 +86,9 @@ pub(super) fn observe(
         };
         let mut pipeline = session.connect(&plan, adding)?;
         pipeline.be_patient();
-        pipeline.run(tokio::time::sleep(duration)).await?;
+        let notes = ready::announce(args.ready_file.as_deref())?;
+        notes.iter().for_each(|note| output::say(note));
+        pipeline.run(tokio::time::sleep(args.observe)).await?;
         pipeline.finish()?;
         anyhow::Ok(())
     })?;

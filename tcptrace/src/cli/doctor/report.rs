@@ -78,7 +78,7 @@ impl Report {
         };
         // The report on hooks has no findings.
         let listens = !args.hooks && matches!(signals, Signals::Tried(_));
-        let observed = listens.then(|| observe(&args.netns, &privileges, args.observe));
+        let observed = listens.then(|| observe(args, &privileges));
         let (observed, blind) = match observed {
             None => (Observed::default(), None),
             Some(Ok(observed)) => {
@@ -96,9 +96,11 @@ impl Report {
             // The hooks were observed for the time between the two looks.
             .and_then(|first| first.again(args.observe, &names))
             .map(diagnose::survey)
-            .map(|mut survey| {
+            .and_then(|mut survey| {
+                // Not to have looked must not pass for having found nothing.
+                anyhow::ensure!(!survey.spaces.is_empty(), "the network namespace is gone");
                 survey.unseen.extend(blind);
-                survey
+                Ok(survey)
             })
             .map_err(|error| chain(&error));
         let findings = survey.as_ref().map_or_else(

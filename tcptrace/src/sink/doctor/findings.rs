@@ -27,8 +27,7 @@ pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
     page.heading(&format!("FINDINGS, OBSERVED FOR {}", observed(report)));
     if is_too_short(report) {
         page.hang("", 2, TOO_SHORT);
-    }
-    if !is_wrong_now {
+    } else if !is_wrong_now {
         page.line(&format!("  {NOTHING_WRONG}"));
     }
     for (place, finding) in findings.iter().take(WHOLE).enumerate() {
@@ -71,9 +70,9 @@ pub(super) fn none(page: &mut Page, report: &Doctor<'_>) {
         .filter(|row| row.changed == Some(true))
         .count();
     page.line(&format!(
-        "Observed {}, {}. Earlier: {}; {} (--all-settings).",
+        "Observed {} in {}. Earlier: {}; {} (--all-settings).",
         observed(report),
-        several(spaces.len(), "network namespace"),
+        several(spaces.len(), "namespace"),
         several(rose, "error counter"),
         several(changed, "changed setting"),
     ));

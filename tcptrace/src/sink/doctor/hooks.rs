@@ -41,7 +41,9 @@ pub(super) fn coverage_line(page: &mut Page, report: &Doctor<'_>) {
             format!("{visible} of {} facts are visible", coverage.facts)
         }
     };
-    page.line(&format!("Coverage: {unread}{seen}: tcptrace doctor --hooks"));
+    page.line(&format!(
+        "Coverage: {unread}{seen}: tcptrace doctor --hooks"
+    ));
 }
 
 /// Everything, in the order of the kinds; or why nothing is known.
