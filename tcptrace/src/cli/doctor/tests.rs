@@ -124,11 +124,11 @@ fn a_healthy_host_gets_three_lines_that_fit_a_terminal() {
         "{text}"
     );
     assert!(text.starts_with("Nothing is wrong now: "), "{text}");
-    assert!(text.contains("Observed 2.1s in 1 namespace"), "{text}");
     assert!(
-        text.contains("1 error counter; 1 changed setting"),
+        text.contains("Observed 2.1s. Error counters above 0: 1;"),
         "{text}"
     );
+    assert!(text.contains("changed settings: 1 "), "{text}");
 }
 
 #[test]

@@ -70,23 +70,13 @@ pub(super) fn none(page: &mut Page, report: &Doctor<'_>) {
         .filter(|row| row.changed == Some(true))
         .count();
     page.line(&format!(
-        "Observed {} in {}. Earlier: {}; {} (--all-settings).",
-        observed(report),
-        several(spaces.len(), "namespace"),
-        several(rose, "error counter"),
-        several(changed, "changed setting"),
+        "Observed {}. Error counters above 0: {rose}; changed settings: {changed} (--all-settings)",
+        observed(report)
     ));
 }
 
 fn is_too_short(report: &Doctor<'_>) -> bool {
     report.looked_ms.unwrap_or(0) < LEAST_MS
-}
-
-fn several(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    }
 }
 
 /// The worst few, each with its cause and the first step: for the summary of a run.

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use super::namespaces;
 use crate::model::Kind;
 use crate::model::coverage::Coverage;
 use crate::model::doctor::{Doctor, FoundBy, Served, SignalRow};
@@ -27,22 +28,22 @@ pub(super) fn coverage(page: &mut Page, report: &Doctor<'_>) {
 
 /// The same in few words, where nothing was found.
 pub(super) fn coverage_line(page: &mut Page, report: &Doctor<'_>) {
-    let unread = report.unseen.unwrap_or_default().len();
-    let unread = match unread {
+    let spaces = namespaces(report).len();
+    let unread = match report.unseen.unwrap_or_default().len() {
         0 => String::new(),
-        unread => format!("{unread} not readable (--json); "),
+        unread => format!("; {unread} not readable: --json"),
     };
-    let seen = match report.untried {
+    let hooks = match report.untried {
         Some(_) => "no hook is attached".to_owned(),
         None => {
             let facts = report.signals.iter().map(|row| (row.fact, row.served.tier));
             let coverage = Coverage::of(facts);
             let visible = coverage.facts - coverage.hidden.len();
-            format!("{visible} of {} facts are visible", coverage.facts)
+            format!("{visible} of {} facts by hooks", coverage.facts)
         }
     };
     page.line(&format!(
-        "Coverage: {unread}{seen}: tcptrace doctor --hooks"
+        "Coverage: network namespaces: {spaces}, {hooks} (--hooks){unread}"
     ));
 }
 
