@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tcptrace::model::{Incident, Kind};
 use tcptrace::sink::sanitize::is_hostile;
 use tcptrace::sink::text::{COLUMNS, TextStyle, column_names};
-use tcptrace::sink::{JsonSink, Sink, Talk, TextSink, TimeStyle};
+use tcptrace::sink::{JsonSink, Messages, Sink, TextSink, TimeStyle};
 
 fn text(style: TextStyle, incidents: &[Incident]) -> String {
     let mut out = Vec::new();
@@ -128,7 +128,7 @@ fn ndjson_rows() {
 
 fn talk(has_summary: bool) -> String {
     let mut out = Vec::new();
-    let mut talk = Talk::new(&mut out, false, has_summary);
+    let mut talk = Messages::new(&mut out, false, has_summary);
     for loss in fixture::losses() {
         talk.loss(&loss, 0).unwrap();
     }
@@ -144,7 +144,7 @@ fn losses_and_summary_for_people() {
 }
 
 #[test]
-fn quiet_still_tells_losses() {
+fn quiet_still_shows_losses() {
     assert_eq!(talk(false).lines().count(), fixture::losses().len());
 }
 

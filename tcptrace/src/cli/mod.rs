@@ -13,6 +13,7 @@ pub mod listeners;
 pub mod man;
 pub mod output;
 mod output_file;
+mod period;
 mod phases;
 pub mod plan;
 pub mod record;

@@ -1,4 +1,4 @@
-//! From output settings to sinks: data on stdout, talk on stderr, each coloured by its own stream.
+//! From output settings to sinks: data on stdout, messages on stderr, each coloured by its own stream.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -12,7 +12,7 @@ use crate::model::Clock;
 use crate::sink::color::ColorChoice;
 use crate::sink::sanitize::clean_lines;
 use crate::sink::text::{COLUMNS, FoldChoice};
-use crate::sink::{Fan, JsonSink, Talk, TextSink, TimeStyle, text::TextStyle};
+use crate::sink::{Fan, JsonSink, Messages, TextSink, TimeStyle, text::TextStyle};
 
 /// Where and how to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
 }
 
 /// Says what the programs in the kernel had no room for.
-pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
+pub(super) fn report_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
     for (meaning, count) in full {
         drop(writeln!(
             io::stderr(),
@@ -99,19 +99,19 @@ pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
 
 /// The sinks of a live command. `clock` ties the boot clock to the wall clock.
 pub fn sinks(output: &Output, clock: Clock) -> Fan {
-    let talk = Talk::new(
+    let messages = Messages::new(
         io::stderr(),
         is_colored(output, &io::stderr()),
         !output.is_quiet,
     )
     .wide(output.is_wide);
     if !output.has_lines {
-        return Fan::default().with(talk);
+        return Fan::default().with(messages);
     }
     if output.is_json {
         return Fan::default()
             .with(JsonSink::new(io::stdout(), clock))
-            .with(talk);
+            .with(messages);
     }
     let style = TextStyle {
         time: output.time,
@@ -124,9 +124,9 @@ pub fn sinks(output: &Output, clock: Clock) -> Fan {
     let lines = TextSink::of_columns(io::stdout(), style, clock, &output.columns);
     let fan = Fan::default().with(lines);
     if output.is_quiet {
-        fan.with(talk)
+        fan.with(messages)
     } else {
-        fan.with(Judged::new(talk, clock))
+        fan.with(Judged::new(messages, clock))
     }
 }
 

@@ -140,7 +140,8 @@ pub struct Reasons {
     /// How many there are names of.
     pub names: usize,
     /// Whether its hooks report them.
-    pub told: bool,
+    #[serde(rename = "told")]
+    pub reported: bool,
 }
 
 /// A function of the kernel.
@@ -311,7 +312,7 @@ pub struct Namespace<'a> {
 named! {
     /// What damage means for users.
     Weight {
-        /// Connections were refused or thrown away by limits of this host or namespace.
+        /// Connections were refused or discarded because of limits of this host or namespace.
         Refused = "refused",
         /// Connections ended badly, or worked worse.
         Degraded = "degraded",

@@ -343,7 +343,7 @@ fn space_note(netns: u32, spaces: &[SpaceRow]) -> Option<String> {
 }
 
 /// `250ms` below ten seconds, `45s`, `12m`, `3h`.
-fn lasting(ms: u64) -> String {
+fn duration_text(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms}ms"),
         10_000..120_000 => format!("{}s", ms / 1000),

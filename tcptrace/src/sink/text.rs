@@ -1,6 +1,6 @@
 //! One line per incident for people: `TIME KIND PID PROCESS LOCAL > REMOTE DETAIL`.
 //!
-//! Data only: losses and the summary are talk (see [`super::Talk`]). Without `wide` a line between
+//! Data only: losses and the summary are talk (see [`super::Messages`]). Without `wide` a line between
 //! IPv4 ends stays within its columns; what does not fit is replaced by `…`, never cut within a
 //! number. An IPv6 address is never cut, so its line may be longer.
 
