@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::diagnose::{self, Tallies};
 use crate::model::loss::Loss;
+use crate::model::rows::ListenerRow;
 use crate::model::summary::Summary;
 use crate::model::survey::{Space, Survey};
 use crate::model::{Clock, Incident, Kind};
@@ -64,7 +65,7 @@ impl<S> Judged<S> {
 /// The rest of a namespace is not what the run was about.
 fn only_full_listeners(space: Space) -> Space {
     let mut listeners = space.listeners;
-    listeners.retain(|row| row.is_full());
+    listeners.retain(ListenerRow::is_full);
     Space {
         listeners,
         counters: None,

@@ -34,6 +34,12 @@ pub(super) fn weighed(
         (Kind::RstSent, Some("no_socket" | "time_wait" | "protocol")) => {
             count < FEWEST_FROM_STRANGERS || is_few(count, opened(survey, tallies))
         }
+        (Kind::RstReceived, Some("reset") | None) => {
+            // Clients of a listener here abort as they like.
+            let by_clients = from_clients(survey, tallies);
+            let others = count.saturating_sub(by_clients);
+            others == 0 || is_few(others, opened(survey, tallies))
+        }
         (Kind::RstSent | Kind::RstReceived, _) => is_few(count, opened(survey, tallies)),
         (Kind::Retransmit, _) => is_few(count, rose(survey, tallies, &["Tcp.OutSegs"])),
         _ => false,
@@ -47,6 +53,21 @@ pub(super) fn weighed(
 
 fn is_few(count: u64, of: u64) -> bool {
     count.saturating_mul(100) < of
+}
+
+/// Incidents of connections to a listener of the survey.
+fn from_clients(survey: &Survey, tallies: &[(Topic, &Tally)]) -> u64 {
+    let is_listened = |netns: Option<u32>, port: u16| {
+        let mut spaces = survey.spaces.iter();
+        spaces.any(|space| {
+            let mut listeners = space.listeners.iter();
+            netns == Some(space.netns) && listeners.any(|row| row.local.port == port)
+        })
+    };
+    tallies
+        .iter()
+        .map(|(_, tally)| tally.at_ports(is_listened))
+        .sum()
 }
 
 fn opened(survey: &Survey, tallies: &[(Topic, &Tally)]) -> u64 {

@@ -6,10 +6,10 @@ use crate::diagnose::{Tallies, findings, ids, of_topic};
 use crate::interpret::advice;
 use crate::model::finding::Severity;
 use crate::model::incident::{
-    CloseHow, Evidence, LimitedBy, Queue, ResetCause, RetransmitType, Step,
+    CloseHow, Evidence, LimitedBy, Queue, ResetCause, ResetMeaning, RetransmitType, Step,
 };
 use crate::model::survey::Survey;
-use crate::model::{Family, Flow, Incident, Kind, What};
+use crate::model::{Endpoint, Family, Flow, Incident, Kind, What};
 
 fn incident(what: What) -> Incident {
     let owner = super::listener(0, 0, None).owner;
@@ -148,6 +148,30 @@ fn a_linger_reset_that_discarded_nothing_is_a_risk() {
         beside(1, || reset(ResetCause::LingerZero).what),
         Severity::Broken
     );
+}
+
+/// How bad it is that the peer of a connection with that local port sent a RST; port 80 has a listener.
+fn reset_at(port: u16) -> Severity {
+    let mut received = incident(What::RstReceived {
+        meaning: ResetMeaning::Reset,
+    });
+    received.flow.local = Some(Endpoint {
+        addr: [127, 0, 0, 1].into(),
+        port,
+    });
+    let mut tallies = Tallies::default();
+    for _ in 0..10 {
+        tallies.on(&received, 1);
+    }
+    let mut space = super::counted(&[("Tcp.ActiveOpens", 9, Some(3))]);
+    space.listeners = vec![super::listener(0, 5, None)];
+    findings(&super::survey(space), &tallies)[0].severity
+}
+
+#[test]
+fn clients_that_abort_are_a_risk_and_servers_that_do_are_not() {
+    assert_eq!(reset_at(80), Severity::Risk);
+    assert_eq!(reset_at(41_000), Severity::Broken);
 }
 
 #[test]
