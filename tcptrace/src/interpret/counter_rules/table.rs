@@ -200,7 +200,7 @@ pub const RULES: &[Rule] = &[
         ended_from(incident, &[TcpState::SynSent, TcpState::SynRecv])
     })
     .but(&[
-        // The states alone do not tell these apart, and no counter does.
+        // The states alone do not distinguish these, and no counter does.
         less(
             "does not count attempts that the process itself closed",
             |sums| sums.ours("Tcp.AttemptFails"),
@@ -222,8 +222,9 @@ pub const RULES: &[Rule] = &[
     )
     .but(&[
         more(
-            "also counts the last wait of SYN-ACKs that were given up, and those that were put off",
-            |sums| sums.ours(SYN_ACKS) + sums.rise("TcpExt.TCPDeferAcceptDrop"),
+            "also counts SYN-ACKs that were given up or could not be sent, which only functions report",
+            // What the timers of connections did is held against RetransSegs.
+            |sums| sums.rise("TcpExt.TCPTimeouts"),
         ),
         less(
             "what is sent again without waiting, because the client's SYN came again or behind a \
