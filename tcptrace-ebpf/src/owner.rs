@@ -15,7 +15,7 @@ use tcptrace_common::kind::basis;
 use tcptrace_common::names::limited;
 use tcptrace_common::wire::{self, Head, OwnerRecord};
 
-use crate::full;
+use crate::full_maps;
 use crate::maps::{FOLLOWED, SOCKS, SockEntry, sock_bits};
 use crate::memory::{Memory, fence};
 use crate::note::note;
@@ -262,7 +262,7 @@ static BLANK: SockEntry = SockEntry::BLANK;
 #[inline(always)]
 pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEntry> {
     if SOCKS.insert(sock, &BLANK, 0).is_err() {
-        full::count(limited::SOCKS);
+        full_maps::count(limited::SOCKS);
         note!("no room to remember the socket", sock: sock, bits);
         return None;
     }

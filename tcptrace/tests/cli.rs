@@ -36,6 +36,14 @@ fn usage_errors_return_2_and_leave_stdout_alone() {
         &["top", "--speed", "2"],
         &["top", "--replay", "x", "--duration", "3"],
         &["top", "--replay", "x", "--children", "--pid", "1"],
+        &["watch", "--columns", "pid,nonsense"],
+        &["watch", "--columns", "pid", "--json"],
+        &["watch", "--columns", "pid", "--fold", "always"],
+        &["replay", "x", "--columns", "accept_queue"],
+        &["states", "--columns", "silent_ms"],
+        &["states", "--sort", "notes"],
+        &["timewait", "--sort", "count:up"],
+        &["listeners", "443", "--columns", "pid"],
         &["explain", "nonsense"],
         &["explain", "rst_sent/nonsense"],
         &["completions", "cmd.exe"],
@@ -46,6 +54,33 @@ fn usage_errors_return_2_and_leave_stdout_alone() {
         assert_eq!(code, Some(2), "{words:?}: {stderr}");
         assert!(stdout.is_empty(), "{words:?}");
         assert!(stderr.contains("--help"), "{words:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_wrong_column_lists_the_right_ones() {
+    for (words, names) in [
+        (
+            &["watch", "--columns", "x"][..],
+            ["process", "detail", "owner.uid", "linger.seconds"],
+        ),
+        (
+            &["listeners", "--sort", "x"],
+            ["process", "accept_queue", "drops_per_second", "group.skew"],
+        ),
+        (
+            &["states", "--columns", "x"],
+            ["most_with", "held_by", "top_remote.port", "anomaly"],
+        ),
+        (
+            &["timewait", "--columns", "x"],
+            ["expiring_10s", "left_by", "ports.used", "time_wait"],
+        ),
+    ] {
+        let (_, _, stderr) = tcptrace(words);
+        for name in names {
+            assert!(stderr.contains(&format!(" {name}")), "{words:?}: {stderr}");
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use tcptrace::model::{Family, Incident, Kind, Owner, RunFacts, Sample};
 use tcptrace::report::{Story, page};
 use tcptrace::sink::sanitize::is_hostile;
 use tcptrace::sink::text::TextStyle;
-use tcptrace::sink::{JsonSink, Sink, TableStyle, Talk, TextSink, json, table};
+use tcptrace::sink::{JsonSink, Messages, Sink, TableStyle, TextSink, json, table};
 use tcptrace::tui::control::{Action, Control, Tab};
 use tcptrace::tui::sink::{Shared, TopSink};
 use tcptrace::tui::state::{Source, State};
@@ -217,7 +217,7 @@ proptest! {
     #[test]
     fn losses_notices_findings_and_the_summary(run in run(), is_wide: bool, is_colored: bool) {
         let mut out = Vec::new();
-        run.feed(&mut Talk::new(&mut out, is_colored, true).wide(is_wide));
+        run.feed(&mut Messages::new(&mut out, is_colored, true).wide(is_wide));
         assert_harmless("summary", &out);
     }
 
@@ -275,8 +275,8 @@ proptest! {
             runs_here: true,
             fields_known: 17,
             fields_absent: run.names(),
-            reset_reasons: Reasons { names: 3, told: true },
-            drop_reasons: Reasons { names: 4, told: false },
+            reset_reasons: Reasons { names: 3, reported: true },
+            drop_reasons: Reasons { names: 4, reported: false },
             drop_socket: true,
             functions: vec![Function { name: "tw_timer_handler", found: false, refused: Some(name) }],
             ticks_per_second: Some(250),

@@ -21,11 +21,11 @@ use super::window::Window;
 use super::{listen, paws, reset, retransmit as sent_again};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Access, Probe, SockRef};
 
 /// The packet that a listener works on.
@@ -82,10 +82,10 @@ pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
     if fate == fate::TAKEN {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     describe(&sk, skb, known);
     known.evidence = how;
     syn::report(fate, listener, known, 1, hook);
@@ -170,10 +170,10 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
     if is_rejected {
         paws::not_the_backlogs(mib, rejects);
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     describe(&sk, skb, known);
     known.sock = listener;
     known.inode = sk.inode();
@@ -288,10 +288,10 @@ pub(crate) fn on_request_timer_end(timer: u64, hook: u8) {
     if u64::from(timeouts) != due.timeouts.get() || listener.state() != Some(tcp_state::LISTEN) {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     begin(known, now(), tcp_state::SYN_RECV);
     known.flow = SockRef::<Probe>::minisock(request).flow(0);
     known.sock = listener.address();

@@ -7,7 +7,7 @@
 
 use core::hint::black_box;
 
-use tcptrace_common::config::{NO_REASON, served};
+use tcptrace_common::config::{NO_REASON, by_function};
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::names::limited;
@@ -18,12 +18,14 @@ use super::packet::{Packet, netns_of};
 use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
-use crate::full;
-use crate::maps::{GROUP, ListenerGroup, PAGES, SYN_COUNTERS, SynCounters, served};
+use crate::full_maps;
+use crate::head_slot::HeadSlot;
+use crate::maps::{
+    GROUP, ListenerGroup, PAGES, SYN_COUNTERS, SynCounters, is_reported_by_function,
+};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner::{self, listeners};
-use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// A TCP header without payload is 20 to 60 bytes.
@@ -74,16 +76,16 @@ pub(super) mod fate {
 fn on_syn(packet: &Packet<Direct>) {
     let net = packet.net();
     let netns = netns_of(net);
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let fate = room.forgotten::<0>(fate_by_counters(net, netns));
-    let is_refused = fate != fate::TAKEN && !served(served::SYN);
+    let fate = slot.launder::<0>(fate_by_counters(net, netns));
+    let is_refused = fate != fate::TAKEN && !is_reported_by_function(by_function::SYN);
     let may_reuse = time_wait::may_be_reused();
     if !is_refused && !may_reuse {
         return;
     }
-    let head = room.head();
+    let head = slot.head();
     emit::begin(head, now(), tcp_state::LISTEN);
     head.flow.netns = netns;
     packet.ends_into(&mut head.flow);
@@ -115,8 +117,8 @@ fn on_syn(packet: &Packet<Direct>) {
         fate = fate::MAX_SYN_BACKLOG;
         head.evidence = evidence::INFERRED;
     }
-    let fate = room.forgotten::<0>(fate);
-    report(fate, sock, room.head(), count, hook::CONSUME_SKB);
+    let fate = slot.launder::<0>(fate);
+    report(fate, sock, slot.head(), count, hook::CONSUME_SKB);
 }
 
 /// Reads the refusal counters of this CPU and namespace and compares them with the last reading.
@@ -127,7 +129,7 @@ fn fate_by_counters(net: *const u8, netns: u32) -> u32 {
     };
     let Some(last) = SYN_COUNTERS.get_ptr_mut(netns) else {
         if SYN_COUNTERS.insert(netns, now, 0).is_err() {
-            full::count(limited::SYN_COUNTERS);
+            full_maps::count(limited::SYN_COUNTERS);
         }
         return fate::UNKNOWN;
     };

@@ -52,7 +52,7 @@ impl WatchPlan {
             is_strict: args.live.strict,
             output: Output {
                 ready_file: args.live.ready_file,
-                ..Output::lines(&args.output)
+                ..Output::lines(&args.output)?
             },
             recording: args.record.map(|path| Recording {
                 files: Files {
@@ -121,16 +121,16 @@ async fn watch(
     stopper.arm_second();
     let full = session.full();
     let ended = pipeline.finish()?;
-    output::tell_full(full);
+    output::report_full(full);
     drop(session);
     if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {
-        tell_recorded(recording, outcome, plan.output.is_quiet);
+        report_recorded(recording, outcome, plan.output.is_quiet);
     }
     Ok(exit(&ended, plan.is_strict, status))
 }
 
 /// What is in the files now.
-fn tell_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
+fn report_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
     let path = recording.files.path.display();
     let mut text = String::new();
     if !is_quiet {

@@ -44,7 +44,7 @@ named! {
 }
 
 /// A row that is an object of its own.
-pub trait Row: Serialize {
+pub trait Row: Serialize + JsonSchema {
     /// The kind of its object.
     const KIND: &'static str;
     /// The command that shows it.

@@ -116,7 +116,7 @@ impl State {
     }
 
     /// The offset of the clocks, if there are no facts of a run.
-    pub fn tell_clock(&mut self, clock: Clock) {
+    pub fn set_recorded_clock(&mut self, clock: Clock) {
         self.clock = Some(clock);
     }
 

@@ -16,7 +16,7 @@ use crate::model::{Finding, Incident, Kind};
 /// Characters of a process name in the table.
 const COMM_WIDTH: usize = 15;
 /// Writes losses and the summary as text; incidents are left to the data's sink.
-pub struct Talk<W> {
+pub struct Messages<W> {
     out: Out<W>,
     is_colored: bool,
     has_summary: bool,
@@ -26,7 +26,7 @@ pub struct Talk<W> {
     findings: String,
 }
 
-impl<W: Write> Talk<W> {
+impl<W: Write> Messages<W> {
     /// Without `has_summary` only losses are printed: they are never silent.
     pub fn new(writer: W, is_colored: bool, has_summary: bool) -> Self {
         Self {
@@ -217,7 +217,7 @@ const fn remedy(place: LossPlace) -> &'static str {
     }
 }
 
-impl<W: Write> Sink for Talk<W> {
+impl<W: Write> Sink for Messages<W> {
     fn incident(&mut self, _: &Incident) -> io::Result<()> {
         Ok(())
     }
