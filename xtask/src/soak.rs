@@ -6,13 +6,13 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::workspace::Workspace;
@@ -132,9 +132,8 @@ impl Tracer {
     }
 
     fn stop(&mut self) -> Result<Summary> {
-        let pid = libc::pid_t::try_from(self.child.id())?;
-        // SAFETY: integers only; the number is that of our child, which nobody has waited for.
-        unsafe { libc::kill(pid, libc::SIGINT) };
+        let pid = Pid::from_raw(self.child.id().try_into()?).context("no process")?;
+        kill_process(pid, Signal::INT).context("cannot interrupt tcptrace")?;
         let status = self.child.wait().context("waiting for tcptrace")?;
         let lines = self.lines.take().context("stopped twice")?;
         let summary = lines.join().ok().context("the reader panicked")?;
@@ -236,13 +235,6 @@ fn own_network() -> Result<()> {
 fn start(program: &Path, connections: u32) -> Result<Child> {
     let mut command = Command::new(program);
     command.arg(connections.to_string()).stdin(Stdio::null());
-    // SAFETY: a plain system call with plain numbers: however this ends, none stays.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            Ok(())
-        });
-    }
     command
         .spawn()
         .context("cannot start a process of the load")
