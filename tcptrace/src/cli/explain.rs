@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 
 use super::args::ExplainArgs;
 use super::exit::Exit;
-use crate::diagnose::retries::{self, Schedule};
+use crate::diagnose::retries;
 use crate::interpret::advice::{self, Advice};
 use crate::kernel::sysctl;
 use crate::model::Kind;
@@ -71,13 +71,8 @@ fn unknown_kind(name: &str) -> String {
     }
 }
 
-/// When this kernel sends a SYN again, where the topic is about that; else nothing.
+/// How long this kernel tries, where the topic is about that; else nothing.
 fn schedule(advice: &Advice) -> String {
-    let topics = [
-        (Kind::AcceptDrop, Some("syn")),
-        (Kind::SynDrop, Some("dropped")),
-        (Kind::Retransmit, Some("syn")),
-    ];
     let mut values = Values::default();
     for name in retries::NAMES {
         if let Ok(Some(text)) = sysctl::text(name) {
@@ -85,14 +80,7 @@ fn schedule(advice: &Advice) -> String {
         }
     }
     let mut out = String::new();
-    if let Some(schedule) =
-        Schedule::of_syns(&values).filter(|_| topics.contains(&(advice.kind, advice.cause)))
-    {
-        let says = format!(
-            "A SYN without an answer is sent again after {}, and connect() fails after {} s.",
-            schedule.moments(),
-            schedule.given_up_ms / 1000
-        );
+    if let Some(says) = retries::of_topic(&values, (advice.kind, advice.cause)) {
         out.push_str("\nOn this host\n");
         wrap(&mut out, "  ", "  ", &says);
     }

@@ -20,6 +20,7 @@ use crate::survey::First;
 const SIZES: Sizes = Sizes {
     ring: 64 * 1024,
     socks: 1024,
+    namespaces: 1,
 };
 
 /// All of it.
@@ -135,7 +136,7 @@ fn attach(kernel: &Kernel) -> anyhow::Result<AttachReport> {
         follows: true,
         tier: None,
     };
-    let attached =
-        attach_all(kernel, config, wanted, SIZES).context("no program can be attached")?;
+    let attached = attach_all(kernel, config, wanted, SIZES, |_| Ok(Vec::new()))
+        .context("no program can be attached")?;
     Ok(attached.report)
 }

@@ -120,7 +120,7 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Retransmit,
         cause: Some("other"),
-        line: "The kernel sent a segment again, and tcptrace cannot tell why.",
+        line: "The kernel sent a segment again, and tcptrace could not determine why.",
         meaning: "Neither the segment nor the state of the connection matches one of the other types.",
         confirm: &[(
             "ss -tin",
