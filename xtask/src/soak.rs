@@ -347,10 +347,10 @@ mod tests {
             judged(&still, 232).is_err(),
             "seven are lost, one is silent"
         );
-        let growing = sampled((0..180).map(|second| 9_000 + second * 10));
+        let growing = sampled((0..180).map(|second| 9_000 + second * 20));
         assert!(judged(&growing, 233).is_err());
         // What fills in the first half is no growth.
-        let filling = sampled((0..180).map(|second| 5_000 + second.min(89) * 60));
+        let filling = sampled((0..180).map(|second| 5_000 + second.min(80) * 60));
         assert!(judged(&filling, 233).is_ok());
         let large = sampled((0..180).map(|_| 16_000));
         assert!(judged(&large, 233).is_err());

@@ -97,7 +97,6 @@ fn fill<T: Copy + Default>(list: &mut [T; LIST], values: impl ExactSizeIterator<
     true
 }
 
-<<<<<<< HEAD
 /// Maps without the ring, and what loading the programs takes besides; measured as what does not suffice.
 const LEAST_MEMORY: u64 = 30 << 20;
 
@@ -119,10 +118,7 @@ fn lacks_memory(limit: u64, ring: u32) -> bool {
     limit < LEAST_MEMORY + u64::from(ring)
 }
 
-/// Room for twice the sockets there are now.
-=======
 /// Room for twice the sockets and namespaces there are now.
->>>>>>> main
 pub(super) fn sizes(ring: u32) -> Sizes {
     let mut sockets = 0_u32;
     let all = namespaces(&[]).unwrap_or_default();
