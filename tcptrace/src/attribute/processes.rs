@@ -27,7 +27,7 @@ const MOST: usize = 16_384;
 const REMEMBERED_NS: u64 = 60_000_000_000;
 /// Forgotten for each that is new, at most.
 const FORGOTTEN_AT_ONCE: u32 = 2;
-/// Numbers looked up a moment ago. When they are more, that begins anew, and /proc is read again.
+/// Numbers looked up a moment ago. When they are more, they are cleared, and /proc is read again.
 const MOST_FOUND: usize = 1_024;
 /// How long a name stands, boot clock.
 pub(super) const FRESH_NS: u64 = 20_000_000;

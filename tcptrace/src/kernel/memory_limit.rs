@@ -1,5 +1,5 @@
 //! How much memory the control group of this process may use (cgroups(7)): both versions, the least of all
-//! groups above it. The kernel kills a process that needs more; only asking before tells the user why.
+//! groups above it. The kernel kills a process that needs more; only a look before that can say why.
 
 use std::fs;
 use std::path::{Path, PathBuf};

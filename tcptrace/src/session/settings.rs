@@ -163,16 +163,16 @@ pub(super) fn sockets(watched: &[u32]) -> (Vec<(u64, u64)>, Vec<String>) {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn a_limit_below_what_maps_take_is_too_little() {
-        assert!(super::lacks_memory(34 << 20, 8 << 20));
-        assert!(super::lacks_memory((34 << 20) - 1, 4 << 20));
-        assert!(!super::lacks_memory(34 << 20, 4 << 20));
-    }
-
     use super::*;
     use crate::interpret::filter::Filter;
     use crate::session::plan::Engine;
+
+    #[test]
+    fn a_limit_below_what_maps_take_is_too_little() {
+        assert!(lacks_memory(34 << 20, 8 << 20));
+        assert!(lacks_memory((34 << 20) - 1, 4 << 20));
+        assert!(!lacks_memory(34 << 20, 4 << 20));
+    }
 
     fn patched(change: impl Fn(&mut Filter)) -> Config {
         let kinds = KindSet::EMPTY.with(Kind::AcceptDrop);

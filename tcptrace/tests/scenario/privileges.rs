@@ -287,8 +287,8 @@ fn a_control_group_with_too_little_memory_is_an_error(world: &World) {
     if let Some(output) = output {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         world.claim_eq(&errors, output.status.code(), Some(1));
-        let is_told = errors.contains(&name) && errors.contains("20 MB");
-        world.claim(&format!("it is told why: {errors}"), is_told);
+        let is_explained = errors.contains(&name) && errors.contains("20 MB");
+        world.claim(&format!("the reason is printed: {errors}"), is_explained);
     }
     std::fs::remove_dir(&group).expect("the group is empty again");
 }

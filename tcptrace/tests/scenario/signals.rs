@@ -1,4 +1,4 @@
-//! A tracer that is stopped and goes on, one that is killed, and a wall clock that is set meanwhile: what it
+//! A tracer that is stopped and continued, one that is killed, and a wall clock that is set meanwhile: what it
 //! reports stays in order, complete and right.
 
 use std::process::Stdio;
@@ -40,12 +40,12 @@ fn stopped_for_twenty_seconds_it_keeps_order_and_books(world: &World) {
     stopped_by(world, libc::SIGSTOP, Duration::from_secs(20));
 }
 
-/// By Ctrl-Z. A tracer whose process group nobody controls is not stopped by it; it goes on then too.
+/// By Ctrl-Z. A tracer whose process group nobody controls is not stopped by it; it continues then too.
 fn a_suspended_watch_goes_on(world: &World) {
     stopped_by(world, libc::SIGTSTP, Duration::from_secs(1));
 }
 
-/// Resets before, while and after the tracer stands still: each is reported, by the order of their times, with
+/// Resets before, while and after the tracer is paused: each is reported, by the order of their times, with
 /// the owner and the books right.
 fn stopped_by(world: &World, signal: i32, lasting: Duration) {
     const AT_ONCE: usize = 300;
@@ -104,7 +104,7 @@ fn stopped_by(world: &World, signal: i32, lasting: Duration) {
 }
 
 /// The kernel may kill the tracer for lack of memory: what it observes must not end with it. SIGTERM and
-/// SIGHUP, which ask it to end, go on to the command (`robustness::`).
+/// SIGHUP, which ask it to end, reach the command too (`robustness::`).
 fn a_killed_tracer_leaves_its_command_alone(world: &World) {
     let file = std::env::temp_dir().join(format!("tcptrace-left-{}", world.netns));
     let script = format!(
@@ -126,7 +126,7 @@ fn a_killed_tracer_leaves_its_command_alone(world: &World) {
         std::thread::sleep(Duration::from_millis(300));
         let state = stat_field(traced, 3);
         world.claim(
-            &format!("it goes on: {state:?}"),
+            &format!("it keeps running: {state:?}"),
             state.as_deref() == Some("S"),
         );
         sys_ops::kill(traced, libc::SIGKILL).expect("end the command");
