@@ -7,6 +7,7 @@ use crate::kernel::confine::Phase;
 /// What a command does with this machine; it has no more privileges than that takes.
 pub(super) fn need(command: &Command) -> Need {
     match command {
+        Command::Report(args) if args.live.is_some() => Need::Host,
         Command::Replay(_)
         | Command::Report(_)
         | Command::Explain(_)
@@ -29,7 +30,7 @@ pub(super) fn need(command: &Command) -> Need {
 /// reads none, or attaches first.
 pub(super) fn reads(command: &Command) -> Option<Phase> {
     match command {
-        Command::Report(_) => Some(Phase::Page),
+        Command::Report(args) if args.live.is_none() => Some(Phase::Page),
         Command::Replay(_) => Some(Phase::Read),
         Command::Top(args) if !args.replay.is_empty() => Some(Phase::Read),
         Command::Doctor(args) if args.types.is_some() => Some(Phase::Read),

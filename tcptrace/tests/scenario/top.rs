@@ -81,8 +81,15 @@ fn reset_is_shown_with_its_process_and_cause(world: &World) {
     pair.client.linger(pair.conn, 0);
     pair.client.close(pair.conn);
     let pid = pair.client.pid.to_string();
+    tmux.shows(
+        "what is wrong, first",
+        &["SEVERITY", "broken", "tp-client", "SO_LINGER"],
+    );
+    tmux.hit("Enter");
+    tmux.shows("why", &["evidence", "do first", "linger_zero_resets"]);
+    tmux.hit("2");
     tmux.shows("by process", &[&pid, "tp-client", "rst_sent 1"]);
-    tmux.hit("4");
+    tmux.hit("5");
     tmux.shows("by cause", &["linger_zero", &pid, "tp-client", "rcvd"]);
     tmux.hit("/");
     for letter in ["l", "i", "n", "g", "Enter", "Enter"] {
@@ -111,7 +118,7 @@ fn listener_is_shown_with_its_queue_and_its_refusals(world: &World) {
     let third = client.connect_start("127.0.0.4:0", listener.local, None);
     world.rose(&before, "ListenOverflows", 1);
     client.close(third);
-    tmux.hit("2");
+    tmux.hit("3");
     let (local, pid) = (listener.local.to_string(), server.pid.to_string());
     tmux.shows("the queue", &[&local, " 2/1", &pid, "lq-server"]);
     tmux.hit("Enter");
@@ -206,6 +213,7 @@ fn recording_is_shown_as_the_run_was(world: &World) {
     tracer.stop();
     let top = format!("{} top --replay {path}", quoted(binary));
     if let Some(tmux) = Tmux::start(world, SIZE, &script(&top)) {
+        tmux.hit("2");
         tmux.shows(
             "by process",
             &[&pid, "rp-client", "rst_sent 1", "recording"],
