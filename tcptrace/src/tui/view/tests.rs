@@ -153,11 +153,18 @@ fn findings_come_first_with_their_evidence_and_what_to_do() {
     let fine = || {
         let mut state = begun();
         let client = process(99, "curl");
-        state.incident(&incident(SECOND, Some(&client), waiting(TimeWaitPhase::Enter)));
+        state.incident(&incident(
+            SECOND,
+            Some(&client),
+            waiting(TimeWaitPhase::Enter),
+        ));
         state
     };
     let shown = after(SMALL, fine(), &[]);
-    assert!(shown.contains("nothing is wrong by the 1 incidents"), "{shown}");
+    assert!(
+        shown.contains("nothing is wrong by the 1 incidents"),
+        "{shown}"
+    );
 }
 
 #[test]
