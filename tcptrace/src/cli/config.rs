@@ -52,6 +52,8 @@ pub(super) struct Config {
     pub(super) files: Vec<ConfigFile>,
     /// The command line with their defaults.
     pub(super) words: Vec<OsString>,
+    /// What the user should know, one sentence each.
+    pub(super) notes: Vec<String>,
     /// Whether a default leaves something out.
     pub(super) has_filter: bool,
 }
@@ -76,7 +78,14 @@ pub(super) fn load(cli: &Cli, words: Vec<OsString>) -> Result<Config, String> {
         };
         match read {
             Outcome::Missing => continue,
-            Outcome::Skipped(why) => found.skipped = Some(why),
+            Outcome::Skipped(why) => {
+                config
+                    .notes
+                    .push(format!("{} is not read: {why}", found.path));
+                found.skipped = Some(why);
+            }
+            // Of a user who may not look into that directory: only doctor mentions it.
+            Outcome::Unreadable(why) => found.skipped = Some(why),
             Outcome::Entries(of_file) => {
                 for entry in of_file {
                     check(&entry)

@@ -94,11 +94,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
 fn configured(cli: Cli, words: Vec<OsString>) -> Result<(Cli, Vec<ConfigFile>), Exit> {
     let own = words.len();
     let config = config::load(&cli, words).map_err(|why| output::refuse(&why, Exit::Usage))?;
-    for file in &config.files {
-        if let Some(why) = &file.skipped {
-            output::say(&format!("{} is not read: {why}", file.path));
-        }
-    }
+    config.notes.iter().for_each(|note| output::say(note));
     if config.words.len() == own {
         return Ok((cli, config.files));
     }

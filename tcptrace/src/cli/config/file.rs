@@ -34,6 +34,8 @@ pub(super) enum Outcome {
     Missing,
     /// It was not read, and why.
     Skipped(String),
+    /// It cannot be opened, if it is there at all, and why.
+    Unreadable(String),
     /// Its entries.
     Entries(Vec<Entry>),
 }
@@ -50,7 +52,7 @@ pub(super) fn read(path: &Path, is_named: bool) -> Result<Outcome, String> {
         Ok(file) => file,
         Err(error) if is_named => return Err(format!("{name}: {error}")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Outcome::Missing),
-        Err(error) => return Ok(Outcome::Skipped(error.to_string())),
+        Err(error) => return Ok(Outcome::Unreadable(error.to_string())),
     };
     if let Some(skipped) = check(&file, is_named).map_err(|why| format!("{name}: {why}"))? {
         return Ok(Outcome::Skipped(skipped));

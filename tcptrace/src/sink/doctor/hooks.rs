@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use super::namespaces;
 use crate::model::Kind;
 use crate::model::coverage::Coverage;
 use crate::model::doctor::{Doctor, FoundBy, Served, SignalRow};
@@ -23,6 +24,27 @@ pub(super) fn coverage(page: &mut Page, report: &Doctor<'_>) {
         }
     };
     page.hang("", 2, &format!("{text} Details: tcptrace doctor --hooks"));
+}
+
+/// The same in few words, where nothing was found.
+pub(super) fn coverage_line(page: &mut Page, report: &Doctor<'_>) {
+    let spaces = namespaces(report).len();
+    let unread = match report.unseen.unwrap_or_default().len() {
+        0 => String::new(),
+        unread => format!("; {unread} not readable: --json"),
+    };
+    let hooks = match report.untried {
+        Some(_) => "no hook is attached".to_owned(),
+        None => {
+            let facts = report.signals.iter().map(|row| (row.fact, row.served.tier));
+            let coverage = Coverage::of(facts);
+            let visible = coverage.facts - coverage.hidden.len();
+            format!("{visible} of {} facts by hooks", coverage.facts)
+        }
+    };
+    page.line(&format!(
+        "Coverage: network namespaces: {spaces}, {hooks} (--hooks){unread}"
+    ));
 }
 
 /// Everything, in the order of the kinds; or why nothing is known.
