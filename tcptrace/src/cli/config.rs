@@ -137,9 +137,8 @@ fn shown(entry: &Entry) -> String {
 fn accepts(command: &str, entry: &Entry) -> Result<(), String> {
     let words = ["tcptrace".to_owned(), command.to_owned()];
     let answer = Cli::try_parse_from(words.into_iter().chain(options(entry)));
-    let error = match answer {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
+    let Err(error) = answer else {
+        return Ok(());
     };
     // What is missing or in the way here need not be so on another command line.
     match error.kind() {

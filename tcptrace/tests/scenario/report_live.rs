@@ -20,14 +20,14 @@ fn a_page_of_a_run_has_what_happened_in_it(world: &World) {
     };
     let mut child = command.stderr(Stdio::piped()).spawn().expect("run it");
     let mut said = BufReader::new(child.stderr.take().expect("its stderr")).lines();
-    let mut heard = Vec::new();
+    let mut said_so_far = Vec::new();
     let is_watching = said.by_ref().map_while(Result::ok).any(|line| {
-        heard.push(line);
-        heard
+        said_so_far.push(line);
+        said_so_far
             .last()
             .is_some_and(|line| line.starts_with("watching "))
     });
-    world.claim(&format!("it watches: {heard:?}"), is_watching);
+    world.claim(&format!("it watches: {said_so_far:?}"), is_watching);
     world.claim("no page yet", !path.exists());
     let cast = Cast::new(world, "rl", 20_041, 20_042);
     let before = world.counters();

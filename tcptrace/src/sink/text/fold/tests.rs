@@ -270,7 +270,7 @@ fn an_owner_that_only_used_the_socket_last_stands_in_no_group_of_certain_ones() 
         .map(|folded| suffix(folded.first.owner.as_ref().unwrap()))
         .collect();
     assert_eq!(
-        marks.iter().filter(|mark| **mark == "").count(),
+        marks.iter().filter(|mark| mark.is_empty()).count(),
         2,
         "{marks:?}"
     );
