@@ -12,7 +12,7 @@ mod stat;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use container::{cgroup_path, container_id};
+pub use container::{cgroup_path, container};
 pub use stat::{Stat, parse_effective_uid, parse_stat};
 
 use std::collections::{HashMap, HashSet};
@@ -24,6 +24,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags, open, openat, readlinkat};
+
+use crate::model::cgroup::Container;
 
 /// So much of a command line is read; what it runs stands near its beginning.
 const MOST_COMMAND_LINE: u64 = 4096;
@@ -46,8 +48,8 @@ pub struct ProcessFacts {
     pub uid: Option<u32>,
     /// Path in the cgroup v2 tree, or on a v1 host that of the most specific hierarchy.
     pub cgroup: Option<String>,
-    /// Container id (mostly 64 hexadecimal digits) found in the cgroup; `None` outside of one.
-    pub container: Option<String>,
+    /// Container that the cgroup names; `None` outside of one.
+    pub container: Option<Container>,
     /// Number of threads.
     pub threads: u32,
 }
@@ -83,7 +85,7 @@ fn read_facts(pid: u32) -> io::Result<ProcessFacts> {
         exe: exe.map(|path| PathBuf::from(OsString::from_vec(path.into_bytes()))),
         uid: parse_effective_uid(&status),
         cgroup: cgroup.as_deref().and_then(cgroup_path),
-        container: cgroup.as_deref().and_then(container_id),
+        container: cgroup.as_deref().and_then(container),
         threads: stat.threads,
     })
 }

@@ -15,6 +15,7 @@ use foldhash::fast::RandomState;
 use hashlink::LruCache;
 
 use super::{boot_ns, comm_text, proc};
+use crate::model::cgroup;
 use crate::model::owner::Heard;
 use crate::model::{Basis, Owner, Process};
 
@@ -226,6 +227,7 @@ impl Processes {
             exe: before.and_then(|process| process.exe.clone()),
             uid: heard.uid,
             cgroup: before.and_then(|process| process.cgroup.clone()),
+            unit: before.and_then(|process| process.unit.clone()),
             container: before.and_then(|process| process.container.clone()),
         }
     }
@@ -324,6 +326,7 @@ fn from_facts(facts: proc::ProcessFacts) -> Process {
         name: None,
         exe: facts.exe.map(|path| path.to_string_lossy().into_owned()),
         uid: facts.uid,
+        unit: facts.cgroup.as_deref().and_then(cgroup::unit),
         cgroup: facts.cgroup,
         container: facts.container,
     }

@@ -128,6 +128,8 @@ pub(super) fn filter(kinds: KindSet, args: FilterArgs) -> Filter {
         raddrs: args.raddr,
         family,
         cgroups: args.cgroup.iter().map(|path| cgroup_path(path)).collect(),
+        units: args.unit.clone(),
+        containers: args.container.clone(),
         ..Filter::of_kinds(kinds)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use crate::model::cgroup::Container;
 use crate::model::{Endpoint, Event, Family, Flow, Incident, Kind, KindSet, Owner, Process};
 
 use super::cidr::Cidr;
@@ -37,6 +38,10 @@ pub struct Filter {
     pub netns: Vec<u32>,
     /// DelayedResets by a process in or below one of these cgroups; paths as in [`cgroup_path`].
     pub cgroups: Vec<String>,
+    /// A process of one of these systemd units; a name without its manager means it under every manager.
+    pub units: Vec<String>,
+    /// A process in one of these containers, by name, id or the first 12 or more digits of the id.
+    pub containers: Vec<String>,
 }
 
 impl Filter {
@@ -55,22 +60,22 @@ impl Filter {
             family: None,
             netns: Vec::new(),
             cgroups: Vec::new(),
+            units: Vec::new(),
+            containers: Vec::new(),
         }
     }
 
     /// Whether anything but kinds and namespaces is asked for: then what passes cannot be compared
     /// with the kernel's counters.
     pub fn is_partial(&self) -> bool {
-        !self.pids.is_empty()
-            || !self.comms.is_empty()
-            || !self.ports.is_empty()
+        !self.ports.is_empty()
             || !self.lports.is_empty()
             || !self.rports.is_empty()
             || !self.addrs.is_empty()
             || !self.laddrs.is_empty()
             || !self.raddrs.is_empty()
             || self.family.is_some()
-            || !self.cgroups.is_empty()
+            || !self.asks_no_owner()
     }
 
     /// Whether the incident is to be shown.
@@ -127,7 +132,11 @@ impl Filter {
     }
 
     fn asks_no_owner(&self) -> bool {
-        self.pids.is_empty() && self.comms.is_empty() && self.cgroups.is_empty()
+        self.pids.is_empty()
+            && self.comms.is_empty()
+            && self.cgroups.is_empty()
+            && self.units.is_empty()
+            && self.containers.is_empty()
     }
 
     fn is_called(&self, process: &Process) -> bool {
@@ -149,7 +158,33 @@ impl Filter {
                         .iter()
                         .any(|parent| is_in_or_below(path, parent))
                 }))
+            && (self.units.is_empty()
+                || process
+                    .unit
+                    .as_deref()
+                    .is_some_and(|unit| self.units.iter().any(|asked| is_unit(unit, asked))))
+            && (self.containers.is_empty()
+                || process.container.as_ref().is_some_and(|container| {
+                    let mut asked = self.containers.iter();
+                    asked.any(|asked| is_container(container, asked))
+                }))
     }
+}
+
+/// So many digits of an id are enough to mean it, as Docker prints them.
+const SHORT_ID_DIGITS: usize = 12;
+
+fn is_unit(unit: &str, asked: &str) -> bool {
+    let own = unit.rsplit_once('/').map_or(unit, |(_, own)| own);
+    let is_it = |name: &str| name == asked || name.strip_suffix(".service") == Some(asked);
+    is_it(unit) || is_it(own)
+}
+
+fn is_container(container: &Container, asked: &str) -> bool {
+    container.name.as_deref() == Some(asked)
+        || container.id.as_deref().is_some_and(|id| {
+            id == asked || asked.len() >= SHORT_ID_DIGITS && id.starts_with(asked)
+        })
 }
 
 /// The family on the wire. The remote end decides: a listener on `[::]` may talk to an IPv4 client.
@@ -204,7 +239,12 @@ mod tests {
             exe: None,
             uid: None,
             cgroup: Some("/system.slice/nginx.service".into()),
-            container: None,
+            unit: Some("user@1000.service/nginx.service".into()),
+            container: Some(Container {
+                id: Some("4f5a6b7c8d9e0a1b2c3d".into()),
+                name: Some("shop-web".into()),
+                ..Container::default()
+            }),
             ..Process::default()
         };
         Incident {
@@ -398,5 +438,31 @@ mod tests {
         assert!(!shown(|f| f.cgroups = vec![cgroup_path("/system.sli")]));
         assert_eq!(cgroup_path("/sys/fs/cgroup"), "/");
         assert_eq!(cgroup_path("/sys/fs/cgroupish"), "/sys/fs/cgroupish");
+    }
+
+    #[test]
+    fn a_unit_matches_with_and_without_its_manager_and_suffix() {
+        for unit in ["nginx", "nginx.service", "user@1000.service/nginx.service"] {
+            assert!(shown(|f| f.units = vec![unit.into()]), "{unit}");
+        }
+        for unit in ["ngin", "user@1000.service", "nginx.scope", ""] {
+            assert!(!shown(|f| f.units = vec![unit.into()]), "{unit}");
+        }
+    }
+
+    #[test]
+    fn a_container_matches_by_name_id_and_twelve_digits() {
+        for container in ["shop-web", "4f5a6b7c8d9e0a1b2c3d", "4f5a6b7c8d9e"] {
+            assert!(
+                shown(|f| f.containers = vec![container.into()]),
+                "{container}"
+            );
+        }
+        for container in ["shop", "4f5a6b7c8d9", "5a6b7c8d9e0a1b", ""] {
+            assert!(
+                !shown(|f| f.containers = vec![container.into()]),
+                "{container}"
+            );
+        }
     }
 }

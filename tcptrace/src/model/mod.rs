@@ -1,6 +1,7 @@
 //! Plain data shared by all rooms: no behaviour beyond naming, parsing of names and `Display`.
 
 pub mod activity;
+pub mod cgroup;
 mod counts;
 pub mod coverage;
 pub mod doctor;

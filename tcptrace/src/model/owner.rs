@@ -6,6 +6,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::{Error, IntoDeserializer, value::StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::cgroup::Container;
 use super::named;
 
 named! {
@@ -39,11 +40,22 @@ pub struct Process {
     pub uid: Option<u32>,
     /// cgroup path.
     pub cgroup: Option<String>,
-    /// Container id found in the cgroup path.
-    pub container: Option<String>,
+    /// systemd unit that the cgroup path names, as [`super::cgroup::unit`] has it.
+    pub unit: Option<String>,
+    /// Container that the cgroup path names.
+    pub container: Option<Container>,
 }
 
 impl Process {
+    /// Where it runs, in the word that says most: container, else unit, else cgroup.
+    pub fn place(&self) -> Option<&str> {
+        let container = self.container.as_ref().and_then(Container::label);
+        container
+            .or(self.unit.as_deref())
+            .or(self.cgroup.as_deref())
+            .filter(|path| *path != "/")
+    }
+
     /// What to call it: [`Self::name`], else `comm`.
     pub fn display_name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.comm)
@@ -145,8 +157,12 @@ pub struct OwnerObject {
     pub uid: Option<u32>,
     /// cgroup path.
     pub cgroup: Option<String>,
-    /// Container id found in the cgroup path.
-    pub container: Option<String>,
+    /// systemd unit that the cgroup path names: its innermost service or scope, as `systemctl` takes the
+    /// name; one of a user's manager as `user@UID.service/UNIT`. Absent: none, or not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Container that the cgroup path names; null: none, or not known.
+    pub container: Option<Container>,
     /// How the owner is known.
     #[serde(serialize_with = "write_basis", deserialize_with = "read_basis")]
     #[schemars(schema_with = "basis_schema")]
@@ -156,6 +172,47 @@ pub struct OwnerObject {
     /// true: the process used the socket last, but was not seen to hold it any more. It had ended or given
     /// the socket away, or there was no time to ask. false: it held the socket. null: nobody is known.
     pub stale: Option<bool>,
+    /// The processes that hold the socket, the owner among them, 16 at most; `shared_by` is how many there
+    /// are. Absent: one, or not known. A recording does not contain them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<Vec<HolderObject>>,
+}
+
+/// A process that holds a shared socket.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "holder")]
+pub struct HolderObject {
+    /// tgid, in the PID namespace of tcptrace.
+    pub pid: u32,
+    /// Field 22 of /proc/PID/stat; with pid the identity of the process.
+    pub start_ticks: Option<u64>,
+    /// Name of the thread-group leader.
+    pub comm: String,
+}
+
+impl From<&Process> for HolderObject {
+    fn from(process: &Process) -> Self {
+        Self {
+            pid: process.pid,
+            start_ticks: process.start_ticks,
+            comm: process.comm.clone(),
+        }
+    }
+}
+
+impl HolderObject {
+    /// The process, `owner` where it is that one.
+    fn process(self, owner: &Arc<Process>) -> Arc<Process> {
+        if (self.pid, self.start_ticks) == (owner.pid, owner.start_ticks) {
+            return Arc::clone(owner);
+        }
+        Arc::new(Process {
+            pid: self.pid,
+            start_ticks: self.start_ticks,
+            comm: self.comm,
+            ..Process::default()
+        })
+    }
 }
 
 impl From<&Owner> for OwnerObject {
@@ -169,10 +226,18 @@ impl From<&Owner> for OwnerObject {
             exe: process.exe.clone(),
             uid: process.uid,
             cgroup: process.cgroup.clone(),
+            unit: process.unit.clone(),
             container: process.container.clone(),
             basis: Some(owner.basis),
             shared_by: owner.shared_by,
             stale: Some(owner.is_stale),
+            holders: owner.holders.as_deref().map(|holders| {
+                holders
+                    .iter()
+                    .take(MOST_HOLDERS)
+                    .map(|process| HolderObject::from(&**process))
+                    .collect()
+            }),
         }
     }
 }
@@ -191,14 +256,22 @@ impl OwnerObject {
             exe: self.exe,
             uid: self.uid,
             cgroup: self.cgroup,
+            unit: self.unit,
             container: self.container,
         };
+        let process = Arc::new(process);
+        let holders = self.holders.map(|holders| {
+            holders
+                .into_iter()
+                .map(|holder| holder.process(&process))
+                .collect()
+        });
         Ok(Some(Owner {
-            process: Arc::new(process),
+            process,
             basis,
             shared_by: self.shared_by,
             tid: None,
-            holders: None,
+            holders,
             is_stale: self.stale.unwrap_or(false),
         }))
     }

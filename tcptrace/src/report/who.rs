@@ -10,7 +10,7 @@ use crate::model::{Owner, Process};
 pub(super) struct Who {
     /// Name of the processes; `None`: the owner is not known.
     pub(super) comm: Option<String>,
-    /// Container, else cgroup.
+    /// Container, else unit, else cgroup.
     pub(super) place: Option<String>,
 }
 
@@ -37,12 +37,7 @@ impl<'a> WhoRef<'a> {
     pub(super) fn of_process(process: Option<&'a Process>) -> Self {
         Self {
             comm: process.map(Process::display_name),
-            place: process.and_then(|process| {
-                let place = process.container.as_deref();
-                place
-                    .or(process.cgroup.as_deref())
-                    .filter(|path| *path != "/")
-            }),
+            place: process.and_then(Process::place),
         }
     }
 

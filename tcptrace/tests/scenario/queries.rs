@@ -199,6 +199,15 @@ fn shared_listener_names_every_holder(world: &World) {
     pids.sort_unstable();
     world.claim_eq("both hold it", &rows[0]["pids"], &json!(pids));
     world.claim_eq("two share it", &rows[0]["owner"]["shared_by"], &json!(2));
+    let mut both = [&server, &worker].map(
+        |actor| json!({ "pid": actor.pid, "start_ticks": actor.start_ticks, "comm": actor.comm }),
+    );
+    both.sort_by_key(|holder| holder["pid"].as_u64());
+    let mut holders = rows[0]["owner"]["holders"].clone();
+    if let Some(holders) = holders.as_array_mut() {
+        holders.sort_by_key(|holder| holder["pid"].as_u64());
+    }
+    world.claim_eq("by name", &holders, &json!(both));
 }
 
 fn thirty_time_waits_of_one_process_are_counted_per_remote(world: &World) {

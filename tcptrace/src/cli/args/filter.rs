@@ -56,4 +56,11 @@ pub struct FilterArgs {
     /// /sys/fs/cgroup
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     pub cgroup: Vec<String>,
+    /// Sockets owned by processes of this systemd unit, with or without `.service`
+    #[arg(long, value_name = "UNIT", value_delimiter = ',')]
+    pub unit: Vec<String>,
+    /// Sockets owned by processes in this container: its id, 12 or more digits of it, or its name where
+    /// the cgroup's path has it (LXC, systemd-nspawn)
+    #[arg(long, value_name = "ID|NAME", value_delimiter = ',')]
+    pub container: Vec<String>,
 }

@@ -7,6 +7,7 @@ use super::Malformed;
 use super::codes::Coded;
 use super::fields::{OwnerForm, STALE, queue};
 use super::forms::{EndForm, EventForm, FlowForm, ItemForm, ProcessForm, SampleForm};
+use crate::model::cgroup::{self, Container};
 use crate::model::flow::TcpState;
 use crate::model::sample::{ListenerSample, SpaceSample};
 use crate::model::{Basis, Endpoint, Event, Evidence, Family, Flow, Kind, Owner, Process, Sample};
@@ -185,8 +186,9 @@ fn process(form: ProcessForm<'_>) -> Process {
         name: None,
         exe: form.exe.map(Into::into),
         uid: form.uid,
+        unit: form.cgroup.as_deref().and_then(cgroup::unit),
+        container: Container::recorded(form.container.map(Into::into), form.cgroup.as_deref()),
         cgroup: form.cgroup.map(Into::into),
-        container: form.container.map(Into::into),
     }
 }
 

@@ -132,7 +132,11 @@ impl Encoder {
             exe: process.exe.as_deref().map(Cow::Borrowed),
             uid: process.uid,
             cgroup: process.cgroup.as_deref().map(Cow::Borrowed),
-            container: process.container.as_deref().map(Cow::Borrowed),
+            container: process
+                .container
+                .as_ref()
+                .and_then(|container| container.id.as_deref())
+                .map(Cow::Borrowed),
         };
         self.put(&ItemForm::Process(form));
         number

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::plain::{self, Digits};
-use crate::model::Owner;
 use crate::model::owner::OwnerObject;
+use crate::model::{Owner, Process};
 
 /// Owners kept, each in the place its number and basis fall on.
 const PLACES: usize = 256;
@@ -58,6 +58,7 @@ impl Text {
             && self.owner.basis == owner.basis
             && self.owner.shared_by == owner.shared_by
             && self.owner.is_stale == owner.is_stale
+            && same_holders(self.owner.holders.as_deref(), owner.holders.as_deref())
     }
 
     #[cold]
@@ -71,10 +72,24 @@ impl Text {
     }
 }
 
+fn same_holders(one: Option<&[Arc<Process>]>, other: Option<&[Arc<Process>]>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| Arc::ptr_eq(one, other))
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Basis, Process};
+    use crate::model::Basis;
 
     fn owner(comm: &str) -> Owner {
         let process = Arc::new(Process {
@@ -141,6 +156,31 @@ mod tests {
             };
             assert!(written(&mut known, &stale).ends_with("\"stale\":true}"));
         }
+    }
+
+    #[test]
+    fn holders_that_changed_are_written_again() {
+        let mut known = Known::default();
+        let first = owner("first");
+        let mut second = Process::clone(&first.process);
+        second.pid = 9_117;
+        second.comm = "second".to_owned();
+        let shared = Owner {
+            shared_by: Some(2),
+            holders: Some(Arc::new([Arc::clone(&first.process), Arc::new(second)])),
+            ..first.clone()
+        };
+        assert!(!written(&mut known, &first).contains("holders"));
+        let end = "\"holders\":[{\"pid\":7,\"start_ticks\":1,\"comm\":\"first\"},\
+                   {\"pid\":9117,\"start_ticks\":1,\"comm\":\"second\"}]}";
+        assert!(written(&mut known, &shared).ends_with(end));
+        let alone = Owner {
+            holders: Some(Arc::new([Arc::clone(&first.process)])),
+            ..shared
+        };
+        let end = "\"holders\":[{\"pid\":7,\"start_ticks\":1,\"comm\":\"first\"}]}";
+        assert!(written(&mut known, &alone).ends_with(end));
+        assert!(!written(&mut known, &first).contains("holders"));
     }
 
     #[test]

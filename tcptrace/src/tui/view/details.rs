@@ -6,6 +6,7 @@ use ratatui_core::text::{Line, Span};
 
 use super::{Scene, put};
 use crate::interpret::advice::{self, Advice};
+use crate::model::cgroup::Container;
 use crate::model::{Incident, Kind};
 use crate::sink::color::Impact;
 use crate::sink::text::detail_of;
@@ -208,10 +209,16 @@ pub(super) fn process_facts(
     };
     let name = format!("{} {}", process.pid, clean(process.display_name()));
     facts.push(("process", name));
+    let container = process.container.as_ref();
     let known = [
-        ("executable", &process.exe),
-        ("cgroup", &process.cgroup),
-        ("container", &process.container),
+        ("executable", process.exe.as_deref()),
+        ("cgroup", process.cgroup.as_deref()),
+        ("unit", process.unit.as_deref()),
+        ("container", container.and_then(Container::label)),
+        (
+            "runtime",
+            container.and_then(|container| container.runtime.as_deref()),
+        ),
     ];
     for (label, value) in known {
         if let Some(value) = value {

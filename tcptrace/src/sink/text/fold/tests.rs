@@ -26,6 +26,7 @@ fn incident(what: What, pid: u32, at_ms: u64, local: (u8, u16), remote: (u8, u16
         exe: None,
         uid: None,
         cgroup: None,
+        unit: None,
         container: None,
     };
     Incident {
