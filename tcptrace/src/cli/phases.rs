@@ -49,6 +49,7 @@ mod tests {
     /// binary with more rights than its user must not open what the user may not; `top --replay`, which needs
     /// a terminal, below.
     const FILES: &[&str] = &[
+        "doctor ready_file",
         "doctor types",
         "listeners ready_file",
         "man all",

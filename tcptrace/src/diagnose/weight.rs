@@ -30,18 +30,22 @@ pub(super) fn weighed(
         .map(|(_, tally)| tally.discarded.total())
         .sum();
     let is_ordinary = match topic {
-        (Kind::RstSent, Some("linger_zero" | "disconnect")) if lost == 0 => true,
+        (Kind::RstSent, Some("linger_zero" | "disconnect")) if lost == 0 => return Severity::Note,
         (Kind::RstSent, Some("no_socket" | "time_wait" | "protocol")) => {
             count < FEWEST_FROM_STRANGERS || is_few(count, opened(survey, tallies))
         }
         (Kind::RstReceived, Some("reset") | None) => {
             // Clients of a listener here abort as they like.
-            let by_clients = from_clients(survey, tallies);
-            let others = count.saturating_sub(by_clients);
-            others == 0 || is_few(others, opened(survey, tallies))
+            match count.saturating_sub(from_clients(survey, tallies)) {
+                0 => return Severity::Note,
+                others => is_few(others, opened(survey, tallies)),
+            }
         }
         (Kind::RstSent | Kind::RstReceived, _) => is_few(count, opened(survey, tallies)),
-        (Kind::Retransmit, _) => is_few(count, rose(survey, tallies, &["Tcp.OutSegs"])),
+        // Late duplicates; a SYN that is rejected is a client that cannot connect.
+        (Kind::PawsDrop, Some("established" | "ack")) | (Kind::Retransmit, _) => {
+            is_few(count, rose(survey, tallies, &["Tcp.OutSegs"]))
+        }
         _ => false,
     };
     if is_ordinary {
