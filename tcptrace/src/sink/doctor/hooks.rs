@@ -12,6 +12,8 @@ use crate::sink::page::Page;
 
 /// Where the remarks below a row begin.
 const REMARK_AT: usize = 17;
+/// Where a hook begins that has a line of its own.
+const HOOK_AT: usize = 44;
 
 /// One line: how many facts this kernel does not show, and which.
 pub(super) fn coverage(page: &mut Page, report: &Doctor<'_>) {
@@ -171,12 +173,32 @@ fn one(page: &mut Page, kind: &str, row: &SignalRow<'_>, printed: &mut Printed) 
 }
 
 fn line(page: &mut Page, kind: &str, part: &str, evidence: &str, hook: &str) {
-    page.line(&format!("  {kind:<14} {part:<26} {evidence:<11} {hook}"));
+    let cells = format!("  {kind:<14} {part:<26} {evidence:<8} ");
+    if cells.len() + hook.len() <= page.columns() {
+        page.line(&format!("{cells}{hook}"));
+    } else {
+        page.line(&cells);
+        page.hang("", HOOK_AT, hook);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hook_that_is_too_long_for_the_terminal_has_its_own_line() {
+        let hook = "fentry/inet_twsk_hashdance_schedule";
+        let text = |columns| {
+            let mut page = Page::default().in_columns(columns);
+            line(&mut page, "time_wait", "enter", "seen", hook);
+            page.text().to_owned()
+        };
+        assert_eq!(text(100).lines().count(), 1);
+        let narrow = text(80);
+        assert_eq!(narrow.lines().count(), 2, "{narrow}");
+        assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
+    }
     use crate::model::{Evidence, Tier};
 
     fn rows(is_served: impl Fn(Kind) -> bool, refusals: &[String]) -> Vec<SignalRow<'_>> {
@@ -216,7 +238,7 @@ mod tests {
             let is_of = |line: &&str| line.split_whitespace().next() == Some(kind.name());
             let line = text.lines().find(is_of).unwrap();
             assert!(line.contains("of something"), "{line}");
-            assert!(line.ends_with("inferred    a/hook"), "{line}");
+            assert!(line.ends_with("inferred a/hook"), "{line}");
         }
         assert!(text.contains("    without      its colour"));
     }
