@@ -24,11 +24,8 @@ pub(super) fn weighed(
     if !is_counted || severity > Severity::Degraded {
         return severity;
     }
-    let count: u64 = tallies.iter().map(|(_, tally)| tally.count).sum();
-    let lost: u64 = tallies
-        .iter()
-        .map(|(_, tally)| tally.discarded.total())
-        .sum();
+    let count = total(tallies.iter().map(|(_, tally)| tally.count));
+    let lost = total(tallies.iter().map(|(_, tally)| tally.discarded.total()));
     let is_ordinary = match topic {
         (Kind::RstSent, Some("linger_zero" | "disconnect")) if lost == 0 => return Severity::Note,
         (Kind::RstSent, Some("no_socket" | "time_wait" | "protocol")) => {
@@ -55,6 +52,11 @@ pub(super) fn weighed(
     }
 }
 
+/// Recordings hold numbers of any size.
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
+}
+
 fn is_few(count: u64, of: u64) -> bool {
     count.saturating_mul(100) < of
 }
@@ -68,10 +70,7 @@ fn from_clients(survey: &Survey, tallies: &[(Topic, &Tally)]) -> u64 {
             netns == Some(space.netns) && listeners.any(|row| row.local.port == port)
         })
     };
-    tallies
-        .iter()
-        .map(|(_, tally)| tally.at_ports(is_listened))
-        .sum()
+    total(tallies.iter().map(|(_, tally)| tally.at_ports(is_listened)))
 }
 
 fn opened(survey: &Survey, tallies: &[(Topic, &Tally)]) -> u64 {
@@ -87,7 +86,5 @@ fn rose(survey: &Survey, tallies: &[(Topic, &Tally)], names: &[&str]) -> u64 {
         })
     };
     let spaces = survey.spaces.iter().filter(is_theirs);
-    spaces
-        .flat_map(|space| names.iter().map(|name| space.rose(name)))
-        .fold(0, u64::saturating_add)
+    total(spaces.flat_map(|space| names.iter().map(|name| space.rose(name))))
 }
