@@ -418,6 +418,7 @@ fn a_name_in_a_command_cannot_leave_its_quotes() {
 }
 
 mod families;
+mod idle;
 mod late;
 mod listening;
 mod ports;

@@ -408,7 +408,7 @@ fn linger_is_reported_for_connections_in_seconds() {
 #[test]
 fn received_reset_means_what_the_state_says() {
     let meaning = |is_dead, state| match received(is_dead, state) {
-        What::RstReceived { meaning } => meaning,
+        What::RstReceived { meaning, .. } => meaning,
         other => panic!("{other:?}"),
     };
     let sent = Some(TcpState::SynSent);

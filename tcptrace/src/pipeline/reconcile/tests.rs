@@ -405,6 +405,7 @@ fn only_incidents_of_the_window_and_of_a_known_namespace_are_counted() {
 fn kinds_that_feed_no_counter_count_nowhere() {
     let received = What::RstReceived {
         meaning: ResetMeaning::Refused,
+        silent_ms: None,
     };
     assert_eq!(counted(received), []);
 }
