@@ -180,7 +180,7 @@ fn resets(all: &mut Vec<Vec<u8>>) {
         ),
         silent_jiffies: UNKNOWN_U32,
         dead: 1,
-        pad: [0; 7],
+        pad: [0; 3],
     };
     let mut zero = sent(1300, state::ESTABLISHED, 3);
     zero.owner.basis = basis::TASK;
