@@ -21,6 +21,12 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     cut(family, case).into_iter().collect()
 }
 
+/// Whether most RSTs of peers came after the same time: then they are reported here only.
+pub(super) fn explains(case: &Case<'_>) -> bool {
+    let tally = case.tallies.of(RESET);
+    tally.is_some_and(|tally| steady(&tally.silences).is_some())
+}
+
 fn cut(family: &Family, case: &Case<'_>) -> Option<Finding> {
     let tally = case.tallies.of(RESET)?;
     let (steady_ms, alike) = steady(&tally.silences)?;
@@ -49,6 +55,7 @@ fn cut(family: &Family, case: &Case<'_>) -> Option<Finding> {
             span(steady_ms)
         ),
         explain: Some(RESET),
+        topics: vec![RESET],
         ..family.finding(
             Severity::Broken,
             format!("connections are cut after {} without traffic", span(steady_ms)),

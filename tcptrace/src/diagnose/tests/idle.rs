@@ -36,6 +36,11 @@ fn cut(silences: &[u64]) -> Option<Finding> {
         tallies.on(&reset_after(Some(*silent_ms)), 1);
     }
     let found = findings(&Survey::default(), &tallies);
+    assert_eq!(
+        found.len(),
+        1,
+        "one finding for one kind of incident: {found:?}"
+    );
     found.into_iter().find(|finding| finding.id == "idle_cut")
 }
 
