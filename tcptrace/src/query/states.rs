@@ -24,7 +24,7 @@ const STUCK_RESENDS: u8 = 3;
 
 /// So many resends without an acknowledgement are no delay any more, with [`STALLED_MS`].
 const STALLED_RESENDS: u8 = 3;
-/// A sender or a window that stood still for so long is stuck; flow control alone takes less.
+/// A sender or a window without progress for so long is stuck; flow control alone takes less.
 const STALLED_MS: u64 = 1000;
 
 /// Rows of one state and holder.
@@ -157,7 +157,7 @@ fn add_sending(row: &mut StateRow, own_shut_ms: &mut Option<u32>, socket: &Socke
         row.unsent_bytes = add(row.unsent_bytes, nothing);
         return;
     };
-    // Both are read one after the other while the connection goes on.
+    // Both are read one after the other while the connection is active.
     let unsent = sending
         .unsent_bytes
         .map(|bytes| u64::from(bytes).min(queued));
