@@ -167,7 +167,9 @@ pub struct ResetReceivedRecord {
     /// Non-zero: the process had closed the socket already.
     pub dead: u8,
     /// Spelled-out padding.
-    pub pad: [u8; 7],
+    pub pad: [u8; 3],
+    /// Since the last data or acknowledgement came from the peer, jiffies; `u32::MAX` = not known.
+    pub silent_jiffies: u32,
 }
 
 /// Bits of [`RetransmitRecord::bits`].

@@ -106,8 +106,13 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
         kind::RST_SENT => Signal::Reset(reset(&copy(bytes)?)),
         kind::RST_RECEIVED => {
             let record: ResetReceivedRecord = copy(bytes)?;
-            Signal::ResetReceived {
-                dead: record.dead != 0,
+            match known_u32(record.silent_jiffies) {
+                Some(silent_jiffies) if record.dead == 0 => {
+                    Signal::ResetAfterSilence { silent_jiffies }
+                }
+                _ => Signal::ResetReceived {
+                    dead: record.dead != 0,
+                },
             }
         }
         kind::LINGER_CLOSE => Signal::Linger(linger(&copy(bytes)?)?),

@@ -235,7 +235,7 @@ fn given_back(head: &mut Head, hook: u8) {
         kind::RST_RECEIVED,
         hook,
         head,
-        |record: &mut ResetReceivedRecord| record.dead = 0,
+        |record: &mut ResetReceivedRecord| record.silent_jiffies = UNKNOWN_U32,
     );
 }
 

@@ -8,6 +8,7 @@ use tcptrace_common::wire::{self, Head, ResetReceivedRecord, ResetRecord, UNKNOW
 
 use super::listen;
 use super::packet::Packet;
+use super::timed_out::silent_jiffies;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
 use crate::head_slot::HeadSlot;
@@ -244,6 +245,9 @@ pub(crate) fn on_receive_reset(sk: *const u8) {
         kind::RST_RECEIVED,
         hook::TCP_RECEIVE_RESET,
         head,
-        |record: &mut ResetReceivedRecord| record.dead = dead,
+        |record: &mut ResetReceivedRecord| {
+            record.dead = dead;
+            record.silent_jiffies = silent_jiffies(&sk);
+        },
     );
 }

@@ -69,7 +69,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
 /// Since the last data or acknowledgement came, as the keepalive timer reckons
 /// (`keepalive_time_elapsed`, 5.10 to 7.3).
 #[inline(always)]
-fn silent_jiffies(sk: &SockRef<Direct>) -> u32 {
+pub(super) fn silent_jiffies(sk: &SockRef<Direct>) -> u32 {
     let (Some(data), Some(ack)) = (sk.last_data_jiffies(), sk.last_ack_jiffies()) else {
         return UNKNOWN_U32;
     };

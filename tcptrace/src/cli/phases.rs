@@ -50,11 +50,8 @@ mod tests {
     /// binary with more rights than its user must not open what the user may not; `top --replay`, which needs
     /// a terminal, below.
     const FILES: &[&str] = &[
-<<<<<<< HEAD
         "tcptrace config",
-=======
         "doctor ready_file",
->>>>>>> h-find
         "doctor types",
         "listeners ready_file",
         "man all",

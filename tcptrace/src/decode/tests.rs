@@ -66,7 +66,8 @@ fn received(change: impl FnOnce(&mut Head)) -> ResetReceivedRecord {
     let mut record = ResetReceivedRecord {
         head: head(kind::RST_RECEIVED),
         dead: 1,
-        pad: [7; 7],
+        pad: [7; 3],
+        silent_jiffies: UNKNOWN_U32,
     };
     change(&mut record.head);
     record
@@ -332,4 +333,11 @@ fn received_reset_shows_whether_the_process_had_closed() {
         record.dead = number;
         assert_eq!(signal_of(&record), Signal::ResetReceived { dead });
     }
+    record.silent_jiffies = 60_254;
+    assert_eq!(signal_of(&record), Signal::ResetReceived { dead: true });
+    record.dead = 0;
+    let silent = Signal::ResetAfterSilence {
+        silent_jiffies: 60_254,
+    };
+    assert_eq!(signal_of(&record), silent);
 }

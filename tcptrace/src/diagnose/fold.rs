@@ -10,6 +10,8 @@ use crate::model::{Evidence, Incident, Owner, What};
 
 /// Processes distinguished per kind and cause.
 const MOST_OWNERS: usize = 64;
+/// Silences kept per kind and cause: the first ones.
+const MOST_SILENCES: usize = 256;
 /// Local ports distinguished per kind and cause.
 const MOST_PORTS: usize = 64;
 
@@ -90,6 +92,9 @@ pub struct Tally {
     pub gave_up: u64,
     /// The longest that a close blocked, ms.
     pub blocked_ms: Option<u64>,
+    /// How long nothing had come from the peer before each RST that ended a connection, ms:
+    /// the first [`MOST_SILENCES`].
+    pub silences: Vec<u64>,
     /// Network namespaces; more than one makes it `None`.
     netns: Option<Option<u32>>,
     owners: BTreeMap<(u32, Option<u64>), (Owner, u64)>,
@@ -131,13 +136,8 @@ impl Tally {
             let has_room = self.local_ports.len() < MOST_PORTS;
             let end = (netns, local.port);
             if has_room || self.local_ports.contains_key(&end) {
-<<<<<<< HEAD
                 let total = self.local_ports.entry(end).or_default();
                 *total = total.saturating_add(count);
-=======
-                let at = self.local_ports.entry(end).or_default();
-                *at = at.saturating_add(count);
->>>>>>> h-find
             }
         }
         self.discarded.add(&incident.what);
@@ -155,6 +155,10 @@ impl Tally {
                 }
             }
             What::Retransmit { gave_up, .. } => self.gave_up += u64::from(*gave_up),
+            What::RstReceived {
+                silent_ms: Some(silent_ms),
+                ..
+            } if self.silences.len() < MOST_SILENCES => self.silences.push(*silent_ms),
             What::LingerClose { blocked_ms, .. } => {
                 self.blocked_ms = self.blocked_ms.max(Some(*blocked_ms));
             }

@@ -419,6 +419,7 @@ fn a_name_in_a_command_cannot_leave_its_quotes() {
 
 mod closing;
 mod families;
+mod idle;
 mod late;
 mod listening;
 mod ports;

@@ -270,6 +270,7 @@ mod tests {
             evidence: Evidence::Seen,
             what: What::RstReceived {
                 meaning: ResetMeaning::Reset,
+                silent_ms: None,
             },
         }
     }

@@ -68,7 +68,11 @@ impl Interpreter {
                 }
                 Some(reset::what(&facts, verdict.cause, event.state, host))
             }
-            Signal::ResetReceived { dead } => Some(reset::received(dead, event.state)),
+            Signal::ResetReceived { dead } => Some(reset::received(dead, event.state, None)),
+            Signal::ResetAfterSilence { silent_jiffies } => {
+                let silent_ms = host.jiffies_ms(silent_jiffies.into());
+                Some(reset::received(false, event.state, silent_ms))
+            }
             Signal::Retransmit(facts) => Some(retransmit::what(&facts, event.state)),
             Signal::AcceptDrop(facts) => Some(listen::accept_drop(&facts)),
             Signal::SynDrop(facts) => Some(listen::syn_drop(&facts, listen::by_listen(&facts))),

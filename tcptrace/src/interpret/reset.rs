@@ -184,7 +184,7 @@ pub(super) fn what(facts: &Reset, cause: ResetCause, state: Option<TcpState>, ho
 }
 
 /// What a received RST means.
-pub(super) fn received(is_dead: bool, state: Option<TcpState>) -> What {
+pub(super) fn received(is_dead: bool, state: Option<TcpState>, silent_ms: Option<u64>) -> What {
     let meaning = if state == Some(TcpState::SynSent) {
         ResetMeaning::Refused
     } else if is_dead {
@@ -192,5 +192,10 @@ pub(super) fn received(is_dead: bool, state: Option<TcpState>) -> What {
     } else {
         ResetMeaning::Reset
     };
-    What::RstReceived { meaning }
+    // Before the connection was established nothing had come that a silence could be counted from.
+    let had_peer = meaning == ResetMeaning::Reset && state != Some(TcpState::SynRecv);
+    What::RstReceived {
+        meaning,
+        silent_ms: silent_ms.filter(|_| had_peer),
+    }
 }

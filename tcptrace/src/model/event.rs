@@ -45,6 +45,11 @@ pub enum Signal {
         /// `SOCK_DEAD` was set.
         dead: bool,
     },
+    /// A RST that ended a live connection whose peer had been silent before.
+    ResetAfterSilence {
+        /// Since the last data or acknowledgement came from the peer.
+        silent_jiffies: u32,
+    },
     /// Something sent again.
     Retransmit(Retransmit),
     /// Accept queue full.
@@ -220,7 +225,7 @@ impl Signal {
         match self {
             Self::State(_) => Kind::State,
             Self::Reset(_) => Kind::RstSent,
-            Self::ResetReceived { .. } => Kind::RstReceived,
+            Self::ResetReceived { .. } | Self::ResetAfterSilence { .. } => Kind::RstReceived,
             Self::Retransmit(_) => Kind::Retransmit,
             Self::AcceptDrop(_) => Kind::AcceptDrop,
             Self::SynDrop(_) | Self::BacklogDrop(_) => Kind::SynDrop,

@@ -335,6 +335,9 @@ kinds! {
     RstReceived = "rst_received", rank 6, Bad, shown, cause meaning {
         /// What it did.
         meaning: ResetMeaning;
+        /// How long nothing had come from the peer before, milliseconds, where it ended a live connection;
+        /// null: not known.
+        silent_ms: Option<u64>;
     }
 
     /// A close() that blocked in linger has returned.

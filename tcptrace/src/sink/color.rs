@@ -35,6 +35,7 @@ impl Impact {
         match what {
             What::RstReceived {
                 meaning: ResetMeaning::AfterClose,
+                ..
             }
             | What::LingerClose {
                 outcome: LingerOutcome::Drained | LingerOutcome::Interrupted,

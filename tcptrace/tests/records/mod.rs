@@ -119,6 +119,7 @@ fn refused_connect(all: &mut Vec<Vec<u8>>) {
     }));
     all.push(bytes_of(&ResetReceivedRecord {
         head: at(kind::RST_RECEIVED, 1001, hook::TCP_RECEIVE_RESET, sent, by),
+        silent_jiffies: UNKNOWN_U32,
         ..ResetReceivedRecord::default()
     }));
 }
@@ -177,8 +178,9 @@ fn resets(all: &mut Vec<Vec<u8>>) {
             state::FIN_WAIT1,
             sock,
         ),
+        silent_jiffies: UNKNOWN_U32,
         dead: 1,
-        pad: [0; 7],
+        pad: [0; 3],
     };
     let mut zero = sent(1300, state::ESTABLISHED, 3);
     zero.owner.basis = basis::TASK;

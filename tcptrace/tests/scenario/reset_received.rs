@@ -15,6 +15,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         socket_destroyed_by_another_process,
         keepalive_timeout,
         user_timeout_of_an_idle_connection,
+        silence_before_a_reset_is_measured,
         user_timeout_of_unacknowledged_data_sends_no_reset,
     ]
 }
@@ -333,4 +334,25 @@ fn user_timeout_of_unacknowledged_data_sends_no_reset(world: &World) {
             .is("how", "timeout"),
     );
     tracer.stop().none("no reset", Expect::new("rst_sent"));
+}
+
+fn silence_before_a_reset_is_measured(world: &World) {
+    let (tracer, pair) = Pair::watched(world, "sb");
+    pair.server.write(pair.accepted, 1237);
+    world.until("the bytes arrive", || {
+        pair.client.queues(pair.conn).2 == 1237
+    });
+    std::thread::sleep(std::time::Duration::from_millis(1700));
+    pair.server_resets();
+    let expected = Expect::new("rst_received")
+        .is("meaning", "reset")
+        .owner(&pair.client)
+        .conn(pair.conn)
+        .at_least("silent_ms", 1650);
+    tracer.expect("so long nothing had come", expected);
+    let events = tracer.stop();
+    events.none(
+        "and no longer",
+        Expect::new("rst_received").at_least("silent_ms", 20_000),
+    );
 }

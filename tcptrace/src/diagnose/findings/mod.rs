@@ -35,6 +35,7 @@ families! {
     late_data,
     resets_sent,
     resets_received,
+    idle,
     connections_lost,
     closes_block,
     time_wait,

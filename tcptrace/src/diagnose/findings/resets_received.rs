@@ -1,8 +1,8 @@
 //! RSTs from peers.
 
-use super::{Family, only_incidents};
+use super::{Case, Family, idle, only_incidents};
 use crate::model::Kind;
-use crate::model::finding::Severity;
+use crate::model::finding::{Finding, Severity};
 
 pub(super) const FAMILIES: &[Family] = &[
     Family {
@@ -13,7 +13,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         id: "reset_by_peer",
         topics: &[(Kind::RstReceived, Some("reset")), (Kind::RstReceived, None)],
-        find: only_incidents!(Severity::Broken),
+        find: by_peer,
     },
     Family {
         id: "rst_after_close",
@@ -21,3 +21,12 @@ pub(super) const FAMILIES: &[Family] = &[
         find: only_incidents!(Severity::Note),
     },
 ];
+
+/// RSTs of peers, unless a steady time without traffic before them explains them.
+fn by_peer(family: &Family, case: &Case<'_>) -> Vec<Finding> {
+    if idle::explains(case) {
+        return Vec::new();
+    }
+    let found = family.of_incidents(case, Severity::Broken);
+    found.into_iter().collect()
+}

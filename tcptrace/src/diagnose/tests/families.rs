@@ -170,6 +170,7 @@ fn a_linger_reset_that_discarded_nothing_is_a_note() {
 fn reset_at(port: u16) -> Severity {
     let mut received = incident(What::RstReceived {
         meaning: ResetMeaning::Reset,
+        silent_ms: None,
     });
     received.flow.local = Some(Endpoint {
         addr: [127, 0, 0, 1].into(),

@@ -406,9 +406,25 @@ fn linger_is_reported_for_connections_in_seconds() {
 }
 
 #[test]
+fn silence_counts_before_a_reset_of_a_live_connection_only() {
+    let silent = |is_dead, state| match received(is_dead, Some(state), Some(241_017)) {
+        What::RstReceived { silent_ms, .. } => silent_ms,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(silent(false, TcpState::Established), Some(241_017));
+    for (is_dead, state) in [
+        (true, TcpState::FinWait1),
+        (false, TcpState::SynSent),
+        (false, TcpState::SynRecv),
+    ] {
+        assert_eq!(silent(is_dead, state), None, "{state:?}");
+    }
+}
+
+#[test]
 fn received_reset_means_what_the_state_says() {
-    let meaning = |is_dead, state| match received(is_dead, state) {
-        What::RstReceived { meaning } => meaning,
+    let meaning = |is_dead, state| match received(is_dead, state, None) {
+        What::RstReceived { meaning, .. } => meaning,
         other => panic!("{other:?}"),
     };
     let sent = Some(TcpState::SynSent);

@@ -53,6 +53,7 @@ pub(in crate::pipeline) fn owner(pid: u32, basis: Basis) -> Owner {
 fn received() -> Incident {
     incident(What::RstReceived {
         meaning: ResetMeaning::Reset,
+        silent_ms: None,
     })
 }
 

@@ -174,6 +174,7 @@ fn each_signal() -> Vec<Signal> {
             call: Call::Bind,
             errno: 49,
         }),
+        Signal::ResetAfterSilence { silent_jiffies: 50 },
     ]
 }
 

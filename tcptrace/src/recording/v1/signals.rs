@@ -181,6 +181,9 @@ signals! {
         call: u8,
         errno: i32,
     }
+    ResetAfterSilence {
+        silent_jiffies: u32,
+    }
 }
 
 /// One bit each, from the lowest.

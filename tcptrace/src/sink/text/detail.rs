@@ -9,6 +9,8 @@ use crate::sink::{put, sanitize};
 
 /// Longest foreign name printed within the details.
 const NAME_WIDTH: usize = 60;
+/// A silence before a RST that is worth a word.
+const LONG_SILENCE_MS: u64 = 5_000;
 
 /// Appends words separated by single spaces.
 struct Words<'a> {
@@ -164,8 +166,12 @@ fn put_what(words: &mut Words<'_>, incident: &Incident, is_wide: bool) {
             words.reason(reason.as_ref());
             words.linger(*linger);
         }
-        What::RstReceived { meaning } => {
+        What::RstReceived { meaning, silent_ms } => {
             words.word(meaning.name());
+            if let Some(silent_ms) = silent_ms.filter(|ms| *ms >= LONG_SILENCE_MS) {
+                words.word("silent");
+                put::millis(words.next(), silent_ms);
+            }
             if let (Some(state), false) = (incident.state, is_wide) {
                 words.word(short(state, is_wide));
             }

@@ -258,6 +258,7 @@ const fn is_ordinary(what: &What) -> bool {
             ..
         } | What::RstReceived {
             meaning: ResetMeaning::AfterClose,
+            ..
         }
     )
 }

@@ -89,7 +89,7 @@ impl Resets {
                 let parts = [*unsent_bytes, *unacked_bytes, *unread_bytes];
                 (Way::Sent(*cause), Some(parts))
             }
-            What::RstReceived { meaning } => {
+            What::RstReceived { meaning, .. } => {
                 self.received[*meaning as usize] += 1;
                 (Way::Received(*meaning), None)
             }

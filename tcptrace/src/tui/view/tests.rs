@@ -68,7 +68,10 @@ fn busy() -> State {
     state.incident(&incident(
         59 * SECOND + 60,
         None,
-        What::RstReceived { meaning },
+        What::RstReceived {
+            meaning,
+            silent_ms: None,
+        },
     ));
     state.loss(&Loss {
         place: LossPlace::Ring,

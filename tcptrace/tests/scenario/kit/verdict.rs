@@ -91,10 +91,11 @@ fn on_event(event: &Value) -> Vec<String> {
             field(event, "cookie").is_null() || number("cookie") > 0,
         ),
         (
-            "local has an address and a port, which only a connect() has not chosen yet",
+            "local has an address and a port, which only a connect() or bind() has not chosen yet",
             !text("local.addr").is_empty()
                 && (number("local.port") > 0
-                    || field(event, "local.port").is_null() && text("new") == "SYN_SENT"),
+                    || field(event, "local.port").is_null()
+                        && (text("new") == "SYN_SENT" || text("kind") == "connect_failed")),
         ),
         (
             "remote is null or has an address and a port",
