@@ -1,15 +1,19 @@
-//! Look-ups in /proc by the inode of a socket's file, within a budget.
+//! Look-ups in /proc by the inode of a socket's file, within a budget. Likely processes are asked at once, up to a
+//! time limit; walks through all of /proc are made by a thread of their own.
 
 mod budget;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use super::aside::Aside;
 use super::boot_ns;
-use super::holders::{self, Query};
+use super::holders::{self, Holders, Query};
 use super::users::Users;
 use crate::model::owner::Heard;
 use budget::Budget;
@@ -22,8 +26,12 @@ const CHECKED_NS: u64 = 20_000_000;
 const ASKED_NS: u64 = 10_000_000_000;
 /// Beyond this the tables are cleared.
 const MOST: usize = 16_384;
+/// How long the descriptors of likely processes are read, and how long a walk through all of /proc is waited for. Both
+/// together, and what `processes` waits for, stay below the 100 ms within which an incident is written.
+const LIKELY_MOMENT: Duration = Duration::from_millis(20);
+const WALK_MOMENT: Duration = Duration::from_millis(50);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lookups {
     users: Users,
     /// Holder by inode, of what was found a moment ago, and when.
@@ -35,6 +43,34 @@ pub(super) struct Lookups {
     /// From the walk at start, when the kernel side could not do it.
     by_cookie: HashMap<u64, u32, RandomState>,
     budget: Budget,
+    walks: Aside<Walk, io::Result<Holders>>,
+}
+
+/// A walk through all of /proc.
+#[derive(Debug)]
+pub(super) struct Walk {
+    wanted: HashSet<u64>,
+    first_holder_only: bool,
+    /// Of the connection whose holder is looked for.
+    port: Option<u16>,
+    /// For an event of this time, boot clock.
+    for_ns: u64,
+}
+
+impl Walk {
+    fn run(&self) -> io::Result<Holders> {
+        holders::scan(&Query {
+            wanted: Some(&self.wanted),
+            first_holder_only: self.first_holder_only,
+            ..Query::default()
+        })
+    }
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self::walked_by(Walk::run)
+    }
 }
 
 /// See [`Lookups::holds`].
@@ -58,6 +94,75 @@ pub(super) struct Listener {
 }
 
 impl Lookups {
+    /// With who walks through /proc.
+    pub(super) fn walked_by(
+        walks: impl FnMut(&Walk) -> io::Result<Holders> + Send + 'static,
+    ) -> Self {
+        Self {
+            users: Users::default(),
+            found: HashMap::default(),
+            checked: HashMap::default(),
+            listeners: HashMap::default(),
+            by_cookie: HashMap::default(),
+            budget: Budget::default(),
+            walks: Aside::new("proc-walk", WALK_MOMENT, 1, walks),
+        }
+    }
+
+    /// Takes an answer that came late: of listeners it stands; the holder of a connection is likely next time.
+    #[inline]
+    pub(super) fn take_late(&mut self) {
+        if let Some(late) = self.walks.late() {
+            self.budget
+                .walk_took(late.took.saturating_sub(self.walks.moment));
+            if let Ok(holders) = late.answer {
+                self.walked_late(&late.question, &holders);
+            }
+        }
+    }
+
+    fn walked_late(&mut self, walk: &Walk, holders: &Holders) {
+        if walk.first_holder_only {
+            if let (Some(port), Some((_, pid))) = (walk.port, holders.pairs().first()) {
+                self.users.note(port, *pid);
+            }
+            return;
+        }
+        for inode in &walk.wanted {
+            let is_older =
+                |listener: &&mut Listener| listener.read_ns.is_none_or(|read| read < walk.for_ns);
+            if let Some(listener) = self.listeners.get_mut(inode).filter(is_older) {
+                listener.pids = holders.of(*inode).collect();
+                listener.read_ns = Some(walk.for_ns);
+            }
+        }
+    }
+
+    /// How long the oldest walk that is not done takes.
+    pub(super) fn waiting(&self, now: Instant) -> Duration {
+        self.walks.waiting(now)
+    }
+
+    /// Reads the descriptors of likely processes, if the budget allows.
+    fn among(&mut self, inode: u64, pids: &[u32], first_holder_only: bool) -> Option<Holders> {
+        let wanted = HashSet::from([inode]);
+        let query = Query {
+            wanted: Some(&wanted),
+            candidates: Some(pids),
+            first_holder_only,
+            until: Some(Instant::now() + LIKELY_MOMENT),
+            ..Query::default()
+        };
+        self.budget.likely(|| holders::scan(&query))?.ok()
+    }
+
+    /// Walks through all of /proc, if the budget allows; `None` too when that takes long.
+    fn walk(&mut self, walk: Walk) -> Option<Holders> {
+        let Self { budget, walks, .. } = self;
+        budget.walk(|| walks.ask(walk))??.ok()
+    }
+
+    /// Before the first event.
     pub(super) fn learn(&mut self, sockets: &[(u64, u64)]) {
         let wanted: HashSet<u64> = sockets.iter().map(|(inode, _)| *inode).collect();
         let Ok(holders) = holders::scan(&Query {
@@ -103,18 +208,21 @@ impl Lookups {
         {
             return Some(*pid);
         }
-        let wanted = HashSet::from([inode]);
         let mut likely: Vec<u32> = heard.map(|heard| heard.pid).into_iter().collect();
         likely.extend(port.map_or(&[][..], |port| self.users.of(port)));
         let mut pid = None;
         if !likely.is_empty() {
-            let look = || first(&wanted, Some(&likely));
-            pid = self.budget.likely(look).flatten();
+            pid = self.among(inode, &likely, true).as_ref().and_then(first);
         }
-        if pid.is_none() {
-            pid = self.budget.walk(|| first(&wanted, None)).flatten();
-        }
-        let pid = pid?;
+        let pid = pid.or_else(|| {
+            let walked = self.walk(Walk {
+                wanted: HashSet::from([inode]),
+                first_holder_only: true,
+                port,
+                for_ns: now_ns,
+            });
+            first(&walked?)
+        })?;
         if self.found.len() >= MOST {
             self.found.clear();
         }
@@ -135,7 +243,12 @@ impl Lookups {
             return Some(known.holds);
         }
         let read_ns = boot_ns();
-        let holds = self.budget.likely(|| is_among(inode, pid)).flatten()?;
+        let among = self.among(inode, &[pid], true)?;
+        // A process whose descriptors cannot be read, or not in time, may hold it.
+        if among.unreadable_processes > 0 && among.pairs().is_empty() {
+            return None;
+        }
+        let holds = !among.pairs().is_empty();
         if self.checked.len() >= MOST {
             self.checked.clear();
         }
@@ -171,39 +284,29 @@ impl Lookups {
     }
 
     fn read_listener(&mut self, inode: u64, heard: Option<u32>, now_ns: u64) {
-        let Self {
-            listeners, budget, ..
-        } = self;
-        listeners.retain(|_, other| now_ns.saturating_sub(other.asked_ns) < ASKED_NS);
-        let wanted: HashSet<u64> = listeners.keys().copied().collect();
-        let walked = budget.walk(|| {
-            holders::scan(&Query {
-                wanted: Some(&wanted),
-                ..Query::default()
-            })
+        self.listeners
+            .retain(|_, other| now_ns.saturating_sub(other.asked_ns) < ASKED_NS);
+        let walked = self.walk(Walk {
+            wanted: self.listeners.keys().copied().collect(),
+            first_holder_only: false,
+            port: None,
+            for_ns: now_ns,
         });
-        if let Some(Ok(all)) = walked {
-            for (inode, listener) in listeners {
+        if let Some(all) = walked {
+            for (inode, listener) in &mut self.listeners {
                 listener.pids = all.of(*inode).collect();
                 listener.read_ns = Some(now_ns);
             }
             return;
         }
-        let Some(listener) = listeners.get_mut(&inode) else {
+        let Some(listener) = self.listeners.get(&inode) else {
             return;
         };
         let mut likely = listener.pids.clone();
         likely.extend(heard.filter(|pid| !listener.pids.contains(pid)));
-        let wanted = HashSet::from([inode]);
-        let among = budget.likely(|| {
-            holders::scan(&Query {
-                wanted: Some(&wanted),
-                candidates: Some(&likely),
-                ..Query::default()
-            })
-        });
+        let among = self.among(inode, &likely, false);
         // None of them: only a walk over all processes finds the holder.
-        if let Some(Ok(among)) = among
+        if let (Some(among), Some(listener)) = (among, self.listeners.get_mut(&inode))
             && among.of(inode).len() > 0
         {
             listener.pids = among.of(inode).collect();
@@ -220,26 +323,7 @@ impl Lookups {
     }
 }
 
-/// Whether the process holds the socket; `None` when its descriptors cannot be read.
-pub(super) fn is_among(inode: u64, pid: u32) -> Option<bool> {
-    let wanted = HashSet::from([inode]);
-    let found = holders::scan(&Query {
-        wanted: Some(&wanted),
-        candidates: Some(&[pid]),
-        first_holder_only: true,
-        ..Query::default()
-    });
-    let found = found.ok().filter(|found| found.unreadable_processes == 0)?;
-    Some(!found.pairs().is_empty())
-}
-
-fn first(wanted: &HashSet<u64>, candidates: Option<&[u32]>) -> Option<u32> {
-    let query = Query {
-        wanted: Some(wanted),
-        candidates,
-        first_holder_only: true,
-        ..Query::default()
-    };
-    let found = holders::scan(&query).ok()?;
+/// The first holder that was found.
+fn first(found: &Holders) -> Option<u32> {
     found.pairs().first().map(|(_, pid)| *pid)
 }

@@ -11,16 +11,22 @@
 //!    with the socket's file at the moment of the event; where that does not decide, `/proc` is read. An
 //!    owner that was not seen to hold the socket by either is marked ([`Owner::is_stale`]).
 //!
-//! Fails by leaving the owner `None`. Looks into /proc within a budget: attribution must never
-//! hold up the ring.
+//! Fails by leaving the owner `None`. Attribution must never hold up the ring: the few files that say who a
+//! process is are read at once, since it may be gone a moment later; descriptors and command lines are read by other
+//! threads ([`aside`]), within a budget, and waited for a moment only.
 
+mod aside;
 pub mod holders;
 mod listeners;
 mod lookups;
 mod minisocks;
 pub mod proc;
 mod processes;
+#[cfg(test)]
+mod tests;
 mod users;
+
+use std::time::{Duration, Instant};
 
 use crate::model::event::TimeWait;
 use crate::model::flow::TcpState;
@@ -49,8 +55,16 @@ impl Attributor {
         self.lookups.learn(sockets);
     }
 
+    /// How long the oldest reading of /proc that is not done takes.
+    #[must_use]
+    pub fn waiting(&self, now: Instant) -> Duration {
+        self.lookups.waiting(now).max(self.processes.waiting(now))
+    }
+
     /// Fills `event.owner`.
     pub fn attribute(&mut self, event: &mut Event) {
+        self.lookups.take_late();
+        self.processes.take_late();
         let now_ns = event.boot_ns;
         let mut owner = event
             .heard

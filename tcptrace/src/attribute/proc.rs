@@ -90,6 +90,11 @@ fn read_facts(pid: u32) -> io::Result<ProcessFacts> {
     })
 }
 
+/// Whether such a process has a name in its command line.
+pub(super) fn is_interpreter(comm: &str, exe: Option<&str>) -> bool {
+    name::interpreter(comm, exe).is_some()
+}
+
 /// The name that people know a process by: what an interpreter runs. `None`: `comm` says what it is, or
 /// that is not known. Reads the command line, which the kernel takes from the memory of the process, so
 /// ask once for each.

@@ -10,10 +10,12 @@ pub(super) mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashlink::LruCache;
 
+use super::aside::Aside;
 use super::{boot_ns, comm_text, proc};
 use crate::model::cgroup;
 use crate::model::owner::Heard;
@@ -35,6 +37,11 @@ pub(super) const FRESH_NS: u64 = 20_000_000;
 /// Names that are read again per second at most; each takes some 50 us.
 const REFRESHES_PER_SECOND: u32 = 400;
 const SECOND_NS: u64 = 1_000_000_000;
+/// How long a command line is waited for. The kernel takes it from the memory of the process, behind the lock that a
+/// process which stands in mmap() or exec holds: `ps` hangs there.
+const NAME_MOMENT: Duration = Duration::from_millis(20);
+/// Command lines that may be asked for at a time.
+const MOST_NAMES: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Processes {
@@ -43,6 +50,7 @@ pub(super) struct Processes {
     found: HashMap<u32, Found, RandomState>,
     second: u64,
     refreshes: u32,
+    names: Aside<Process, Option<String>>,
 }
 
 #[derive(Debug)]
@@ -65,16 +73,43 @@ struct Found {
 
 impl Default for Processes {
     fn default() -> Self {
+        Self::named_by(program_of)
+    }
+}
+
+impl Processes {
+    /// With who finds out the name that people know a process by.
+    pub(super) fn named_by(name: impl FnMut(&Process) -> Option<String> + Send + 'static) -> Self {
         Self {
             known: LruCache::with_hasher(MOST, RandomState::default()),
             found: HashMap::default(),
             second: 0,
             refreshes: 0,
+            names: Aside::new("names", NAME_MOMENT, MOST_NAMES, name),
         }
     }
-}
 
-impl Processes {
+    /// Takes names that came late.
+    #[inline]
+    pub(super) fn take_late(&mut self) {
+        while let Some(late) = self.names.late() {
+            let process = late.question;
+            let Some(start) = process.start_ticks else {
+                continue;
+            };
+            if let Some(known) = self.known.get_mut(&(process.pid, start))
+                && is_same_program(&known.process, &process)
+            {
+                Arc::make_mut(&mut known.process).name = late.answer;
+            }
+        }
+    }
+
+    /// How long the oldest reading that is not done takes.
+    pub(super) fn waiting(&self, now: Instant) -> Duration {
+        self.names.waiting(now)
+    }
+
     /// The owner reported at `now_ns` (boot clock), with what /proc adds.
     pub(super) fn owner(&mut self, heard: &Heard, now_ns: u64) -> Owner {
         let has_called = matches!(heard.basis, Basis::Task | Basis::Socket);
@@ -174,7 +209,10 @@ impl Processes {
         }
         let live = proc::read(heard.pid).ok().flatten();
         let process = match live.filter(|facts| facts.start_ticks == heard.start_ticks) {
-            Some(facts) if is_own_word => self.at_the_event(heard, self.named(from_facts(facts))),
+            Some(facts) if is_own_word => {
+                let now = self.named(from_facts(facts));
+                self.at_the_event(heard, now)
+            }
             Some(facts) => self.named(from_facts(facts)),
             None if is_own_word || !self.known.contains_key(&key) => self.last_known(heard),
             // The socket may remember an older name than the last that was known.
@@ -232,16 +270,19 @@ impl Processes {
         }
     }
 
-    /// With the name that people know it by, read once as long as it runs the same program.
-    fn named(&self, mut process: Process) -> Process {
+    /// With the name that people know it by, asked for once as long as it runs the same program.
+    fn named(&mut self, mut process: Process) -> Process {
         let known = process
             .start_ticks
             .and_then(|start| self.known.peek(&(process.pid, start)))
             .map(|known| &known.process)
-            .filter(|known| known.comm == process.comm && known.exe == process.exe);
+            .filter(|known| is_same_program(known, &process));
         process.name = match known {
             Some(known) => known.name.clone(),
-            None => proc::display_name(process.pid, &process.comm, process.exe.as_deref()),
+            None if proc::is_interpreter(&process.comm, process.exe.as_deref()) => {
+                self.names.ask(process.clone()).flatten()
+            }
+            None => None,
         };
         process
     }
@@ -297,6 +338,18 @@ impl Processes {
         );
         process
     }
+}
+
+fn is_same_program(one: &Process, other: &Process) -> bool {
+    one.comm == other.comm && one.exe == other.exe
+}
+
+/// What it runs, if it is an interpreter and still the same process and program.
+fn program_of(process: &Process) -> Option<String> {
+    let name = proc::display_name(process.pid, &process.comm, process.exe.as_deref())?;
+    let now = from_facts(proc::read(process.pid).ok()??);
+    let is_it = now.start_ticks == process.start_ticks && is_same_program(&now, process);
+    is_it.then_some(name)
 }
 
 /// A name as the kernel holds it: 15 bytes at most, and a NUL.

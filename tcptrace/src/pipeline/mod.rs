@@ -219,7 +219,8 @@ impl<S: Sink> Pipeline<S> {
             if now.duration_since(round) >= ROUND {
                 round = now;
                 self.delivery.tick(survey::boot_ns());
-                if let Some(text) = self.surveys.trouble(now) {
+                let waiting = self.attributor.waiting(now);
+                for text in self.surveys.troubles(now, waiting) {
                     self.delivery.notice(&text);
                 }
                 // Nothing is lost where nothing comes.

@@ -23,7 +23,22 @@ pub(super) struct Surveys {
     sampled: Option<(Duration, Instant)>,
     /// When refusals are counted next; `None`: never.
     counted: Option<Instant>,
-    is_slow_reported: bool,
+    slow_survey: Slowness,
+    slow_proc: Slowness,
+}
+
+/// Something that takes longer than it should, reported once each time.
+#[derive(Debug, Default)]
+struct Slowness {
+    is_reported: bool,
+}
+
+impl Slowness {
+    /// Whether to report it now.
+    fn begins(&mut self, waiting: Duration) -> bool {
+        let was_reported = std::mem::replace(&mut self.is_reported, waiting >= SLOW);
+        self.is_reported && !was_reported
+    }
 }
 
 impl Surveys {
@@ -43,7 +58,8 @@ impl Surveys {
             watched: watched.to_vec(),
             sampled: None,
             counted: counts.then(Instant::now),
-            is_slow_reported: false,
+            slow_survey: Slowness::default(),
+            slow_proc: Slowness::default(),
         }
     }
 
@@ -93,20 +109,24 @@ impl Surveys {
         self.worker.answer().await
     }
 
-    /// The notice about a survey that takes long, once.
-    pub(super) fn trouble(&mut self, now: Instant) -> Option<String> {
-        if self.worker.waiting(now) < SLOW {
-            self.is_slow_reported = false;
-            return None;
-        }
-        if std::mem::replace(&mut self.is_slow_reported, true) {
-            return None;
-        }
-        Some(format!(
-            "reading the network namespaces takes longer than {} s: queue samples and counted refusals are \
-             late, incidents are not",
-            SLOW.as_secs()
-        ))
+    /// Notices about what takes long, once each: a survey, and a reading of /proc by `attribute` that has
+    /// been `waiting`.
+    pub(super) fn troubles(&mut self, now: Instant, waiting: Duration) -> Vec<String> {
+        let survey = self.slow_survey.begins(self.worker.waiting(now)).then(|| {
+            format!(
+                "reading the network namespaces takes longer than {} s: queue samples and counted refusals are \
+                 late, incidents are not",
+                SLOW.as_secs()
+            )
+        });
+        let proc = self.slow_proc.begins(waiting).then(|| {
+            format!(
+                "reading the descriptors or command lines of processes takes longer than {} s: owners may be \
+                 missing or marked as the last user, incidents are not late",
+                SLOW.as_secs()
+            )
+        });
+        survey.into_iter().chain(proc).collect()
     }
 
     /// Asks for the counters and waits, at the end of a run; every answer that comes until then is
@@ -158,9 +178,21 @@ mod tests {
         }
         assert!(begin.elapsed() < Duration::from_secs(1), "held up");
         let later = Instant::now() + SLOW;
-        let reported = surveys.trouble(later).expect("a slow survey is reported");
-        assert!(reported.contains("longer than 5 s"), "{reported}");
-        assert_eq!(surveys.trouble(later), None, "once");
+        let [reported] = &surveys.troubles(later, Duration::ZERO)[..] else {
+            panic!("a slow look is reported");
+        };
+        assert!(
+            reported.contains("network namespaces takes longer than 5 s"),
+            "{reported}"
+        );
+        let [reported] = &surveys.troubles(later, SLOW)[..] else {
+            panic!("once each");
+        };
+        assert!(reported.contains("processes takes longer than 5 s"), "{reported}");
+        assert!(surveys.troubles(later, SLOW * 2).is_empty(), "once");
+        // It went on, and hangs again.
+        assert!(surveys.troubles(later, Duration::ZERO).is_empty());
+        assert_eq!(surveys.troubles(later, SLOW).len(), 1);
         let begin = Instant::now();
         let why = surveys.last_counters(|_| panic!("no answer")).unwrap_err();
         assert!(why.contains("within 3 s"), "{why}");

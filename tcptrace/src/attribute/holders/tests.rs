@@ -294,3 +294,24 @@ proptest! {
         prop_assert_eq!(parse_socket_link(format!("socket:[{inode}]").as_bytes()), Some(inode));
     }
 }
+
+#[test]
+fn a_process_that_is_not_read_in_time_is_unreadable() {
+    let (_socket, inode) = listener();
+    let wanted = HashSet::from([inode]);
+    let own = [std::process::id()];
+    let within = |until| {
+        scan(&Query {
+            wanted: Some(&wanted),
+            candidates: Some(&own),
+            until,
+            ..Query::default()
+        })
+        .unwrap()
+    };
+    let late = within(Some(Instant::now()));
+    assert_eq!((late.pairs(), late.unreadable_processes), (&[][..], 1));
+    let in_time = within(Some(Instant::now() + std::time::Duration::from_secs(60)));
+    assert_eq!(in_time.pairs(), [(inode, own[0])]);
+    assert_eq!(in_time.unreadable_processes, 0);
+}

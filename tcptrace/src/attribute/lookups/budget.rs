@@ -1,4 +1,4 @@
-//! How much of its time the reader of the ring may spend in /proc.
+//! How much time may go into look-ups in /proc, and so into waiting for them.
 
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,11 @@ impl Budget {
         }
         self.walks += 1;
         Some(timed(&mut self.spent_on_walks, look))
+    }
+
+    /// A walk took so much longer than it was waited for.
+    pub(super) fn walk_took(&mut self, took: Duration) {
+        self.spent_on_walks = self.spent_on_walks.saturating_add(took);
     }
 }
 

@@ -54,7 +54,8 @@ const NO_PID: u32 = 4_194_305;
 /// Within its numbers, however long a busy machine takes for each look.
 fn unhurried() -> Lookups {
     let mut lookups = Lookups::default();
-    lookups.budget.time_per_second = std::time::Duration::MAX;
+    lookups.budget.time_per_second = Duration::MAX;
+    lookups.walks.moment = Duration::from_secs(60);
     lookups
 }
 
@@ -146,7 +147,7 @@ fn walk_at_start_is_remembered_by_cookie() {
 /// The holders as they are once nobody being forked holds it for a moment.
 fn settles(lookups: &mut Lookups, inode: u64, expected: &[u32]) -> bool {
     (1..500).any(|second| {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
         let now = second * SECOND_NS + lookups.listeners.len() as u64;
         let listener = lookups.listener(inode, None, now);
         listener.is_some_and(|listener| listener.pids == expected)
@@ -206,4 +207,48 @@ fn process_that_has_given_a_socket_away_is_told_from_one_that_holds_it() {
     assert_eq!(lookups.holds(inode, here(), 1), Some(true));
     assert_eq!(lookups.holds(inode, here(), SECOND_NS), Some(false));
     assert_eq!(lookups.holds(inode, NO_PID, SECOND_NS), Some(false));
+}
+
+#[test]
+fn a_walk_that_comes_late_answers_for_the_next_event() {
+    let (socket, inode) = listener();
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let slow = move |walk: &Walk| {
+        let _ended = wait.recv();
+        walk.run()
+    };
+    let mut lookups = Lookups::walked_by(slow);
+    lookups.walks.moment = Duration::from_millis(1);
+    assert!(lookups.listener(inode, None, 5 * SECOND_NS).is_none());
+    // Meanwhile nobody waits, and nobody walks.
+    assert!(
+        lookups
+            .holder(inode, Some(4711), None, 5 * SECOND_NS)
+            .is_none()
+    );
+    let heir = Heir::of(&socket);
+    let_go.send(()).unwrap();
+    let late = |lookups: &mut Lookups| {
+        (0..5_000).any(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            lookups.take_late();
+            lookups.waiting(Instant::now()) == Duration::ZERO
+        })
+    };
+    assert!(late(&mut lookups));
+    let mut both = [here(), heir.0.id()];
+    both.sort_unstable();
+    let listener = lookups.listener(inode, None, 5 * SECOND_NS + 1).unwrap();
+    assert!(both.iter().all(|pid| listener.pids.contains(pid)));
+    assert_eq!(listener.read_ns, Some(5 * SECOND_NS));
+    // Who holds a connection is asked first from then on.
+    assert!(
+        lookups
+            .holder(inode, Some(4711), None, 6 * SECOND_NS)
+            .is_none()
+    );
+    let_go.send(()).unwrap();
+    assert!(late(&mut lookups));
+    let user = lookups.users(4711).first().copied().unwrap();
+    assert!(both.contains(&user));
 }

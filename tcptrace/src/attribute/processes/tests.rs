@@ -121,7 +121,7 @@ fn exec_replaces_the_name_when_the_process_itself_calls() {
     assert_eq!(before.comm, "sh");
     child.0.stdin.take().unwrap().write_all(b"\n").unwrap();
     let has_changed = (0..1000).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
         child.facts().comm == "sleep"
     });
     assert!(has_changed, "the shell never became sleep");
@@ -256,4 +256,42 @@ fn the_table_is_no_larger_than_a_minute_of_short_processes() {
     assert!(processes.known.peek(&(nobody, 7)).is_some());
     assert!(processes.known.peek(&(nobody, 1_000 + 24_500)).is_some());
     assert!(processes.known.peek(&(nobody, 1_000 + 23_500)).is_none());
+}
+
+#[test]
+fn a_name_that_comes_late_is_given_to_the_program_it_was_read_of() {
+    let dir = std::env::temp_dir().join(format!("tcptrace-names-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    // A program that looks like an interpreter.
+    let program = dir.join("python3");
+    let sleep = ["/bin/sleep", "/usr/bin/sleep"]
+        .into_iter()
+        .find(|path| std::fs::copy(path, &program).is_ok());
+    assert!(sleep.is_some());
+    let child = Running::start(Command::new(&program).arg("60"));
+    let named = (0..5_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        child.facts().comm == "python3"
+    });
+    assert!(named, "it does not start");
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let mut processes = Processes::named_by(move |process| {
+        wait.recv().ok()?;
+        Some(format!("app-{}", process.pid))
+    });
+    processes.names.moment = Duration::from_millis(1);
+    let heard = child.heard("python3", Basis::Task);
+    assert_eq!(processes.owner(&heard, 0).process.name, None);
+    assert_eq!(processes.owner(&heard, 1).process.name, None);
+    let_go.send(()).unwrap();
+    let comes = (0..5_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        processes.take_late();
+        processes.waiting(Instant::now()) == Duration::ZERO
+    });
+    assert!(comes);
+    let name = processes.owner(&heard, 2).process.name.clone();
+    assert_eq!(name, Some(format!("app-{}", heard.pid)));
+    drop(child);
+    std::fs::remove_dir_all(&dir).unwrap();
 }
