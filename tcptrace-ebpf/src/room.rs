@@ -24,6 +24,7 @@ struct Place {
     /// Non-zero while a program builds here.
     is_taken: u64,
     numbers: [u32; NUMBERS],
+    address: u64,
     head: Head,
 }
 
@@ -32,22 +33,28 @@ struct Place {
 /// what one builds must not be another's.
 pub(crate) struct Room {
     place: *mut Place,
+    level: u32,
 }
 
 impl Room {
     /// Takes a free place of this CPU; when all are taken that is counted.
     #[inline(always)]
     pub(crate) fn claim() -> Option<Self> {
-        let mut place = ROOMS.get_ptr_mut(0)?;
+        let mut level = 0;
+        let mut place = ROOMS.get_ptr_mut(level)?;
         if is_taken(place) {
-            place = deeper();
-            if place.is_null() {
-                return None;
-            }
+            level = deeper();
+            place = ROOMS.get_ptr_mut(level)?;
         }
         // SAFETY: a map value. An interrupt between the look and this store has given back what it took.
         unsafe { (&raw mut (*place).is_taken).write_volatile(1) };
-        Some(Self { place })
+        Some(Self { place, level })
+    }
+
+    /// Which of this CPU's rooms it is, for [`head_at`].
+    #[inline(always)]
+    pub(crate) fn level(&self) -> u32 {
+        self.level
     }
 
     /// The common part that is built here.
@@ -72,6 +79,19 @@ impl Room {
     }
 }
 
+impl Room {
+    /// An address as a plain number, by way of memory: what a global function takes.
+    #[inline(always)]
+    pub(crate) fn as_number(&mut self, pointer: *const u8) -> u64 {
+        // SAFETY: as above.
+        unsafe {
+            let slot = &raw mut (*self.place).address;
+            slot.write_volatile(pointer as u64);
+            slot.read_volatile()
+        }
+    }
+}
+
 impl Drop for Room {
     #[inline(always)]
     fn drop(&mut self) {
@@ -86,18 +106,27 @@ fn is_taken(place: *mut Place) -> bool {
     unsafe { (&raw const (*place).is_taken).read_volatile() != 0 }
 }
 
-/// A free place behind the first. A function of its own, since it is rare.
+/// What is built in the room of that level, which the caller has claimed.
+#[inline(always)]
+pub(crate) fn head_at(level: u32) -> Option<&'static mut Head> {
+    // SAFETY: a map value; it is its claimer's alone until he gives it back.
+    ROOMS.get_ptr_mut(level).map(|place| unsafe { &mut (*place).head })
+}
+
+/// The level of a free place behind the first, or one that there is not. A global function, which the
+/// verifier checks once: it is rare.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn deeper() -> *mut Place {
+extern "C" fn deeper() -> u32 {
     let mut level = 1;
     while level < ROOMS_PER_CPU {
         if let Some(place) = ROOMS.get_ptr_mut(level)
             && !is_taken(place)
         {
-            return place;
+            return level;
         }
         level += 1;
     }
     full::count(limited::ROOMS);
-    ptr::null_mut()
+    ROOMS_PER_CPU
 }

@@ -29,6 +29,14 @@ pub(crate) fn page(netns: u32, port: u16, page: u16) -> Option<*mut ListenerGrou
     LISTENERS.get_ptr_mut(ListenerKey { netns, port, page })
 }
 
+/// The listener at a place counted over all pages of a port; 0 = none.
+#[inline(always)]
+pub(crate) fn at(netns: u32, port: u16, place: u32) -> u64 {
+    let place = place as usize;
+    // SAFETY: the index is below the array's length; a map value.
+    page(netns, port, (place / GROUP) as u16).map_or(0, |group| unsafe { (*group).socks[place % GROUP] })
+}
+
 /// A socket begins to listen, or is found listening.
 #[inline(always)]
 pub(crate) fn join<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
@@ -163,8 +171,9 @@ fn give_place(group: *mut ListenerGroup, sock: u64) -> u32 {
 }
 
 /// The listener of a port that has one alone; 0 = several, or none that is known.
-#[inline(always)]
-pub(crate) fn only(netns: u32, port: u16) -> u64 {
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn only(netns: u32, port: u16) -> u64 {
     // SAFETY: a map value.
     if page(netns, port, 0).is_none_or(|first| unsafe { (*first).count } != 1) {
         return 0;
@@ -248,8 +257,8 @@ pub(crate) fn owner_by_port(head: &mut Head) {
 }
 
 /// A listener of the port, when all are one process's; 0 = none, or several processes'.
-#[inline(never)]
-fn of_one_process(netns: u32, port: u16) -> u64 {
+#[unsafe(no_mangle)]
+extern "C" fn of_one_process(netns: u32, port: u16) -> u64 {
     let Some(first) = page(netns, port, 0) else {
         return 0;
     };

@@ -88,7 +88,7 @@ pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
     let known = room.head();
     describe(&sk, skb, known);
     known.evidence = how;
-    syn::report(fate, listener, known, 1, hook);
+    syn::report(fate, listener, &mut room, 1, hook);
 }
 
 /// What became of the SYN, and how that is known.
