@@ -1,7 +1,7 @@
 //! Where a program builds the common part of a record: not on its stack, which holds 512 bytes and
 //! whose contents multiply the verifier's paths.
 
-use core::ptr;
+use core::ops::{Deref, DerefMut};
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
@@ -25,7 +25,66 @@ struct Place {
     is_taken: u64,
     numbers: [u32; NUMBERS],
     address: u64,
+    draft: Draft,
+}
+
+/// Words behind the common part of the longest record.
+const REST: usize = 8;
+
+/// A record that is being built: its common part, and room for what is its own.
+#[repr(C)]
+pub(crate) struct Draft {
     head: Head,
+    rest: [u64; REST],
+    /// Which of this CPU's rooms it is built in.
+    level: u32,
+}
+
+impl Draft {
+    /// The level of its room, for [`draft_at`].
+    #[inline(always)]
+    pub(crate) fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// The record as what it becomes, what is its own zeroed.
+    #[inline(always)]
+    pub(crate) fn as_record<T: Copy + 'static>(&mut self) -> &mut T {
+        const {
+            assert!(size_of::<T>() >= size_of::<Head>() && size_of::<T>() <= size_of::<Head>() + REST * 8);
+        }
+        // SAFETY: all records of `wire` begin with a Head and are made of integers.
+        unsafe {
+            (&raw mut self.rest)
+                .cast::<u64>()
+                .write_bytes(0, const { (size_of::<T>() - size_of::<Head>()) / 8 });
+            &mut *(self as *mut Self).cast::<T>()
+        }
+    }
+
+    /// The first bytes of it, at most all.
+    #[inline(always)]
+    pub(crate) fn bytes(&self, len: u32) -> &[u8] {
+        let len = (len as usize).min(size_of::<Head>() + REST * 8);
+        // SAFETY: so many lie here, of integers.
+        unsafe { core::slice::from_raw_parts((self as *const Self).cast::<u8>(), len) }
+    }
+}
+
+impl Deref for Draft {
+    type Target = Head;
+
+    #[inline(always)]
+    fn deref(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl DerefMut for Draft {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Head {
+        &mut self.head
+    }
 }
 
 /// A place of its own for one program, given back when it is dropped. Before 5.12 (functions) and 6.1
@@ -33,7 +92,6 @@ struct Place {
 /// what one builds must not be another's.
 pub(crate) struct Room {
     place: *mut Place,
-    level: u32,
 }
 
 impl Room {
@@ -47,21 +105,18 @@ impl Room {
             place = ROOMS.get_ptr_mut(level)?;
         }
         // SAFETY: a map value. An interrupt between the look and this store has given back what it took.
-        unsafe { (&raw mut (*place).is_taken).write_volatile(1) };
-        Some(Self { place, level })
+        unsafe {
+            (&raw mut (*place).is_taken).write_volatile(1);
+            (*place).draft.level = level;
+        }
+        Some(Self { place })
     }
 
-    /// Which of this CPU's rooms it is, for [`head_at`].
+    /// The record that is built here.
     #[inline(always)]
-    pub(crate) fn level(&self) -> u32 {
-        self.level
-    }
-
-    /// The common part that is built here.
-    #[inline(always)]
-    pub(crate) fn head(&mut self) -> &mut Head {
+    pub(crate) fn draft(&mut self) -> &mut Draft {
         // SAFETY: the place is this program's until it is dropped.
-        unsafe { &mut (*self.place).head }
+        unsafe { &mut (*self.place).draft }
     }
 
     /// The same number, by way of memory that only this program writes: the verifier then forgets what
@@ -108,9 +163,9 @@ fn is_taken(place: *mut Place) -> bool {
 
 /// What is built in the room of that level, which the caller has claimed.
 #[inline(always)]
-pub(crate) fn head_at(level: u32) -> Option<&'static mut Head> {
+pub(crate) fn draft_at(level: u32) -> Option<&'static mut Draft> {
     // SAFETY: a map value; it is its claimer's alone until he gives it back.
-    ROOMS.get_ptr_mut(level).map(|place| unsafe { &mut (*place).head })
+    ROOMS.get_ptr_mut(level).map(|place| unsafe { &mut (*place).draft })
 }
 
 /// The level of a free place behind the first, or one that there is not. A global function, which the

@@ -6,12 +6,13 @@
 //! before SYN_SENT, such as a missing route or a refused bind(), changes no state and is not seen here.
 
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{ConnectFailedRecord, Head, UNKNOWN_U64, connect_failed};
+use tcptrace_common::wire::{ConnectFailedRecord, UNKNOWN_U64, connect_failed};
 
 use crate::emit::emit;
 use crate::filter::wants;
 use crate::maps::sock_bits;
 use crate::owner;
+use crate::room::Draft;
 use crate::sock::{Direct, SockRef};
 
 /// `RCV_SHUTDOWN | SEND_SHUTDOWN`: set by close() before it changes the state.
@@ -36,7 +37,7 @@ fn began(sock: u64) -> Option<u64> {
 
 /// A socket changes to CLOSE: reports it if it was connecting.
 #[inline(always)]
-pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
+pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &mut Draft) {
     if !may_concern(old) {
         return;
     }
@@ -64,7 +65,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
             record.waited_ns = if born_ns == 0 {
                 UNKNOWN_U64
             } else {
-                head.time_ns - born_ns
+                record.head.time_ns - born_ns
             };
             record.sk_err = sk.err().unwrap_or(0);
             record.retransmits = sk.retransmits().unwrap_or(0);

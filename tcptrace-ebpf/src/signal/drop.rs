@@ -3,7 +3,7 @@
 
 use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, served};
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
+use tcptrace_common::wire::{QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
 
 use super::packet::Packet;
 use super::{answer, in_flight, listen, paws, reset, syn, time_wait};
@@ -12,7 +12,7 @@ use crate::filter::wants;
 use crate::maps::served;
 use crate::offsets::{config, has};
 use crate::owner;
-use crate::room::Room;
+use crate::room::{Draft, Room};
 use crate::sock::{Direct, SockRef};
 
 /// What a drop reason says.
@@ -42,7 +42,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     };
     let meaning = room.forgotten::<0>(meaning);
     let reason = room.forgotten::<1>(reason);
-    let head = room.head();
+    let head = room.draft();
     if meaning == meaning::PAWS {
         rejected(skb, reason, sk, head);
         return;
@@ -68,7 +68,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
 
 /// A segment with a timestamp that is too old, or echoes one we never sent.
 #[inline(always)]
-fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Head) {
+fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Draft) {
     if !wants(kind::PAWS_DROP) || served(served::PAWS) {
         return;
     }
@@ -91,7 +91,7 @@ fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Head) {
 
 /// A third ACK that found the accept queue full.
 #[inline(always)]
-fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut Head) {
+fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut Draft) {
     let Some(sk) = SockRef::trusted(sk) else {
         return;
     };

@@ -25,7 +25,7 @@ use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
+use crate::room::{Draft, Room};
 use crate::sock::{Access, Probe, SockRef};
 
 /// The packet that a listener works on.
@@ -85,7 +85,7 @@ pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let known = room.head();
+    let known = room.draft();
     describe(&sk, skb, known);
     known.evidence = how;
     syn::report(fate, listener, &mut room, 1, hook);
@@ -173,7 +173,7 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let known = room.head();
+    let known = room.draft();
     describe(&sk, skb, known);
     known.sock = listener;
     known.inode = sk.inode();
@@ -193,7 +193,7 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
 
 /// The third ACK found the accept queue full.
 #[inline(always)]
-fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
+fn refused(sk: &SockRef<Probe>, head: &mut Draft, was_reset: bool, hook: u8) {
     if !wants(kind::ACCEPT_DROP) {
         return;
     }
@@ -206,7 +206,7 @@ fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
             record.limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
             record.reason = UNKNOWN_U32;
             record.somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
-            record.backlog = listen::backlog(head.inode);
+            record.backlog = listen::backlog(record.head.inode);
             record.count = 1;
             record.step = step::ACK;
             record.outcome = if was_reset {
@@ -220,7 +220,7 @@ fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
 
 /// The client reset the handshake: no full socket ever hears of it.
 #[inline(always)]
-fn given_back(head: &mut Head, hook: u8) {
+fn given_back(head: &mut Draft, hook: u8) {
     if !wants(kind::RST_RECEIVED) {
         return;
     }
@@ -291,7 +291,7 @@ pub(crate) fn on_request_timer_end(timer: u64, hook: u8) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let known = room.head();
+    let known = room.draft();
     begin(known, now(), tcp_state::SYN_RECV);
     known.flow = SockRef::<Probe>::minisock(request).flow(0);
     known.sock = listener.address();

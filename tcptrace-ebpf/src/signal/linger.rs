@@ -9,7 +9,7 @@
 use tcptrace_common::config::served;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::names::limited;
-use tcptrace_common::wire::{Head, LingerRecord, UNKNOWN_U32, linger_end};
+use tcptrace_common::wire::{LingerRecord, UNKNOWN_U32, linger_end};
 
 use crate::emit::{emit, identify};
 use crate::filter::wants;
@@ -18,7 +18,7 @@ use crate::maps::{LINGERING, LingerEntry, SockEntry, served};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
+use crate::room::{Draft, Room};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// `SHUTDOWN_MASK`: set by `tcp_close` before anything else.
@@ -46,7 +46,7 @@ pub(crate) fn on_change(
     old: u8,
     new: u8,
     entry: Option<&mut SockEntry>,
-    head: &mut Head,
+    head: &mut Draft,
 ) {
     if !wants(kind::LINGER_CLOSE) {
         return;
@@ -209,7 +209,7 @@ fn finish(task: u64, end: u8, hook: u8) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let head = room.head();
+    let head = room.draft();
     identify(&sk, head);
     owner::last_user(head);
     if head.owner.basis != basis::NONE {
@@ -229,7 +229,7 @@ fn remaining<A: Access>(sk: &SockRef<A>, state: u8) -> u32 {
 }
 
 #[inline(always)]
-fn report(wait: &LingerEntry, end: u8, remaining_bytes: u32, hook: u8, head: &Head) {
+fn report(wait: &LingerEntry, end: u8, remaining_bytes: u32, hook: u8, head: &mut Draft) {
     emit(
         kind::LINGER_CLOSE,
         hook,

@@ -96,7 +96,7 @@ fn not_made(sock: u64, substate: u64, hook: u8) {
         return;
     };
     let sk = SockRef::<Probe>::remembered(sock);
-    let known = room.head();
+    let known = room.draft();
     identify(&sk, known);
     owner::find(&sk, known);
     emit(
@@ -174,7 +174,7 @@ pub(crate) fn on_schedule(minisock: u64, timeout: u64, is_rearmed: u64, hook: u8
     };
     let substate = turn.substate.get() as u8;
     let sk = SockRef::<Probe>::remembered(turn.sock.get());
-    let known = room.head();
+    let known = room.draft();
     identify(&sk, known);
     owner::find(&sk, known);
     emit(
@@ -327,7 +327,7 @@ pub(crate) fn on_packet_end(minisock: u64, skb: u64, answer: u64, hook: u8) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let known = room.head();
+    let known = room.draft();
     begin_head(known, now(), tcp_state::TIME_WAIT);
     known.flow = tw.flow(tw.kept_cookie().unwrap_or(0));
     known.sock = minisock;
@@ -364,7 +364,7 @@ fn ended(minisock: u64, phase: u8, hook: u8, connecting: u64) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let known = room.head();
+    let known = room.draft();
     time_wait::identify(minisock, known);
     if phase == phase::REUSE {
         if connecting == 0 {

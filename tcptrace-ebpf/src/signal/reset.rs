@@ -62,7 +62,7 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let head = room.head();
+    let head = room.draft();
     begin(head, now(), 0);
     let mut bits = if skb.is_null() { 0 } else { reset::REPLY };
     let sk = SockRef::or_null(sk);
@@ -80,7 +80,8 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
         |record: &mut ResetRecord| {
             blank(record, reason, bits);
             if !sk.is_null() {
-                describe(&sk, head.state, record);
+                let state = record.head.state;
+                describe(&sk, state, record);
             }
         },
     );
@@ -235,7 +236,7 @@ pub(crate) fn on_receive_reset(sk: *const u8) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let head = room.head();
+    let head = room.draft();
     begin(head, now(), sk.state().unwrap_or(0));
     sk.identify(entry.as_deref_mut(), head);
     owner::find_with(&sk, entry, head);

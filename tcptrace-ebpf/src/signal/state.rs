@@ -2,7 +2,7 @@
 
 use tcptrace_common::config::served;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
-use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
+use tcptrace_common::wire::{StateRecord, UNKNOWN_U64};
 
 use super::{close, connect, linger, listen, minisock, reset, time_wait, timed_out};
 use crate::again::{self, AtWork};
@@ -10,7 +10,7 @@ use crate::emit::{begin, emit, now};
 use crate::filter::wants;
 use crate::maps::{SockEntry, UNTRIED, served, sock_bits};
 use crate::owner;
-use crate::room::Room;
+use crate::room::{Draft, Room};
 use crate::sock::{Direct, PROTOCOL_TCP, SockRef};
 
 /// `inet_sock_set_state(sk, old, new)`.
@@ -53,7 +53,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let head = room.head();
+    let head = room.draft();
     begin(head, now(), old);
     head.sock = sk.address();
     let mut entry = if old == tcp_state::LISTEN && new == tcp_state::SYN_RECV {
@@ -72,7 +72,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     if new == tcp_state::CLOSE {
         reset::on_closed(sk.address(), old);
     }
-    linger::on_change(&sk, old, new, entry.as_deref_mut(), room.head());
+    linger::on_change(&sk, old, new, entry.as_deref_mut(), room.draft());
     let old = room.forgotten::<0>(u32::from(old)) as u8;
     let new = room.forgotten::<1>(u32::from(new)) as u8;
     if !is_told(old, new) && !may_end_badly(&sk, old, new) {
@@ -81,18 +81,18 @@ fn changed(sk: *const u8, old: i32, new: i32) {
         }
         return;
     }
-    let head = room.head();
+    let head = room.draft();
     sk.identify(entry.as_deref_mut(), head);
     owner::find_with(&sk, entry, head);
     let old = room.forgotten::<0>(u32::from(old)) as u8;
     let new = room.forgotten::<1>(u32::from(new)) as u8;
     if may_end_badly(&sk, old, new) {
-        timed_out::on_close(&sk, old, room.head());
-        connect::on_close(&sk, old, room.head());
+        timed_out::on_close(&sk, old, room.draft());
+        connect::on_close(&sk, old, room.draft());
     }
     let old = room.forgotten::<0>(u32::from(old)) as u8;
     let new = room.forgotten::<1>(u32::from(new)) as u8;
-    tell(&sk, old, new, in_old, room.head());
+    tell(&sk, old, new, in_old, room.draft());
 }
 
 /// Whether this change ends a connection that was given up, or a connect() that failed.
@@ -164,7 +164,7 @@ fn is_told(old: u8, new: u8) -> bool {
 }
 
 #[inline(always)]
-fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
+fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Draft) {
     match new {
         tcp_state::LISTEN => listen::on_listen(sk, &head.flow),
         tcp_state::SYN_SENT => time_wait::on_connect(sk),

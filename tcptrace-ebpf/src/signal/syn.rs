@@ -11,7 +11,7 @@ use tcptrace_common::config::{NO_REASON, served};
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::names::limited;
-use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, evidence, outcome, step};
+use tcptrace_common::wire::{QueueDropRecord, UNKNOWN_U32, evidence, outcome, step};
 
 use super::mib::Mib;
 use super::packet::{Packet, netns_of};
@@ -19,11 +19,11 @@ use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
 use crate::full;
-use crate::maps::{GROUP, ListenerGroup, PAGES, SYN_COUNTERS, SynCounters, served};
+use crate::maps::{GROUP, PAGES, SYN_COUNTERS, SynCounters, served};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner::{self, listeners};
-use crate::room::{self, Room};
+use crate::room::{self, Draft, Room};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// A TCP header without payload is 20 to 60 bytes.
@@ -80,7 +80,7 @@ fn on_syn(skb: *const u8, packet: &Packet<Direct>) {
         && let Some(mut room) = Room::claim()
     {
         let skb = room.as_number(skb);
-        refused_or_reused(room.level(), skb, if is_refused { fate } else { fate::TAKEN });
+        refused_or_reused(room.draft().level(), skb, if is_refused { fate } else { fate::TAKEN });
     }
 }
 
@@ -88,7 +88,7 @@ fn on_syn(skb: *const u8, packet: &Packet<Direct>) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn refused_or_reused(level: u32, skb: u64, fate: u32) -> u32 {
-    let (Some(packet), Some(head)) = (Packet::<Probe>::at(skb), room::head_at(level)) else {
+    let (Some(packet), Some(head)) = (Packet::<Probe>::at(skb), room::draft_at(level)) else {
         return 0;
     };
     let net = packet.net();
@@ -293,14 +293,14 @@ pub(super) fn fate_by_queues(sock: u64, most: u32) -> u32 {
 /// Reports a refusal. `sock` is the listener when known; the room's head has the client's and its ends.
 #[inline(always)]
 pub(super) fn report(fate: u32, sock: u64, room: &mut Room, count: u32, hook: u8) {
-    report_refusal(room.level(), fate, sock, count, u32::from(hook));
+    report_refusal(room.draft().level(), fate, sock, count, u32::from(hook));
 }
 
 /// As [`report`], with what is built in the room of that level.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn report_refusal(level: u32, fate: u32, sock: u64, count: u32, hook: u32) -> u32 {
-    let Some(head) = room::head_at(level) else {
+    let Some(head) = room::draft_at(level) else {
         return 0;
     };
     refusal(fate, sock, head, count, hook as u8);
@@ -308,7 +308,7 @@ extern "C" fn report_refusal(level: u32, fate: u32, sock: u64, count: u32, hook:
 }
 
 #[inline(always)]
-fn refusal(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8) {
+fn refusal(fate: u32, sock: u64, head: &mut Draft, count: u32, hook: u8) {
     let kind = match fate {
         fate::ACCEPT_QUEUE_FULL => kind::ACCEPT_DROP,
         fate::SYN_QUEUE_FULL | fate::COOKIE | fate::MAX_SYN_BACKLOG => kind::SYN_DROP,
@@ -349,7 +349,7 @@ fn refusal(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8) {
         record.limit = limit;
         record.reason = UNKNOWN_U32;
         record.somaxconn = somaxconn;
-        record.backlog = listen::backlog(head.inode);
+        record.backlog = listen::backlog(record.head.inode);
         record.count = count;
         record.by_max_syn_backlog = u8::from(fate == fate::MAX_SYN_BACKLOG);
         record.step = step::SYN;

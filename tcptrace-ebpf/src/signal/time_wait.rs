@@ -25,7 +25,7 @@ use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
+use crate::room::{Draft, Room};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TIME_WAIT is watched for its own sake, and to know who is behind a RST it sends.
@@ -157,7 +157,7 @@ fn note_timer(seen: &Seen, timer: *const u8, minisock: u64, timeout: u64) {
 /// minisock that took over, 0 without one.
 /// A function of its own: the stack of its caller is nearly full.
 #[inline(never)]
-pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
+pub(crate) fn on_close(sk: &SockRef<Direct>, head: &mut Draft) -> u8 {
     if config!(tw_timer_handler) == 0 {
         return 0;
     }
@@ -343,14 +343,14 @@ pub(crate) fn on_cancel(timer: *const u8) {
     let Some(mut room) = Room::claim() else {
         return;
     };
-    let head = room.head();
+    let head = room.draft();
     identify(minisock, head);
     let is_connecting = connecting.task.get() == owner::pid_tgid()
         && connecting.port.get() == u32::from(head.flow.remote_port)
         && ends_alike(&connecting.address.get(), &words(&head.flow.remote_addr));
     if !is_connecting {
         // SAFETY: as `note_timer`.
-        unsafe { cancelled.head.as_ptr().write(*head) };
+        unsafe { cancelled.head.as_ptr().write(**head) };
         cancelled.timeout_jiffies.set(timeout);
         cancelled.timer.set(timer as u64);
         return;
@@ -392,11 +392,7 @@ pub(crate) fn on_syn(flow: &FlowRecord) {
     if is_same {
         owner::listeners::owner_by_port(head);
     }
-    ended(
-        head,
-        if is_same { phase::REUSE } else { phase::CANCEL },
-        hook::TIMER_CANCEL,
-    );
+    report_cancelled_head(head, if is_same { phase::REUSE } else { phase::CANCEL });
 }
 
 /// A packet was dropped: if a minisock was cancelled just before, it was a RST that killed it.
@@ -416,7 +412,7 @@ pub(crate) fn on_expire(timer: *const u8) {
     let (Some(minisock), Some(mut room)) = (minisock_of(timer), Room::claim()) else {
         return;
     };
-    let head = room.head();
+    let head = room.draft();
     identify(minisock, head);
     ended(head, phase::EXPIRE, hook::TIMER_EXPIRE_ENTRY);
 }
@@ -425,13 +421,23 @@ pub(crate) fn on_expire(timer: *const u8) {
 fn report_cancelled(cancelled: &Seen) {
     if cancelled.timer.get() != 0 {
         cancelled.timer.set(0);
-        ended(cancelled.head(), phase::CANCEL, hook::TIMER_CANCEL);
+        report_cancelled_head(cancelled.head(), phase::CANCEL);
     }
+}
+
+/// Reports what was cancelled earlier.
+#[inline(always)]
+fn report_cancelled_head(head: &Head, phase: u8) {
+    let Some(mut room) = Room::claim() else {
+        return;
+    };
+    **room.draft() = *head;
+    ended(room.draft(), phase, hook::TIMER_CANCEL);
 }
 
 /// Tells the end of a minisock.
 #[inline(always)]
-pub(super) fn ended(head: &Head, phase: u8, hook: u8) {
+pub(super) fn ended(head: &mut Draft, phase: u8, hook: u8) {
     emit(
         kind::TIME_WAIT,
         hook,
@@ -439,7 +445,7 @@ pub(super) fn ended(head: &Head, phase: u8, hook: u8) {
         |record: &mut TimeWaitRecord| {
             record.timeout_jiffies = UNKNOWN_U64;
             record.phase = phase;
-            record.substate = head.state;
+            record.substate = record.head.state;
         },
     );
 }
