@@ -60,7 +60,12 @@ pub(crate) fn identify(sk: &SockRef<Probe>, known: &mut Head) {
 ///
 /// `T` must begin with a [`Head`] and be valid when zeroed (all records of `wire` are).
 #[inline(always)]
-pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, draft: &mut Draft, fill: impl FnOnce(&mut T)) {
+pub(crate) fn emit<T: Copy + 'static>(
+    kind: u16,
+    hook: u8,
+    draft: &mut Draft,
+    fill: impl FnOnce(&mut T),
+) {
     if !filter::passes(draft) {
         note!("the filter leaves it out", head: draft, kind);
         count(kind, true);
@@ -90,7 +95,10 @@ extern "C" fn send(level: u32) -> u32 {
         return 0;
     }
     if RING
-        .output::<[u8]>(draft.bytes(u32::from(draft.len)), u64::from(BPF_RB_NO_WAKEUP))
+        .output::<[u8]>(
+            draft.bytes(u32::from(draft.len)),
+            u64::from(BPF_RB_NO_WAKEUP),
+        )
         .is_err()
     {
         note!("the ring is full", head: draft, kind);

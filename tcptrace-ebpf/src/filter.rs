@@ -30,7 +30,8 @@ pub(crate) fn wants(kind: u16) -> bool {
 /// Whether a fact may pass.
 #[inline(always)]
 pub(crate) fn passes(draft: &Draft) -> bool {
-    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID) || draft_matches(draft.level()) != 0
+    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID)
+        || draft_matches(draft.level()) != 0
 }
 
 /// Whether (1 or 0) what is built at that level of rooms may pass. A global function: the verifier checks it

@@ -51,7 +51,10 @@ impl Draft {
     #[inline(always)]
     pub(crate) fn as_record<T: Copy + 'static>(&mut self) -> &mut T {
         const {
-            assert!(size_of::<T>() >= size_of::<Head>() && size_of::<T>() <= size_of::<Head>() + REST * 8);
+            assert!(
+                size_of::<T>() >= size_of::<Head>()
+                    && size_of::<T>() <= size_of::<Head>() + REST * 8
+            );
         }
         // SAFETY: all records of `wire` begin with a Head and are made of integers.
         unsafe {
@@ -165,7 +168,9 @@ fn is_taken(place: *mut Place) -> bool {
 #[inline(always)]
 pub(crate) fn draft_at(level: u32) -> Option<&'static mut Draft> {
     // SAFETY: a map value; it is its claimer's alone until he gives it back.
-    ROOMS.get_ptr_mut(level).map(|place| unsafe { &mut (*place).draft })
+    ROOMS
+        .get_ptr_mut(level)
+        .map(|place| unsafe { &mut (*place).draft })
 }
 
 /// The level of a free place behind the first, or one that there is not. A global function, which the

@@ -14,6 +14,7 @@ use super::{entry, holding};
 use crate::full;
 use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry};
 use crate::note::note;
+use crate::room::{self, Draft};
 use crate::sock::{Access, Probe, SockRef};
 
 /// A port without listeners. In `.rodata`, since the stack is small.
@@ -34,7 +35,8 @@ pub(crate) fn page(netns: u32, port: u16, page: u16) -> Option<*mut ListenerGrou
 pub(crate) fn at(netns: u32, port: u16, place: u32) -> u64 {
     let place = place as usize;
     // SAFETY: the index is below the array's length; a map value.
-    page(netns, port, (place / GROUP) as u16).map_or(0, |group| unsafe { (*group).socks[place % GROUP] })
+    page(netns, port, (place / GROUP) as u16)
+        .map_or(0, |group| unsafe { (*group).socks[place % GROUP] })
 }
 
 /// A socket begins to listen, or is found listening.
@@ -252,8 +254,20 @@ fn listens(sock: u64, entry: &SockEntry) -> bool {
 
 /// The owner of whoever listens on the local port, when that is one process.
 #[inline(always)]
-pub(crate) fn owner_by_port(head: &mut Head) {
-    belongs_to(of_one_process(head.flow.netns, head.flow.local_port), head);
+pub(crate) fn owner_by_port(draft: &mut Draft) {
+    owner_by_port_at(draft.level());
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn owner_by_port_at(level: u32) -> u32 {
+    if let Some(draft) = room::draft_at(level) {
+        belongs_to(
+            of_one_process(draft.flow.netns, draft.flow.local_port),
+            draft,
+        );
+    }
+    0
 }
 
 /// A listener of the port, when all are one process's; 0 = none, or several processes'.

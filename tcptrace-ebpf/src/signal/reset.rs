@@ -14,7 +14,7 @@ use crate::maps::{SockEntry, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::owner;
-use crate::room::Room;
+use crate::room::{Draft, Room};
 use crate::sock::{Direct, SockRef};
 
 /// The packet that was just answered by a RST on this CPU.
@@ -101,7 +101,7 @@ pub(super) fn blank(record: &mut ResetRecord, reason: u32, bits: u8) {
 
 /// Fills who and where; returns the bits of [`reset`] that tell what kind of socket it is.
 #[inline(always)]
-fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Head) -> u8 {
+fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Draft) -> u8 {
     let state_now = sk.state().unwrap_or(0);
     head.state = state_now;
     if !sk.is_full() {
@@ -196,7 +196,7 @@ fn find_owner(
     entry: Option<&mut SockEntry>,
     is_active: bool,
     state_now: u8,
-    head: &mut Head,
+    head: &mut Draft,
 ) -> u8 {
     let is_closed = state_now == tcp_state::CLOSE;
     if is_active
@@ -212,7 +212,7 @@ fn find_owner(
         return reset::LISTENER_CLOSING;
     }
     if is_active && !is_closed {
-        owner::known_with(entry, head);
+        owner::known(head);
         owner::note_file(sk, head);
     } else {
         owner::find_with(sk, entry, head);

@@ -80,7 +80,11 @@ fn on_syn(skb: *const u8, packet: &Packet<Direct>) {
         && let Some(mut room) = Room::claim()
     {
         let skb = room.as_number(skb);
-        refused_or_reused(room.draft().level(), skb, if is_refused { fate } else { fate::TAKEN });
+        refused_or_reused(
+            room.draft().level(),
+            skb,
+            if is_refused { fate } else { fate::TAKEN },
+        );
     }
 }
 

@@ -389,9 +389,6 @@ pub(crate) fn on_syn(flow: &FlowRecord) {
     let is_same = head.flow.local_port == flow.local_port
         && head.flow.remote_port == flow.remote_port
         && ends_alike(&words(&head.flow.remote_addr), &words(&flow.remote_addr));
-    if is_same {
-        owner::listeners::owner_by_port(head);
-    }
     report_cancelled_head(head, if is_same { phase::REUSE } else { phase::CANCEL });
 }
 
@@ -432,6 +429,9 @@ fn report_cancelled_head(head: &Head, phase: u8) {
         return;
     };
     **room.draft() = *head;
+    if phase == phase::REUSE {
+        owner::listeners::owner_by_port(room.draft());
+    }
     ended(room.draft(), phase, hook::TIMER_CANCEL);
 }
 
