@@ -91,7 +91,7 @@ fn without_its_beginning_a_recording_tells_no_time_of_day() {
     std::fs::remove_file(&path).unwrap();
     let lines = |output: Output| String::from_utf8(output.stdout).unwrap();
     let said = String::from_utf8(damaged.stderr.clone()).unwrap();
-    assert!(said.contains("the time of day is not known"), "{said}");
+    assert!(said.contains("the time of day is unknown"), "{said}");
     // Seconds since boot, which is when this one began.
     let relative = replay(&["--time", "relative"], &file("v1.rec"));
     let first = |lines: String| lines.split_whitespace().nth(8).map(str::to_owned);

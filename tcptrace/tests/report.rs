@@ -279,7 +279,7 @@ fn each_run_keeps_its_own_summary_and_those_left_out_still_count_their_losses() 
     let table = &document[document.find("Runs of tcptrace").unwrap()..];
     let rows: Vec<&str> = table.split("<tr>").collect();
     assert!(rows[65].contains("<td>1 min 4 s</td>"), "{}", rows[65]);
-    assert!(table.contains("2 more runs are left out"));
+    assert!(table.contains("2 more runs are not listed"));
     assert!(document.contains("66,000 events were"));
 }
 
@@ -309,7 +309,7 @@ fn a_flood_of_names_and_addresses_stays_bounded_and_is_said() {
     let document = written(&story);
     check("flood", &document);
     assert!(document.len() < 2 << 20, "{}", document.len());
-    assert!(document.contains("There were too many to keep them all"));
+    assert!(document.contains("There were too many to store them all"));
     assert!(document.contains("20,000"));
 }
 

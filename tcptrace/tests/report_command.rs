@@ -107,7 +107,7 @@ fn a_choice_is_kept_to_and_said() {
     let room = Room::new("choice");
     let (code, page, stderr) = room.run(&["report", "night.rec", "-o", "-", "--lport", "1"]);
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(page.contains("this report shows only the part of it that was asked for"));
+    assert!(page.contains("this report shows only the selected part"));
     assert!(!page.contains("<article"));
 }
 

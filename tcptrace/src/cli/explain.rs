@@ -62,10 +62,10 @@ fn unknown_kind(name: &str) -> String {
         .map(topic);
     let bearing = bearing.collect::<Vec<_>>();
     if bearing.is_empty() {
-        format!("`{name}` is no kind of incident; the kinds are: {kinds}")
+        format!("`{name}` is not a kind of incident; the kinds are: {kinds}")
     } else {
         format!(
-            "`{name}` is a cause, write its kind too: {}",
+            "`{name}` is a cause; write its kind too: {}",
             bearing.join(" or ")
         )
     }

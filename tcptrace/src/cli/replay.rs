@@ -58,8 +58,8 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
     let mut sink = output::sinks(&output, past.clock());
     if !has_clock {
         sink.notice(
-            "the beginning of the recording is damaged, so the time of day is not known: times count \
-             from the boot of that host (ts counts from 1970)",
+            "the beginning of the recording is damaged, so the time of day is unknown: times count from the \
+             boot of that host (ts counts from 1970)",
         )?;
     }
     if let Some(facts) = past.facts().filter(|_| !plan.output.is_quiet) {
@@ -90,10 +90,7 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
 /// One line on what is replayed.
 fn banner(facts: &RunFacts) -> String {
     let kinds: Vec<&str> = facts.kinds.iter().map(Kind::name).collect();
-    let host = facts
-        .host_name
-        .as_deref()
-        .unwrap_or("a host without a name");
+    let host = facts.host_name.as_deref().unwrap_or("an unnamed host");
     format!(
         "replaying {} of {host}, Linux {}, recorded by tcptrace {}",
         kinds.join(" "),
@@ -112,7 +109,7 @@ fn gaps(facts: &RunFacts) -> Option<String> {
     let subjects: Vec<&str> = subjects.collect();
     (!subjects.is_empty()).then(|| {
         format!(
-            "not visible in this recording: {}; `tcptrace report` says why",
+            "not visible in this recording: {}; `tcptrace report` shows why",
             subjects.join(", ")
         )
     })

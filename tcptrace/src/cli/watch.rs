@@ -179,7 +179,9 @@ fn banner(session: &Session, plan: &WatchPlan) {
     );
     let coverage = report.coverage(plan.run.kinds);
     if !coverage.is_complete() {
-        text.push_str(&format!("{coverage}; `tcptrace doctor --hooks` says why\n"));
+        text.push_str(&format!(
+            "{coverage}; `tcptrace doctor --hooks` shows why\n"
+        ));
     }
     drop(io::stderr().write_all(text.as_bytes()));
 }

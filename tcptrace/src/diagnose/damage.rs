@@ -66,7 +66,7 @@ const TELLING: &[Telling] = &[
     refused(
         "TcpExt.ListenOverflows",
         Some("accept_drop"),
-        "refusals because an accept queue was full; each retry of a client counts again",
+        "refusals because an accept queue was full; every retry counts again",
     ),
     refused(
         "TcpExt.ListenDrops",
@@ -106,7 +106,7 @@ const TELLING: &[Telling] = &[
         "TcpExt.TCPBacklogDrop",
         None,
         Nothing,
-        "segments dropped because too many came while a process was using the socket",
+        "segments dropped because too many arrived while a process was using the socket",
     ),
     degraded(
         "TcpExt.PAWSPassive",
@@ -124,7 +124,7 @@ const TELLING: &[Telling] = &[
         "TcpExt.PAWSEstab",
         Some("paws_drop/established"),
         Nothing,
-        "segments rejected because their timestamp was older than one seen before",
+        "segments rejected because their timestamp was older than one received before",
     ),
     degraded(
         "TcpExt.PAWSOldAck",
@@ -136,7 +136,7 @@ const TELLING: &[Telling] = &[
         "TcpExt.PAWSTimewait",
         Some("paws_drop/time_wait"),
         Nothing,
-        "segments to a TIME_WAIT rejected for their timestamp, a new connection's SYN perhaps",
+        "segments to a TIME_WAIT socket rejected for their timestamp, perhaps a new connection's SYN",
     ),
     degraded(
         "TcpExt.TSEcrRejected",
@@ -148,7 +148,7 @@ const TELLING: &[Telling] = &[
         "TcpExt.TCPAbortOnData",
         Some("rst_sent/linger_zero"),
         Opens,
-        "connections reset by close() with SO_LINGER{1,0}, or by data that came after close()",
+        "connections reset by close() with SO_LINGER{1,0}, or because data arrived after close()",
     ),
     degraded(
         "TcpExt.TCPAbortOnClose",
@@ -176,12 +176,12 @@ const TELLING: &[Telling] = &[
     refused(
         "TcpExt.TCPAbortFailed",
         None,
-        "RSTs that could not be sent for a lack of memory",
+        "RSTs that could not be sent because memory was short",
     ),
     refused(
         "TcpExt.TCPTimeWaitOverflow",
         Some("time_wait/overflow"),
-        "TIME_WAIT sockets that could not be created: tcp_max_tw_buckets was reached, or memory was short",
+        "TIME_WAIT sockets that could not be created: tcp_max_tw_buckets was reached or memory was short",
     ),
     degraded(
         "TcpExt.TCPMemoryPressures",
@@ -211,19 +211,19 @@ const TELLING: &[Telling] = &[
         "Tcp.OutRsts",
         Some("rst_sent"),
         Opens,
-        "RSTs sent, to closed ports too",
+        "RSTs sent, including those from closed ports",
     ),
     degraded(
         "Tcp.EstabResets",
         Some("rst_received/reset"),
         Opens,
-        "established connections that ended without a FIN: by a RST of either side, or given up",
+        "established connections that ended without a FIN: reset by either side, or given up",
     ),
     degraded(
         "Tcp.AttemptFails",
         Some("rst_received/refused"),
         Opens,
-        "handshakes that failed, of either side",
+        "failed handshakes, incoming and outgoing",
     ),
     degraded(
         "TcpExt.TCPSynRetrans",
@@ -274,7 +274,7 @@ fn says(telling: &Telling, space: &Space) -> &'static str {
     // kernel: tcp_syncookies=2 counts every SYN there, whether a queue is full or not.
     let always = space.settings.number("net.ipv4.tcp_syncookies") == Some(2);
     if always && telling.counter == "TcpExt.TCPReqQFullDoCookies" {
-        return "SYNs answered with a cookie because tcp_syncookies=2 answers every SYN that way";
+        return "SYNs answered with a cookie because tcp_syncookies=2 answers every SYN with one";
     }
     telling.says
 }

@@ -21,47 +21,46 @@ pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
     let rto_max = rto_max_ms(values);
     let says = match short {
         "somaxconn" => format!(
-            "at most {} connections wait for accept() at one listener, whatever backlog it asks for",
+            "at most {} connections wait for accept() at one listener, however large its backlog",
             value.saturating_add(1)
         ),
         "tcp_max_syn_backlog" => syn_backlog(value, values.number("net.ipv4.tcp_syncookies")?),
         "tcp_abort_on_overflow" => match value {
             0 => format!(
-                "a full accept queue drops in silence: {}",
+                "a full accept queue drops silently: {}",
                 client_retries(values)
             ),
-            _ => "a full accept queue resets clients whose handshake was complete; a SYN is still \
-                  dropped in silence"
+            _ => "a full accept queue resets clients whose handshake was complete; SYNs are still dropped \
+                  silently"
                 .to_owned(),
         },
         "tcp_syncookies" => match value {
-            0 => "a full SYN queue drops the SYNs of new clients in silence",
-            1 => "a full SYN queue answers with SYN cookies, so nobody is refused",
+            0 => "a full SYN queue drops the SYNs of new clients silently",
+            1 => "a full SYN queue answers with SYN cookies, so no client is refused",
             _ => "every SYN is answered with a cookie, whether the SYN queue is full or not",
         }
         .to_owned(),
         "tcp_synack_retries" => format!(
-            "a client that never answers holds its place in the SYN queue for about {} (1 + {value} \
-             SYN-ACKs)",
+            "a client that never answers occupies the SYN queue for about {} (1 + {value} SYN-ACKs)",
             span(Schedule::of_syn_acks(values)?.given_up_ms)
         ),
         "tcp_syn_retries" => {
             let schedule = Schedule::of_syns(values)?;
             format!(
-                "connect() to a silent host sends the SYN again after {} and fails after about {}",
+                "connect() to a host that does not answer sends the SYN again after {} and fails after \
+                 about {}",
                 schedule.moments(),
                 span(schedule.given_up_ms)
             )
         }
         "tcp_fin_timeout" => format!(
-            "a closed socket waits {value} s for the peer's FIN (FIN_WAIT2); TIME_WAIT lasts 60 s \
-             whatever this says"
+            "a closed socket waits {value} s for the peer's FIN (FIN_WAIT2); TIME_WAIT always lasts 60 s"
         ),
         "tcp_max_orphans" => {
             let now = host.orphans.map_or_else(String::new, |orphans| {
                 format!("sockets without a process: {orphans} now; ")
             });
-            format!("{now}beyond {value} they are reset instead of being finished")
+            format!("{now}above {value} the kernel resets them instead of completing their close")
         }
         "tcp_orphan_retries" => {
             let (retries, meant) = if value == 0 {
@@ -70,7 +69,7 @@ pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
                 (value, "")
             };
             format!(
-                "closed with data that does not get through: given up after about {}, {retries} \
+                "a closed socket with unacknowledged data is given up after about {}, {retries} \
                  resends{meant}",
                 span(data_ms(retries, rto_max))
             )
@@ -80,7 +79,7 @@ pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
             span(data_ms(value, rto_max))
         ),
         "tcp_retries2" => format!(
-            "a connection whose peer went silent with data on the way fails after about {} or more",
+            "a connection whose peer stops acknowledging data fails after about {} or more",
             span(data_ms(value, rto_max))
         ),
         "tcp_rfc1337" => pick(
@@ -90,19 +89,19 @@ pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
         ),
         "tcp_tw_reuse_delay" => match values.number("net.ipv4.tcp_tw_reuse") {
             Some(0) => "no effect while tcp_tw_reuse=0".to_owned(),
-            _ => format!("connect() takes over a TIME_WAIT port after {value} ms, not before"),
+            _ => format!("connect() may take over a TIME_WAIT port once it is {value} ms old"),
         },
         "tcp_keepalive_time" => format!(
-            "a silent peer is first asked after {}, and only by sockets with SO_KEEPALIVE",
+            "a silent peer gets the first probe after {}, and only from sockets with SO_KEEPALIVE",
             span(value.saturating_mul(1000))
         ),
-        "tcp_keepalive_intvl" => format!("unanswered probes follow each other every {value} s"),
+        "tcp_keepalive_intvl" => format!("unanswered probes are repeated every {value} s"),
         "tcp_keepalive_probes" => {
             let time = values.number("net.ipv4.tcp_keepalive_time")?;
             let interval = values.number("net.ipv4.tcp_keepalive_intvl")?;
             let secs = time.saturating_add(value.saturating_mul(interval));
             format!(
-                "a dead peer is noticed {} after its last word, by {value} probes",
+                "a dead peer is detected {} after its last packet, by {value} probes",
                 span(secs.saturating_mul(1000))
             )
         }
@@ -112,13 +111,13 @@ pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
                 .to_owned()
         }
         "tcp_max_tw_buckets" => {
-            "beyond it the kernel keeps no TIME_WAIT: late segments then get a RST; it does not \
-             cure a high number of TIME_WAIT sockets"
+            "above it the kernel creates no TIME_WAIT socket, and late segments get a RST; a low limit does \
+             not cure a high number of TIME_WAIT sockets"
                 .to_owned()
         }
         "tcp_timestamps" => pick(
             value,
-            "no PAWS, no tw_reuse, and connections by SYN cookies lose window scaling",
+            "no PAWS and no tw_reuse, and connections made by SYN cookies lose window scaling",
             "protects a reused port from old segments",
         ),
         _ => return None,
@@ -138,7 +137,8 @@ fn syn_backlog(value: u64, cookies: u64) -> String {
     }
     // kernel: dropped when fewer than a quarter of the places are free and the peer is not proven.
     format!(
-        "cookies are off: with {} handshakes half open at a listener, unknown clients are dropped",
+        "SYN cookies are off: with {} handshakes half open at a listener, the kernel drops SYNs from \
+         unknown clients",
         value.saturating_sub(value / 4).saturating_add(1)
     )
 }
@@ -149,8 +149,8 @@ fn tw_reuse(value: u64, values: &Values) -> String {
     }
     let delay = values.number("net.ipv4.tcp_tw_reuse_delay").unwrap_or(1000);
     match value {
-        0 => "connect() never takes over a TIME_WAIT port; 1 would let it, for connections made \
-              from here"
+        0 => "connect() never takes over a TIME_WAIT port; 1 would allow it for connections made from this \
+              host"
             .to_owned(),
         1 => format!("connect() may take over a port in TIME_WAIT for {delay} ms or more"),
         _ => format!(
@@ -162,8 +162,8 @@ fn tw_reuse(value: u64, values: &Values) -> String {
 
 fn ports(values: &Values) -> Option<String> {
     Some(format!(
-        "{} ports: at most so many connections, TIME_WAIT included, from one local address to one \
-         remote address and port",
+        "{} ports: that many connections at most, TIME_WAIT included, from one local address to one remote \
+         address and port",
         usable_ports(values)?
     ))
 }
@@ -180,12 +180,12 @@ pub(super) fn usable_ports(values: &Values) -> Option<u64> {
 fn reserved(values: &Values) -> Option<String> {
     let ranges = reserved_ranges(values)?;
     if ranges.is_empty() {
-        return Some("no port is kept back from the range".to_owned());
+        return Some("no port of the range is reserved".to_owned());
     }
     let all = inside(&ranges, 0..=u64::from(u16::MAX));
     let [first, last] = values.numbers("net.ipv4.ip_local_port_range")?;
     Some(format!(
-        "{all} ports are never given out unasked, {} of them lie in the range",
+        "{all} ports are never assigned automatically; {} of them are in the range",
         inside(&ranges, first..=last)
     ))
 }
@@ -217,12 +217,12 @@ fn memory(values: &Values, host: &Host) -> Option<String> {
     let bytes = host.page_bytes?;
     let mib = |pages: u64| pages.saturating_mul(bytes) >> 20;
     let limits = format!(
-        "saves memory from {} MiB on and refuses more at {} MiB",
+        "saves memory above {} MiB and refuses more above {} MiB",
         mib(pressure),
         mib(most)
     );
     Some(match host.memory_pages {
-        None => format!("TCP {limits}; what it uses now is not known"),
+        None => format!("TCP {limits}; its current use is unknown"),
         Some(used) => {
             let state = if used >= most {
                 "AT THE LIMIT"

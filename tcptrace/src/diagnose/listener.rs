@@ -45,9 +45,9 @@ pub fn listener(row: &ListenerRow, space: &SpaceRow, watched_ms: Option<u64>) ->
         says.push((
             "group",
             format!(
-                "{} listeners share this address by SO_REUSEPORT, {} connections wait in all; {skew}. \
-                 The kernel chooses one by a hash of the connection, so one slow process refuses \
-                 its share although others are idle.",
+                "{} listeners share this address by SO_REUSEPORT, {} connections wait in all; {skew}. The \
+                 kernel chooses one by a hash of the connection, so a slow process refuses its share \
+                 although others are idle.",
                 group.size, group.length
             ),
         ));
@@ -174,9 +174,9 @@ fn what_happened(row: &ListenerRow, refused: u64, counted: u64) -> &'static str 
     } else if refused > 0 {
         "Connections were refused since tcptrace began to watch; there is room now."
     } else if counted > 0 {
-        "Nothing now. The drop counter shows that something was dropped since the listener began."
+        "Nothing now. The drop counter shows that the kernel dropped something after the listener began."
     } else {
-        "Nothing: no queue is full, and the listener never dropped anything."
+        "Nothing: no queue is full, and the listener has never dropped anything."
     }
 }
 
@@ -184,12 +184,12 @@ fn accept_queue(row: &ListenerRow) -> String {
     let queue = row.accept_queue;
     let room = (u64::from(queue.limit) + 1).saturating_sub(u64::from(queue.length));
     let state = if row.is_full() {
-        "it is full, and the next connection is refused".to_owned()
+        "it is full, and the kernel refuses the next connection".to_owned()
     } else {
         format!("there is room for {room} more")
     };
     format!(
-        "{} connections wait for accept(), the limit is {} (limit + 1 fit): {state}",
+        "{} connections wait for accept(); the limit is {} (the queue holds limit + 1): {state}",
         queue.length, queue.limit
     )
 }
@@ -229,7 +229,8 @@ fn waiting(row: &ListenerRow) -> String {
 fn limit(row: &ListenerRow, space: &SpaceRow) -> String {
     let limit = row.accept_queue.limit;
     let Some(somaxconn) = space.settings.somaxconn else {
-        return "net.core.somaxconn of that namespace could not be read, so the setting that binds is not known"
+        return "tcptrace could not read net.core.somaxconn of that namespace, so it cannot tell which \
+                setting binds"
             .to_owned();
     };
     match row.limited_by {
@@ -261,7 +262,7 @@ fn limit(row: &ListenerRow, space: &SpaceRow) -> String {
         }
         // The last is about SYN queues only.
         None | Some(LimitedBy::MaxSynBacklog) => format!(
-            "{limit} is more than net.core.somaxconn of now ({somaxconn}), which was lowered after \
+            "{limit} is more than the present net.core.somaxconn ({somaxconn}), which was lowered after \
              listen(); the next listen() gets {somaxconn} at most"
         ),
     }
@@ -284,16 +285,18 @@ fn syn_queue(row: &ListenerRow, space: &SpaceRow) -> String {
                 |max| format!("net.ipv4.tcp_max_syn_backlog ({max})"),
             );
             format!(
-                "SYN cookies are off: SYNs are dropped when it is full, and SYNs of unknown peers \
-                 already when less than a quarter of {early} is free"
+                "SYN cookies are off: the kernel drops SYNs when it is full, and SYNs of unknown peers as \
+                 soon as less than a quarter of {early} is free"
             )
         }
-        Some(2) => "every SYN is answered with a SYN cookie (tcp_syncookies=2), so it stays empty"
+        Some(2) => {
+            "the kernel answers every SYN with a cookie (tcp_syncookies=2), so it stays empty"
+                .to_owned()
+        }
+        Some(_) => "when it is full, the kernel answers SYNs with cookies and refuses no client; \
+                    tcp_max_syn_backlog then has no effect"
             .to_owned(),
-        Some(_) => "when it is full, SYNs are answered with cookies and nobody is refused; \
-                    tcp_max_syn_backlog has no effect then"
-            .to_owned(),
-        None => "whether SYN cookies are on is not known".to_owned(),
+        None => "tcptrace could not read whether SYN cookies are on".to_owned(),
     };
     let shared = if row.group.is_some() {
         " (of the whole group)"
@@ -310,19 +313,19 @@ fn drops(row: &ListenerRow) -> String {
     let counter = match row.drops {
         Some(0) => "0 since the listener began".to_owned(),
         Some(drops) => format!(
-            "{drops} on the socket's counter since the listener began. It rises by 1 for a SYN, by 2 \
-             for a refused ACK, and for repeated SYNs and socket filters too, so it is not a number \
-             of clients"
+            "{drops} on the socket's counter since the listener began. It rises by 1 for a SYN and by 2 for \
+             a refused ACK, and also for repeated SYNs and socket filters, so it is not the number of \
+             clients"
         ),
-        None => "this kernel reports no drop counter of this socket".to_owned(),
+        None => "this kernel reports no drop counter for this socket".to_owned(),
     };
     match row.refusals {
         Some(seen) => format!(
-            "{counter}. Seen since watching began: {} SYNs and {} ACKs for a full accept queue, {} \
+            "{counter}. Observed since watching began: {} SYNs and {} ACKs for a full accept queue, {} \
              counted without their step, {} SYNs for a full SYN queue, {} answered by cookies",
             seen.accept_syn, seen.accept_ack, seen.accept_counted, seen.syn_queue, seen.cookies
         ),
-        None => format!("{counter}. Which step is only seen with --watch"),
+        None => format!("{counter}. Only --watch shows which step was refused"),
     }
 }
 
@@ -333,8 +336,8 @@ fn when_full(space: &SpaceRow) -> String {
             client_retries(&values_of(&space.settings))
         ),
         Some(_) => {
-            "net.ipv4.tcp_abort_on_overflow=1: a client whose handshake was complete gets a RST; a \
-             SYN is still dropped in silence"
+            "net.ipv4.tcp_abort_on_overflow=1: a client whose handshake was complete gets a RST; SYNs are \
+             still dropped silently"
                 .to_owned()
         }
         None => "net.ipv4.tcp_abort_on_overflow could not be read".to_owned(),

@@ -95,7 +95,9 @@ pub fn client_retries(values: &Values) -> String {
             schedule.moments(),
             span(schedule.given_up_ms)
         ),
-        None => "the client's kernel sends the SYN again, as its tcp_syn_retries says".to_owned(),
+        None => {
+            "the client's kernel sends the SYN again, according to its tcp_syn_retries".to_owned()
+        }
     }
 }
 

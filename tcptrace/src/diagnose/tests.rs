@@ -395,7 +395,7 @@ fn discarded_sockets_name_the_limit_that_was_met() {
         counters.insert("TcpExt.TCPMemoryPressures".to_owned(), pressure);
         found(&survey(space)).remove(0).why
     };
-    assert!(why(0).starts_with("tcp_max_orphans was met"));
+    assert!(why(0).starts_with("tcp_max_orphans was reached"));
     assert!(why(1).starts_with("Either"));
 }
 

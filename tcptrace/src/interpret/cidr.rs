@@ -15,16 +15,15 @@ pub struct Cidr(IpNet);
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CidrError {
     /// The part before the slash is no address.
-    #[error("`{0}` is no IP address; write an address or a network, such as 10.0.0.0/8 or ::1")]
+    #[error("`{0}` is not an IP address; write an address or a network, such as 10.0.0.0/8 or ::1")]
     Address(String),
     /// The address is followed by a port.
     #[error(
-        "`{0}` has a port; give the address alone, such as {1}, and the port by --port, --lport or \
-         --rport"
+        "`{0}` has a port; give the address alone, such as {1}, and the port with --port, --lport or --rport"
     )]
     HasPort(String, IpAddr),
     /// The part after the slash is no number.
-    #[error("`{0}` is no prefix length; write a number of bits, such as 10.0.0.0/8")]
+    #[error("`{0}` is not a prefix length; write a number of bits, such as 10.0.0.0/8")]
     Prefix(String),
     /// More bits than the address has.
     #[error("/{given} is longer than the address: the longest prefix of {addr} is /{longest}")]
@@ -129,14 +128,14 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_fault() {
-        assert!(refusal("10.0.0").contains("no IP address"));
-        assert!(refusal("").contains("no IP address"));
+        assert!(refusal("10.0.0").contains("not an IP address"));
+        assert!(refusal("").contains("not an IP address"));
         assert!(refusal("10.0.0.1:80").contains("--port"));
         assert!(refusal("[::1]:80").contains("such as ::1,"));
         assert!(refusal("10.0.0.0/33").contains("/32"));
-        assert!(refusal("10.0.0.0/+8").contains("no prefix length"));
-        assert!(refusal("10.0.0.0/").contains("no prefix length"));
-        assert!(refusal("10.0.0.0/999").contains("no prefix length"));
+        assert!(refusal("10.0.0.0/+8").contains("not a prefix length"));
+        assert!(refusal("10.0.0.0/").contains("not a prefix length"));
+        assert!(refusal("10.0.0.0/999").contains("not a prefix length"));
     }
 
     proptest! {

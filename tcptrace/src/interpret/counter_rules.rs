@@ -143,7 +143,7 @@ pub const RULES: &[Rule] = &[
         ))
     })
     .but(&[more(
-        "also counts connections that ended by an error the network had reported",
+        "also counts connections that ended with an error reported by the network",
     )]),
     exact(
         "TcpExt.TCPAbortOnTimeout",
@@ -154,7 +154,7 @@ pub const RULES: &[Rule] = &[
         },
     )
     .but(&[more(
-        "also counts connect() calls that ended by an error the network had reported",
+        "also counts connect() calls that ended with an error reported by the network",
     )]),
     exact("TcpExt.TCPAbortOnTimeout", &[Kind::RstSent], |incident| {
         u64::from(matches!(
@@ -179,7 +179,7 @@ pub const RULES: &[Rule] = &[
         ended_from(incident, &[TcpState::SynSent, TcpState::SynRecv])
     })
     .but(&[
-        less("does not count attempts that their own process closed"),
+        less("does not count attempts that the process itself closed"),
         more("also counts handshakes that the client reset"),
     ]),
     exact(
@@ -243,8 +243,9 @@ pub const RULES: &[Rule] = &[
         rejected(incident, PawsWhere::Echo)
     })
     .joining("TcpExt.PAWSEstab"),
-    exact("TcpExt.PAWSActive", &[Kind::PawsDrop], |_| 0)
-        .but(&[more("SYN-ACKs that connect() rejects: no hook tells them")]),
+    exact("TcpExt.PAWSActive", &[Kind::PawsDrop], |_| 0).but(&[more(
+        "SYN-ACKs that connect() rejects: no hook reports them",
+    )]),
 ];
 
 /// The tracepoints and functions at which a kind is learnt: a run of one that did not take place may

@@ -59,7 +59,7 @@ pub struct Outcome {
 const ACCEPTS: (u32, u32) = (4096, 16_384);
 
 /// Why a candidate of another tier than the one insisted on is passed over.
-const OTHER_TIER: &str = "another tier was asked for";
+const OTHER_TIER: &str = "another tier was requested";
 
 impl Outcome {
     /// The refusal that tells most; empty without any.
@@ -235,7 +235,7 @@ pub fn attach_all(
     for name in OWNERS {
         attacher
             .attach(&tracepoint(name))
-            .map_err(|error| anyhow!("cannot attach {name}, which every kind needs: {error}"))?;
+            .map_err(|error| anyhow!("cannot attach {name}, which every kind requires: {error}"))?;
     }
     if kernel.skips_runs {
         attacher.attach_again();

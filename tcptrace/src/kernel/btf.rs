@@ -56,10 +56,12 @@ pub enum BtfError {
         magic: u16,
     },
     /// Written by a machine of the other byte order.
-    #[error("this BTF has the byte order of another machine; only that of this one can be read")]
+    #[error(
+        "this BTF has the byte order of another machine; tcptrace reads only that of this machine"
+    )]
     ForeignEndian,
     /// A format version other than 1.
-    #[error("BTF version {version} is not known, only version 1")]
+    #[error("BTF version {version} is not supported, only version 1")]
     Version {
         /// The version found.
         version: u8,
@@ -71,7 +73,7 @@ pub enum BtfError {
         what: &'static str,
     },
     /// A kind newer than this reader: nothing after it can be found, its size being unknown.
-    #[error("type {id} has the unknown kind {kind} (kinds 1 to 19 are known)")]
+    #[error("type {id} has the unknown kind {kind} (this tcptrace knows kinds 1 to 19)")]
     UnknownKind {
         /// The kind's number.
         kind: u32,

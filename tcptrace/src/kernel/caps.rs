@@ -218,8 +218,7 @@ impl Privileges {
         let mut message = format!("need {required} (have: {held}{lacking})\n");
         if caged {
             message.push_str(
-                "this is a user namespace: its capabilities do not reach the kernel's hooks, \
-                 root in it included\nrun on the host, outside of the container\n",
+                "this is a user namespace: its capabilities do not apply to the kernel's hooks, not even those of its root\nrun on the host, outside of the container\n",
             );
         } else {
             let wanted = self.required().iter().map(|&(cap, _)| cap);
@@ -235,9 +234,9 @@ impl Privileges {
             let _ = writeln!(message, "sudo setcap {wanted}=ep {binary}");
             let _ = writeln!(
                 message,
-                "note: setcap lets everyone who may run it trace all processes; to allow only a \
-                 group, type this first: sudo groupadd -f tcptrace && sudo chown root:tcptrace \
-                 {binary} && sudo chmod 0750 {binary}"
+                "note: setcap lets every user who may run the binary trace all processes; to allow only a \
+                 group, run this first: sudo groupadd -f tcptrace && sudo chown root:tcptrace {binary} && \
+                 sudo chmod 0750 {binary}"
             );
         }
         for note in self.notes() {
@@ -251,8 +250,8 @@ impl Privileges {
         let mut notes = Vec::new();
         if self.lockdown == Some(Lockdown::Confidentiality) {
             notes.push(
-                "lockdown=confidentiality forbids programs to read kernel memory, to root too; \
-                 boot without lockdown=confidentiality to trace"
+                "lockdown=confidentiality forbids reading kernel memory, even for root; to trace, boot \
+                 without lockdown=confidentiality"
                     .to_owned(),
             );
         }
@@ -263,8 +262,8 @@ impl Privileges {
             .filter(|&level| level > 2 && !is_admin)
         {
             notes.push(format!(
-                "kernel.perf_event_paranoid={level} may ask for CAP_SYS_ADMIN where CAP_PERFMON \
-                 would do; sysctl kernel.perf_event_paranoid=2 lifts that"
+                "kernel.perf_event_paranoid={level} may require CAP_SYS_ADMIN instead of CAP_PERFMON; \
+                 sysctl kernel.perf_event_paranoid=2 removes that requirement"
             ));
         }
         let missing = self.missing();
@@ -274,13 +273,13 @@ impl Privileges {
             .filter(|&level| level > 0 && lacks_bpf)
         {
             notes.push(format!(
-                "kernel.unprivileged_bpf_disabled={level} refuses every program of a process \
-                 without CAP_BPF"
+                "kernel.unprivileged_bpf_disabled={level} refuses every program from a process without \
+                 CAP_BPF"
             ));
         }
         if self.kptr_restrict.is_some_and(|level| level >= 2) {
             notes.push(
-                "kernel.kptr_restrict=2 hides the addresses of kernel functions, from root too"
+                "kernel.kptr_restrict=2 hides the addresses of kernel functions, even from root"
                     .to_owned(),
             );
         }

@@ -56,7 +56,7 @@ impl Kernel {
         let name = path.display();
         let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
         let types = Btf::parse(bytes).with_context(|| {
-            format!("{name} does not hold a kernel's types as /sys/kernel/btf/vmlinux does")
+            format!("{name} does not contain a kernel's types, as /sys/kernel/btf/vmlinux does")
         })?;
         Ok(Self::from_types(&types, named_by(path)))
     }

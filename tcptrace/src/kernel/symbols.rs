@@ -19,8 +19,7 @@ use std::io;
 pub enum SymbolError {
     /// The kernel knows the symbol but shows 0 for its address.
     #[error(
-        "the kernel hides the address of {name}: it takes CAP_SYSLOG and kernel.kptr_restrict \
-         below 2"
+        "the kernel hides the address of {name}: reading it needs CAP_SYSLOG and kernel.kptr_restrict below 2"
     )]
     Hidden {
         /// The symbol asked for.

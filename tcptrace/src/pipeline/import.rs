@@ -116,13 +116,13 @@ impl<S: Sink> Import<'_, S> {
             self.outlet.notice(&format!("and {more} more such lines"));
         }
         if self.others > 0 {
-            let text = format!("{} lines are no events, and passed over", self.others);
+            let text = format!("{} lines are not events and were skipped", self.others);
             self.outlet.notice(&text);
         }
         let has_missed = self.summaries.is_empty() && !is_cut;
         if has_missed {
             self.outlet
-                .notice("there is no summary: the end of the run is missing");
+                .notice("the summary is missing, so the end of the run is missing too");
         }
         self.outlet.ledger.end(self.last_ns);
         let mut summary = self.outlet.ledger.summary(Vec::new());

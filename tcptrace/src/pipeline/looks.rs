@@ -63,7 +63,7 @@ impl<S: Sink> Pipeline<S> {
     fn require(&mut self, question: Question) -> anyhow::Result<()> {
         anyhow::ensure!(
             self.surveys.ask(question),
-            "cannot look at the host: the survey's thread is gone"
+            "cannot survey the host: its thread has ended"
         );
         Ok(())
     }

@@ -117,7 +117,10 @@ impl Sums {
         }
         let side = self.kernel.cmp(&self.ours);
         let note = if self.counted > 0 && self.kernel == self.ours + self.counted {
-            format!("{} were counted from this counter, not seen", self.counted)
+            format!(
+                "{} were counted from this counter and not observed",
+                self.counted
+            )
         } else if self.kernel > self.ours && self.kernel - self.ours <= self.lost {
             let kinds: Vec<&str> = rule.kinds.iter().map(|kind| kind.name()).collect();
             format!(
@@ -132,13 +135,13 @@ impl Sums {
             "events are missing in the recording".to_owned()
         } else if self.kernel.abs_diff(self.ours) <= self.at_edge {
             format!(
-                "{} events came while the kernel's counters were read, or within 2 ms of that",
+                "{} events arrived within 2 ms of reading the kernel's counters",
                 self.at_edge
             )
         } else if let Some(gap) = rule.gaps.iter().find(|gap| side == gap.kernel_is) {
             gap.why.to_owned()
         } else if self.has_gone && self.ours > self.kernel {
-            "a network namespace ended and took its counters along".to_owned()
+            "a network namespace ended, and its counters with it".to_owned()
         } else if self.unread > 0 {
             unread()
         } else {

@@ -103,8 +103,8 @@ impl Surveys {
             return None;
         }
         Some(format!(
-            "looking at the network namespaces takes longer than {} s: queue samples and counted \
-             refusals are late, incidents are not",
+            "reading the network namespaces takes longer than {} s: queue samples and counted refusals are \
+             late, incidents are not",
             SLOW.as_secs()
         ))
     }
@@ -128,7 +128,7 @@ impl Surveys {
             is_expected = self.worker.is_asked(Question::Counters);
         }
         Err(format!(
-            "the kernel's counters could not be read within {} s: nothing is compared with them",
+            "the kernel's counters could not be read within {} s and are not compared",
             PATIENCE.as_secs()
         ))
     }

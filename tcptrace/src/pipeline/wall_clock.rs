@@ -69,7 +69,8 @@ pub(super) fn told(step_ns: i64) -> String {
     );
     let millis = step_ns.unsigned_abs() / 1_000_000 % 1000;
     format!(
-        "the wall clock was set {way} by {seconds}.{millis:03} s: times from here on are those of the new clock"
+        "the wall clock was set {way} by {seconds}.{millis:03} s: from here on, times are those of the new \
+         clock"
     )
 }
 

@@ -237,7 +237,7 @@ impl Disk {
 
     /// Events of a block for which there was no room.
     pub(super) fn lose(&self, events: u32) {
-        let why = "the disk is too slow for what is recorded".to_owned();
+        let why = "the disk is too slow for this amount of data".to_owned();
         lock(&self.shared).lose(events.into(), why);
     }
 
@@ -267,12 +267,12 @@ impl Disk {
     /// Nothing takes orders, as where the disk hangs. To be called before the first of them.
     #[cfg(test)]
     pub(super) fn stall(&mut self) -> Idle {
-        self.idle.take().expect("it has no orders yet")
+        self.idle.take().expect("it has nothing to write yet")
     }
 
     #[cfg(test)]
     pub(super) fn write_to(&mut self, file: std::os::fd::OwnedFd) {
-        let (writer, _) = self.idle.as_mut().expect("it has no orders yet");
+        let (writer, _) = self.idle.as_mut().expect("it has nothing to write yet");
         writer.file = Some(file.into());
     }
 

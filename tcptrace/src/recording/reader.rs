@@ -68,7 +68,7 @@ pub enum ReadError {
         source: io::Error,
     },
     /// It begins otherwise.
-    #[error("{} is no recording: its first {PREFACE} bytes are not those of one", path.display())]
+    #[error("{} is not a recording: its first {PREFACE} bytes are wrong", path.display())]
     NotRecording {
         /// The file.
         path: PathBuf,
@@ -86,7 +86,7 @@ pub enum ReadError {
     },
     /// Of another run than the first.
     #[error(
-        "{} is of another run than {}; replay one run at a time", path.display(), first.display()
+        "{} belongs to another run than {}; replay one run at a time", path.display(), first.display()
     )]
     OtherRun {
         /// The file.
@@ -256,7 +256,7 @@ impl Reader {
             gap.events = missing;
             let _ = take(Piece::Gap(gap));
         } else if let Some(missing) = missing.filter(|missing| *missing > 0) {
-            let mut gap = gap_here("the disk did not take it", Some(missing), self.last_ns);
+            let mut gap = gap_here("the disk did not accept it", Some(missing), self.last_ns);
             gap.bytes = 0;
             let _ = take(Piece::Gap(gap));
         }
@@ -267,7 +267,7 @@ impl Reader {
                 let mut left = u64::from(head.extent.events);
                 while let Some(item) = items.next() {
                     let Ok(item) = item else {
-                        let why = "it holds what this tcptrace does not know";
+                        let why = "it contains data that this tcptrace does not know";
                         let _ = take(Piece::Gap(gap_here(why, Some(left), self.last_ns)));
                         break;
                     };
@@ -306,7 +306,7 @@ impl Reader {
                 path: file.path.clone(),
                 offset: file.offset,
                 bytes: 0,
-                why: "it was not ended: what was heard in the last second or so is not in it",
+                why: "it has no end: about the last second of events is missing",
                 events: None,
                 after_ns: self.last_ns,
             }));

@@ -58,7 +58,7 @@ fn parse(text: &str) -> Result<Directives, String> {
     let level = |word: &str| {
         word.trim().parse::<LevelFilter>().map_err(|_| {
             format!(
-                "{VARIABLE}: {word:?} is no level; give off, error, warn, info, debug or trace, as in \
+                "{VARIABLE}: {word:?} is not a level; use off, error, warn, info, debug or trace, as in \
                  attach=debug,survey=debug"
             )
         })

@@ -158,7 +158,7 @@ impl Session {
             let (sockets, missed) = settings::sockets(&self.scope.filter.netns);
             attributor.learn(&sockets);
             let not_known =
-                |why| format!("owners of sockets older than this run are not known: {why}");
+                |why| format!("owners of sockets older than this run are unknown: {why}");
             self.notes.extend(missed.into_iter().map(not_known));
         }
         let programs = self.attached.take_programs();
@@ -201,6 +201,6 @@ fn cannot_show(kinds: &[Kind], report: &AttachReport) -> String {
             text.push_str(&format!("\n  {refusal}"));
         }
     }
-    text.push_str("\nto see what this kernel can show: tcptrace doctor");
+    text.push_str("\nto see what this kernel can show, run tcptrace doctor --hooks");
     text
 }

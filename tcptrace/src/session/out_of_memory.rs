@@ -40,7 +40,8 @@ fn had(pointer: *mut u8) -> *mut u8 {
 
 #[cold]
 fn end() -> ! {
-    const WHY: &[u8] = b"tcptrace: out of memory: a limit (ulimit -v) or the host has no more\n";
+    const WHY: &[u8] =
+        b"tcptrace: out of memory: the limit (ulimit -v) or the memory of the host is used up\n";
     // Nothing here may allocate, and destructors might.
     // SAFETY: the text lives through the call, and the process ends after it.
     unsafe {

@@ -43,7 +43,7 @@ fn create(path: &Path) -> io::Result<()> {
         && !found.is_file()
         && !found.is_symlink()
     {
-        let why = "it exists and is no plain file";
+        let why = "it exists and is not a regular file";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
@@ -118,7 +118,7 @@ mod tests {
         announce(Some(&ready)).unwrap();
         assert_eq!(fs::read_to_string(&ready).unwrap(), "");
         let refused = format!("{:#}", announce(Some(&place)).unwrap_err());
-        assert!(refused.contains("no plain file") && refused.contains("tcptrace-ready-old"));
+        assert!(refused.contains("not a regular file") && refused.contains("tcptrace-ready-old"));
         assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
         fs::remove_dir_all(&place).unwrap();
     }

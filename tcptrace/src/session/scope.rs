@@ -32,8 +32,8 @@ impl Scope {
         for pid in plan.filter.pids.numbers() {
             let Ok(Some(facts)) = proc::read(pid) else {
                 return Err(format!(
-                    "--pid {pid}: no such process; see ps -e, or trace a new process with tcptrace \
-                     watch -- COMMAND"
+                    "--pid {pid}: no such process; run ps -e to find it, or trace a new process with \
+                     tcptrace watch -- COMMAND"
                 ));
             };
             filter.pids.pin(pid, facts.start_ticks);
@@ -106,7 +106,7 @@ pub fn namespaces(specs: &[NetnsSpec]) -> Result<Vec<u32>, String> {
             .map_err(|_| failed(format!("{inode} is not a namespace inode number")))?;
         let is_there = !matches!(spec, NetnsSpec::Inode(_))
             || matches!(netns::find(u64::from(inode)), Ok(Some(_)));
-        let why = "no process runs in such a network namespace and it has no name; lsns -t net lists \
+        let why = "no process runs in this network namespace and it has no name; lsns -t net lists \
                    namespaces";
         is_there
             .then_some(inode)

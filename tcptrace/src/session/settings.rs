@@ -77,8 +77,7 @@ pub(super) fn tier_refused(forced: Option<Tier>, report: &AttachReport) -> Optio
         .flat_map(|outcome| &outcome.refusals)
         .find(|refusal| prefixes.iter().any(|prefix| refusal.starts_with(prefix)))?;
     Some(format!(
-        "--tier {forced}: this kernel refuses all of its hooks ({why}); leave --tier out, or use \
-         --tier tracepoint"
+        "--tier {forced}: this kernel refuses all of its hooks ({why}); omit --tier, or use --tier tracepoint"
     ))
 }
 

@@ -206,7 +206,7 @@ impl<W: Write> Talk<W> {
 const fn remedy(place: LossPlace) -> &'static str {
     match place {
         LossPlace::Kernel => {
-            "the kernel skipped the hook, which an interrupt had brought again while it ran; some of \
+            "the kernel skipped the hook because an interrupt triggered it again while it ran; some of \
              these runs would have reported nothing"
         }
         LossPlace::Ring => {

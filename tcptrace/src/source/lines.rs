@@ -25,7 +25,7 @@ pub enum LinesError {
         source: io::Error,
     },
     /// Somebody else's lines.
-    #[error("{} is neither a recording nor what tcptrace --json printed: line 1: {why}", path.display())]
+    #[error("{} is neither a recording nor the output of tcptrace --json: line 1: {why}", path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,

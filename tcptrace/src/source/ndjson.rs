@@ -60,16 +60,21 @@ pub struct Parsed {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NdjsonError {
     /// Too long.
-    #[error("the line has {0} bytes, which no line of tcptrace has; is this its output?")]
+    #[error(
+        "the line has {0} bytes, which is longer than any line that tcptrace writes; is this its \
+             output?"
+    )]
     TooLong(usize),
     /// No JSON, or cut.
-    #[error("the line is no whole JSON object: {0}")]
+    #[error("the line is not a complete JSON object: {0}")]
     Syntax(String),
     /// JSON, but somebody else's.
-    #[error("the line is not tcptrace's: it is no object with `v` and `kind`")]
+    #[error("the line is not from tcptrace: it is not an object with `v` and `kind`")]
     NotOurs,
     /// Of a format that is not known here.
-    #[error("the line is of version {0}, only version 1 is known here; use a newer tcptrace")]
+    #[error(
+        "the line has version {0}, and this tcptrace reads only version 1; use a newer tcptrace"
+    )]
     Newer(u64),
     /// A field that is missing, or says nothing.
     #[error("{0}")]

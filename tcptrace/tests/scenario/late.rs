@@ -130,7 +130,7 @@ fn each_cause_is_named_with_its_evidence(world: &World) {
     for (server, listener, call) in blocked {
         let found = about(server, listener);
         says(world, found, "why", &format!("is blocked in {call}"));
-        says(world, found, "why", "nobody calls accept()");
+        says(world, found, "why", "none calls accept()");
         proves(
             world,
             found,
@@ -141,12 +141,7 @@ fn each_cause_is_named_with_its_evidence(world: &World) {
     says(world, finding(&report, at_reading), "why", "(pipe:[");
     let found = about(&polling, at_polling);
     says(world, found, "why", "waits in epoll_");
-    says(
-        world,
-        found,
-        "why",
-        "has taken this listener out of what it watches",
-    );
+    says(world, found, "why", "does not watch this listener any more");
 
     let found = about(&crammed, at_crammed);
     says(world, found, "why", "of 19 file descriptors open");
@@ -256,7 +251,12 @@ fn frozen_and_throttled_groups_are_named(world: &World) {
         );
         says(world, found, "why", &format!("control group /{name}"));
         if *is_quota {
-            says(world, found, "why", "may not run: the CPU quota");
+            says(
+                world,
+                found,
+                "why",
+                "is throttled: it used up the CPU quota",
+            );
             proves(world, found, "cpu.stat", "throttled in");
         } else {
             says(world, found, "why", "is frozen");

@@ -308,7 +308,7 @@ fn killed_recorder_loses_a_second_at_most(world: &World) {
     let told = String::from_utf8_lossy(&output.stderr);
     world.claim(
         &format!("it is told: {told}"),
-        told.contains("it was not ended"),
+        told.contains("it has no end"),
     );
     let strict = replay(world, &["--json", "--strict", &file]).and_then(|o| o.status.code());
     world.claim_eq("with --strict", strict, Some(6));
@@ -423,7 +423,7 @@ fn what_cannot_be_replayed_is_refused(world: &World) {
         (&["--netns", "blue", &file], 2, "inode:N"),
         (&["--pid", "1", "--children", &file], 2, "--children"),
         (&["--speed", "0", &file], 2, "is not a speed"),
-        (&[&noise], 1, "no recording"),
+        (&[&noise], 1, "not a recording"),
         (&["/nowhere/a.rec"], 1, "No such file"),
     ] {
         let Some(output) = replay(world, args) else {

@@ -74,7 +74,7 @@ fn two_hundred_namespaces_are_no_two_hundred_pages_and_the_rest_is_counted() {
     assert!(text.lines().count() < 400, "{}", text.lines().count());
     for rest in [
         "196 more groups of namespaces",
-        "194 more namespaces have counters",
+        "194 more namespaces have error counters",
         "and 180 more: tcptrace listeners",
         "190 more findings",
     ] {

@@ -73,9 +73,9 @@ pub(super) fn page() -> io::Result<Vec<u8>> {
     section(&mut out, "DESCRIPTION")?;
     paragraph(
         &mut out,
-        "tcptrace watches the TCP of a Linux host through eBPF and prints one line per incident, \
-         with the process that owns the socket. A PID is always the owner: who opened, accepted or \
-         listens, never whoever was on the CPU.",
+        "tcptrace watches TCP on a Linux host through eBPF and prints one line per incident, with the \
+         process that owns the socket. A PID is always the owner, that is, the process that opened the \
+         socket, accepted it, or listens. It is never the task that happened to be on the CPU.",
     )?;
     section(&mut out, "EXAMPLES")?;
     for (line, says) in EXAMPLES {

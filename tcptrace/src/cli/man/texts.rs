@@ -4,7 +4,7 @@
 pub(super) const TEXT_FIELDS: &[(&str, &str)] = &[
     (
         "TIME",
-        "when it happened in the kernel, not when tcptrace read it",
+        "the time of the event in the kernel, not the time at which tcptrace read it",
     ),
     ("KIND", "what happened; tcptrace explain KIND has more"),
     (
@@ -15,16 +15,19 @@ pub(super) const TEXT_FIELDS: &[(&str, &str)] = &[
         "LOCAL > REMOTE",
         "the connection; IPv6 addresses in brackets",
     ),
-    ("DETAIL", "most important first; --wide prints everything"),
+    (
+        "DETAIL",
+        "details, the most important first; --wide prints all of them",
+    ),
 ];
 
 /// What it costs, and what to do about losses.
 pub(super) const OVERHEAD: &[&str] = &[
-    "The programs run where the kernel reports state changes, resets, retransmissions, drops and \
-     timers. What is left out by --only, --except, --port, --netns, -4 or -6 is dropped in the \
-     kernel wherever it is certain there, before anything is written to the ring.",
-    "The cost grows with connections opened and closed per second, not with bytes. The kinds state \
-     and close cost most, since they report every connection; they are off unless asked for.",
+    "The programs run where the kernel reports state changes, resets, retransmissions, drops and timers. \
+     The kernel side already drops what --only, --except, --port, --netns, -4 or -6 exclude, wherever it \
+     can decide with certainty, before it writes to the ring buffer.",
+    "The cost grows with connections opened and closed per second, not with bytes. The kinds state and \
+     close cost most because they report every connection; they are off by default.",
     "If losses are reported, choose fewer kinds or a larger --ring-size; --rate-limit only reduces output.",
 ];
 

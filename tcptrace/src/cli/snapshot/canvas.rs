@@ -50,7 +50,7 @@ impl<Q: Question> Canvas<'_, Q> {
         let dropped = heard.folds.dropped();
         if dropped > 0 {
             snapshot.unseen.push(format!(
-                "{dropped} incidents are missing in this table: tcptrace had no room for them"
+                "{dropped} incidents are missing from this table: tcptrace had no room for them"
             ));
         }
         let view = View {

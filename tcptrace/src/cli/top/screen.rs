@@ -74,7 +74,7 @@ impl Screen {
         term::give_back();
         self.result
             .unwrap_or(Ok(()))
-            .context("cannot use the terminal")
+            .context("cannot set up the terminal")
     }
 }
 

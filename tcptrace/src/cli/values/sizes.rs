@@ -31,7 +31,7 @@ pub(in crate::cli) fn file_bytes(text: &str) -> Result<u64, ValueError> {
     match bytes(text)? {
         Some(bytes) if bytes >= FILE_BYTES_MIN => Ok(bytes),
         Some(_) => refused(format!("`{text}` is too small; use at least 64K")),
-        None => refused(format!("`{text}` is too much")),
+        None => refused(format!("`{text}` is too large")),
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(file_bytes("64K"), Ok(64 << 10));
         assert_eq!(file_bytes("2g"), Ok(2 << 30));
         assert!(why(file_bytes("65535")).contains("at least 64K"));
-        assert!(why(file_bytes("99999999999999999999")).contains("too much"));
+        assert!(why(file_bytes("99999999999999999999")).contains("too large"));
         assert!(why(file_bytes("-1")).contains("not a size"));
     }
 }

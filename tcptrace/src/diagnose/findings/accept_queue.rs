@@ -64,9 +64,9 @@ fn at_listener(family: &Family, survey: &Survey, space: &Space, row: &ListenerRo
     let rose = row.drops_risen.unwrap_or(0);
     let refuses = row.is_full() || (rose > 0 && space.rose(OVERFLOWS) > 0);
     let (severity, says) = match (row.is_full(), refuses) {
-        (true, _) => (Severity::Broken, "is full: new clients are refused"),
-        (false, true) => (Severity::Broken, "overflows: clients are refused"),
-        (false, false) => (Severity::Risk, "was full before; it has room now"),
+        (true, _) => (Severity::Broken, "is full: the kernel refuses new clients"),
+        (false, true) => (Severity::Broken, "overflows: the kernel refuses clients"),
+        (false, false) => (Severity::Risk, "was full earlier; it has room now"),
     };
     let mut evidence = vec![proof(
         format!(
@@ -139,7 +139,7 @@ fn of_nobody(family: &Family, survey: &Survey, space: &Space) -> Finding {
         ),
         _ => (
             Severity::Broken,
-            format!("an accept queue{} overflows: clients are refused", place(space)),
+            format!("an accept queue{} overflows: the kernel refuses clients", place(space)),
         ),
     };
     Finding {
@@ -147,7 +147,7 @@ fn of_nobody(family: &Family, survey: &Survey, space: &Space) -> Finding {
         rate_per_s: rate(survey, rose),
         count: rose.max(1),
         evidence: counter(survey, space, OVERFLOWS).into_iter().collect(),
-        why: "The counter is that of the whole namespace and does not name the listener.".to_owned(),
+        why: "The counter covers the whole namespace and does not name the listener.".to_owned(),
         do_first: "Run tcptrace listeners --watch to see which listener refuses clients, and which \
                    limit binds."
             .to_owned(),
@@ -199,16 +199,16 @@ fn remedy(space: &Space, row: &ListenerRow) -> (String, Option<Change>) {
         Some(LimitedBy::Somaxconn | LimitedBy::Both) => (
             String::new(),
             raise(
-                "Takes effect at the next listen(): restart the program, with a backlog as large. A \
-                 longer queue means longer waits, and does not help a program that cannot keep up.",
+                "It takes effect at the next listen(): restart the program, with a backlog that is as \
+                 large. A longer queue means longer waits and does not help a program that cannot keep up.",
             ),
         ),
         // The last is about SYN queues only.
         None | Some(LimitedBy::MaxSynBacklog) => (
             String::new(),
             raise(
-                "net.core.somaxconn was lowered since listen(): a restart before it is raised again \
-                 would make the queue shorter.",
+                "net.core.somaxconn was lowered after listen(): if you restart the program before you raise \
+                 it again, the queue gets shorter.",
             ),
         ),
     }
@@ -263,8 +263,8 @@ fn aborting(family: &Family, case: &Case<'_>) -> Vec<Finding> {
                 &space.way_in,
                 ABORT,
                 "0",
-                "Clients then wait and retry instead of failing at once, which is slower for those \
-                 that would go to another server.",
+                "Clients then wait and retry instead of failing at once. That is slower for clients that \
+                 could go to another server.",
             )),
             ..family.finding(
                 severity,

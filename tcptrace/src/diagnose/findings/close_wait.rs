@@ -29,7 +29,7 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
             )];
             if let Some(ms) = row.silent_ms_max {
                 evidence.push(proof(
-                    format!("the oldest received nothing for {} s", ms / 1000),
+                    format!("the oldest has received nothing for {} s", ms / 1000),
                     ms.into(),
                     "sock_diag",
                 ));
@@ -53,8 +53,8 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
                 who: row.owner.iter().cloned().collect(),
                 count: row.count,
                 evidence,
-                why: "The peer closed, and the process neither reads the end of the data nor closes \
-                      its side. Each socket keeps a descriptor and memory until it does."
+                why: "The peer closed, and the process neither reads the end of the data nor closes its \
+                      side. Each of these sockets uses a descriptor and memory."
                     .to_owned(),
                 do_first: "Find where the program forgets to close: a connection pool that does not \
                            check idle connections, an error path without close(), or a blocked \

@@ -49,9 +49,10 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
                 "sock_diag",
             )
         }));
-        found.why = "A listener with TCP_DEFER_ACCEPT (nginx: deferred; Apache: AcceptFilter) keeps a \
-                     connection in the SYN queue until the first data comes: the client is connected, the \
-                     server has not seen it. Their number fills the SYN queue; accept() is not late."
+        found.why = "A listener with TCP_DEFER_ACCEPT (nginx: deferred; Apache: AcceptFilter) leaves a \
+                     connection in the SYN queue until its first data arrives: the client is connected, but \
+                     accept() does not return it yet. These connections fill the SYN queue; accept() is not \
+                     late."
             .to_owned();
         found.do_first = "Find out why the clients do not send (health checks, connections opened ahead of \
                           need, protocols in which the server speaks first), or remove TCP_DEFER_ACCEPT."

@@ -28,11 +28,11 @@ fn by_limits(family: &Family, survey: &Survey) -> Option<Finding> {
     let was_pressed = pressures.value > Some(0);
     let [_, pressure, most] = limits;
     let (severity, title) = if used >= most && used > 0 {
-        (Severity::Broken, "TCP uses all the memory that tcp_mem allows")
+        (Severity::Broken, "TCP uses all of the memory that tcp_mem allows")
     } else if used >= pressure {
         (Severity::Risk, "TCP is under memory pressure")
     } else if was_pressed {
-        (Severity::Risk, "TCP came under memory pressure before")
+        (Severity::Risk, "TCP was under memory pressure earlier")
     } else {
         return None;
     };
@@ -49,8 +49,8 @@ fn by_limits(family: &Family, survey: &Survey) -> Option<Finding> {
     Some(Finding {
         count: used,
         evidence,
-        why: "Data that nobody reads or acknowledges fills the kernel's buffers. Under pressure TCP \
-              shrinks its windows; at the limit it drops segments and closed connections."
+        why: "Data that no process reads or no peer acknowledges fills the kernel's buffers. Under pressure \
+              TCP shrinks its windows; at the limit it drops segments and closed connections."
             .to_owned(),
         do_first: "Run tcptrace states: it shows unread and unacknowledged bytes by process.".to_owned(),
         do_then: host.way_in.as_ref().map(|way_in| {
@@ -58,8 +58,8 @@ fn by_limits(family: &Family, survey: &Survey) -> Option<Finding> {
                 way_in,
                 LIMITS,
                 &doubled.join(" "),
-                "This memory cannot be swapped: on a host that is short of it, other processes are \
-                 killed.",
+                "This memory cannot be swapped out: if the host runs short of memory, the kernel kills \
+                 processes.",
             )
         }),
         ..family.finding(severity, title.to_owned())
@@ -69,15 +69,14 @@ fn by_limits(family: &Family, survey: &Survey) -> Option<Finding> {
 fn unsent(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     let of_space = |space| {
         let titles = (
-            format!("RSTs{} cannot be sent for a lack of memory", place(space)),
-            format!("RSTs{} could not be sent before", place(space)),
+            format!("RSTs{} cannot be sent because memory is short", place(space)),
+            format!("RSTs{} could not be sent earlier", place(space)),
         );
         Some(Finding {
-            why: "The kernel wanted to reset a connection and found no memory for the packet, so the \
-                  peer does not learn of it."
+            why: "The kernel tried to reset a connection and had no memory for the packet, so the peer does \
+                  not find out."
                 .to_owned(),
-            do_first: "Look for a shortage of memory: free -m, and dmesg for page allocation \
-                       failures."
+            do_first: "Check for a shortage of memory: free -m, and page allocation failures in dmesg."
                 .to_owned(),
             ..family.of_counter(case.survey, space, UNSENT, titles)?
         })

@@ -352,7 +352,10 @@ fn first_fix((kind, cause): Topic) -> String {
     let of = |cause| advice::find(kind, cause).and_then(|advice| advice.fix.first());
     match of(cause).or_else(|| of(None)) {
         Some(fix) => (*fix).to_owned(),
-        None => format!("tcptrace explain {} tells more.", topic_name((kind, cause))),
+        None => format!(
+            "For more, run tcptrace explain {}.",
+            topic_name((kind, cause))
+        ),
     }
 }
 

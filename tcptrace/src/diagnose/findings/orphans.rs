@@ -44,11 +44,11 @@ fn by_limit(family: &Family, survey: &Survey) -> Option<Finding> {
             ),
             proof(format!("tcp_max_orphans is {most}"), most, MOST),
         ],
-        why: "These sockets are closed here and still have data to send or a FIN to be \
-              acknowledged. Beyond the limit the kernel resets them instead of finishing them."
+        why: "Processes have closed these sockets, but data or a FIN is not acknowledged yet. Above the \
+              limit the kernel resets them instead of completing their close."
             .to_owned(),
-        do_first: "Run tcptrace states to see who their peers are. The peers are gone or do not \
-                   read: shut down and read to the end before close(), or set TCP_USER_TIMEOUT."
+        do_first: "Run tcptrace states to see their peers. The peers are gone or do not read. Make the \
+                   program call shutdown() and read to the end before close(), or set TCP_USER_TIMEOUT."
             .to_owned(),
         do_then: host.way_in.as_ref().map(|way_in| {
             let doubled = most.saturating_mul(2).to_string();
@@ -62,9 +62,9 @@ fn by_limit(family: &Family, survey: &Survey) -> Option<Finding> {
                 Severity::Risk
             },
             if is_reached {
-                "the limit of sockets without a process is reached".to_owned()
+                "the limit of orphaned sockets is reached".to_owned()
             } else {
-                format!("{now} sockets have no process any more, the limit is {most}")
+                format!("{now} sockets have no process any more; the limit is {most}")
             },
         )
     })
@@ -74,16 +74,16 @@ fn discarded(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     let pressures = pressures(case.survey);
     // kernel: tcp_mem's upper value is not reached without a pressure counted before.
     let why = if pressures.value == Some(0) {
-        "tcp_max_orphans was met: memory was never under pressure. The kernel reset closed \
-         connections that still had data to send."
+        "tcp_max_orphans was reached; memory was never under pressure. The kernel reset closed connections \
+         that still had data to send."
     } else {
-        "Either tcp_max_orphans or the upper value of tcp_mem was met; the kernel's log says \
-         which (TCP: too many orphaned sockets, TCP: out of memory)."
+        "Either tcp_max_orphans or the upper value of tcp_mem was reached; the kernel log shows which (TCP: \
+         too many orphaned sockets, TCP: out of memory)."
     };
     family.by_space(case, Severity::Broken, |space| {
         let titles = (
-            "the kernel discards closed sockets with their data".to_owned(),
-            "the kernel discarded closed sockets before, with their data".to_owned(),
+            "the kernel discards closed sockets that still have data".to_owned(),
+            "the kernel discarded closed sockets that still had data earlier".to_owned(),
         );
         let mut found = family.of_counter(case.survey, space, DISCARDED, titles)?;
         found.evidence.push(pressures.clone());

@@ -48,21 +48,20 @@ fn of_space(family: &Family, survey: &Survey, space: &Space) -> Option<Finding> 
         rate_per_s: rate(survey, rose),
         count: rose.max(first.count.total),
         evidence,
-        why: "A segment with a timestamp older than one seen before is not accepted. A few are late \
-              duplicates and harmless; many come from several hosts behind one NAT address, or from \
-              a device that rewrites timestamps. tcp_timestamps=0 would hide it and is not advised: \
-              it also ends PAWS, tw_reuse and exact round-trip times."
+        why: "The kernel does not accept a segment whose timestamp is older than one received before. A few \
+              are late duplicates and harmless. Many come from several hosts behind one NAT address, or \
+              from a device that rewrites timestamps. Do not set tcp_timestamps=0: it hides the problem, \
+              and also disables PAWS, tw_reuse and exact round-trip times."
             .to_owned(),
-        do_first: "Run tcptrace watch --only paws_drop to see whose connections they are. Many peers \
-                   behind one address mean a NAT or a load balancer that mixes the clocks of several \
-                   hosts."
+        do_first: "Run tcptrace watch --only paws_drop to see the connections. Many peers behind one \
+                   address mean that a NAT or load balancer mixes the clocks of several hosts."
             .to_owned(),
         do_then: recycles.map(|_| {
             change(
                 &space.way_in,
                 RECYCLE,
                 "0",
-                "TIME_WAIT sockets then live for 60 s, and take that much more memory.",
+                "TIME_WAIT sockets then last the full 60 s and take more memory.",
             )
         }),
         ..family.finding(

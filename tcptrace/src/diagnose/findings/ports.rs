@@ -104,7 +104,7 @@ fn used_up(family: &Family, space: &Space, one: &PortUse) -> Finding {
     for (owner, count) in &one.holders {
         evidence.push(proof(
             format!(
-                "{} ({}) holds {count} of them",
+                "{} ({}) uses {count} of them",
                 owner.process.display_name(), owner.process.pid
             ),
             (*count).into(),
@@ -117,19 +117,19 @@ fn used_up(family: &Family, space: &Space, one: &PortUse) -> Finding {
              Without one it fails with EADDRNOTAVAIL (\"Cannot assign requested address\")."
         }
         None => {
-            "Each connection took a port of its own, as programs do that call bind() before \
-             connect(): bind() needs a port that nothing at that local address uses, whatever the \
+            "Each connection uses a different port, which happens when a program calls bind() before \
+             connect(): bind() needs a port that no socket at that local address uses, whatever the \
              destination, and fails with EADDRINUSE (\"Address already in use\")."
         }
     };
     let do_first = match (one.remote, one.time_wait > one.live) {
         (_, true) => {
-            "Reuse connections (keep-alive, pools) instead of opening short ones: most of these \
-             ports wait in TIME_WAIT, where closing first put them."
+            "Reuse connections (keep-alive, pools) instead of opening short ones: most of these ports are \
+             in TIME_WAIT because this host closed first."
         }
         (Some(_), false) => {
-            "Find connections that are open without need: a pool without a limit, or replies that \
-             never end. Spread the load over more destination addresses or ports."
+            "Find connections that are open without need, for example from a pool without a limit or from \
+             responses that never end. Spread the load over more destination addresses or ports."
         }
         (None, false) => {
             "Set IP_BIND_ADDRESS_NO_PORT before bind(), so that connect() chooses the port for each \
@@ -166,8 +166,8 @@ fn remedy(space: &Space, one: &PortUse) -> Option<Change> {
             &space.way_in,
             REUSE,
             "1",
-            "Safe for connections made from here while timestamps are on at both ends; it changes \
-             nothing for connections that clients make to this host.",
+            "This is safe for connections made from this host while timestamps are on at both ends. It \
+             changes nothing for connections that clients make to this host.",
         ));
     }
     let [first, _] = space.settings.numbers::<2>(RANGE)?;
@@ -176,8 +176,8 @@ fn remedy(space: &Space, one: &PortUse) -> Option<Change> {
             &space.way_in,
             RANGE,
             "1024 65535",
-            "Services that listen on a port in the new range may find it taken when they start: \
-             list their ports in net.ipv4.ip_local_reserved_ports first.",
+            "A service that listens on a port in the new range may find it in use when it starts: add such \
+             ports to net.ipv4.ip_local_reserved_ports first.",
         )
     })
 }

@@ -112,7 +112,7 @@ pub(super) fn many(family: &Family, case: &Case<'_>, name: &str) -> Vec<Finding>
             count: damage.rose().max(1),
             evidence,
             why: format!(
-                "{line} The counter does not name the process: tcptrace watch --only rst_sent does."
+                "{line} The counter does not name the process; tcptrace watch --only rst_sent does."
             ),
             do_first: first_fix(topic),
             ..family.finding(

@@ -36,8 +36,8 @@ fn at(family: &Family, survey: &Survey, space: &Space, row: &ListenerRow) -> Fin
     let mut evidence = vec![
         proof(
             format!(
-                "the drop counter of the listener rose by {rose} in {}, ListenDrops by 0: repeated \
-                 SYNs count there, and nothing was refused",
+                "the drop counter of the listener rose by {rose} in {}, ListenDrops by 0: the counter \
+                 includes repeated SYNs, and the kernel refused nothing",
                 looked(survey)
             ),
             rose,
@@ -56,9 +56,9 @@ fn at(family: &Family, survey: &Survey, space: &Space, row: &ListenerRow) -> Fin
         rate_per_s: rate(survey, rose),
         count: rose,
         evidence,
-        why: "Clients send their SYN again although it arrived, and the answers to it go out again \
-              too: the SYN-ACKs do not reach the clients, or their ACKs do not reach this host. A \
-              firewall or a route that differs between the two directions does that."
+        why: "Clients send their SYN again although it arrived, and the kernel sends its answer again too: \
+              the SYN-ACKs do not reach the clients, or their ACKs do not reach this host. A firewall, or a \
+              route that differs between the two directions, causes this."
             .to_owned(),
         do_first: "Run tcpdump -ni any 'tcp[tcpflags] & tcp-syn != 0' here and at a client, and find \
                    where the SYN-ACK is lost."
@@ -66,7 +66,7 @@ fn at(family: &Family, survey: &Survey, space: &Space, row: &ListenerRow) -> Fin
         ..family.finding(
             Severity::Risk,
             format!(
-                "SYNs to {}{} come again: SYN-ACKs are not answered",
+                "clients of {}{} repeat their SYNs and do not answer SYN-ACKs",
                 whose(row),
                 place(space)
             ),

@@ -71,15 +71,15 @@ fn dropped(family: &Family, case: &Case<'_>) -> Vec<Finding> {
         let title = match (full.first(), is_now) {
             (Some(row), _) => format!("the SYN queue of {}{} is full", whose(row), place(space)),
             (None, true) => format!("a full SYN queue{} drops SYNs", place(space)),
-            (None, false) => format!("full SYN queues{} dropped SYNs before", place(space)),
+            (None, false) => format!("full SYN queues{} dropped SYNs earlier", place(space)),
         };
         let do_then = cookies_are_off.then(|| {
             change(
                 &space.way_in,
                 COOKIES,
                 "1",
-                "Connections made by a SYN cookie lose window scaling and SACK where the client \
-                 sends no timestamps.",
+                "Connections made by a SYN cookie lose window scaling and SACK if the client sends no \
+                 timestamps.",
             )
         });
         found.push(Finding {
@@ -88,8 +88,8 @@ fn dropped(family: &Family, case: &Case<'_>) -> Vec<Finding> {
             rate_per_s: rate(case.survey, rose),
             count: rose.max(full.len() as u64),
             evidence,
-            why: "SYNs come faster than handshakes are completed, and SYN cookies are off, so the \
-                  SYNs of new clients are dropped in silence."
+            why: "SYNs come faster than handshakes are completed, and SYN cookies are off, so the kernel \
+                  drops the SYNs of new clients silently."
                 .to_owned(),
             do_first: FLOOD.to_owned(),
             do_then,
@@ -115,11 +115,11 @@ fn answered(family: &Family, case: &Case<'_>) -> Vec<Finding> {
         }
         let titles = (
             format!("a full SYN queue{} answers with SYN cookies", place(space)),
-            format!("full SYN queues{} answered with SYN cookies before", place(space)),
+            format!("full SYN queues{} answered with SYN cookies earlier", place(space)),
         );
         Some(Finding {
             severity: Severity::Risk,
-            why: "The SYN queue of a listener was full. SYN cookies are on, so nobody was refused; \
+            why: "The SYN queue of a listener was full. SYN cookies are on, so no client was refused; \
                   clients without timestamps got connections without window scaling and SACK."
                 .to_owned(),
             do_first: FLOOD.to_owned(),
@@ -167,8 +167,8 @@ fn unexplained(family: &Family, survey: &Survey, space: &Space) -> Option<Findin
                 row.syn_queue.length.into(),
                 MOST,
             ));
-            let risk = "Connections made by a SYN cookie lose window scaling and SACK where the \
-                        client sends no timestamps.";
+            let risk = "Connections made by a SYN cookie lose window scaling and SACK if the client sends \
+                        no timestamps.";
             (
                 "With SYN cookies off the kernel drops the SYNs of unknown clients once three \
                  quarters of tcp_max_syn_backlog are half open."
@@ -178,8 +178,8 @@ fn unexplained(family: &Family, survey: &Survey, space: &Space) -> Option<Findin
             )
         }
         _ => (
-            "No queue of a listener was full. The kernel also drops SYNs for a lack of memory or of \
-             a route to the client, and handshakes that a security module refuses."
+            "No queue of a listener was full. The kernel also drops SYNs if memory or a route to the client \
+             is missing, and handshakes that a security module refuses."
                 .to_owned(),
             first_fix((Kind::SynDrop, None)),
             None,

@@ -47,10 +47,10 @@ fn of_space(family: &Family, survey: &Survey, space: &Space) -> Option<Finding> 
         rate_per_s: rate(survey, rose),
         count: rose.max(space.time_wait.unwrap_or(0)),
         evidence,
-        why: "Beyond the limit a closed connection vanishes at once instead of waiting: late segments \
-              of it get a RST, and the peer's close may end in an error."
+        why: "Above the limit the kernel removes a closed connection at once instead of waiting: its late \
+              segments get a RST, and the peer's close may end in an error."
             .to_owned(),
-        do_first: "Run tcptrace timewait to see who leaves them. Reuse connections (keep-alive, \
+        do_first: "Run tcptrace timewait to see which processes leave them. Reuse connections (keep-alive, \
                    pools), or let the clients close first."
             .to_owned(),
         do_then: most.map(|most| {
@@ -58,8 +58,8 @@ fn of_space(family: &Family, survey: &Survey, space: &Space) -> Option<Finding> 
                 &space.way_in,
                 MOST,
                 &most.saturating_mul(2).max(ROOM).to_string(),
-                "Each entry takes about 250 bytes of kernel memory. Do not lower it: what is over \
-                 the limit loses its protection from old segments.",
+                "Each entry takes about 250 bytes of kernel memory. Do not lower the limit: connections \
+                 above it lose their protection from old segments.",
             )
         }),
         ..family.finding(

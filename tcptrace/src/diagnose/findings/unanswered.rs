@@ -34,8 +34,8 @@ fn connects(family: &Family, case: &Case<'_>) -> Vec<Finding> {
         let title = format!("SYNs{} get no answer", to(space, row));
         found.push(Finding {
             why: format!(
-                "The peer is down or unreachable, a firewall drops the SYNs in silence, or the \
-                 peer's accept queue or SYN queue is full.{give_up}"
+                "The peer is down or unreachable, a firewall drops the SYNs silently, or the peer's accept \
+                 queue or SYN queue is full.{give_up}"
             ),
             do_first: first_fix((Kind::Retransmit, Some("syn"))),
             ..of_row(family, space, row, title, "are in SYN_SENT")
@@ -49,8 +49,8 @@ fn closes(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     for (space, row) in rows(case, Anomaly::FinWait1Unsent) {
         let title = format!("data of closed connections{} does not arrive", to(space, row));
         found.push(Finding {
-            why: "The process closed with data still to send, and the peer does not acknowledge it: \
-                  it does not read, or it cannot be reached."
+            why: "The process closed with data still to send, and the peer does not acknowledge it: the \
+                  peer does not read, or it cannot be reached."
                 .to_owned(),
             do_first: first_fix((Kind::Retransmit, Some("fin"))),
             ..of_row(family, space, row, title, "are in FIN_WAIT1")

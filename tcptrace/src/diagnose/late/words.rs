@@ -9,7 +9,7 @@ pub(super) fn why(cause: &Cause<'_>, activity: &Activity) -> String {
     let who = who(activity);
     match cause {
         Cause::Stopped => format!(
-            "{who} is stopped by a signal (state T) and accepts nothing until somebody continues it."
+            "{who} is stopped by a signal (state T) and accepts nothing until it is continued."
         ),
         Cause::Traced(tracer) => format!(
             "{who} is stopped by {} (process {}), which traces it.",
@@ -25,16 +25,16 @@ pub(super) fn why(cause: &Cause<'_>, activity: &Activity) -> String {
              finished handshakes stay in the queue."
         ),
         Cause::Uninterruptible(thread) => format!(
-            "{who} waits inside the kernel{} and cannot be interrupted (state D): most often a disk \
-             or a network file system that does not answer.",
+            "{who} waits inside the kernel{} and cannot be interrupted (state D). The usual cause is a disk \
+             or network file system that does not answer.",
             function(thread)
         ),
         Cause::Throttled(quota) => format!(
-            "{who} may not run: the CPU quota of its control group {} was used up in {} of {} periods.",
+            "{who} is throttled: it used up the CPU quota of its control group {} in {} of {} periods.",
             quota.path, quota.throttled, quota.periods
         ),
         Cause::Starved(thread) => format!(
-            "{who} gets too little CPU: {} was ready to run and had to wait for one for {} of the time.",
+            "{who} gets too little CPU: {} was ready to run but waited for a CPU for {} of the time.",
             of(thread, activity),
             percent(thread.runnable_ms, activity)
         ),
@@ -49,8 +49,8 @@ pub(super) fn why(cause: &Cause<'_>, activity: &Activity) -> String {
             percent(activity.cpu_ms, activity)
         ),
         Cause::ShortOfMemory(ms) => format!(
-            "{who} probably waits for memory: tasks of its control group, or of the host, did for {} \
-             of the time.",
+            "{who} probably waits for memory: tasks of its control group, or of the host, waited for {} of \
+             the time.",
             percent(Some(*ms), activity)
         ),
         Cause::Blocked(thread, call) => blocked(&who, thread, call, activity),
@@ -67,9 +67,9 @@ fn blocked(who: &str, thread: &Thread, call: &Call, activity: &Activity) -> Stri
         ),
     };
     let since = if has_run(thread) {
-        "and calls accept() too seldom"
+        "and it calls accept() too rarely"
     } else {
-        "and nobody calls accept()"
+        "and none calls accept()"
     };
     format!("{subject} in {}, {since}.", called(call))
 }
@@ -78,12 +78,12 @@ fn idle(who: &str, waiting: &Waiting<'_>) -> String {
     let call = called(waiting.call);
     match waiting.is_watching {
         Some(true) => format!(
-            "{who} waits in {call} and does not accept, although this listener is among what it \
-             watches: its accept loop has missed an event, or was paused."
+            "{who} waits in {call} and does not accept, although it watches this listener: its accept loop \
+             missed an event, or was paused."
         ),
         Some(false) => format!(
-            "{who} waits in {call} and has taken this listener out of what it watches: programs do \
-             so when they reach a limit on connections of their own, or after an error of accept()."
+            "{who} waits in {call} and does not watch this listener any more: programs remove it when they \
+             reach their own limit on connections, or after accept() fails."
         ),
         None => format!("{who} waits in {call} and does not accept, although clients wait."),
     }
@@ -94,48 +94,48 @@ pub(super) fn do_first(cause: &Cause<'_>, activity: &Activity) -> String {
     let pid = activity.process.pid;
     match cause {
         Cause::Stopped => format!(
-            "Continue it: kill -CONT {pid}. Then find out who stopped it: kill -STOP, Ctrl-Z, or a \
+            "Continue it: kill -CONT {pid}. Then find out what stopped it: kill -STOP, Ctrl-Z, or a \
              background job that used its terminal."
         ),
         Cause::Traced(tracer) => format!(
-            "Let the debugger continue or detach it, or end process {}.",
+            "Make the debugger continue or detach it, or end process {}.",
             tracer.pid
         ),
         Cause::Frozen(_) => "Thaw the group: docker unpause, systemctl thaw, or write 0 to its \
                              cgroup.freeze (version 1: THAWED to freezer.state)."
             .to_owned(),
         Cause::OutOfDescriptors(_, limit) => format!(
-            "Find what keeps them open: ls -l /proc/{pid}/fd, tcptrace states --pid {pid}. prlimit \
-             --pid {pid} --nofile={} gives it more at once; LimitNOFILE= of its unit, or its own \
-             setting, for good.",
+            "Find out what they are: ls -l /proc/{pid}/fd, tcptrace states --pid {pid}. prlimit --pid {pid} \
+             --nofile={} raises the limit at once; LimitNOFILE= of its unit, or its own configuration, \
+             raises it permanently.",
             limit.saturating_mul(4).max(1024)
         ),
         Cause::Uninterruptible(_) => format!(
-            "See what it waits for: cat /proc/{pid}/stack, dmesg, and the disk or file server behind \
+            "Find out what it waits for: cat /proc/{pid}/stack, dmesg, and the disk or file server behind \
              it. Signals do not reach it."
         ),
         Cause::Throttled(_) => {
-            "Raise the quota (cpu.max, CPUQuota= of the unit, limits.cpu of the \
-                                container), or find what uses it up."
+            "Raise the quota (cpu.max, CPUQuota= of the unit, limits.cpu of the container), or find out \
+                                what uses it up."
                 .to_owned()
         }
         Cause::Starved(_) => format!(
-            "Find what uses the CPUs of this host: top. Move it away, give it a lower weight, or add \
-             CPUs. perf top -p {pid} shows whether this process uses them up itself."
+            "Find out what uses the CPUs of this host: top. Move it to another host, lower its weight, or \
+             add CPUs. perf top -p {pid} shows whether this process itself uses them."
         ),
         Cause::Busy(_) => format!(
-            "See what it computes: perf top -p {pid}, or the profiler of its language. Start more \
-             workers, or keep long work out of the thread that accepts."
+            "Find out what it computes: perf top -p {pid}, or the profiler of its language. Start more \
+             workers, or move long work out of the thread that accepts."
         ),
         Cause::ShortOfMemory(_) => {
-            "Find who uses the memory, and compare it with memory.max of the \
-                                    group: ps --sort -rss, memory.stat."
+            "Find out what uses the memory, and compare it with memory.max of the group: ps --sort -rss, \
+             memory.stat."
                 .to_owned()
         }
         Cause::Blocked(_, call) => free(call, pid),
         Cause::Idle(_) => format!(
-            "Compare its own limit on connections (worker_connections, maxconn, maxConnections) with \
-             what it serves: tcptrace states --pid {pid}. Its log says whether accept() failed."
+            "Compare its own limit on connections (worker_connections, maxconn, maxConnections) with its \
+             number of connections: tcptrace states --pid {pid}. Its log shows whether accept() failed."
         ),
     }
 }
@@ -146,22 +146,21 @@ fn free(call: &Call, pid: u32) -> String {
         format!("gdb -p {pid} -batch -ex 'thread apply all bt', or the tool of its language");
     match call.name {
         Some("futex" | "futex_waitv" | "semtimedop") => {
-            format!("Find which lock it waits for, and who has it: {stacks}.")
+            format!("Find out which lock it waits for, and which thread holds it: {stacks}.")
         }
         Some("clock_nanosleep" | "nanosleep") => {
-            format!("Find what sleeps in a thread that should accept: {stacks}.")
+            format!("Find the call that sleeps in a thread that should accept: {stacks}.")
         }
         Some("wait4" | "waitid") => {
             format!(
                 "Find the child it waits for: ps --ppid {pid}. Do not wait in a thread that accepts."
             )
         }
-        Some("flock" | "fcntl") => "Find who holds the file lock: lslocks.".to_owned(),
-        _ if call.descriptor.is_some() => "Find why the other side of that descriptor does not \
-                                           answer. Set a time limit, and do not wait for it in a \
-                                           thread that accepts."
+        Some("flock" | "fcntl") => "Find the process that holds the file lock: lslocks.".to_owned(),
+        _ if call.descriptor.is_some() => "Find out why the other end of that descriptor does not answer. \
+                                           Set a timeout, and do not wait for it in a thread that accepts."
             .to_owned(),
-        _ => format!("Find where it is: {stacks}."),
+        _ => format!("Find out where it is: {stacks}."),
     }
 }
 
@@ -177,7 +176,7 @@ pub(super) fn evidence(cause: &Cause<'_>, activity: &Activity) -> Vec<Proof> {
     let running = |thread: &Thread| {
         let ms = |value: Option<u64>| value.map_or_else(|| "?".to_owned(), |ms| ms.to_string());
         format!(
-            "{}: {} ms on a CPU and {} ms ready without one, of {looked}",
+            "{}: {} ms on a CPU and {} ms waiting for one, within {looked}",
             of(thread, activity),
             ms(thread.cpu_ms),
             ms(thread.runnable_ms)
@@ -273,9 +272,8 @@ const fn plural_s(count: usize) -> &'static str {
 /// What that means among listeners that share an address.
 pub(super) fn in_group(size: u32, waiting_elsewhere: u32) -> String {
     format!(
-        " It is one of {size} sockets that share this address by SO_REUSEPORT: the kernel goes on \
-         sending it its share of the clients, about 1 in {size}, although only {waiting_elsewhere} \
-         wait at the others."
+        " It is one of {size} sockets that share this address by SO_REUSEPORT: the kernel keeps sending it \
+         its share of the clients, about 1 in {size}, although only {waiting_elsewhere} wait at the others."
     )
 }
 
@@ -318,7 +316,7 @@ fn called(call: &Call) -> String {
     };
     let purpose = match call.name {
         Some("futex" | "futex_waitv") => ", waiting for a lock or another thread",
-        Some("clock_nanosleep" | "nanosleep") => ", which only lets time pass",
+        Some("clock_nanosleep" | "nanosleep") => ", which only sleeps",
         _ => "",
     };
     let is_poll = call.file.as_deref() == Some("anon_inode:[eventpoll]");

@@ -233,13 +233,13 @@ fn who_has_no_time_and_who_gets_none() {
         &busy,
         "payments (42) is busy: thread worker-43 (43) used a CPU for 95 % of the time",
         "perf top -p 42",
-        "1900 ms on a CPU and 60 ms ready without one, of 2.0 s",
+        "1900 ms on a CPU and 60 ms waiting for one, within 2.0 s",
         "/proc/42/schedstat",
     );
     assert!(busy.do_then.is_some(), "a longer queue bridges a peak");
     says(
         &told(with(computing(400, 1500))),
-        "gets too little CPU: thread worker-43 (43) was ready to run and had to wait for one for 75 %",
+        "gets too little CPU: thread worker-43 (43) was ready to run but waited for a CPU for 75 %",
         "top",
         "400 ms on a CPU and 1500 ms",
         "/proc/42/schedstat",
@@ -271,7 +271,7 @@ fn who_has_no_time_and_who_gets_none() {
     };
     says(
         &quota(18),
-        "quota of its control group /kubepods/a was used up in 18 of 20 periods",
+        "used up the CPU quota of its control group /kubepods/a in 18 of 20 periods",
         "limits.cpu",
         "throttled in 18 of 20 periods within 2.0 s",
         "cpu.stat",
@@ -299,9 +299,8 @@ fn a_blocked_call_is_named_with_what_it_waits_for() {
     let blocked = |call: &Call| told(activity(42, vec![asleep(42, call.clone())]));
     says(
         &blocked(&query),
-        "payments (42) is blocked in recvfrom() on descriptor 12 (socket:[8181]), and nobody calls \
-         accept()",
-        "Set a time limit",
+        "payments (42) is blocked in recvfrom() on descriptor 12 (socket:[8181]), and none calls accept()",
+        "Set a timeout",
         "its only thread is in recvfrom() and has not run within 2.0 s",
         "/proc/42/syscall",
     );
@@ -361,16 +360,12 @@ fn a_process_that_waits_for_events_and_not_for_this_listener() {
     };
     says(
         &waiting(Some(false)),
-        "waits in epoll_wait() and has taken this listener out",
+        "waits in epoll_wait() and does not watch this listener any more",
         "worker_connections",
         "used 10 ms of CPU within 2.0 s",
         "/proc/42/syscall",
     );
-    assert!(
-        waiting(Some(true))
-            .why
-            .contains("this listener is among what it watches")
-    );
+    assert!(waiting(Some(true)).why.contains("it watches this listener"));
     assert!(
         waiting(None)
             .why

@@ -8,164 +8,179 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::TimedOut,
         cause: None,
         line: "The peer stopped answering, and the kernel gave the connection up.",
-        meaning: "Nothing came back for as long as silent_ms says. The process learns it from its next \
-                  call, which fails with ETIMEDOUT, or with EHOSTUNREACH or the like when a router had \
-                  reported that. The peer may never know: except after unanswered keepalive probes, no \
-                  RST is sent.",
+        meaning: "The peer sent nothing for silent_ms. The process gets the error from its next call: \
+                  ETIMEDOUT, or an error such as EHOSTUNREACH if a router reported one. The peer may never \
+                  find out: the kernel sends a RST only after unanswered keepalive probes.",
         confirm: &[
-            ("nstat -az TcpExtTCPAbortOnTimeout", "It rises with it."),
+            (
+                "nstat -az TcpExtTCPAbortOnTimeout",
+                "The counter rises with each of these incidents.",
+            ),
             (
                 "tcptrace watch --only timed_out,retransmit",
-                "The retransmissions that went before.",
+                "The output includes the retransmissions that preceded it.",
             ),
         ],
         fix: &[
-            "Group by peer: one peer points to its host or path, all peers to this host's link, or to \
-             a firewall or NAT in between that has lost its state.",
+            "Group the incidents by peer. If one peer is affected, look at that host and the path to it. If \
+             all peers are affected, look at this host's link, and at firewalls and NAT devices that may \
+             have lost their state.",
         ],
         pitfalls: &[
-            "It is reported when the kernel gives up, not when the peer went silent: subtract silent_ms.",
-            "connect() that gets no answer is connect_failed with ETIMEDOUT, not this.",
+            "The time printed is when the kernel gave up. To find when the peer went silent, subtract \
+             silent_ms.",
+            "A connect() that gets no answer is reported as connect_failed with ETIMEDOUT.",
         ],
     },
     Advice {
         kind: Kind::TimedOut,
         cause: Some("retransmits"),
-        line: "Data was sent again tcp_retries2 times without an answer; the connection was given up.",
-        meaning: "The peer's host is gone, or the path drops everything. What was not acknowledged is \
-                  lost or unconfirmed (unacked_bytes), and what waited behind it was never sent \
-                  (unsent_bytes). The default of net.ipv4.tcp_retries2, 15, takes about 15 minutes.",
+        line: "The kernel resent data until tcp_retries2 was used up, got no answer, and gave the \
+               connection up.",
+        meaning: "The peer's host is gone, or the path drops every packet. The peer may or may not have \
+                  received unacked_bytes; the kernel never sent unsent_bytes. net.ipv4.tcp_retries2 and the \
+                  round-trip time decide how long this takes: tcptrace doctor --all-settings computes it \
+                  for this host.",
         confirm: &[
             (
                 "ss -tino",
-                "timer:(on,...) and backoff: on other connections to that peer.",
+                "Look for timer:(on,...) and backoff: on other connections to that peer.",
             ),
             (
                 "sysctl net.ipv4.tcp_retries2",
-                "How often the kernel tries.",
+                "This is the number of attempts.",
             ),
         ],
         fix: &[
-            "Look at the peer's host and at the path: is it up, and does a firewall or a connection \
-             tracker drop packets of connections it has forgotten.",
-            "To learn it in seconds, not minutes, set TCP_USER_TIMEOUT in the program, or a timeout of \
-             its own for each request.",
+            "Check that the peer's host is up, and that no firewall or connection tracker on the path has \
+             dropped its entry for the connection.",
+            "To detect a dead peer within seconds, set TCP_USER_TIMEOUT in the program, or give each \
+             request its own timeout.",
         ],
         pitfalls: &[
-            "A lower net.ipv4.tcp_retries2 also kills connections over links that recover late.",
+            "A lower net.ipv4.tcp_retries2 also ends connections over links that would have recovered.",
         ],
     },
     Advice {
         kind: Kind::TimedOut,
         cause: Some("keepalive"),
-        line: "The peer left all keepalive probes unanswered; the connection was given up.",
+        line: "The peer answered no keepalive probe, and the kernel gave the connection up.",
         meaning: "The connection was idle. The peer's host is gone, or a device in between drops the \
-                  packets. A RST was sent, which rarely arrives; with --only rst_sent the same end is \
-                  reported as rst_sent/keepalive_timeout.",
+                  packets. The kernel sent a RST, which rarely arrives; with --only rst_sent tcptrace \
+                  reports the same event as rst_sent/keepalive_timeout.",
         confirm: &[
             (
                 "ss -tno",
-                "timer:(keepalive,...) on idle connections of that process.",
+                "Look for timer:(keepalive,...) on idle connections of that process.",
             ),
             (
                 "nstat -az TcpExtTCPAbortOnTimeout TcpExtTCPKeepAlive",
-                "Both rise.",
+                "Both counters rise.",
             ),
         ],
         fix: &[
-            "If the peer is alive, look for a firewall or NAT that forgets idle connections, and probe \
-             more often than it forgets (TCP_KEEPIDLE).",
+            "If the peer is alive, look for a firewall or NAT that drops idle connections, and set \
+             TCP_KEEPIDLE below its idle timeout.",
         ],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::TimedOut,
         cause: Some("user_timeout"),
-        line: "TCP_USER_TIMEOUT passed without an answer; the connection was given up.",
-        meaning: "The program asked for that limit. It replaces tcp_retries2 for data that is not \
-                  acknowledged, and the number of keepalive probes for a connection that is idle. A peer \
-                  that answers but keeps its window shut for so long is given up too.",
+        line: "The peer acknowledged nothing for TCP_USER_TIMEOUT, and the kernel gave the connection up.",
+        meaning: "The program set this limit. It replaces tcp_retries2 for unacknowledged data, and the \
+                  number of keepalive probes for an idle connection. The kernel also gives up a peer that \
+                  answers but keeps its receive window at zero for that long.",
         confirm: &[
             (
                 "strace -f -e trace=setsockopt -p PID",
-                "TCP_USER_TIMEOUT and its milliseconds.",
+                "The trace shows TCP_USER_TIMEOUT and its value in milliseconds.",
             ),
-            ("nstat -az TcpExtTCPAbortOnTimeout", "It rises with it."),
+            (
+                "nstat -az TcpExtTCPAbortOnTimeout",
+                "The counter rises with each of these incidents.",
+            ),
         ],
-        fix: &["If the peer is only slow or the path loses packets, raise the timeout."],
+        fix: &["If the peer is only slow, or the path loses packets, raise the timeout."],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::TimedOut,
         cause: Some("zero_window"),
-        line: "The peer's window stayed shut, probes of it went unanswered; the connection was given up.",
-        meaning: "The peer stopped reading, then stopped answering at all: its program hung, then its \
-                  host or the path went away. unsent_bytes waited for the window.",
+        line: "The peer's receive window stayed at zero, its host answered no probe, and the kernel gave up.",
+        meaning: "The peer's program stopped reading, and later its host or the path stopped answering. \
+                  unsent_bytes waited for the window to open.",
         confirm: &[(
             "ss -tino",
-            "timer:(persist,...) on other connections to that peer.",
+            "Look for timer:(persist,...) on other connections to that peer.",
         )],
-        fix: &["Find out why the peer's program does not read, and what became of its host."],
+        fix: &["Find out why the peer's program does not read, and whether its host is up."],
         pitfalls: &[
-            "A peer that does answer the probes is never given up, except by TCP_USER_TIMEOUT.",
+            "The kernel never gives up a peer that answers the probes, unless TCP_USER_TIMEOUT is set.",
         ],
     },
     Advice {
         kind: Kind::TimedOut,
         cause: Some("syn"),
-        line: "A handshake that had begun on both sides was never completed.",
-        meaning: "Only connections in SYN_RECV: those opened by both sides at once, and those accepted \
-                  early by TCP Fast Open. connect() without an answer is connect_failed.",
-        confirm: &[("ss -tn state syn-recv", "Others like it.")],
-        fix: &["Look at the path to that peer."],
+        line: "The peer never completed a handshake that the kernel already tracked as a full socket.",
+        meaning: "This concerns only sockets in SYN_RECV: both sides connected at the same time, or TCP \
+                  Fast Open created the socket early. A connect() that gets no answer is reported as \
+                  connect_failed.",
+        confirm: &[(
+            "ss -tn state syn-recv",
+            "The command lists other sockets in this state.",
+        )],
+        fix: &["Check the path to that peer."],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::TimedOut,
         cause: Some("orphan"),
-        line: "The process had closed; what it had sent before was never acknowledged.",
-        meaning: "After close() the kernel goes on sending what is left, and the FIN, for a while \
-                  (net.ipv4.tcp_orphan_retries; 0 means 8). Then it gives up: the last unacked_bytes and \
-                  unsent_bytes may never have arrived, and the process was not told.",
+        line: "The process had closed the socket, and the peer never acknowledged the remaining data.",
+        meaning: "After close() the kernel keeps sending the remaining data and the FIN for a limited \
+                  number of attempts (net.ipv4.tcp_orphan_retries; 0 means 8). Then it gives up. The peer \
+                  may not have received the last unacked_bytes and did not receive unsent_bytes, and the \
+                  process gets no error.",
         confirm: &[
             (
                 "ss -tano state fin-wait-1",
-                "Others that wait, with their timers.",
+                "The command lists other closed sockets that still wait, with their timers.",
             ),
             (
                 "sysctl net.ipv4.tcp_orphan_retries",
-                "How often the kernel tries.",
+                "This is the number of attempts.",
             ),
         ],
         fix: &[
-            "If the data matters, let the program wait for the peer's answer before it closes.",
-            "If the peer is gone anyway, nothing: the kernel has cleaned up.",
+            "If the data matters, make the program wait for the peer's answer before it closes.",
+            "If the peer is gone, there is nothing to fix: the kernel has cleaned up.",
         ],
-        pitfalls: &["The owner is the process that closed, which may have ended since."],
+        pitfalls: &["The owner is the process that closed the socket. It may have exited since."],
     },
     Advice {
         kind: Kind::ConnectFailed,
         cause: None,
-        line: "connect() failed, or the process closed the socket before the peer had answered.",
-        meaning: "error is what the process gets; without one the process itself closed: its own time limit \
-                  passed, a signal came, or it ended. syns says how often the kernel had asked. A refusal \
-                  by a RST is rst_received/refused.",
+        line: "connect() failed, or the process closed the socket before the peer answered.",
+        meaning: "error is the error that the process gets. If there is none, the process itself gave up: \
+                  its own timeout passed, a signal arrived, or it exited. syns is the number of SYNs that \
+                  the kernel sent. A refusal by RST is reported as rst_received/refused.",
         confirm: &[
             (
                 "ss -tno state syn-sent",
-                "Connections that still wait for an answer.",
+                "The command lists connections that still wait for an answer.",
             ),
             (
                 "tcptrace watch --only connect_failed,retransmit",
-                "The SYNs that were sent again.",
+                "The output includes the SYNs that the kernel sent again.",
             ),
         ],
         fix: &[
-            "If many of them go to one peer, look at that host and the path to it; if all peers are \
-             concerned, at this host's link, routes and ports.",
+            "If many go to one peer, check that host and the path to it. If all peers are affected, check \
+             this host's link, routes and local ports.",
         ],
         pitfalls: &[
-            "A client that tries several addresses at once closes those that lose: one such line each.",
+            "A client that tries several addresses at once closes the attempts that lose; each appears as \
+             one line.",
             "Errors before the first SYN (no route, bind()) are not visible by tracepoints.",
         ],
     },
@@ -173,21 +188,23 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::ConnectFailed,
         cause: Some("EADDRNOTAVAIL"),
         line: "No local port was free for a connection to that address and port.",
-        meaning: "Each connection from one local address to one remote address and port needs a port of its \
-                  own. All of net.ipv4.ip_local_port_range are taken, by live connections or by TIME_WAIT; \
-                  or the port that bind() chose is already connected there.",
+        meaning: "Each connection from one local address to one remote address and port needs its own local \
+                  port. Live connections and TIME_WAIT sockets use all ports of \
+                  net.ipv4.ip_local_port_range, or the port chosen by bind() is already connected to that \
+                  destination.",
         confirm: &[
             (
                 "tcptrace timewait",
-                "Ports in use by destination, and who left the TIME_WAIT sockets.",
+                "The output shows the ports in use by destination, and which process left the TIME_WAIT \
+                 sockets.",
             ),
             (
                 "sysctl net.ipv4.ip_local_port_range",
-                "How many ports there are.",
+                "This is the range of local ports.",
             ),
         ],
         fix: &[
-            "Reuse connections: a pool, keep-alive, HTTP/2.",
+            "Reuse connections: use a pool, keep-alive or HTTP/2.",
             "Widen net.ipv4.ip_local_port_range, or connect from more local addresses.",
         ],
         pitfalls: &["A program that binds before it connects should set IP_BIND_ADDRESS_NO_PORT."],
@@ -195,50 +212,67 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::ConnectFailed,
         cause: Some("ETIMEDOUT"),
-        line: "Nothing answered the SYNs; connect() failed.",
-        meaning: "net.ipv4.tcp_syn_retries SYNs were sent again without an answer: the peer's host is down, a \
-                  firewall drops in silence, or the peer's listener drops because a queue is full.",
+        line: "No SYN was answered, and connect() failed.",
+        meaning: "The kernel sent the SYN again net.ipv4.tcp_syn_retries times and got no answer. The \
+                  peer's host is down, a firewall drops the SYNs silently, or the peer's listener drops \
+                  them because a queue is full.",
         confirm: &[
             (
                 "tcptrace listeners PORT",
-                "On the peer's host: whether its queues are full.",
+                "Run it on the peer's host: it shows whether the listener's queues are full.",
             ),
-            ("ping -c 3 PEER", "Whether the host is there at all."),
+            (
+                "ping -c 3 PEER",
+                "The command shows whether the host answers at all.",
+            ),
         ],
-        fix: &["Look at the peer's listener first, then at firewalls on the path."],
+        fix: &["Check the peer's listener first, then the firewalls on the path."],
         pitfalls: &[
-            "Most programs have a shorter time limit of their own: then no error is reported.",
+            "Most programs have a shorter timeout of their own; then the incident has no error.",
         ],
     },
     Advice {
         kind: Kind::ConnectFailed,
         cause: Some("EHOSTUNREACH"),
-        line: "The network said that the peer's host cannot be reached; connect() failed.",
-        meaning: "A router, or this host because nobody answered for that address on its own link (ARP, \
-                  neighbour discovery), sent ICMP host unreachable.",
+        line: "The network reported the peer's host as unreachable, and connect() failed.",
+        meaning: "A router sent ICMP host unreachable, or no host on this host's own link answered for the \
+                  address (ARP, neighbour discovery).",
         confirm: &[
-            ("ip route get PEER", "Which way it goes."),
-            ("ip neigh", "FAILED: nobody has that address."),
+            (
+                "ip route get PEER",
+                "The output shows the route that the kernel uses.",
+            ),
+            (
+                "ip neigh",
+                "FAILED means that no host on the link has that address.",
+            ),
         ],
-        fix: &["Find out whether the peer's host is up, and whether the address is the right one."],
+        fix: &["Check that the peer's host is up and that the address is correct."],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::ConnectFailed,
         cause: Some("ENETUNREACH"),
-        line: "The network said that there is no way to the peer; connect() failed.",
+        line: "The network reported that it has no route to the peer, and connect() failed.",
         meaning: "A router sent ICMP network unreachable.",
-        confirm: &[("ip route get PEER", "Which way it goes.")],
-        fix: &["Look at the routes of the router that answered (tcpdump icmp)."],
+        confirm: &[(
+            "ip route get PEER",
+            "The output shows the route that the kernel uses.",
+        )],
+        fix: &["Find the router that sent the message (tcpdump icmp), and check its routes."],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::ConnectFailed,
         cause: Some("ECONNREFUSED"),
-        line: "The peer's host refused by ICMP, not by a RST; connect() failed.",
-        meaning: "ICMP port unreachable: a firewall rule that rejects, on the peer's host or before it.",
-        confirm: &[("tcpdump -ni any icmp", "Who sends it.")],
-        fix: &["Look at the firewall rules of the host that sends it."],
+        line: "An ICMP message, not a RST, refused the connection, and connect() failed.",
+        meaning: "A firewall rule with action reject, on the peer's host or in front of it, sent ICMP port \
+                  unreachable.",
+        confirm: &[(
+            "tcpdump -ni any icmp",
+            "The trace shows which host sends the message.",
+        )],
+        fix: &["Check the firewall rules of the host that sends it."],
         pitfalls: &[],
     },
 ];

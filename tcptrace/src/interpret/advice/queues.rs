@@ -5,7 +5,7 @@ use crate::model::Kind;
 
 const SS: (&str, &str) = (
     "ss -ltn",
-    "Recv-Q (waiting to be accepted) is above Send-Q (the limit) at that listener; N+1 fit in N.",
+    "Recv-Q (waiting to be accepted) is above Send-Q (the limit) at that listener; a limit of N admits N+1.",
 );
 
 pub(super) const ADVICE: &[Advice] = &[
@@ -24,7 +24,7 @@ pub(super) const ADVICE: &[Advice] = &[
             ),
             (
                 "sysctl net.core.somaxconn net.ipv4.tcp_abort_on_overflow",
-                "The limits in force.",
+                "These are the limits in force.",
             ),
         ],
         fix: &[
@@ -45,15 +45,14 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::AcceptDrop,
         cause: Some("syn"),
         line: "A SYN was dropped because the accept queue was full; the client will retry.",
-        meaning: "The client gets no answer and its kernel sends the SYN again: Linux 6.5 and newer \
-                  after 1, 2, 3, 4, 5, 7, 11 s and so on, older ones after 1, 3, 7 s and so on, \
-                  unless the client's tcp_syn_retries and tcp_syn_linear_timeouts say otherwise. \
-                  Users see connects that take whole seconds, or time out.",
+        meaning: "The client gets no answer, and its kernel sends the SYN again, first after about one \
+                  second. The client's net.ipv4.tcp_syn_retries and net.ipv4.tcp_syn_linear_timeouts set \
+                  the schedule. Users experience connects that take whole seconds, or that time out.",
         confirm: &[
             SS,
             (
                 "tcptrace watch --only retransmit",
-                "On the client: retransmits of type syn to that port.",
+                "Run it on the client: it reports retransmits of type syn to that port.",
             ),
         ],
         fix: &["See tcptrace explain accept_drop."],
@@ -66,14 +65,14 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::AcceptDrop,
         cause: Some("ack"),
         line: "The ACK that completes a handshake was dropped because the accept queue was full.",
-        meaning: "The client believes it is connected and may send its request, which is not \
-                  acknowledged. The handshake goes on once there is room; otherwise the client waits \
+        meaning: "The client believes it is connected and may send its request, which this host does not \
+                  acknowledge. The handshake completes once the queue has room; otherwise the client waits \
                   until its own timeout.",
         confirm: &[
             SS,
             (
                 "ss -tn state syn-recv",
-                "Half-open connections that stay although the client answered.",
+                "Half-open connections remain although the client answered.",
             ),
         ],
         fix: &["See tcptrace explain accept_drop."],
@@ -86,22 +85,25 @@ pub(super) const ADVICE: &[Advice] = &[
         meaning: "The client's connect() had succeeded; its first read or write fails with \
                   ECONNRESET.",
         confirm: &[
-            ("sysctl net.ipv4.tcp_abort_on_overflow", "It is 1."),
-            ("nstat -az TcpExtEmbryonicRsts", "It rises with it."),
+            ("sysctl net.ipv4.tcp_abort_on_overflow", "The value is 1."),
+            (
+                "nstat -az TcpExtEmbryonicRsts",
+                "The counter rises with each of these incidents.",
+            ),
         ],
         fix: &[
             "Set net.ipv4.tcp_abort_on_overflow=0 unless clients fail over quickly on a RST.",
             "See tcptrace explain accept_drop for the queue itself.",
         ],
-        pitfalls: &["A SYN is dropped silently with this setting too: it acts only at the ACK."],
+        pitfalls: &["The setting acts only at the ACK. The kernel still drops SYNs silently."],
     },
     Advice {
         kind: Kind::SynDrop,
         cause: None,
         line: "A listener's SYN queue was full: too many half-open connections.",
-        meaning: "Handshakes wait in the SYN queue for the client's ACK. It is full because SYNs \
-                  come faster than ACKs: a flood, a lossy path, or a very short backlog, which \
-                  limits this queue too.",
+        meaning: "Handshakes wait in the SYN queue for the client's ACK. It fills when SYNs arrive faster \
+                  than ACKs: in a SYN flood, on a lossy path, or when the backlog, which also limits this \
+                  queue, is very short.",
         confirm: &[
             (
                 "nstat -az TcpExtTCPReqQFullDrop TcpExtTCPReqQFullDoCookies",
@@ -109,11 +111,11 @@ pub(super) const ADVICE: &[Advice] = &[
             ),
             (
                 "ss -tn state syn-recv | wc -l",
-                "How many are half open now.",
+                "This is the number of half-open connections now.",
             ),
             (
                 "sysctl net.ipv4.tcp_syncookies net.ipv4.tcp_max_syn_backlog",
-                "The limits in force.",
+                "These are the limits in force.",
             ),
         ],
         fix: &[
@@ -126,20 +128,19 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::SynDrop,
         cause: Some("dropped"),
         line: "A SYN was dropped because the SYN queue was full and SYN cookies are off.",
-        meaning: "The client gets no answer and its kernel sends the SYN again: Linux 6.5 and newer \
-                  after 1, 2, 3, 4, 5, 7, 11 s and so on, older ones after 1, 3, 7 s and so on. With \
-                  limited_by max_syn_backlog (by=max_syn_backlog) the queue was below the \
-                  listener's own limit: without SYN cookies the kernel drops the SYNs of clients \
-                  it has not seen before as soon as three quarters of \
-                  net.ipv4.tcp_max_syn_backlog are half open. That limit is what the line shows.",
+        meaning: "The client gets no answer, and its kernel sends the SYN again, first after about one \
+                  second. With limited_by max_syn_backlog (by=max_syn_backlog) the queue was below the \
+                  listener's own limit: without SYN cookies the kernel drops SYNs from clients that it has \
+                  no record of as soon as three quarters of net.ipv4.tcp_max_syn_backlog are half open. The \
+                  line shows that limit.",
         confirm: &[(
             "nstat -az TcpExtTCPReqQFullDrop TcpExtListenDrops",
-            "Both rise with it; for max_syn_backlog only the second.",
+            "Both counters rise; with limited_by max_syn_backlog only the second does.",
         )],
         fix: &[
             "Set net.ipv4.tcp_syncookies=1: then neither limit drops a SYN.",
-            "Else raise what limited_by names: net.ipv4.tcp_max_syn_backlog, or the listener's \
-             backlog and net.core.somaxconn.",
+            "Otherwise raise what limited_by names: net.ipv4.tcp_max_syn_backlog, or the listener's backlog \
+             and net.core.somaxconn.",
         ],
         pitfalls: &[],
     },
@@ -147,19 +148,17 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::SynDrop,
         cause: Some("cookie"),
         line: "The kernel answered a SYN with a cookie because the SYN queue was full; nobody was refused.",
-        meaning: "The server keeps nothing and rebuilds the connection from the client's ACK. \
-                  Without TCP timestamps such a connection has neither window scaling nor SACK \
-                  and may be slow.",
+        meaning: "The server stores nothing and rebuilds the connection from the client's ACK. Without TCP \
+                  timestamps such a connection has neither window scaling nor SACK and may be slow.",
         confirm: &[(
             "nstat -az TcpExtTCPReqQFullDoCookies TcpExtSyncookiesSent",
-            "Both rise with it.",
+            "Both counters rise with it.",
         )],
         fix: &["If the load is real, raise the backlog and net.core.somaxconn."],
         pitfalls: &[
             "With net.ipv4.tcp_syncookies=2 the kernel answers every SYN that way and counts it, \
              whether the queue is full or not.",
-            "The kernel logs possible SYN flooding once per listener; the message does not mean an \
-             attack.",
+            "The kernel logs possible SYN flooding once per listener; the message does not prove an attack.",
         ],
     },
 ];

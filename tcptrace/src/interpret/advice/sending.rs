@@ -7,66 +7,70 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Retransmit,
         cause: None,
-        line: "Something was sent again because no acknowledgement came in time.",
-        meaning: "A packet or its acknowledgement was lost, delayed or refused. The type says how \
-                  the kernel found out, and so how much time it cost.",
+        line: "The kernel sent a segment again because no acknowledgement came in time.",
+        meaning: "A packet or its acknowledgement was lost, delayed or refused. The type shows how the \
+                  kernel detected the loss, and so how much time it cost.",
         confirm: &[
             (
                 "nstat -az TcpRetransSegs",
-                "It rises with every segment sent again.",
+                "The counter rises with every segment sent again.",
             ),
             (
                 "ss -tin",
-                "retrans:, rto:, rtt: and cwnd: of the connection.",
+                "The output shows retrans:, rto:, rtt: and cwnd: of the connection.",
             ),
         ],
         fix: &[
-            "Group by peer: one peer points to its host or path, all peers to this host's link.",
+            "Group the incidents by peer. If one peer is affected, check that host and the path to it. If \
+             all peers are affected, check this host's link.",
         ],
         pitfalls: &[
-            "The process is the socket's owner; retransmits are sent by a timer.",
-            "An error above 0 in --json means that even sending again failed on this host.",
+            "The process shown is the socket's owner. A kernel timer, not the process, sends the segment.",
+            "An error above 0 in --json means that this host could not send the segment again either.",
         ],
     },
     Advice {
         kind: Kind::Retransmit,
         cause: Some("syn"),
-        line: "A SYN was sent again: the peer did not answer our connect().",
-        meaning: "Users see connects that take whole seconds: Linux 6.5 and newer sends a SYN again \
-                  after 1, 2, 3, 4, 5, 7, 11 s and so on, older kernels after 1, 3, 7 s and so on \
-                  (tcptrace doctor computes it from this host's settings). The peer is down or \
-                  unreachable, a firewall drops the SYNs in silence, or the peer's accept queue or \
-                  SYN queue is full.",
+        line: "The kernel sent a SYN again: the peer did not answer connect().",
+        meaning: "Users experience connects that take whole seconds; the schedule of this host is below. \
+                  The peer is down or unreachable, a firewall drops the SYNs silently, or the peer's accept \
+                  queue or SYN queue is full.",
         confirm: &[
-            ("nstat -az TcpExtTCPSynRetrans", "It rises with it."),
+            (
+                "nstat -az TcpExtTCPSynRetrans",
+                "The counter rises with it.",
+            ),
             (
                 "tcptrace watch --only accept_drop,syn_drop",
-                "On the peer it names a full queue.",
+                "Run it on the peer's host: it reports a full queue.",
             ),
         ],
-        fix: &["If the peer drops for a full queue, see tcptrace explain accept_drop."],
+        fix: &["If the peer drops SYNs because a queue is full, see tcptrace explain accept_drop."],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::Retransmit,
         cause: Some("syn_ack"),
-        line: "A SYN-ACK was sent again: the client did not complete the handshake.",
-        meaning: "The client is gone, its address is forged, or its ACK is lost or was refused here \
+        line: "The kernel sent a SYN-ACK again: the client did not complete the handshake.",
+        meaning: "The client is gone, its address is forged, its ACK was lost, or this host refused the ACK \
                   because the accept queue is full.",
         confirm: &[(
             "ss -tn state syn-recv",
-            "Half-open connections and their timers.",
+            "The command lists half-open connections.",
         )],
-        fix: &["With accept_drop incidents beside it, the accept queue is the cause."],
+        fix: &[
+            "If accept_drop incidents occur at the same time, the full accept queue is the cause.",
+        ],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::Retransmit,
         cause: Some("rto"),
         line: "The retransmission timer expired: the connection made no progress for at least 200 ms.",
-        meaning: "No acknowledgement came at all. The wait doubles with every attempt, and the \
-                  sending rate starts from the bottom.",
-        confirm: &[("nstat -az TcpExtTCPTimeouts", "It rises with it.")],
+        meaning: "No acknowledgement arrived. The wait doubles with every attempt, and the sending rate \
+                  restarts from its minimum.",
+        confirm: &[("nstat -az TcpExtTCPTimeouts", "The counter rises with it.")],
         fix: &[
             "Look for loss on the path: mtr ADDRESS, ethtool -S DEVICE.",
             "If a peer no longer answers at all, look at its host.",
@@ -76,49 +80,51 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Retransmit,
         cause: Some("fast"),
-        line: "A lost segment was found by later acknowledgements and sent again at once.",
-        meaning: "Ordinary recovery from loss or reordering. It costs about one round trip and part \
+        line: "Later acknowledgements revealed a lost segment, and the kernel sent it again at once.",
+        meaning: "This is ordinary recovery from loss or reordering. It costs about one round trip and part \
                   of the sending rate.",
         confirm: &[(
             "nstat -az TcpExtTCPFastRetrans TcpExtTCPLostRetransmit",
-            "The first rises.",
+            "The first counter rises.",
         )],
-        fix: &["Only a high share of all segments sent is worth looking at."],
+        fix: &["Investigate only if a high share of all segments is sent again."],
         pitfalls: &["Reordering on the path looks like loss."],
     },
     Advice {
         kind: Kind::Retransmit,
         cause: Some("loss_probe"),
-        line: "The last segment was sent again early, to find out whether the tail was lost.",
-        meaning: "No acknowledgement came for about two round trips after the last data. Often it \
-                  was only late, and nothing is lost.",
+        line: "The kernel sent the last segment again early, to find out whether it was lost.",
+        meaning: "No acknowledgement came for about two round trips after the last data. Often the \
+                  acknowledgement was only late, and nothing was lost.",
         confirm: &[(
             "nstat -az TcpExtTCPLossProbes TcpExtTCPLossProbeRecovery",
-            "The second tells how many probes repaired a real loss.",
+            "The second counter is the number of probes that repaired a real loss.",
         )],
         fix: &[],
-        pitfalls: &["Counting these as loss overstates it."],
+        pitfalls: &["If you count these as losses, you overstate the loss."],
     },
     Advice {
         kind: Kind::Retransmit,
         cause: Some("fin"),
-        line: "A FIN was sent again: the peer does not acknowledge our close.",
-        meaning: "The connection was closed here, but the peer is gone or drops the packets.",
+        line: "The kernel sent a FIN again: the peer does not acknowledge the close.",
+        meaning: "The connection is closed on this host, but the peer is gone or the packets are lost.",
         confirm: &[(
             "ss -tno state fin-wait-1 state last-ack",
-            "The sockets and their timers.",
+            "The command lists the sockets and their timers.",
         )],
-        fix: &["Usually none: the kernel gives up by itself (net.ipv4.tcp_orphan_retries)."],
+        fix: &[
+            "Usually nothing is needed: the kernel gives up after net.ipv4.tcp_orphan_retries attempts.",
+        ],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::Retransmit,
         cause: Some("other"),
-        line: "Something was sent again for an unknown reason.",
+        line: "The kernel sent a segment again, and tcptrace cannot tell why.",
         meaning: "Neither the segment nor the state of the connection matches one of the other types.",
         confirm: &[(
             "ss -tin",
-            "The state of the connection's congestion control.",
+            "The output shows the state of the connection's congestion control.",
         )],
         fix: &[],
         pitfalls: &[],
@@ -127,12 +133,12 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::State,
         cause: None,
         line: "A socket changed its TCP state.",
-        meaning: "One line per change, with the time spent in the old state. Many sockets in \
-                  CLOSE_WAIT mean that the process does not close after the peer did; many in \
-                  FIN_WAIT2 that peers do not.",
+        meaning: "tcptrace prints one line per change, with the time spent in the old state. Many sockets \
+                  in CLOSE_WAIT mean that the process does not close after the peer did; many in FIN_WAIT2 \
+                  mean that the peers do not close.",
         confirm: &[(
             "ss -tan state close-wait",
-            "The sockets in a state, with their addresses.",
+            "The command lists the sockets in a state, with their addresses.",
         )],
         fix: &[],
         pitfalls: &[
@@ -146,17 +152,20 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::Close,
         cause: None,
         line: "A connection ended; the line summarises it.",
-        meaning: "Duration, payload in both directions, smoothed round trip, segments sent again, \
-                  who closed first and how it ended.",
-        confirm: &[("ss -tin", "The same numbers while a connection lives.")],
+        meaning: "The line has the duration, the payload in both directions, the smoothed round-trip time, \
+                  the segments sent again, which side closed first, and how the connection ended.",
+        confirm: &[(
+            "ss -tin",
+            "The output shows the same numbers for a live connection.",
+        )],
         fix: &[],
-        pitfalls: &["A connection that is older than the run has no duration."],
+        pitfalls: &["A connection that began before the run has no duration."],
     },
     Advice {
         kind: Kind::Close,
         cause: Some("fin"),
         line: "The connection closed normally.",
-        meaning: "Both sides sent a FIN. Who closed first keeps the TIME_WAIT.",
+        meaning: "Both sides sent a FIN. The side that closed first keeps the TIME_WAIT socket.",
         confirm: &[],
         fix: &[],
         pitfalls: &[],
@@ -168,7 +177,7 @@ pub(super) const ADVICE: &[Advice] = &[
         meaning: "An incident of kind rst_sent gives the cause.",
         confirm: &[(
             "tcptrace watch --only rst_sent,close",
-            "Both lines, with the cause.",
+            "The output has both lines, with the cause.",
         )],
         fix: &["See tcptrace explain rst_sent."],
         pitfalls: &[],
@@ -177,8 +186,11 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::Close,
         cause: Some("rst_received"),
         line: "The peer reset the connection.",
-        meaning: "An incident of kind rst_received shows the moment.",
-        confirm: &[("tcptrace watch --only rst_received,close", "Both lines.")],
+        meaning: "An incident of kind rst_received has the time of the RST.",
+        confirm: &[(
+            "tcptrace watch --only rst_received,close",
+            "The output has both lines.",
+        )],
         fix: &["See tcptrace explain rst_received."],
         pitfalls: &[],
     },
@@ -186,20 +198,28 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::Close,
         cause: Some("timeout"),
         line: "The peer stopped answering and the kernel gave the connection up.",
-        meaning: "Retransmissions, keepalive probes or TCP_USER_TIMEOUT ran out. The owner gets \
-                  ETIMEDOUT, or EHOSTUNREACH when a router said so.",
-        confirm: &[("nstat -az TcpExtTCPAbortOnTimeout", "It rises with it.")],
+        meaning: "The kernel used up its retransmissions or keepalive probes, or TCP_USER_TIMEOUT passed. \
+                  The owner gets ETIMEDOUT, or EHOSTUNREACH if a router reported it.",
+        confirm: &[(
+            "nstat -az TcpExtTCPAbortOnTimeout",
+            "The counter rises with it.",
+        )],
         fix: &[
-            "Look at the path and at the peer's host. net.ipv4.tcp_retries2 sets how long the kernel \
-             tries (about 15 minutes), TCP_USER_TIMEOUT the same per socket.",
+            "Check the path and the peer's host. net.ipv4.tcp_retries2 sets how long the kernel tries \
+             (tcptrace doctor --all-settings computes it for this host); TCP_USER_TIMEOUT sets it for one \
+             socket.",
         ],
-        pitfalls: &["No RST is sent when retransmissions run out, so the peer may never know."],
+        pitfalls: &[
+            "The kernel sends no RST when retransmissions run out, so the peer may never find out.",
+        ],
     },
     Advice {
         kind: Kind::Close,
         cause: Some("aborted"),
-        line: "The connection was given up before it was established, or another process destroyed it.",
-        meaning: "Either connect() was cancelled, or another process used ss -K.",
+        line: "The process gave up the connection before it was established, or another process destroyed \
+               it.",
+        meaning: "Either the process cancelled connect(), or another process destroyed the socket (for \
+                  example with ss -K).",
         confirm: &[],
         fix: &[],
         pitfalls: &[],

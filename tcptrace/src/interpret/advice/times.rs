@@ -9,27 +9,28 @@ pub(super) const ADVICE: &[Advice] = &[
         cause: None,
         line: "The side that closes first keeps the connection in TIME_WAIT for 60 s.",
         meaning: "TIME_WAIT protects a new connection from late packets of the old one, and answers a \
-                  repeated FIN. It costs little memory. Ports run out instead, when a client opens \
-                  many short connections to one address and port.",
+                  repeated FIN. It costs little memory. The real limit is local ports: a client that opens \
+                  many short connections to one address and port can use them up.",
         confirm: &[
             (
                 "ss -tan state time-wait | wc -l",
-                "The number of them; ss shows no process for them.",
+                "This is the number of sockets in TIME_WAIT; ss shows no process for them.",
             ),
             (
                 "sysctl net.ipv4.ip_local_port_range",
-                "How many ports a client has per destination.",
+                "This is the range of ports that a client has per destination.",
             ),
         ],
         fix: &[
-            "Reuse connections (keep-alive, pools): it removes the cause.",
-            "Let the client close first where the server collects too many, or the reverse.",
-            "For ports of a client: net.ipv4.tcp_tw_reuse=1, or a wider ip_local_port_range.",
+            "Reuse connections (keep-alive, pools): this removes the cause.",
+            "If the server collects too many, let the client close first, and the reverse.",
+            "If a client runs out of ports, set net.ipv4.tcp_tw_reuse=1 or widen \
+             net.ipv4.ip_local_port_range.",
         ],
         pitfalls: &[
-            "net.ipv4.tcp_fin_timeout does not shorten it: that is about FIN_WAIT2. The 60 s are \
+            "net.ipv4.tcp_fin_timeout does not shorten TIME_WAIT; it applies to FIN_WAIT2. The 60 s are \
              fixed.",
-            "SO_LINGER{1,0} avoids TIME_WAIT by losing data: do not.",
+            "SO_LINGER{1,0} avoids TIME_WAIT but loses data. Do not use it.",
             "net.ipv4.tcp_tw_recycle no longer exists.",
         ],
     },
@@ -39,54 +40,60 @@ pub(super) const ADVICE: &[Advice] = &[
         line: "A connection that this host closed first is now in TIME_WAIT.",
         meaning: "This is normal. The substate FIN_WAIT2 means that the process has closed the socket \
                   and the peer has not closed yet.",
-        confirm: &[("ss -tano state time-wait", "The time left.")],
-        fix: &["Many at one process: see tcptrace explain time_wait."],
+        confirm: &[(
+            "ss -tano state time-wait",
+            "The command lists the sockets and the time left for each.",
+        )],
+        fix: &["If one process leaves many, see tcptrace explain time_wait."],
         pitfalls: &[
-            "A plain close() enters with substate FIN_WAIT2 far more often than TIME_WAIT.",
+            "A plain close() enters with substate FIN_WAIT2 far more often than with TIME_WAIT.",
         ],
     },
     Advice {
         kind: Kind::TimeWait,
         cause: Some("reuse"),
         line: "A new connection took over addresses and ports that were in TIME_WAIT.",
-        meaning: "On a client tcp_tw_reuse allowed it (by default on loopback only); on a server a \
-                  new SYN of the same client did. by= is the owner of the new connection.",
+        meaning: "On a client, tcp_tw_reuse allowed it (by default on loopback only). On a server, a new \
+                  SYN from the same client address and port did. by= is the owner of the new connection.",
         confirm: &[(
             "nstat -az TcpExtTWRecycled",
-            "It rises for a client's reuse only.",
+            "The counter rises only for a client's reuse.",
         )],
         fix: &[],
         pitfalls: &[
-            "A server's reuse by a SYN does not depend on tcp_tw_reuse and is not counted.",
+            "A server's reuse by a SYN does not depend on tcp_tw_reuse, and the kernel does not count it.",
         ],
     },
     Advice {
         kind: Kind::TimeWait,
         cause: Some("overflow"),
         line: "The kernel could not create a TIME_WAIT socket: tcp_max_tw_buckets is reached.",
-        meaning: "The connection vanished at once. When the peer's FIN comes, it is answered by a \
-                  RST, and the peer's close ends in an error.",
+        meaning: "The kernel removed the connection at once. It answers the peer's FIN with a RST, and the \
+                  peer's close ends in an error.",
         confirm: &[
-            ("nstat -az TcpExtTCPTimeWaitOverflow", "It rises with it."),
+            (
+                "nstat -az TcpExtTCPTimeWaitOverflow",
+                "The counter rises with each of these incidents.",
+            ),
             (
                 "sysctl net.ipv4.tcp_max_tw_buckets",
-                "The limit, for the namespace.",
+                "This is the limit of the network namespace.",
             ),
         ],
         fix: &[
             "Open fewer short connections; see tcptrace explain time_wait.",
-            "Raise net.ipv4.tcp_max_tw_buckets: each costs a few hundred bytes.",
+            "Raise net.ipv4.tcp_max_tw_buckets: each entry costs a few hundred bytes of kernel memory.",
         ],
         pitfalls: &[
-            "Lowering the limit is a popular but harmful remedy for many TIME_WAIT sockets.",
+            "Some guides lower the limit to get rid of TIME_WAIT sockets. That causes this incident.",
         ],
     },
     Advice {
         kind: Kind::TimeWait,
         cause: Some("expire"),
         line: "A TIME_WAIT socket ended.",
-        meaning: "timeout: its time was over. cancelled: the kernel removed it early, because of a RST, \
-                  a new connection that tcptrace did not observe, or the end of its network namespace.",
+        meaning: "With timeout, its time ran out. With cancelled, the kernel removed it early because of a \
+                  RST, a new connection that tcptrace did not observe, or the end of its network namespace.",
         confirm: &[],
         fix: &[],
         pitfalls: &[],
@@ -94,10 +101,10 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::PawsDrop,
         cause: None,
-        line: "A segment was rejected because its timestamp is older than one seen before.",
-        meaning: "Protection against wrapped sequence numbers (PAWS). Old duplicates are a \
-                  harmless cause; harmful ones are several hosts behind one NAT address, or a \
-                  device that rewrites timestamps. The sender sees stalls and retransmissions.",
+        line: "The kernel rejected a segment because its timestamp is older than one received before.",
+        meaning: "The check is called PAWS and protects against wrapped sequence numbers. Old duplicates \
+                  are a harmless cause. Several hosts behind one NAT address, or a device that rewrites \
+                  timestamps, are harmful causes: the sender stalls and retransmits.",
         confirm: &[
             (
                 "nstat -az | grep PAWS",
@@ -105,13 +112,13 @@ pub(super) const ADVICE: &[Advice] = &[
             ),
             (
                 "tcpdump -ni any -v host ADDRESS",
-                "TS val going backwards within one connection.",
+                "TS val goes backwards within one connection.",
             ),
         ],
         fix: &[
-            "Find the NAT or load balancer that mixes hosts, and let it keep or remove timestamps \
+            "Find the NAT or load balancer that mixes hosts, and configure it to pass or remove timestamps \
              consistently.",
-            "As a test only: net.ipv4.tcp_timestamps=0 on one end.",
+            "Only as a test, set net.ipv4.tcp_timestamps=0 on one end.",
         ],
         pitfalls: &["Kernels before about 5.17 do not report it."],
     },
@@ -119,33 +126,36 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::PawsDrop,
         cause: Some("established"),
         line: "An established connection rejected a segment with an old timestamp.",
-        meaning: "A duplicate from the past, or another host's packet under the same address. The \
-                  segment is answered by an ACK and not delivered.",
-        confirm: &[("nstat -az TcpExtPAWSEstab", "It rises with it.")],
+        meaning: "The segment is an old duplicate, or it comes from another host with the same address. The \
+                  kernel answers it with an ACK and does not deliver it.",
+        confirm: &[(
+            "nstat -az TcpExtPAWSEstab",
+            "The counter rises with each of these incidents.",
+        )],
         fix: &["See tcptrace explain paws_drop."],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::PawsDrop,
         cause: Some("time_wait"),
-        line: "A TIME_WAIT rejected a segment with an old timestamp, perhaps a new client's SYN.",
-        meaning: "Behind NAT, a second host that uses the same port may have a clock that is behind \
-                  the first one's; its SYN is then ignored until the TIME_WAIT ends.",
+        line: "A TIME_WAIT socket rejected a segment with an old timestamp, perhaps a new client's SYN.",
+        meaning: "Behind NAT, a second host that uses the same port may have a clock that is behind the \
+                  first one's. The kernel then ignores its SYN until the TIME_WAIT ends.",
         confirm: &[(
             "tcptrace watch --only paws_drop,time_wait",
-            "The same addresses and ports.",
+            "Both kinds appear with the same addresses and ports.",
         )],
-        fix: &["Let the server not close first, so that the TIME_WAIT is with the clients."],
+        fix: &["Let the clients close first, so that they hold the TIME_WAIT sockets."],
         pitfalls: &[],
     },
     Advice {
         kind: Kind::PawsDrop,
         cause: Some("ack"),
-        line: "A pure ACK with an old timestamp was ignored.",
-        meaning: "Usually reordering: newer packets overtook it. Nothing is lost.",
+        line: "The kernel ignored a pure ACK with an old timestamp.",
+        meaning: "Usually newer packets overtook it on the path. Nothing is lost.",
         confirm: &[(
             "nstat -az | grep -i paws",
-            "The counter of old ACKs, where the kernel has it.",
+            "The counter of old ACKs rises, if this kernel has one.",
         )],
         fix: &[],
         pitfalls: &[],
@@ -157,9 +167,9 @@ pub(super) const ADVICE: &[Advice] = &[
         meaning: "A device in between rewrites timestamps, or the packet is forged.",
         confirm: &[(
             "tcpdump -ni any -v host ADDRESS",
-            "TS ecr against the val sent before.",
+            "Compare TS ecr with the TS val that this host sent before.",
         )],
-        fix: &["Look for a proxy or firewall that touches TCP options."],
+        fix: &["Look for a proxy or firewall that changes TCP options."],
         pitfalls: &[],
     },
 ];

@@ -24,7 +24,7 @@ fn outcome(signal: &'static Signal, kernel: &Kernel) -> Outcome {
     let absent = OWNERS.iter().find(|name| !kernel.has_tracepoint(name));
     if let Some(absent) = absent {
         refusals.push(format!(
-            "this kernel has no tracepoint {absent}, which every kind needs"
+            "this kernel has no tracepoint {absent}, which every kind requires"
         ));
     }
     let candidates = signal.candidates.iter().filter(|_| absent.is_none());

@@ -23,29 +23,28 @@ impl Privileges {
             return Some(LOCKED.to_owned());
         }
         if lost_reads {
-            return Some(format!("this is what lockdown does: {LOCKED}"));
+            return Some(format!("lockdown is the reason: {LOCKED}"));
         }
         // EPERM as errors of system calls are printed; the numbers are the same everywhere.
         if !error.contains("(os error 1)") {
             return None;
         }
-        let mut reason = "not permitted in spite of the capabilities: a container's seccomp \
-                          filter or a security module forbids bpf(2) or perf_event_open(2); run \
-                          on the host, or allow them"
+        let mut reason = "not permitted although the capabilities are present: a container's seccomp filter \
+                          or a security module forbids bpf(2) or perf_event_open(2); run tcptrace on the \
+                          host, or allow these calls"
             .to_owned();
         if self.holds(Capability::SysResource) == Some(false) {
             reason.push_str(
-                "\nbefore Linux 5.11 it can also be the limit of locked memory: ulimit -l \
-                 unlimited, or add CAP_SYS_RESOURCE",
+                "\nbefore Linux 5.11 the limit of locked memory can also be the reason: set ulimit -l unlimited, or add CAP_SYS_RESOURCE",
             );
         }
         Some(reason)
     }
 }
 
-const LOCKED: &str = "lockdown=confidentiality forbids programs to read kernel memory \
-                      (bpf_probe_read_kernel), to root too, and every hook reads it; boot with \
-                      lockdown=integrity or without lockdown to trace";
+const LOCKED: &str = "lockdown=confidentiality forbids reading kernel memory (bpf_probe_read_kernel), even \
+                      for root, and every hook reads it; to trace, boot with lockdown=integrity or without \
+                      lockdown";
 
 #[cfg(test)]
 mod tests {

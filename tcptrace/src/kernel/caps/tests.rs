@@ -26,8 +26,7 @@ fn without_any_capability_the_message_gives_the_way_out() {
         "need CAP_BPF and CAP_PERFMON (have: none)\n\
          sudo tcptrace watch\n\
          sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_syslog=ep /opt/tcptrace\n\
-         note: setcap lets everyone who may run it trace all processes; to allow only a group, type \
-         this first: sudo groupadd -f tcptrace && sudo chown root:tcptrace /opt/tcptrace && sudo \
+         note: setcap lets every user who may run the binary trace all processes; to allow only a group, run this first: sudo groupadd -f tcptrace && sudo chown root:tcptrace /opt/tcptrace && sudo \
          chmod 0750 /opt/tcptrace"
     );
 }

@@ -130,7 +130,7 @@ pub static ACCEPT: Signal = Signal {
         hook::SECURITY_SOCK_GRAFT,
         tracepoint(
             &["tcp_rcv_space_adjust"],
-            "who accepted a connection and has not read from it: looked up in /proc",
+            "the process that accepted a connection but has not read from it: looked up in /proc",
             nothing,
         ),
     ),
@@ -429,7 +429,7 @@ fn no_socket_reason(kernel: &Kernel) -> Option<String> {
 
 fn drop_socket(kernel: &Kernel) -> Option<String> {
     if !kernel.has_drop_socket {
-        return Some("kfree_skb does not tell the receiving socket on this kernel".to_owned());
+        return Some("kfree_skb does not report the receiving socket on this kernel".to_owned());
     }
     None
 }

@@ -187,14 +187,14 @@ fn what_was_counted_from_the_counter_is_no_second_opinion() {
     assert_eq!(verdict, Verdict::Explained);
     assert_eq!(
         note.as_deref(),
-        Some("4 were counted from this counter, not seen")
+        Some("4 were counted from this counter and not observed")
     );
 }
 
 #[test]
 fn namespace_that_went_explains_only_that_we_counted_more() {
     let gone = (0, true, 0);
-    let note = Some("a network namespace ended and took its counters along");
+    let note = Some("a network namespace ended, and its counters with it");
     judged(&EXACT_RULE, (3, 5), gone, Verdict::Explained, note);
     judged(&EXACT_RULE, (5, 3), gone, Verdict::Differs, None);
 }

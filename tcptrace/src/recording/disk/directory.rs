@@ -78,15 +78,15 @@ impl Directory {
         };
         let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::AlreadyExists, why.to_owned()));
         if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
-            return refuse("it exists and is no plain file");
+            return refuse("it exists and is not a regular file");
         }
         if !self.is_recording(name)? {
-            return refuse("it exists and is no recording; choose another name");
+            return refuse("it exists and is not a recording; choose another name");
         }
         match files.rotation {
             Some(rotation) => self.rotate(name, rotation.keep.max(1)),
             None if files.overwrites => Ok(()),
-            None => refuse("it exists; choose another name, or write over it by --force"),
+            None => refuse("it exists; choose another name, or overwrite it with --force"),
         }
     }
 

@@ -95,7 +95,7 @@ impl Writer {
     fn sync(&mut self) {
         self.synced = Instant::now();
         if let Some(Err(error)) = self.file.as_ref().map(File::sync_data) {
-            let why = format!("cannot keep {}: {error}", self.path.display());
+            let why = format!("cannot rename {}: {error}", self.path.display());
             lock(&self.shared).lose(0, why);
         }
     }
@@ -111,7 +111,10 @@ impl Writer {
             .rotate(&self.name, self.keep)
             .and_then(|()| self.write(&[]))
         {
-            let why = format!("cannot begin the next {}: {error}", self.path.display());
+            let why = format!(
+                "cannot start the next file {}: {error}",
+                self.path.display()
+            );
             lock(&self.shared).lose(0, why);
         }
         drop(before);

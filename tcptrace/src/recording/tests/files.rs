@@ -49,14 +49,14 @@ fn nobodys_file_is_written_over() {
     std::fs::write(room.file(), "a letter").unwrap();
     for files in [plain(&room.file()), rotated(&room, 1 << 20, 3)] {
         let error = Recorder::create(files, start()).unwrap_err();
-        assert!(error.to_string().contains("no recording"), "{error}");
+        assert!(error.to_string().contains("not a recording"), "{error}");
     }
     let forced = Files {
         overwrites: true,
         ..plain(&room.file())
     };
     let error = Recorder::create(forced.clone(), start()).unwrap_err();
-    assert!(error.to_string().contains("no recording"), "{error}");
+    assert!(error.to_string().contains("not a recording"), "{error}");
     assert_eq!(std::fs::read(room.file()).unwrap(), b"a letter");
 
     std::fs::remove_file(room.file()).unwrap();
@@ -72,7 +72,7 @@ fn nobodys_file_is_written_over() {
 
     std::os::unix::fs::symlink("/etc/hostname", room.0.join("link")).unwrap();
     let error = Recorder::create(plain(&room.0.join("link")), start()).unwrap_err();
-    assert!(error.to_string().contains("no plain file"), "{error}");
+    assert!(error.to_string().contains("not a regular file"), "{error}");
 }
 
 #[test]

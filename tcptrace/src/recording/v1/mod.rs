@@ -19,7 +19,7 @@ pub(super) use start::{end_bytes, read_end, read_start, start_bytes};
 
 /// Bytes that are no version 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it holds what no tcptrace writes")]
+#[error("it contains data that no tcptrace writes")]
 pub(super) struct Malformed;
 
 impl From<postcard::Error> for Malformed {

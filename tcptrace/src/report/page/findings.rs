@@ -202,7 +202,7 @@ fn evidence(facts: &Trouble) -> Markup {
         .filter(|(_, count)| *count > 0);
     listed(known.map(|(evidence, count)| {
         let said = match evidence {
-            Evidence::Seen => "seen by a hook",
+            Evidence::Seen => "observed by a hook",
             Evidence::Inferred => "inferred by a documented rule",
             Evidence::Counted => "counted from the kernel's counters",
         };
@@ -280,7 +280,7 @@ fn ordinary(view: &View<'_>) -> Markup {
     html! {
         @if counts.iter().any(|count| *count > 0) {
             p class="dim" {
-                "Besides these the ordinary life of connections: "
+                "In addition, normal connection events were recorded: "
                 (words::kinds(present.filter(|(_, count)| *count > 0))) "."
             }
         }

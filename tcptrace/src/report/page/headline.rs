@@ -61,7 +61,7 @@ fn when(view: &View<'_>) -> Markup {
     let is_long = grid.count() > 1;
     html! {
         @if grid.count() == 0 {
-            "Nothing tells when: no incident, no sample, no facts of a run."
+            "The time is unknown: there is no incident, no sample and no description of the run."
         } @else {
             (clock.date_and_time(begin)) " "
             @if is_long { "to " (clock.date_and_time(end)) " " }
@@ -75,16 +75,16 @@ fn where_and_what(facts: &RunFacts, is_narrow: bool) -> Markup {
     html! {
         dt { "Where" }
         dd {
-            (text(facts.host_name.as_deref().unwrap_or("a host without a name")))
+            (text(facts.host_name.as_deref().unwrap_or("an unnamed host")))
             ", Linux " (text(&facts.kernel)) ", tcptrace " (text(&facts.version))
         }
         dt { "Watched" }
         dd {
             (kinds(facts.kinds))
             @if facts.is_partial {
-                "; filters left out some sockets, so absence here proves nothing"
+                "; filters excluded some sockets, so this report is not complete"
             }
-            @if is_narrow { "; this report shows only the part of it that was asked for" }
+            @if is_narrow { "; this report shows only the selected part" }
         }
     }
 }
@@ -118,12 +118,12 @@ fn lost(story: &Story) -> Markup {
             }
             ". Numbers here are lower bounds."
         } @else if summaries().next().is_some() {
-            "Nothing: every event that was heard is accounted for."
+            "Nothing: every received event is accounted for."
         } @else {
-            "No loss was told, but there is no last word of the run that would say so."
+            "No loss was recorded, but the end of the run, which would report losses, is missing."
         }
         @if tally.rate_limited > 0 {
-            " " (thousands(tally.rate_limited)) " were left out by --rate-limit."
+            " " (thousands(tally.rate_limited)) " were suppressed by --rate-limit."
         }
         @if tally.filtered > 0 {
             " " (thousands(tally.filtered)) " did not pass the filters."
@@ -138,9 +138,9 @@ fn not_seen(story: &Story) -> Markup {
         @if !unseen.is_empty() {
             (sentences(unseen))
         } @else if facts.next().is_some() {
-            "Nothing: all that was asked for could be seen."
+            "Nothing: every requested fact was visible."
         } @else {
-            "Not known: the facts of the run are not in here."
+            "Unknown: this recording has no description of the run."
         }
     }
 }
@@ -160,13 +160,13 @@ fn whole(story: &Story) -> Markup {
     let is_open = story.runs.iter().any(|run| run.summary.is_none());
     html! {
         @if story.runs.is_empty() && story.flaws.is_empty() {
-            "Not known: neither the facts of a run nor its last word are in here."
+            "Unknown: this recording has neither the description nor the end of a run."
         } @else if story.flaws.is_empty() && !is_open {
             "Yes, from its beginning to its end."
         } @else {
             strong class="bad" { "No." } " "
             @if is_open {
-                "The end is missing: tcptrace was killed, or the recording goes on elsewhere. "
+                "The end is missing: tcptrace was killed, or the recording continues in another file. "
             }
             @if !story.flaws.is_empty() {
                 (sentences(&story.flaws))
@@ -188,7 +188,7 @@ pub(super) fn sentences<'a>(all: impl IntoIterator<Item = &'a String>) -> Markup
     }
     html! {
         ul { @for sentence in &said { li { (prose(sentence)) } } }
-        @if said.len() == MOST_SENTENCES { p class="dim" { "Further ones are left out." } }
+        @if said.len() == MOST_SENTENCES { p class="dim" { "More are not listed." } }
     }
 }
 
@@ -201,9 +201,9 @@ fn in_short(view: &View<'_>) -> Markup {
             @if view.findings.is_empty() {
                 p {
                     @if view.story.incidents > 0 {
-                        "No trouble: only the ordinary life of connections was seen."
+                        "No problem: only normal connection events were observed."
                     } @else {
-                        "Nothing was found: there is no incident in here."
+                        "There is no incident in this recording."
                     }
                 }
             } @else {

@@ -29,11 +29,11 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         }
         p { (plural(story.incidents, "incident", "incidents")) " in all." }
         @if story.runs.is_empty() {
-            p { "The facts of the run are not in here." }
+            p { "This recording has no description of the run." }
         } @else {
             (runs(view))
             @if story.runs_left_out > 0 {
-                p class="dim" { (thousands(story.runs_left_out)) " more runs are left out." }
+                p class="dim" { (thousands(story.runs_left_out)) " more runs are not listed." }
             }
         }
         @for (at, run) in story.runs.iter().enumerate() {

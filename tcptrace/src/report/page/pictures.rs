@@ -54,7 +54,7 @@ pub(super) fn timeline(view: &View<'_>) -> Markup {
         figure {
             figcaption {
                 "Incidents by kind. Each bar is " (view.axis.resolution())
-                "; each row has a scale of its own, its highest bar at the right."
+                "; each row has its own scale, and the number at the right is its highest bar."
             }
             div class="lanes" {
                 @for lane in by_kind { (lane) }
@@ -110,8 +110,8 @@ pub(super) fn queues(view: &View<'_>) -> Markup {
         @if !all.is_empty() {
             figure {
                 figcaption {
-                    "Connections that wait to be accepted, the most in each stretch of time, with the \
-                     limit as a dashed line. Red: above it; red below: refusals."
+                    "Connections that wait for accept(), the maximum of each interval, with the limit as a \
+                     dashed line. Red: above the limit; red below the axis: refusals."
                 }
                 div class="lanes" {
                     @for lane in drawn { (lane) }
@@ -127,15 +127,15 @@ fn queues_said(view: &View<'_>, queues: &Queues, concerned: usize) -> Markup {
     let sampled = queues.sampled();
     html! {
         @if !view.story.has_samples {
-            "The recording has no samples of queues; what is here was told by refusals. "
+            "The recording has no samples of queues; this section shows only refusals. "
         } @else if sampled == 0 {
-            "No listener was seen. "
+            "No listener was observed. "
         }
         @if concerned == 0 && sampled > 0 {
-            "No listener ever had a queue, and none refused anybody: "
+            "No listener had a queue, and none refused a client: "
             (plural(sampled, "listener was", "listeners were")) " watched."
         } @else if concerned == 0 {
-            "No listener refused anybody."
+            "No listener refused a client."
         } @else {
             (plural(concerned as u64, "listener", "listeners"))
             " had a queue or refused connections"
@@ -192,7 +192,7 @@ fn shown(end: Endpoint) -> String {
 pub(super) fn time_wait(view: &View<'_>) -> Markup {
     let waits = &view.story.time_waits;
     if waits.spaces.is_empty() && waits.owners.is_empty() {
-        return html! { p { "No TIME_WAIT was seen." } };
+        return html! { p { "No TIME_WAIT socket was observed." } };
     }
     let looks = view.story.queues.looks.over(&view.axis.grid);
     let top = waits.spaces.top(SPACES);
@@ -230,7 +230,7 @@ pub(super) fn time_wait(view: &View<'_>) -> Markup {
     html! {
         figure {
             figcaption {
-                "Entries there are, FIN_WAIT2 ones too, and how many began and ended. Dashed: \
+                "The number of entries, including FIN_WAIT2, and how many began and ended. Dashed: \
                  tcp_max_tw_buckets."
             }
             div class="lanes" {

@@ -182,7 +182,7 @@ impl<'a> Axis<'a> {
             svg viewBox=(format!("0 0 {count} {height}")) preserveAspectRatio="none" role="img"
                 aria-label=(said) {
                 title { (said) }
-                desc { "Bars over time; the table or text beside it has the totals." }
+                desc { "Bars over time; the table or text next to it has the totals." }
                 (path("marks", &lines))
                 (inside)
             }

@@ -40,16 +40,16 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let others = groups.len().saturating_sub(GROUPS) as u64;
     html! {
         @if groups.is_empty() {
-            p { "Not known: the recording does not tell them." }
+            p { "Unknown: the recording does not contain them." }
         } @else {
             p {
                 "As they were when the run began. " b class="bad" { "changed" }
-                ": not what the kernel sets by itself."
+                ": not the kernel's default."
             }
         }
         @for spaces in groups.iter().take(GROUPS) { (group(view, spaces)) }
         @if others > 0 {
-            p class="dim" { (thousands(others)) " more groups of namespaces are left out." }
+            p class="dim" { (thousands(others)) " more groups of namespaces are not listed." }
         }
     }
 }
@@ -113,7 +113,7 @@ fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
                 " and " (thousands((spaces.len() - NAMED) as u64)) " more"
             }
         }
-        (words::table("Settings that decide over queues, orphans and TIME_WAIT", &columns, &rows))
+        (words::table("Settings for queues, orphans and TIME_WAIT", &columns, &rows))
     }
 }
 

@@ -32,7 +32,7 @@ fn total(by_kind: &ByKind) -> u64 {
 pub(super) fn resets(view: &View<'_>) -> Markup {
     let (mut resets, most) = of_kinds(view, &[Kind::RstSent, Kind::RstReceived]);
     if resets.is_empty() {
-        return html! { p { "No RST was seen." } };
+        return html! { p { "No RST was observed." } };
     }
     resets.sort_by_key(|found| Reverse(found.facts.tally.count));
     let columns = [
@@ -77,7 +77,7 @@ fn bytes_cell(count: u64, is_told: bool) -> Markup {
 pub(super) fn owners(view: &View<'_>) -> Markup {
     let (owners, peers) = (view.story.owners.top(ROWS), view.story.peers.top(ROWS));
     if owners.rows.is_empty() {
-        return html! { p { "No incident that tells of trouble." } };
+        return html! { p { "No incident that indicates a problem." } };
     }
     let most = |first: Option<&ByKind>| first.map_or(0, total);
     let most_owned = most(owners.rows.first().map(|(_, facts)| &facts.by_kind));
@@ -103,7 +103,7 @@ pub(super) fn owners(view: &View<'_>) -> Markup {
     };
     let columns = |first| [(first, false), ("Incidents", true), ("By kind", false)];
     html! {
-        (words::table("Owners: who opened, accepted or listens", &columns("Program"), &owner_rows))
+        (words::table("Owners: the processes that opened, accepted or listen", &columns("Program"), &owner_rows))
         (words::left_out(&owners, "programs"))
         @if !peers.rows.is_empty() {
             (words::table("Peers: addresses at the other end", &columns("Address"), &peer_rows))
@@ -196,13 +196,13 @@ pub(super) fn counters(view: &View<'_>) -> Markup {
     html! {
         @if summaries.clone().next().is_none() {
             p {
-                "Nothing to compare: the recording has no end, or filters were in force, which the \
-                 kernel's counters know nothing of."
+                "There is nothing to compare: the recording has no end, or filters were active, which the \
+                 kernel's counters do not apply."
             }
         } @else {
             p {
-                "What the kernel's own counters rose by while tcptrace watched, beside what tcptrace \
-                 counted. Where they differ without a reason, something was missed."
+                "The increase of the kernel's own counters during the run, next to what tcptrace counted. \
+                 If they differ without a reason, tcptrace missed events."
             }
         }
         @for (at, summary) in summaries {

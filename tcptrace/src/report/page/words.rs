@@ -82,7 +82,7 @@ pub(super) fn left_out<K, V>(top: &Top<'_, K, V>, what: &'static str) -> Markup 
                 @if !top.is_exact { "about " }
                 (thousands(top.others)) " more " (what) ", together " (thousands(top.others_weight)) "."
                 @if !top.is_exact {
-                    " There were too many to keep them all: a row may be some too low."
+                    " There were too many to store them all, so a row may be slightly too low."
                 }
             }
         }

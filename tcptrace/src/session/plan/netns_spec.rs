@@ -52,7 +52,7 @@ impl FromStr for NetnsSpec {
             return match text.parse() {
                 Ok(pid) if pid > 0 => Ok(Self::Pid(pid)),
                 _ => Err(NotNetns(format!(
-                    "`{text}` is not a PID; for an inode number use inode:{text}"
+                    "`{text}` is not a PID; for an inode number, use inode:{text}"
                 ))),
             };
         }

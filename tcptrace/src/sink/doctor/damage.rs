@@ -22,7 +22,7 @@ pub(super) fn listeners(page: &mut Page, report: &Doctor<'_>) {
         return;
     }
     rows.sort_by_key(|row| Reverse((row.full, row.drops_rose, row.drops)));
-    page.heading("LISTENERS THAT ARE FULL, OR HAVE DROPPED");
+    page.heading("LISTENERS THAT ARE FULL OR HAVE DROPPED");
     for row in rows.iter().take(LISTENERS) {
         let (mark, impact) = match (row.full, row.drops_rose.unwrap_or(0)) {
             (true, _) => ("FULL", Some(Impact::Bad)),
@@ -87,13 +87,13 @@ pub(super) fn counters(page: &mut Page, report: &Doctor<'_>) {
     for (space, moved) in spaces.iter().take(SPACES) {
         page.heading(&format!("COUNTED IN {} SINCE IT BEGAN", name(space)));
         match &space.counters {
-            None => page.line("  not known: see below"),
-            Some(_) if moved.is_empty() => page.line("  No counter of damage has risen."),
+            None => page.line("  unknown: see below"),
+            Some(_) if moved.is_empty() => page.line("  No error counter has risen."),
             Some(_) => moved.iter().for_each(|one| counter(page, one, report)),
         }
     }
     if let Some(left) = left_out(spaces.len(), SPACES) {
-        let more = format!("{left} more namespaces have counters of damage: --json lists them");
+        let more = format!("{left} more namespaces have error counters: --json lists them");
         page.hang("", 2, &more);
     }
 }

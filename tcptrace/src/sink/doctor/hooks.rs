@@ -63,7 +63,7 @@ type Aid<'a> = (&'static str, &'a Served<'a>, &'static str, &'static str);
 fn aids<'a>(report: &'a Doctor<'_>) -> impl Iterator<Item = Aid<'a>> {
     let accept = report.accept.as_ref().map(|outcome| {
         let served = "the owner after accept(), reported";
-        let unserved = "the owner after accept() is found at the first read, or in /proc";
+        let unserved = "the owner after accept() is found at the first read or in /proc";
         ("  accept()", outcome, served, unserved)
     });
     let backlogs = report.backlogs.as_ref().map(|outcome| {

@@ -22,7 +22,7 @@ pub(super) fn privileges(page: &mut Page, privileges: &Privileges) {
         "user namespace",
         match privileges.user_namespace {
             Some(false) => "the host's",
-            Some(true) => "one of its own: its capabilities do not reach the kernel's hooks",
+            Some(true) => "a separate one: its capabilities do not apply to the kernel's hooks",
             None => "not known",
         },
     );
@@ -34,7 +34,7 @@ pub(super) fn privileges(page: &mut Page, privileges: &Privileges) {
             Some(Lockdown::Confidentiality) => {
                 "confidentiality: programs may not read kernel memory"
             }
-            None => "not known: this kernel has none, or securityfs is not mounted",
+            None => "unknown: this kernel has no lockdown, or securityfs is not mounted",
         },
     );
     for note in &privileges.notes {
@@ -68,7 +68,7 @@ pub(super) fn kernel(page: &mut Page, report: &Doctor<'_>) {
         "ticks per second",
         &match kernel.ticks_per_second {
             Some(hz) => hz.to_string(),
-            None => "not known: times in jiffies are null".to_owned(),
+            None => "unknown: times in jiffies are null".to_owned(),
         },
     );
 }

@@ -25,9 +25,8 @@ pub(super) fn all(page: &mut Page, report: &Doctor<'_>, is_whole: bool) {
         }
     }
     if let Some(left) = left_out(groups.len(), GROUPS) {
-        let more = format!(
-            "{left} more groups of namespaces have settings of their own: --json lists them"
-        );
+        let more =
+            format!("{left} more groups of namespaces have different settings: --json lists them");
         page.hang("", 2, &more);
     }
     let host = report.host.as_ref().map(|host| &host.settings);
@@ -83,7 +82,7 @@ fn members(report: &Doctor<'_>, group: &SettingsGroup) -> String {
     });
     let names = named.collect::<Vec<_>>().join(", ");
     match left_out(group.namespaces.len(), NAMED) {
-        Some(more) => format!("{names} AND {more} MORE, ALL ALIKE"),
+        Some(more) => format!("{names} AND {more} MORE, ALL EQUAL"),
         None => names,
     }
 }

@@ -99,7 +99,9 @@ fn notes(row: &StateRow, page: &Page<StateRow>) -> String {
     }
     if let Some(anomaly) = row.anomaly {
         notes.push(match anomaly {
-            Anomaly::CloseWaitPiling => "the peer closed, the process did not: a leak".to_owned(),
+            Anomaly::CloseWaitPiling => {
+                "the peer closed but the process did not: a leak".to_owned()
+            }
             Anomaly::SynSentStuck => {
                 format!("no answer to {} SYNs", u32::from(row.resends_max) + 1)
             }

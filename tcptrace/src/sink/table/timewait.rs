@@ -80,14 +80,13 @@ pub fn timewait(
         }
     }
     if page.rows.iter().any(|row| row.time_wait > 0) {
-        let why = "TIME_WAIT stays with the end that closes first, and this host closed these \
-                   first; to move it to the other end, let the peer close first";
+        let why = "the end that closes first holds the TIME_WAIT socket, and this host closed these first; \
+                   to move them to the other end, let the peer close first";
         words(out, why, None, style);
     }
     if page.rows.iter().any(|row| row.left_by != LeftBy::Learnt) {
-        let why = "the kernel does not record which process left a TIME_WAIT: ~ marks the process \
-                   that listens on its local port, ? is not known; --watch records owners from now \
-                   on";
+        let why = "the kernel does not record which process left a TIME_WAIT socket: ~ marks the process \
+                   that listens on its local port, ? is unknown; --watch records owners from now on";
         words(out, why, None, style);
     }
     reconciled(out, &page.reconciliation, style);
@@ -184,8 +183,7 @@ fn space(out: &mut Vec<u8>, space: &SpaceRow, settings: &[Setting], style: &Tabl
     }
     if let Some(secs) = space.settings.tcp_fin_timeout_secs {
         let line = format!(
-            "  FIN_WAIT2: closed here, the peer has not closed yet; given up after \
-             tcp_fin_timeout={}",
+            "  FIN_WAIT2: closed on this host, not yet by the peer; given up after tcp_fin_timeout={}",
             lasting(u64::from(secs) * 1000)
         );
         words(out, &line, None, style);

@@ -16,14 +16,13 @@ const KEY: usize = 28;
 /// What stands on the pages and needs a word.
 const MARKS: &[&str] = &[
     "A PID is always the owner of the socket, never the task on the CPU; ? means not known.",
-    "Rates are means over the last five seconds; curves show the last minute, each at its own scale.",
+    "Rates are averages of the last five seconds; curves show the last minute, each at its own scale.",
     "An accept queue is full when its length exceeds its limit, as in 129/128.",
-    "DROPS is the socket's counter since it began: 1 for a SYN, 2 for a third ACK, socket filters \
-     too. IN RUN is its increase during this run. REFUSED counts connections seen by hooks.",
-    "TIME_WAIT held: begins less ends that were seen; what is older than the run is only in the \
-     namespace's entries.",
-    "Each page keeps a bounded number of rows; those without news for the longest time go first, and \
-     the last line says how many. The details show the last 8 incidents of a row, Incidents the last \
+    "DROPS is the socket's counter since it began: 1 for a SYN, 2 for a final ACK, and socket filters too. \
+     IN RUN is its increase during this run. REFUSED counts refusals that hooks observed.",
+    "TIME_WAIT held: starts minus ends, as observed; older entries appear only in the namespace's total.",
+    "Each page shows a bounded number of rows; the rows that were idle longest are removed first, and the \
+     last line shows how many. The details show the last 8 incidents of a row; Incidents shows the last \
      2000 of all.",
 ];
 

@@ -65,7 +65,7 @@ pub(super) fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, control
     left.push(Span::raw(match state.source() {
         Source::Live => clock_time(state.lasted_ns()),
         Source::Recording => format!("recording {}", clock_time(state.lasted_ns())),
-        Source::Read => format!("recording {}, its end", clock_time(state.lasted_ns())),
+        Source::Read => format!("recording {}, at its end", clock_time(state.lasted_ns())),
     }));
     if let Some(facts) = state.facts() {
         if let Some(name) = &facts.host_name {

@@ -77,7 +77,7 @@ const RULES: &[Rule] = &[
         counter: "Tcp.AttemptFails",
         adds: |event| ended(event, &["SYN_SENT", "SYN_RECV"]),
         gaps: &[
-            (Ordering::Less, "attempts that their own process closed"),
+            (Ordering::Less, "attempts that the process itself closed"),
             (Ordering::Greater, "handshakes that the client reset"),
         ],
         ..EXACT

@@ -41,7 +41,7 @@ pub(super) fn full_disk_is_told_and_counted(world: &World) {
     let told = String::from_utf8_lossy(&output.stderr);
     world.claim(
         &format!("the replay says how many are not: {told}"),
-        told.contains("the disk did not take it") && told.contains("events are missing"),
+        told.contains("the disk did not accept it") && told.contains("events are missing"),
     );
     confine::detach_path(&disk);
 }

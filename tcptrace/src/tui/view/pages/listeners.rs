@@ -195,7 +195,7 @@ impl Sheet for Listeners {
         let mut facts = Vec::new();
         let queue = match row.queue {
             Some(queue) => format!(
-                "{} of {} at the last sample{}; longest seen {}",
+                "{} of {} at the last sample{}; longest so far {}",
                 queue.length,
                 queue.limit,
                 if row.is_gone { ", gone since" } else { "" },

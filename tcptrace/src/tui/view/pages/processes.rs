@@ -130,8 +130,7 @@ impl Sheet for Processes {
             facts.push(("owner known", format!("by {known}")));
         }
         if row.process.is_none() {
-            let why = "no process is known: no process holds the socket (any longer), or it was never \
-                       seen with its owner";
+            let why = "no process: none holds the socket (any more), or tcptrace never observed its owner";
             facts.push(("why", why.to_owned()));
         }
         facts.push(("in all", short(row.count.total)));

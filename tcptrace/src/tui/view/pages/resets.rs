@@ -140,7 +140,7 @@ impl Sheet for Resets {
     }
 
     fn nothing(_: &Scene<'_>) -> String {
-        "no RST sent or received yet".to_owned()
+        "no RST was sent or received yet".to_owned()
     }
 
     fn left_out(state: &State) -> u64 {

@@ -164,7 +164,7 @@ impl Sheet for Waits {
         );
         let held = match row.held() {
             Some(held) => format!("{} (starts minus ends, as observed)", short(held)),
-            None => "not known: entries older than this run have ended".to_owned(),
+            None => "unknown: entries older than this run have ended".to_owned(),
         };
         let mut facts = vec![("held now", held)];
         let seen = [
