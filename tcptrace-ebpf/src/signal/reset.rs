@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use aya_ebpf::macros::map;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
-use tcptrace_common::wire::{self, Head, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset};
+use tcptrace_common::wire::{self, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset};
 
 use super::listen;
 use super::packet::Packet;
