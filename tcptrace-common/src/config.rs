@@ -1,4 +1,4 @@
-//! What the user side tells the programs before they are loaded.
+//! What the user side sets for the programs before it loads them.
 
 /// The programs may call `bpf_get_socket_cookie` (BTF tracepoints from 6.1).
 pub const HELPER_SOCKET_COOKIE: u32 = 1 << 0;
@@ -23,8 +23,8 @@ pub const FILTER_FAMILY: u32 = 1 << 9;
 /// Drop by port: see [`Config::any_ports`] and its neighbours.
 pub const FILTER_PORTS: u32 = 1 << 10;
 
-/// Bits of the word in the map `SERVED`: what a function hook tells, so that the tracepoints that
-/// would tell it too keep quiet. Known only once the hooks are attached, hence not in [`Config`].
+/// Bits of the word in the map `SERVED`: what a function hook reports, so that the tracepoints that would report it too
+/// do not. It is known only once the hooks are attached and therefore not part of [`Config`].
 pub mod served {
     /// SYNs refused by a full queue.
     pub const SYN: u32 = 1 << 0;

@@ -48,7 +48,7 @@ impl FlowRecord {
         }
     }
 
-    /// Tells an IPv4 flow as an inet6 socket holds it: v4-mapped. Does nothing to an inet6 flow.
+    /// Turns an IPv4 flow into the form that an inet6 socket has: v4-mapped. Does nothing to an inet6 flow.
     #[inline(always)]
     pub fn as_v4_mapped(&mut self) {
         if self.family == AF_INET6 {

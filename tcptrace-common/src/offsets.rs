@@ -129,7 +129,7 @@ kernel_offsets! {
     net_inum,
     /// `net.core.sysctl_somaxconn`
     net_somaxconn,
-    /// `net.net_cookie`: never used twice; 0 on kernels before 5.12 until somebody asks for it
+    /// `net.net_cookie`: never used twice; 0 on kernels before 5.12 until it is requested
     net_cookie,
     /// `net.mib.net_statistics`, a per-CPU pointer
     net_mib_statistics,

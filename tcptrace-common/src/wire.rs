@@ -67,7 +67,7 @@ pub struct Head {
     pub evidence: u8,
     /// Boot clock in the hook, ns.
     pub time_ns: u64,
-    /// Address of the socket: tells sockets apart within one run, 0 = none.
+    /// Address of the socket: distinguishes sockets within one run, 0 = none.
     pub sock: u64,
     /// Inode of the socket's file, where the owner is to be looked up by it; with
     /// [`owner::LISTENER_FILE`] of its listener's. 0 = none, or not needed.

@@ -71,7 +71,7 @@ pub(crate) static WAITS: HashMap<u64, Waits> = HashMap::with_max_entries(1, 0);
 #[map]
 pub(crate) static BACKLOGS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(8192, 0);
 
-/// Whether a function hook tells this already: bits of `config::served`.
+/// Whether a function hook already reports this: bits of `config::served`.
 #[inline(always)]
 pub(crate) fn served(bit: u32) -> bool {
     // SAFETY: a map value that the user side writes once, before the tracepoints are attached.
@@ -108,13 +108,13 @@ pub(crate) struct SockEntry {
     pub(crate) since_ns: u64,
     /// `pid_tgid` of the task that lingers in its close, 0 = none.
     pub(crate) lingering: u64,
-    /// Its cookie; 0 until somebody needed it.
+    /// Its cookie; 0 until a program needs it.
     pub(crate) cookie: u64,
     /// The listener it came from, while nobody has accepted it; 0 = not known.
     pub(crate) listener: u64,
     /// tgid of the owner in the initial PID namespace.
     pub(crate) tgid: u32,
-    /// Inode of its network namespace; 0 until somebody needed it.
+    /// Inode of its network namespace; 0 until a program needs it.
     pub(crate) netns: u32,
     /// The state before CLOSE, once closed.
     pub(crate) state_before_close: u8,
@@ -213,7 +213,7 @@ pub(crate) struct SynCounters {
     pub(crate) syn_queue_cookies: u64,
     /// All SYNs and third ACKs that a listener dropped, whatever the reason.
     pub(crate) listen_drops: u64,
-    /// Where they were read, which tells namespaces apart that bore one number one after the
+    /// Where they were read, which distinguishes namespaces that had one number one after the
     /// other; 0 until this CPU has read them once.
     pub(crate) read: u64,
 }

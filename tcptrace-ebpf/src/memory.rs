@@ -10,8 +10,7 @@ use aya_ebpf::maps::PerCpuArray;
 #[repr(transparent)]
 pub(crate) struct Memory<T>(PerCpuArray<T>);
 
-// SAFETY: every CPU has a value of its own; a program that interrupts another one there has ended
-// before that goes on.
+// SAFETY: every CPU has a value of its own; a program that interrupts another one there ends before that one continues.
 unsafe impl<T> Sync for Memory<T> {}
 
 impl<T> Memory<T> {

@@ -137,7 +137,7 @@ pub(crate) fn is_followed(pid: u32, start_ticks: u64) -> bool {
         .is_some_and(|start| unsafe { *start } == start_ticks)
 }
 
-/// Start of a task's process as /proc tells it, in clock ticks since boot. The task is a trusted
+/// Start of a task's process as /proc reports it, in clock ticks since boot. The task is a trusted
 /// argument.
 #[inline(always)]
 pub(crate) fn start_ticks(task: *const u8) -> u64 {
@@ -153,7 +153,7 @@ pub(crate) fn start_ticks(task: *const u8) -> u64 {
     }
 }
 
-/// A start as /proc tells it in the time namespace of the user side.
+/// A start as /proc reports it in the time namespace of the user side.
 #[inline(always)]
 fn as_in_proc(start_ns: u64) -> u64 {
     start_ns.wrapping_add(config!(boot_offset_ns))
@@ -284,8 +284,8 @@ pub(crate) fn born_by_task(sock: u64, now: u64) -> Option<&'static mut SockEntry
     Some(entry)
 }
 
-/// Whether the current task speaks for this socket: it holds the socket's lock in a system call,
-/// is no kernel thread, and is not killing somebody else's socket.
+/// Whether the current task speaks for this socket: it holds the socket's lock in a system call, is
+/// no kernel thread, and is not killing another process's socket.
 #[inline(always)]
 pub(crate) fn task_owns<A: Access>(sk: &SockRef<A>) -> bool {
     sk.is_owned() && sk.err() != Some(ECONNABORTED) && task_is_user()

@@ -203,7 +203,7 @@ impl SockRef<Probe> {
 
 impl SockRef<Probe> {
     /// The state that a minisock stands for. After close() in FIN_WAIT2 the kernel keeps a minisock
-    /// whose state is TIME_WAIT too; `tw_substate` tells the two apart (5.10 to 7.3).
+    /// whose state is TIME_WAIT too; `tw_substate` distinguishes the two (5.10 to 7.3).
     #[inline(always)]
     pub(crate) fn minisock_state(&self) -> Option<u8> {
         match self.state() {

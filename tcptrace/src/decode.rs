@@ -92,7 +92,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     })
 }
 
-/// Kind number of a record, as far as it can be told: for counting what could not be read.
+/// Kind number of a record, if it can be read: for counting what could not be decoded.
 pub fn kind_of(bytes: &[u8]) -> Option<u16> {
     Some(u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]))
 }

@@ -28,7 +28,7 @@ impl Binary {
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
         let program = directory.join("tcptrace");
         // Not by this process: a child that another test starts meanwhile would inherit the open
-        // file, and a program that somebody may write cannot be started.
+        // file, and a program that is open for writing cannot be started.
         let copied = Command::new("cp")
             .arg(env!("CARGO_BIN_EXE_tcptrace"))
             .arg(&program)
@@ -80,7 +80,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The lines that tell how a kind is known, by kind.
+/// The lines that show the source of each kind, by kind.
 fn lines_of<'a>(report: &'a str, kind: &str) -> Vec<&'a str> {
     let begin = format!("  {kind} ");
     report

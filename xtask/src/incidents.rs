@@ -1,5 +1,5 @@
 //! `cargo xtask test incidents`: the stories of `docs/incidents` with real servers, each asserting
-//! what tcptrace must tell of it.
+//! what tcptrace must report about it.
 //!
 //! One after the other and through sudo when not root, against the release binary. A story that lacks
 //! its server is skipped, and the last line says so: it is not proven then. Fails when a story does,

@@ -100,7 +100,7 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What the test program is told, so that it is the oracle.
+/// The arguments that make the test program the oracle.
 fn oracle_words(oracle: &Oracle, further: &[String]) -> Vec<String> {
     let mut words = vec!["--oracle".to_owned()];
     for (name, value) in [("--seed", oracle.seed), ("--seconds", oracle.seconds)] {

@@ -42,7 +42,7 @@ impl Workspace {
     }
 
     /// Where `setup` puts tools: in the workspace even when `CARGO_TARGET_DIR` points elsewhere,
-    /// because `tcptrace/build.rs` must find them without being told.
+    /// because `tcptrace/build.rs` must find them without an argument.
     pub(crate) fn tools(&self) -> PathBuf {
         self.root.join("target/tools")
     }

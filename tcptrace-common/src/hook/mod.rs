@@ -71,9 +71,9 @@ pub struct Hook {
     pub families: &'static [Family],
     /// The function that it stands in for where the kernel does not have that.
     pub unless: Option<&'static str>,
-    /// The programs that hear it through BTF, by their names in the object, the reporting one last.
+    /// The programs that hook it through BTF, by their names in the object, the reporting one last.
     pub by_btf: &'static [&'static str],
-    /// The programs that hear it through breakpoints, likewise; empty = it cannot be heard so.
+    /// The programs that hook it through breakpoints, likewise; empty = it cannot be hooked this way.
     pub by_breakpoint: &'static [&'static str],
     /// The number of its records that come through BTF.
     number: usize,
@@ -86,7 +86,7 @@ impl Hook {
         hooks.find(|hook| hook.number == usize::from(number))
     }
 
-    /// Its name in events when it is heard through BTF.
+    /// Its name in events when it is hooked through BTF.
     pub fn label(&self) -> &'static str {
         NAMES.get(self.number).copied().unwrap_or("?")
     }
@@ -104,7 +104,7 @@ impl Hook {
         })
     }
 
-    /// Its name in events when it is heard through a breakpoint; `None` = it cannot be.
+    /// Its name in events when it is hooked through a breakpoint; `None` = it cannot be.
     pub fn label_by_breakpoint(&self) -> Option<&'static str> {
         if self.by_breakpoint.is_empty() {
             return None;

@@ -1,7 +1,7 @@
 //! Whether the process that used a socket last still holds it, at this moment: its descriptor is compared
 //! with the socket's file.
 //!
-//! Which descriptor it is tells the first argument of the system call in which the process used the
+//! The first argument of the system call in which the process used the socket is its descriptor. The process used the
 //! socket. Where that does not fit (io_uring, a descriptor that was moved since) the user side has to ask.
 
 use core::hint::black_box;
@@ -15,7 +15,7 @@ use crate::maps::{SockEntry, UNTRIED, sock_bits};
 use crate::offsets::{holder_offset, offset};
 use crate::sock::{Access, Direct, Probe, SockRef, store};
 
-/// The last call did not tell the descriptor.
+/// The last call did not show the descriptor.
 const NOT_TOLD: u32 = UNTRIED - 1;
 
 /// Reads a word of the kernel's memory; a fault reads as zero.

@@ -71,7 +71,7 @@ pub(crate) fn join<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
     add(netns, port, 1);
 }
 
-/// What the drop counter of a listener says now is known: the next refused SYN is told by its next step.
+/// Records the drop counter of a listener, so that the next refused SYN shows as its next step.
 #[inline(always)]
 pub(crate) fn note_drops<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
     let Some(place) = entry(sk.address()).and_then(|entry| usize::from(entry.place).checked_sub(1))

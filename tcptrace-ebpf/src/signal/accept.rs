@@ -1,6 +1,6 @@
 //! accept() hands a connection to the process that called it.
 //!
-//! Heard where the new socket is grafted to its file, since that neither blocks nor returns
+//! Hooked where the new socket is grafted to its file, since that neither blocks nor returns
 //! anything: of the returns of a function that blocks a breakpoint misses all but a few.
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};

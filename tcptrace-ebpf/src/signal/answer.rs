@@ -1,8 +1,8 @@
 //! RSTs that no full socket sends: nobody listens there, or a minisock answers.
 //!
-//! Kernels without reset reasons do not report them at `tcp_send_reset` (5.10, 6.1). There the
-//! function that sends them tells, by the counter of RSTs it raised; or, for packets that found
-//! no socket at all, the reason they are dropped for right afterwards.
+//! Kernels without reset reasons do not report them at `tcp_send_reset` (5.10, 6.1). There the function
+//! that sends them shows it, by the counter of RSTs that it raised; or, for packets that found no
+//! socket at all, the reason they are dropped for right afterwards.
 
 use aya_ebpf::macros::map;
 use tcptrace_common::config::NO_REASON;

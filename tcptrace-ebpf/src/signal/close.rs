@@ -1,4 +1,4 @@
-//! The life of a connection, told when it ends.
+//! The life of a connection, reported when it ends.
 
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{CloseRecord, UNKNOWN_U32, UNKNOWN_U64, close};

@@ -49,7 +49,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     }
     if meaning == meaning::MAYBE_REFUSED {
         if !has(ARG_RESET_REASON) && reason == config!(drop_no_socket) {
-            // This kernel tells of the RST nowhere else but in a function.
+            // This kernel shows the RST only in a function.
             if !served(served::NO_SOCKET) {
                 answer::on_no_socket(skb, head);
             }
@@ -77,7 +77,7 @@ fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Draft) {
     if !sk.is_null() {
         head.state = sk.state().unwrap_or(0);
         sk.identify(None, head);
-        // Decided in softirq, or in the owner's backlog: what is remembered tells.
+        // Decided in softirq or in the owner's backlog, so the owner is the one recorded for the socket.
         owner::known(head);
         if sk.is_full() {
             owner::note_file(&sk, head);

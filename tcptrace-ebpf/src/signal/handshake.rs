@@ -157,7 +157,7 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
     let overflows = window.refusals.get().listen_overflows;
     let is_refused = mib.value(config!(mib_listen_overflows)) != overflows;
     let is_reset = mib.value(config!(mib_embryonic_resets)) != window.embryonic_resets.get();
-    // Before drop reasons for it existed, only the counter told of a wrong timestamp here.
+    // Before drop reasons for it existed, only the counter showed a wrong timestamp here.
     let mut rejects = 0;
     if config!(drop_tw_paws) == NO_REASON {
         let before = window.paws_rejects.get();
@@ -218,7 +218,7 @@ fn refused(sk: &SockRef<Probe>, head: &mut Draft, was_reset: bool, hook: u8) {
     );
 }
 
-/// The client reset the handshake: no full socket ever hears of it.
+/// The client reset the handshake: no full socket ever receives the RST.
 #[inline(always)]
 fn given_back(head: &mut Draft, hook: u8) {
     if !wants(kind::RST_RECEIVED) {

@@ -45,13 +45,13 @@ impl Mib {
         })
     }
 
-    /// Where they lie: tells the counters of CPUs apart.
+    /// Their address, which distinguishes the counters of CPUs.
     #[inline(always)]
     pub(crate) fn base(self) -> u64 {
         self.base
     }
 
-    /// Tells the counters of CPUs and namespaces apart, also of those whose memory is used again.
+    /// Distinguishes the counters of CPUs and namespaces, also of those whose memory is reused.
     #[inline(always)]
     pub(crate) fn identity(self, net: *const u8) -> u64 {
         let cookie = match offset!(net_cookie) {
@@ -88,8 +88,8 @@ impl Mib {
     }
 }
 
-/// What is added to a per-CPU pointer on this CPU: learnt from a per-CPU map of ours, whose slot
-/// is known both ways. (`__per_cpu_offset` is no symbol without CONFIG_KALLSYMS_ALL.)
+/// What is added to a per-CPU pointer on this CPU: found from a per-CPU map of ours, whose slot is
+/// known both ways. (`__per_cpu_offset` is no symbol without CONFIG_KALLSYMS_ALL.)
 #[inline(always)]
 fn cpu_shift() -> Option<u64> {
     let shift = SHIFT.get()?;
@@ -130,7 +130,7 @@ struct Shift {
     /// Two addresses of our own that must become plain numbers.
     map_address: Cell<u64>,
     own_address: Cell<u64>,
-    /// What is added to a per-CPU pointer on this CPU; 0 = not learnt yet (the slots of CPUs are never
+    /// What is added to a per-CPU pointer on this CPU; 0 = not found yet (the slots of CPUs are never
     /// where the per-CPU pointer itself points). The same for as long as the map lives.
     known: Cell<u64>,
 }

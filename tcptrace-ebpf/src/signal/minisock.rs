@@ -123,7 +123,7 @@ pub(crate) fn on_alloc_end(minisock: u64, hook: u8) {
     let Some([now, interrupted]) = TURNING.get() else {
         return;
     };
-    // A softirq's turn is over before the one that it interrupted goes on.
+    // A softirq ends before the code that it interrupted continues.
     let is_open = |turn: &Turn| {
         turn.sock.get() != 0 && turn.minisock.get() == 0 && turn.task.get() == owner::pid_tgid()
     };
@@ -280,7 +280,7 @@ pub(crate) fn on_packet(minisock: u64, skb: u64) {
         return;
     };
     window.open(minisock, skb);
-    // Where a drop reason tells of timestamps, the counter is not needed.
+    // Where a drop reason reports timestamps, the counter is not needed.
     if config!(drop_tw_paws) == NO_REASON
         && let Some(mib) = SockRef::<Probe>::minisock(minisock)
             .net()

@@ -109,8 +109,8 @@ impl<A: Access> Packet<A> {
         };
         flow.remote_port = u16::from_be_bytes([tcp[0], tcp[1]]);
         flow.local_port = u16::from_be_bytes([tcp[2], tcp[3]]);
-        // A v4 packet for an inet6 socket is told v4-mapped, as the socket would.
-        // SAFETY: probing.
+        // A v4 packet for an inet6 socket is reported v4-mapped, as the socket would. SAFETY:
+        // probing.
         unsafe {
             if self.is_v6 {
                 let addrs = Probe::read::<[u64; 4]>(network.add(8));

@@ -49,7 +49,7 @@ pub(crate) fn on_validate_end(sock: u64, skb: u64, hook: u8) {
     let (Some(segment), Some(backlog)) = (SEGMENT.get(), BACKLOG.get()) else {
         return;
     };
-    // A softirq has ended before the call that it interrupted goes on.
+    // A softirq has ended before the call that it interrupted continues.
     let is_in_softirq = segment.is_open();
     let window = if is_in_softirq { segment } else { backlog };
     let Some((sock, _skb)) = window.close(sock, skb) else {
@@ -98,7 +98,7 @@ pub(super) fn not_the_backlogs(mib: Mib, rejects: u64) {
     }
 }
 
-/// Tells a reject.
+/// Reports a reject.
 #[inline(always)]
 pub(super) fn report(head: &mut Draft, reason: u32, check: u8, hook: u8) {
     if !wants(kind::PAWS_DROP) {

@@ -99,7 +99,7 @@ pub(super) fn blank(record: &mut ResetRecord, reason: u32, bits: u8) {
     record.bits = bits;
 }
 
-/// Fills who and where; returns the bits of [`reset`] that tell what kind of socket it is.
+/// Fills in owner and flow; returns the bits of [`reset`] that describe the kind of socket.
 #[inline(always)]
 fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Draft) -> u8 {
     let state_now = sk.state().unwrap_or(0);
@@ -127,7 +127,7 @@ fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Draft) ->
     reset::HAS_SOCK | find_owner(sk, entry, is_active, state_now, head)
 }
 
-/// The facts by which the cause is told.
+/// The facts from which the cause follows.
 #[inline(always)]
 fn describe(sk: &SockRef<Direct>, state_before: u8, record: &mut ResetRecord) {
     record.state_now = sk.state().unwrap_or(0);

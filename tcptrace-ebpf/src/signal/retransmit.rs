@@ -98,7 +98,7 @@ pub(crate) fn on_retransmit_synack(listener: *const u8, req: *const u8) {
     );
 }
 
-/// What a request tells of the SYN-ACK that is sent for it again.
+/// What a request socket shows about the SYN-ACK that is sent again for it.
 #[inline(always)]
 pub(super) fn describe_synack(req: *const u8, record: &mut RetransmitRecord) {
     record.attempt = UNKNOWN_U32;

@@ -18,7 +18,7 @@ use crate::sock::{Access, Direct, Probe, SockRef};
 /// `S_IFMT` and `S_IFSOCK`.
 const TYPE_MASK: u16 = 0o170_000;
 const TYPE_SOCKET: u16 = 0o140_000;
-/// `BPF_NOEXIST`: what a hook learnt meanwhile is fresher.
+/// `BPF_NOEXIST`: what a hook has recorded since is newer.
 const IF_ABSENT: u64 = 1;
 /// `-EEXIST`
 const EXISTS: i32 = -17;

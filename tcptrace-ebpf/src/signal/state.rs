@@ -30,8 +30,8 @@ pub(crate) fn on_skipped_state(sk: *const u8, old: i32, new: i32) {
     }
 }
 
-/// Who and where is found out only where something is told:
-/// most changes of a connection tell nothing unless states are wanted.
+/// Owner and flow are read only if something is reported: most state changes of a connection report nothing unless
+/// states are requested.
 #[inline(always)]
 fn changed(sk: *const u8, old: i32, new: i32) {
     let (old, new) = (old as u8, new as u8);
@@ -115,7 +115,7 @@ fn may_matter(sk: &SockRef<Direct>, old: u8, new: u8) -> bool {
         || linger::may_concern(sk, old, new)
 }
 
-/// A change that tells nothing: what later ones, or a RST, have to know of it.
+/// A change that reports nothing: records what later changes, or a RST, need from it.
 #[inline(always)]
 fn remember(sk: &SockRef<Direct>, old: u8, new: u8) {
     // Also called for MPTCP, SCTP and DCCP.
@@ -154,7 +154,7 @@ fn born_of_listener(sk: &SockRef<Direct>, time: u64) -> Option<&'static mut Sock
     Some(child)
 }
 
-/// Whether this change tells something, or leaves something behind, that needs to know whose it is.
+/// Whether this change reports or records something for which the owner is needed.
 #[inline(always)]
 fn is_told(old: u8, new: u8) -> bool {
     wants(kind::STATE)
@@ -219,7 +219,7 @@ pub(crate) fn on_destroy(sk: *const u8) {
     owner::forget(sk as u64);
 }
 
-/// `tcp_rcv_space_adjust(sk)`: runs in the reader's system call, and is the first that tells who
+/// `tcp_rcv_space_adjust(sk)`: runs in the reader's system call, and is the first that shows who
 /// accepted a connection.
 #[inline(always)]
 pub(crate) fn on_read(sk: *const u8) {

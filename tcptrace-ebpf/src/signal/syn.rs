@@ -1,9 +1,9 @@
 //! SYNs refused for a full accept queue or SYN queue.
 //!
-//! No tracepoint says so (up to 7.3): the packet is simply consumed. But the kernel has counted
-//! the refusal on this CPU, in the same softirq, just before. So at each consumed SYN the per-CPU
-//! counters of its namespace are compared with their values at the SYN before. Where they cannot
-//! be read, or were not seen yet, the listener's drop counter tells instead.
+//! No tracepoint says so (up to 7.3): the packet is simply consumed. But the kernel has counted the
+//! refusal on this CPU, in the same softirq, just before. So at each consumed SYN the per-CPU
+//! counters of its namespace are compared with their values at the SYN before. Where they cannot be
+//! read, or have no earlier reading, the listener's drop counter is used instead.
 
 use core::hint::black_box;
 
@@ -61,7 +61,7 @@ pub(super) mod fate {
     pub(in crate::signal) const ACCEPT_QUEUE_FULL: u32 = 1;
     pub(in crate::signal) const SYN_QUEUE_FULL: u32 = 2;
     pub(in crate::signal) const COOKIE: u32 = 3;
-    /// The counters cannot tell.
+    /// The counters cannot decide.
     pub(super) const UNKNOWN: u32 = 4;
     /// Dropped, by neither queue's own limit.
     pub(in crate::signal) const DROPPED: u32 = 5;
@@ -104,7 +104,7 @@ extern "C" fn refused_or_reused(level: u32, skb: u64, fate: u32) -> u32 {
     if fate == fate::TAKEN {
         return 0;
     }
-    // Refused by a listener we do not know: still reported, without an owner.
+    // Refused by an unknown listener: still reported, without an owner.
     let (mut fate, mut count) = (fate, 1);
     let port = head.flow.local_port;
     let most = most_half_open(net);
@@ -183,7 +183,7 @@ pub(super) fn most_half_open(net: *const u8) -> u32 {
     if net.is_null() || most_at == NO_REASON || cookies_at == NO_REASON {
         return u32::MAX;
     }
-    // SAFETY: probing fields of the namespace. Of a number that once had four bytes the first tells.
+    // SAFETY: probing fields of the namespace. A number that once had four bytes is in the first of them.
     unsafe {
         if Probe::read::<u8>(net.add(cookies_at as usize)) != 0 {
             return u32::MAX;

@@ -172,7 +172,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &mut Draft) -> u8 {
         taken = take(&timers.interrupted, head);
     }
     let is_same = taken.timer != 0;
-    // The counter is read in any case: its value must be known before it has to tell.
+    // The counter is read in any case: a later comparison needs its value.
     let overflow = overflows(sk.net().map_or(0, |net| net as u64));
     if !is_same && !could_not_be_made(sk, overflow) {
         return 0;
@@ -208,7 +208,7 @@ struct Taken {
 }
 
 /// Takes the minisock that was made for this socket. An interrupt may put another one there at any
-/// moment; it has taken that away again when this goes on, so that the timer's address tells.
+/// moment; it has removed that again when this continues, so the timer's address decides.
 #[inline(always)]
 fn take(seen: &Seen, head: &Head) -> Taken {
     let none = Taken {
@@ -241,7 +241,7 @@ fn take(seen: &Seen, head: &Head) -> Taken {
 
 /// Whether there was no minisock to be had. The kernel has counted that on this CPU just before
 /// (`tcp_time_wait`, 5.10 to 7.3). Where the counter cannot be read, or its value before is not
-/// known, the way the socket ended tells.
+/// known, the way in which the socket ended decides.
 #[inline(always)]
 fn could_not_be_made(sk: &SockRef<Direct>, overflow: u32) -> bool {
     match overflow {
@@ -362,7 +362,7 @@ pub(crate) fn on_cancel(timer: *const u8) {
     ended(head, phase::REUSE, hook::TIMER_CANCEL);
 }
 
-/// Whether a minisock waits to be told apart by the next SYN.
+/// Whether a minisock waits for the next SYN to decide how it ended.
 #[inline(always)]
 pub(super) fn may_be_reused() -> bool {
     wants(kind::TIME_WAIT)
@@ -435,7 +435,7 @@ fn report_cancelled_head(head: &Head, phase: u8) {
     ended(room.draft(), phase, hook::TIMER_CANCEL);
 }
 
-/// Tells the end of a minisock.
+/// Reports the end of a minisock.
 #[inline(always)]
 pub(super) fn ended(head: &mut Draft, phase: u8, hook: u8) {
     emit(

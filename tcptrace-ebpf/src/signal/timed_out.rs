@@ -29,7 +29,7 @@ pub(crate) fn may_concern(sk: &SockRef<Direct>, old: u8) -> bool {
 
 /// Whether a timer has given this connection up. Instead of ETIMEDOUT the error may be one that the
 /// network had reported before (`sk_err_soft`): then something was sent again without an answer, which
-/// tells it from an error that was merely left behind.
+/// distinguishes it from an error that was merely left behind.
 #[inline(always)]
 fn is_given_up(sk: &SockRef<Direct>) -> bool {
     let err = sk.err().unwrap_or(0);

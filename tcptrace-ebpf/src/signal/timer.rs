@@ -1,4 +1,4 @@
-//! Timers: which of the kernel's many is one that tells something, by its function.
+//! Timers: the function of a timer shows whether it is one that reports something.
 //!
 //! These hooks are hot (every TCP segment moves a timer): one load and two comparisons come
 //! first.

@@ -52,7 +52,7 @@ pub fn host() -> Host {
     host
 }
 
-/// This process, as the kernel side would tell of it.
+/// This process, as the kernel side would report it.
 pub fn this_process() -> OwnerRecord {
     let pid = std::process::id();
     let start_ticks = match proc::read(pid) {
@@ -114,8 +114,7 @@ pub fn record(kind: u16, connection: u16, owner: OwnerRecord) -> Vec<u8> {
     }
 }
 
-/// What a whole connection tells under `--all`, for every connection: its changes of state, its
-/// end, its TIME_WAIT.
+/// The events of a whole connection under `--all`: its changes of state, its end, its TIME_WAIT.
 pub fn lives(owner: OwnerRecord) -> Vec<Vec<u8>> {
     let each = |connection| {
         let kinds = [

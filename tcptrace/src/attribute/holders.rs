@@ -231,7 +231,7 @@ impl Scanner<'_> {
 }
 
 /// Whether two threads are known to share their descriptors; false also when the kernel does not
-/// tell (then the table is read once more, which costs time and changes nothing).
+/// say (then the table is read once more, which costs time and changes nothing).
 fn share_files(one: u32, other: u32) -> bool {
     const KCMP_FILES: libc::c_long = 2;
     // SAFETY: kcmp compares kernel objects of two threads by number; with KCMP_FILES it takes no

@@ -1,9 +1,9 @@
 //! Who owns a listening socket: it is inherited by workers, handed on by whoever started the service,
 //! shared by a whole pool.
 //!
-//! listen() is often called by a process that ends right after (a daemon that forks, a reload), or that
-//! never accepts. So the owner is one of the processes that hold the socket now: the one that was heard
-//! of while it does, else the latest known user of the port, else the oldest. All of them are told.
+//! listen() is often called by a process that ends right after (a daemon that forks, a reload), or that never accepts.
+//! So the owner is one of the processes that hold the socket now: the one that the kernel side reported while it does,
+//! else the latest known user of the port, else the oldest. All of them are reported.
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +29,8 @@ pub(super) fn is_about_one(event: &Event) -> bool {
 }
 
 impl Attributor {
-    /// The owner of the listener that the event is about, `heard` being who was heard of. As heard where
-    /// nothing else is known.
+    /// The owner of the listener that the event is about; `heard` is the owner that the kernel side reported, and
+    /// stands if nothing else is known.
     pub(super) fn of_listener(&mut self, event: &Event, heard: Option<Owner>) -> Option<Owner> {
         let Self {
             lookups, processes, ..
@@ -112,7 +112,7 @@ fn identity(process: &Process) -> Option<(u32, u64)> {
     Some((process.pid, process.start_ticks?))
 }
 
-/// Who may stand for a listener when the process that was heard of has given it up, the likeliest first:
+/// Who may represent a listener when the reported process has given it up, the likeliest first:
 /// known users of the port, the latest first, then the oldest process.
 fn ranked(holders: &[Arc<Process>], users: &[u32]) -> Vec<Arc<Process>> {
     let mut ranked = holders.to_vec();

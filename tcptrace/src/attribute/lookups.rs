@@ -20,7 +20,7 @@ const FRESH_NS: u64 = 250_000_000;
 const CHECKED_NS: u64 = 20_000_000;
 /// A listener nobody asked for in this time is not looked for in further walks, boot clock.
 const ASKED_NS: u64 = 10_000_000_000;
-/// Beyond this the tables begin anew.
+/// Beyond this the tables are cleared.
 const MOST: usize = 16_384;
 
 #[derive(Debug, Default)]
@@ -202,7 +202,7 @@ impl Lookups {
                 ..Query::default()
             })
         });
-        // Nobody among them: only a walk can tell who.
+        // None of them: only a walk over all processes finds the holder.
         if let Some(Ok(among)) = among
             && among.of(inode).len() > 0
         {

@@ -1,14 +1,14 @@
-//! The owner chain: what the kernel side heard, then what /proc knows.
+//! The owner chain: what the kernel side reported, then what /proc adds.
 //!
 //! 1. The hook-time owner (basis `task`, `socket`, `listener`, or `snapshot` from the walk at
-//!    start) becomes a process, named by what was heard and by /proc while it lives.
+//!    start) becomes a process, named by the event and, while it lives, by /proc.
 //! 2. A TIME_WAIT socket is known by who left it: remembered from when it began.
 //! 3. A connection whose accepting process made no call on it yet is looked up in /proc by the
 //!    inode of its file (basis `snapshot`).
 //! 4. A listener is inherited, passed on and shared: it belongs to whoever holds it now, and the
-//!    process that was heard of is its owner only while it is one of them ([`listeners`]).
+//!    reported process is its owner only while it is one of them ([`listeners`]).
 //! 5. Who used a connection last may have given it away since. The kernel side compares its descriptor
-//!    with the socket's file at the moment of the event; where that does not tell, `/proc` is asked. An
+//!    with the socket's file at the moment of the event; where that does not decide, `/proc` is read. An
 //!    owner that was not seen to hold the socket by either is marked ([`Owner::is_stale`]).
 //!
 //! Fails by leaving the owner `None`. Looks into /proc within a budget: attribution must never
@@ -83,7 +83,7 @@ impl Attributor {
         event.owner = owner;
     }
 
-    /// A socket that has a file but no caller yet, is older than the walk could tell, or was given away.
+    /// A socket that has a file but no caller yet, that is older than the walk covers, or that was handed on.
     fn look_up(&mut self, event: &Event) -> Option<Owner> {
         let port = event.flow.local.map(|end| end.port);
         let pid = match (event.inode, event.flow.cookie) {
@@ -98,7 +98,7 @@ impl Attributor {
         Some(listeners::found(&process, Basis::Snapshot))
     }
 
-    /// The owner of a connection, `heard` being who was heard of.
+    /// The owner of a connection; `heard` is the owner that the kernel side reported.
     fn of_connection(&mut self, event: &Event, heard: Option<Owner>) -> Option<Owner> {
         let Some(mut owner) = heard else {
             return self.look_up(event);
@@ -128,13 +128,13 @@ impl Attributor {
         Some(owner)
     }
 
-    /// Whether the process that was heard of still bears its number.
+    /// Whether the reported process still has its number.
     fn lives(&mut self, heard: &Heard, now_ns: u64) -> bool {
         let process = self.processes.found(heard.pid, now_ns);
         process.is_some_and(|process| process.start_ticks == Some(heard.start_ticks))
     }
 
-    /// Who left it. What was heard at a reuse is the owner of the new connection.
+    /// Who left it. The owner reported with a reuse is that of the new connection.
     fn time_wait(
         &mut self,
         time_wait: &mut TimeWait,
@@ -169,7 +169,7 @@ fn boot_ns() -> u64 {
     part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec)
 }
 
-/// The heard name as text: up to its NUL, foreign bytes replaced.
+/// The reported name as text: up to its NUL, foreign bytes replaced.
 fn comm_text(heard: &Heard) -> String {
     let end = heard
         .comm

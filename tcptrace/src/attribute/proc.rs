@@ -39,12 +39,12 @@ pub struct ProcessFacts {
     pub ppid: u32,
     /// Name of the thread-group leader.
     pub comm: String,
-    /// Executable as the kernel tells it, with " (deleted)" behind it when it was replaced or
+    /// Executable as the kernel reports it, with " (deleted)" after it when it was replaced or
     /// removed; `None` for kernel threads, zombies and when it may not be read.
     pub exe: Option<PathBuf>,
-    /// Effective user; `None` when the status file does not tell.
+    /// Effective user; `None` if the status file does not show it.
     pub uid: Option<u32>,
-    /// Path in the cgroup v2 tree, or on a v1 host that of the most telling hierarchy.
+    /// Path in the cgroup v2 tree, or on a v1 host that of the most specific hierarchy.
     pub cgroup: Option<String>,
     /// Container id (mostly 64 hexadecimal digits) found in the cgroup; `None` outside of one.
     pub container: Option<String>,

@@ -1,6 +1,6 @@
 //! Processes by (pid, start): read from /proc, kept after they died.
 //!
-//! What the kernel side heard at the event wins over what /proc says later; /proc fills in the rest.
+//! What the kernel side reported at the event wins over what /proc shows later; /proc fills in the rest.
 //! What a socket remembers of its last caller is brought up to date by the kernel side at the event. Where
 //! that was not possible it may be older than what /proc says now: then the name that the process bears now
 //! is taken.
@@ -40,7 +40,7 @@ pub(super) struct Processes {
 #[derive(Debug)]
 struct Known {
     process: Arc<Process>,
-    /// The name as last heard from the process itself: a change means exec or prctl.
+    /// The name as last reported in the process's own call: a change means exec or prctl.
     heard_comm: [u8; 16],
     /// When it was named last, boot clock.
     named_ns: u64,
@@ -67,7 +67,7 @@ impl Default for Processes {
 }
 
 impl Processes {
-    /// The owner that was heard of at `now_ns` (boot clock), with what /proc adds.
+    /// The owner reported at `now_ns` (boot clock), with what /proc adds.
     pub(super) fn owner(&mut self, heard: &Heard, now_ns: u64) -> Owner {
         let has_called = matches!(heard.basis, Basis::Task | Basis::Socket);
         Owner {
@@ -180,7 +180,7 @@ impl Processes {
         self.keep(key, comm, process, now_ns)
     }
 
-    /// What was heard at the event, and what /proc said a moment later: the executable only where the
+    /// What was reported at the event, and what /proc showed a moment later: the executable only where the
     /// name says that the program was still the same.
     fn at_the_event(&self, heard: &Heard, now: Process) -> Process {
         let comm = comm_text(heard);

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 
 /// Processes remembered per port.
 const USERS: usize = 16;
-/// Ports of several processes that are remembered; beyond this they are learnt anew.
+/// Ports of several processes that are remembered; beyond this the table is cleared.
 const MOST: usize = 4096;
 
 /// See the module. Nearly every port, and every ephemeral one, has a single user at a time: that one

@@ -18,7 +18,7 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// `Err` for what only the machine that was recorded could tell.
+    /// `Err` for what only the recorded machine could answer.
     pub(super) fn new(selection: &SelectionArgs, filter: FilterArgs) -> Result<Self, PlanError> {
         if filter.children {
             return Err(PlanError::OnlyLive("--children"));

@@ -47,7 +47,7 @@ use crate::kernel::{caller, confine};
 use crate::session::{Refused, logging};
 use crate::sink::sanitize;
 
-/// Parses, runs, and says what to return. Errors are told on stderr.
+/// Parses, runs, and returns the exit code. Errors are printed on stderr.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
@@ -110,7 +110,7 @@ fn report(args: ReportArgs) -> Exit {
     }
 }
 
-/// An error of a subcommand's words, told as clap tells its own.
+/// An error in the arguments of a subcommand, printed as clap prints its own.
 fn usage_error(subcommand: &str, kind: ErrorKind, why: &dyn std::fmt::Display) -> clap::Error {
     let mut whole = Cli::command();
     whole.build();

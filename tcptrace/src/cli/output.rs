@@ -68,7 +68,7 @@ impl Output {
     }
 }
 
-/// Says on stderr what the user should know. Nobody is left to be told when that is closed.
+/// Prints on stderr what the user should know. Errors are ignored: if stderr is closed, nothing can be printed.
 pub(super) fn say(text: &str) {
     drop(writeln!(io::stderr(), "tcptrace: {}", clean_lines(text)));
 }
@@ -129,7 +129,7 @@ pub fn is_colored(output: &Output, stream: &impl IsTerminal) -> bool {
 
 /// The same of a choice and a stream that is a terminal or not.
 pub(super) fn is_colored_as(color: ColorChoice, is_terminal: bool) -> bool {
-    // A value that is no text is set all the same.
+    // A value that is not text is set anyway.
     let variable = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (no_color, term) = (variable("NO_COLOR"), variable("TERM"));
     color.colors(is_terminal, no_color.as_deref(), term.as_deref())

@@ -30,7 +30,7 @@ impl OutputFile {
             let first = recordings.iter().find(|path| *path != stdin);
             let beside = first.map(|path| path.with_extension("html"));
             let beside = beside.ok_or("a recording from stdin has no name; use -o FILE")?;
-            // Nobody named it, so it may be somebody else's.
+            // The user did not name it, so it may belong to someone else.
             if beside.exists() {
                 let name = beside.display();
                 return Err(format!(
@@ -94,7 +94,7 @@ fn replace(file: &Path, page: &[u8]) -> std::io::Result<()> {
         })
         .and_then(|()| fs::rename(&part, file));
     if written.is_err() {
-        // The first error is told; one here would only hide it.
+        // The first error is reported; one here would only hide it.
         drop(fs::remove_file(&part));
     }
     written

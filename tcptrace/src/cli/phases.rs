@@ -25,7 +25,7 @@ pub(super) fn need(command: &Command) -> Need {
     }
 }
 
-/// What is left of the system calls before a command reads files that somebody else may have made; `None`: it
+/// What is left of the system calls before a command reads files that may come from another user; `None`: it
 /// reads none, or attaches first.
 pub(super) fn reads(command: &Command) -> Option<Phase> {
     match command {

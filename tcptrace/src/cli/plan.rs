@@ -31,7 +31,7 @@ pub enum PlanError {
     OnlyLive(&'static str),
 }
 
-/// The plan of a live run that shows what `filter` lets through, until told to stop.
+/// The plan of a live run that shows what `filter` lets through, until it is stopped.
 pub(super) fn live(kinds: KindSet, filter: FilterArgs, engine: Engine) -> Plan {
     Plan {
         with_children: filter.children,

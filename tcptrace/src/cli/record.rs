@@ -9,9 +9,9 @@ use crate::recording::{Files, Rotation};
 use crate::session::plan::{Plan, Recording};
 use crate::sink::color::ColorChoice;
 
-/// The largest file of a rotation, unless told otherwise.
+/// The default size limit of a file in a rotation.
 const ROTATED_BYTES: u64 = 64 << 20;
-/// Files of a rotation that stay, unless told otherwise.
+/// The default number of files that a rotation retains.
 const KEPT: u32 = 8;
 
 /// What `record` is to do.
@@ -52,7 +52,7 @@ impl RecordPlan {
     }
 }
 
-/// Records until told to stop.
+/// Records until it is stopped.
 ///
 /// # Errors
 /// When something fails while running; usage and privilege problems are exit codes.

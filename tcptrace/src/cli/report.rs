@@ -78,7 +78,7 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         Zone::Utc => TimeZone::UTC,
     };
     if let Some(file) = place.write(page(&story, &zone).as_bytes())? {
-        // Nobody is left to be told when stderr is closed.
+        // Errors are ignored: if stderr is closed, nothing can be printed.
         drop(writeln!(
             io::stderr(),
             "report written to {}",

@@ -22,7 +22,7 @@ pub fn run(args: &SnapshotArgs) -> anyhow::Result<Exit> {
 }
 
 impl Question for OfStates {
-    /// A state is what it is: there is nothing that only hooks could tell.
+    /// Hooks add nothing here: the kernel lists the state of every socket.
     const KINDS: KindSet = KindSet::EMPTY;
 
     fn look(&self) -> Look {

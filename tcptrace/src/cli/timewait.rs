@@ -27,7 +27,7 @@ impl Question for OfTimeWait {
 
     fn look(&self) -> Look {
         Look {
-            // Live sockets take local ports too, and listeners tell services.
+            // Live sockets occupy local ports too, and listeners identify services.
             states: States::ALL,
             has_times: false,
             has_half_open: false,

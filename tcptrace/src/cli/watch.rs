@@ -34,7 +34,7 @@ pub struct WatchPlan {
     pub recording: Option<Recording>,
 }
 
-/// How often queues are looked at for a recording, unless told otherwise.
+/// The default interval at which queues are sampled for a recording.
 const SAMPLED: Duration = Duration::from_secs(1);
 
 impl WatchPlan {
@@ -67,7 +67,7 @@ impl WatchPlan {
     }
 }
 
-/// Watches until told to stop.
+/// Watches until it is stopped.
 ///
 /// # Errors
 /// When it cannot begin, see [`crate::session::Refused`], or something fails while running.

@@ -95,7 +95,7 @@ fn every_field_of_the_head_arrives() {
         heard: Some(Heard {
             pid: 0x0051_5253,
             tid: 0x0061_6263,
-            // Ticks of 10 ms, begun ones not counted: as /proc tells it.
+            // Ticks of 10 ms, begun ones not counted: as /proc reports it.
             start_ticks: 4711,
             comm: *b"nginx: worker\0xx",
             uid: Some(0x7172),

@@ -9,7 +9,7 @@ use crate::model::survey::Space;
 /// What a count is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Of {
-    /// Nothing that would tell more.
+    /// There is no further explanation.
     Nothing,
     /// Connections opened, by either side.
     Opens,
@@ -21,7 +21,7 @@ enum Of {
     Segments,
 }
 
-/// One counter that tells of damage.
+/// One counter of errors.
 #[derive(Clone, Copy, Debug)]
 struct Telling {
     counter: &'static str,
@@ -245,14 +245,14 @@ const TELLING: &[Telling] = &[
     ),
 ];
 
-/// Every counter that is told, and its weight.
+/// Every counter that is reported, and its weight.
 pub fn names() -> impl Iterator<Item = (&'static str, Weight)> {
     TELLING
         .iter()
         .map(|telling| (telling.counter, telling.weight))
 }
 
-/// Every counter of the namespace that tells of damage, those at 0 too.
+/// Every error counter of the namespace, including those at 0.
 #[must_use]
 pub fn all(space: &Space) -> Vec<Damage> {
     let one = |telling: &Telling| {

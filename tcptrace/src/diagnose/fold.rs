@@ -8,7 +8,7 @@ use crate::model::finding::Topic;
 use crate::model::incident::{LimitedBy, Queue};
 use crate::model::{Evidence, Incident, Owner, What};
 
-/// Processes told apart per kind and cause.
+/// Processes distinguished per kind and cause.
 const MOST_OWNERS: usize = 64;
 
 /// Bytes that nobody received, or whose arrival is not known.

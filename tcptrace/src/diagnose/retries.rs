@@ -23,7 +23,7 @@ const HANDSHAKE_MS: u64 = 1000;
 const RTO_MIN_MS: u64 = 200;
 /// More tries than any setting allows to be meant.
 const MOST: u64 = 512;
-/// Resends told one by one.
+/// Resends listed one by one.
 const LISTED: usize = 7;
 
 /// When a SYN or SYN-ACK without an answer is sent again, and when it is given up.

@@ -176,7 +176,7 @@ fn rows(values: &Values, host: &Host, is_of_host: bool) -> Vec<Setting> {
         .collect()
 }
 
-/// The kernel's default; `None`: chosen at boot from the size of memory, and not told by this kernel.
+/// The kernel's default; `None`: chosen at boot from the size of memory, and not reported by this kernel.
 fn default(normal: Normal, values: &Values) -> Option<String> {
     match normal {
         Normal::Fixed(value) => Some(value.to_owned()),

@@ -224,7 +224,7 @@ fn clients_that_send_nothing_fill_the_syn_queue_of_a_deferred_listener() {
     assert_eq!(with(3, 4), []);
 }
 
-/// The socket's counter rises for repeated SYNs; only the namespace's tells of refusals.
+/// The socket's counter rises for repeated SYNs; only the namespace's counts refusals.
 #[test]
 fn repeated_syns_are_no_refusals() {
     let with = |refused, resent| {

@@ -248,8 +248,8 @@ pub const RULES: &[Rule] = &[
     )]),
 ];
 
-/// The tracepoints and functions at which a kind is learnt: a run of one that did not take place may
-/// be why the kernel counts more. Names only, whatever the tier.
+/// The tracepoints and functions that report a kind: a run of one that did not take place may be
+/// why the kernel counts more. Names only, whatever the tier.
 pub const fn hooks(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::State => &["inet_sock_set_state"],
@@ -321,7 +321,7 @@ fn refused(incident: &Incident) -> (u64, u64) {
     }
 }
 
-/// EAGAIN, ENOMEM, EBUSY, EINVAL, EHOSTUNREACH: `__tcp_retransmit_skb` tells these (from 6.16 on),
+/// EAGAIN, ENOMEM, EBUSY, EINVAL, EHOSTUNREACH: `__tcp_retransmit_skb` reports these (from 6.16 on),
 /// but ends before it counts.
 const NOT_TRIED: [i32; 5] = [-11, -12, -16, -22, -113];
 

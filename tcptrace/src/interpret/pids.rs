@@ -56,7 +56,7 @@ impl Pids {
         self.processes.clear();
     }
 
-    /// Whether the process is one of them. Without a start time it cannot be told from others of
+    /// Whether the process is one of them. Without a start time it cannot be distinguished from others of
     /// its number, and only a number can name it.
     pub fn contains(&self, pid: u32, start_ticks: Option<u64>) -> bool {
         self.numbers.contains(&pid)

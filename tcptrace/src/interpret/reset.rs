@@ -112,7 +112,7 @@ fn active(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (Rese
     let has_linger_zero = facts.linger_on && facts.linger_jiffies == 0;
     match (reason, has_linger_zero) {
         (Some(_), true) => (ResetCause::LingerZero, true),
-        // Unread data takes another path through tcp_close, which a reason would tell.
+        // Unread data takes another path through tcp_close, which a reason would show.
         (None, true) if facts.unread_bytes == Some(0) => (ResetCause::LingerZero, false),
         (None, _) if facts.unread_bytes.is_some_and(|bytes| bytes > 0) => {
             (ResetCause::UnreadData, false)

@@ -4,8 +4,8 @@ use crate::model::event::TimeWait;
 use crate::model::incident::{TimeWaitEnd, TimeWaitPhase};
 use crate::model::{Host, What};
 
-/// Slack of the timer wheel: a minisock's timer is pinned and exact to a jiffy or two, so a
-/// timeout is told rounded to this.
+/// Slack of the timer wheel: a minisock's timer is pinned and exact to a jiffy or two, so a timeout
+/// is reported rounded to this.
 const ROUND_MS: u64 = 100;
 
 /// The fields of the incident.

@@ -62,7 +62,7 @@ const ACCEPTS: (u32, u32) = (4096, 16_384);
 const OTHER_TIER: &str = "another tier was requested";
 
 impl Outcome {
-    /// The refusal that tells most; empty without any.
+    /// The most informative refusal; empty without any.
     pub fn reason(&self) -> &str {
         let own = self.refusals.iter().find(|why| !why.ends_with(OTHER_TIER));
         own.or(self.refusals.first()).map_or("", String::as_str)
@@ -74,9 +74,9 @@ impl Outcome {
 pub struct AttachReport {
     /// In the order of [`SIGNALS`], only of the kinds asked for.
     pub outcomes: Vec<Outcome>,
-    /// By what is learnt who accepts a connection.
+    /// How the process that accepts a connection is observed.
     pub accept: Option<Outcome>,
-    /// By what the backlogs of listeners are learnt; `None` = not wanted.
+    /// How the backlogs of listeners are observed; `None` = not requested.
     pub backlogs: Option<Outcome>,
     /// By what the waits for accept() are measured; `None` = not wanted.
     pub waits: Option<Outcome>,
@@ -176,7 +176,7 @@ pub struct Wanted {
 /// Loads and attaches what is wanted, then lists the sockets that exist already.
 ///
 /// Function hooks come first: only when they are attached is it known what the tracepoints still
-/// have to tell.
+/// have to report.
 ///
 /// # Errors
 /// When the object cannot be loaded at all, or the programs that remember owners are refused.
@@ -263,7 +263,7 @@ pub fn attach_all(
     Ok(Attached { maps, report, held })
 }
 
-/// Tells the tracepoints what function hooks tell already.
+/// Sets for the tracepoints what function hooks already report.
 fn serve(object: &mut Ebpf, bits: u32) -> anyhow::Result<()> {
     let map = object
         .map_mut(names::SERVED)

@@ -22,7 +22,7 @@ pub enum Need {
     Host,
 }
 
-/// For attaching, and for reading what the kernel tells about other users' processes.
+/// For attaching, and for reading what the kernel shows about other users' processes.
 const HOST: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::PERFMON)
     .union(CapabilitySet::SYSLOG)

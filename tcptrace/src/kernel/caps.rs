@@ -77,9 +77,9 @@ pub struct Missing {
 /// What this process may do, and what the machine forbids everyone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Privileges {
-    /// The effective set, one bit per capability number. None when /proc does not tell.
+    /// The effective set, one bit per capability number. None if /proc does not show it.
     pub effective: Option<u64>,
-    /// The highest capability this kernel knows. None when /proc does not tell.
+    /// The highest capability this kernel knows. None if /proc does not show it.
     pub last_cap: Option<u8>,
     /// True in a user namespace other than the first: capabilities there open no kernel hooks.
     pub in_user_namespace: Option<bool>,

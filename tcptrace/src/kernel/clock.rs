@@ -1,4 +1,4 @@
-//! The kernel's boot clock, as its hooks tell the time, and how the wall clock stands to it.
+//! The kernel's boot clock, which its hooks use, and its offset from the wall clock.
 //!
 //! A process in a time namespace of its own reads another boot clock, also in /proc (time_namespaces(7)). The
 //! difference does not change while the process lives.

@@ -5,7 +5,7 @@
 //! All of it belongs to a thread and to those that it starts later. Nothing can be taken back. What is kept
 //! and why: docs/privileges.md; which system calls: [`table`].
 //!
-//! A part that cannot be given up is told and the rest is given up all the same: to go on with more
+//! A part that cannot be given up is reported, and the rest is given up anyway: to continue with more
 //! than is needed is no worse than before, and an incident does not wait.
 
 mod beneath;
@@ -52,11 +52,11 @@ impl Kept {
 /// Gives up every privilege but those of [`Phase::Run`], for good; what could not be given up, one
 /// sentence each.
 ///
-/// `command` is the traced command, a child that has not been waited for: it gets SIGTERM and SIGHUP from us.
-/// Call it when everything is attached, the traced command runs, the thread that records has confined
-/// itself by [`confine_recorder`], the ready file is there and systemd is told, and before another thread is
-/// started: one that runs already keeps what it has, which is told then. After it no program can be started
-/// and no file be opened for writing, a terminal (`/dev/tty`) included: open it before.
+/// `command` is the traced command, a child that has not been waited for: it gets SIGTERM and SIGHUP from us. Call it
+/// when everything is attached, the traced command runs, the thread that records has confined itself by
+/// [`confine_recorder`], the ready file exists and systemd is notified, and before another thread is started: a thread
+/// that already runs keeps its privileges, which is then reported. After it no program can be started and no file be
+/// opened for writing, a terminal (`/dev/tty`) included: open it before.
 #[must_use = "the user is to be told"]
 pub fn confine(command: Option<u32>) -> Vec<String> {
     let mut kept = Kept::default();
@@ -118,7 +118,7 @@ fn hold_recorder(directory: BorrowedFd<'_>, held: io::Result<beneath::Held>) -> 
 }
 
 /// Gives up, on a command that only reads files that its user names, all system calls but those of `phase`.
-/// Where the kernel refuses, the command has no privileges to lose and goes on.
+/// Where the kernel refuses, the command has no privileges to lose and continues.
 pub fn confine_reader(phase: Phase) {
     let mut kept = Kept::default();
     kept.lock(phase, None);
@@ -127,7 +127,7 @@ pub fn confine_reader(phase: Phase) {
     }
 }
 
-/// Threads besides this one without a filter of their own; `None` without any, or where /proc does not tell.
+/// Threads besides this one without a filter of their own; `None` without any, or if /proc does not show them.
 fn other_threads() -> Option<usize> {
     for _ in 1..LOOKS {
         unconfined_threads()?;

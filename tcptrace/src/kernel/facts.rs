@@ -1,5 +1,5 @@
 //! What follows from a kernel's types alone: BTF -> [`Kernel`], whether that kernel runs here or
-//! not. It asks nothing of this machine; [`Kernel::probe`] adds what only a running kernel tells.
+//! not. It reads nothing from this machine; [`Kernel::probe`] adds what only a running kernel shows.
 //!
 //! What the types do not have is absent, and costs the signals that need it; only a file that holds
 //! no types is an error.

@@ -45,9 +45,9 @@ pub struct Kernel {
     /// Address of the function that ends TIME_WAIT, or why it is not known; `None` = it is there,
     /// but the kernel does not run here.
     pub tw_timer_handler: Result<Option<u64>, String>,
-    /// Address of the function that ends a timed sleep, told likewise.
+    /// Address of the function that ends a timed sleep, looked up likewise.
     pub process_timeout: Result<Option<u64>, String>,
-    /// `kfree_skb` tells the socket.
+    /// `kfree_skb` reports the socket.
     pub has_drop_socket: bool,
     /// Where its types have the names by which programs are attached.
     attach_places: Places,
@@ -75,7 +75,7 @@ impl Kernel {
         let types = Btf::from_kernel()?;
         let mut kernel = Self::from_types(&types, release);
         // Not among the offsets that every kernel is judged by: without it only connections that nobody
-        // has accepted are told by their port.
+        // has accepted are identified by their port.
         kernel.config.tcp_sent_queue = offsets::sent_queue(&types).unwrap_or(NO_REASON);
         // Likewise: without them the user side asks /proc.
         kernel.holder_offsets = offsets::holders(&types);
@@ -94,7 +94,7 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// Whether its types know the function. It may still be inlined everywhere: attaching tells.
+    /// Whether its types know the function. It may still be inlined everywhere: only attaching shows it.
     pub fn has_function(&self, name: &str) -> bool {
         self.functions.contains(name)
     }
@@ -157,7 +157,7 @@ fn pid_namespace(config: &mut Config) {
     }
 }
 
-/// In a time namespace of our own /proc tells other starts of processes than the kernel has.
+/// In a time namespace of our own, /proc shows other start times of processes than the kernel has.
 fn time_namespace(config: &mut Config) {
     config.boot_offset_ns = clock::namespace_offset_ns().cast_unsigned();
 }

@@ -185,8 +185,8 @@ pub fn holders(kernel: &Btf) -> HolderOffsets {
     }
 }
 
-/// Where the sysctls lie that limit half-open connections, and the number of the counter that tells of
-/// SYNs refused for them.
+/// Where the sysctls lie that limit half-open connections, and the number of the counter of SYNs
+/// refused for them.
 pub fn half_open_limits(kernel: &Btf, config: &mut Config) {
     let field = |path: &str| {
         let field = kernel.field("net", path);

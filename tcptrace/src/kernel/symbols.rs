@@ -48,7 +48,7 @@ pub fn addresses(names: &[&str]) -> Vec<Result<u64, SymbolError>> {
     if quick.iter().all(Option::is_some) {
         return quick.into_iter().flatten().map(Ok).collect();
     }
-    // One missing name means reading the list anyway, and the list can tell hidden from absent.
+    // One missing name means reading the list anyway, and the list distinguishes hidden from absent.
     kallsyms::addresses(names)
 }
 

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 macro_rules! sysctls {
     ($($(#[$doc:meta])* $field:ident: $ty:ty = $path:literal,)*) => {
-        /// The values of one moment; None where this kernel or namespace does not tell.
+        /// The values of one moment; None where this kernel or namespace does not show it.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         pub struct Sysctls {
             $($(#[$doc])* pub $field: Option<$ty>,)*
@@ -104,7 +104,7 @@ pub fn text(name: &str) -> io::Result<Option<String>> {
     }
 }
 
-/// Bytes of a page, in which the kernel counts the memory of TCP; None when it does not tell.
+/// Bytes of a page, in which the kernel counts the memory of TCP; None if it does not show it.
 pub fn page_bytes() -> Option<u64> {
     // SAFETY: sysconf takes a number and returns one; it touches no memory of ours.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };

@@ -1,7 +1,7 @@
-//! Per signal an ordered list of candidates: where it can be heard, what that needs, what stays
+//! Per signal an ordered list of candidates: where it can be hooked, what that needs, what stays
 //! unseen there. The first candidate that loads and attaches wins; refusals are kept.
 //!
-//! The order is per signal. A tracepoint that tells everything comes first, being stable; but where
+//! The order is per signal. A tracepoint that reports everything comes first, since it is stable; but where
 //! it is a hot one (every timer, every freed packet), or has to infer, the functions come first.
 
 mod functions;
@@ -45,7 +45,7 @@ pub enum Hooks {
 /// Why a candidate cannot serve on this kernel; `None` = it can be tried.
 pub type Obstacle = fn(&Kernel) -> Option<String>;
 
-/// One place where a signal can be heard.
+/// One place where a signal can be hooked.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     /// Which kind of hook.
@@ -56,7 +56,7 @@ pub struct Candidate {
     pub evidence: Evidence,
     /// What cannot be seen here; empty = nothing.
     pub blind_to: &'static str,
-    /// What the tracepoints need not tell then: bits of `config::served`.
+    /// What the tracepoints then need not report: bits of `config::served`.
     pub served: u32,
     /// What is missing on this kernel.
     pub obstacle: Obstacle,

@@ -36,9 +36,9 @@ pub struct Doctor<'a> {
     pub untried: Option<&'a str>,
     /// Every part of every kind.
     pub signals: Vec<SignalRow<'a>>,
-    /// How accept() tells the new owner.
+    /// How the owner after accept() is observed.
     pub accept: Option<Served<'a>>,
-    /// How listen() tells its backlog.
+    /// How the backlog of listen() is observed.
     pub backlogs: Option<Served<'a>>,
     /// How the wait for accept() is measured.
     pub accept_waits: Option<Served<'a>>,
@@ -48,7 +48,7 @@ pub struct Doctor<'a> {
     pub older_sockets: Option<OlderSockets<'a>>,
     /// How children of a process are followed.
     pub children: Option<Children<'a>>,
-    /// Those that tell of trouble, have moved and can be explained, in the own namespace.
+    /// Error counters of the own namespace that have risen and can be explained.
     pub counters: Option<Vec<Explained>>,
     /// Why nothing is known of TCP on this host.
     pub counters_error: Option<&'a str>,
@@ -109,7 +109,7 @@ named! {
     }
 }
 
-/// What the kernel's types tell.
+/// What the kernel's types show.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct KernelTypes<'a> {
@@ -304,7 +304,7 @@ pub struct Namespace<'a> {
     pub listeners: usize,
     /// TIME_WAIT sockets in it now.
     pub time_wait_entries: Option<u64>,
-    /// All that tell of damage, those at 0 too; null: they cannot be read.
+    /// All error counters, including those at 0; null: they cannot be read.
     pub counters: Option<Vec<Damage>>,
 }
 

@@ -12,7 +12,7 @@ use super::{Flow, Kind, Owner};
 pub struct Event {
     /// Boot clock in the hook, ns.
     pub boot_ns: u64,
-    /// Address of the socket: tells sockets apart within one run.
+    /// Address of the socket: distinguishes sockets within one run.
     pub sock: Option<u64>,
     /// Inode of the socket's file; before accept of its listener's, where `heard` says so. `None` after
     /// close.
@@ -61,7 +61,7 @@ pub enum Signal {
     Paws {
         /// `enum skb_drop_reason`
         reason: u32,
-        /// Which check failed, where the hook itself tells; otherwise the reason does.
+        /// Which check failed, if the hook itself reports it; otherwise the reason does.
         check: Option<PawsWhere>,
     },
     /// End of a connection.

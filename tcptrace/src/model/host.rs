@@ -18,7 +18,7 @@ pub struct Host {
     pub reset_reasons: Vec<Option<Arc<str>>>,
     /// Names of `enum skb_drop_reason` by number, without prefix.
     pub drop_reasons: Vec<Option<Arc<str>>>,
-    /// Ticks per second of the kernel's jiffies; `None` when it could not be learnt.
+    /// Ticks per second of the kernel's jiffies; `None` if it could not be read.
     pub hz: Option<u64>,
 }
 

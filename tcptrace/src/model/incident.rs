@@ -55,7 +55,7 @@ named! {
         Aborted = "aborted",
         /// Bad ACK, bad SYN, PAWS: see the reason.
         Protocol = "protocol",
-        /// None of these could be told.
+        /// None of these could be determined.
         Unknown = "unknown",
     }
 }
@@ -137,7 +137,7 @@ named! {
         LossProbe = "loss_probe",
         /// FIN.
         Fin = "fin",
-        /// None of these could be told.
+        /// None of these could be determined.
         Other = "other",
     }
 }

@@ -25,7 +25,7 @@ impl KindSet {
     pub const EMPTY: Self = Self(0);
     /// Every kind.
     pub const ALL: Self = Self((1 << Kind::ALL.len()) - 1);
-    /// What `watch` shows unless told otherwise.
+    /// What `watch` shows by default.
     pub const DEFAULT: Self = {
         let (mut kinds, mut at) = (Self::ALL, 0);
         while at < Kind::ALL.len() {

@@ -34,7 +34,7 @@ impl<T: Named> Cause for Option<T> {
     }
 }
 
-/// The names of the causes that a field of `F` tells apart.
+/// The names of the causes that a field of `F` distinguishes.
 pub(super) const fn names_of<F, T: Cause>(_of: fn(&F) -> &T) -> &'static [&'static str] {
     T::NAMES
 }
@@ -108,7 +108,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The value that tells the causes of the kind apart; `None`: not known, or there are none.
+            /// The value that distinguishes the causes of the kind; `None`: unknown, or there are none.
             pub fn cause(&self) -> Option<&'static str> {
                 match self {
                     $(Self::$kind { $($cause,)? .. } => {

@@ -96,7 +96,7 @@ impl Owner {
     }
 }
 
-/// An owner as the kernel side heard it, before /proc was asked.
+/// An owner as the kernel side reported it, before /proc was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// tgid, as seen in our PID namespace.

@@ -19,7 +19,7 @@ use super::{Endpoint, Family, Owner, named};
 pub struct Page<R> {
     /// Boot clock when the snapshot was taken, ns.
     pub boot_ns: u64,
-    /// The most telling first.
+    /// The most important first.
     pub rows: Vec<R>,
     /// The namespaces looked at.
     pub spaces: Vec<SpaceRow>,
@@ -119,7 +119,7 @@ pub struct SpaceRow {
     pub ports: Vec<PortUse>,
 }
 
-/// Refusals of one listener that hooks told.
+/// Refusals of one listener that hooks reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Refusals {

@@ -1,4 +1,4 @@
-//! How full things are at one moment: taken at intervals while a run goes on, beside its incidents.
+//! How full things are at one moment: taken at intervals during a run, in addition to its incidents.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct Sample {
 pub struct SpaceSample {
     /// Inode number.
     pub netns: u32,
-    /// TIME_WAIT entries, FIN_WAIT2 ones too; `None`: not told.
+    /// TIME_WAIT entries, including FIN_WAIT2; `None`: not reported.
     pub time_wait_entries: Option<u64>,
     /// Their limit, `net.ipv4.tcp_max_tw_buckets`.
     pub time_wait_limit: Option<u32>,
@@ -36,7 +36,7 @@ pub struct ListenerSample {
     pub family: Family,
     /// Where it listens.
     pub local: Endpoint,
-    /// Socket cookie: tells listeners of one address apart.
+    /// Socket cookie: distinguishes listeners of one address.
     pub cookie: u64,
     /// The first of those that hold it; `None`: not known.
     pub holder: Option<Arc<Process>>,

@@ -44,7 +44,7 @@ pub struct Space {
     pub half_open: Vec<(Endpoint, u32)>,
 }
 
-/// Settings for queues, orphans and TIME_WAIT; `None` where this kernel or namespace does not tell.
+/// Settings for queues, orphans and TIME_WAIT; `None` where this kernel or namespace does not show it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[allow(missing_docs, reason = "the fields bear the kernel's names")]
 #[schemars(inline)]

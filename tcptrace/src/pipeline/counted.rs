@@ -1,9 +1,9 @@
-//! What hooks cannot tell on this kernel, from the kernel's counters: refusals per namespace, and
+//! What hooks cannot report on this kernel, from the kernel's counters: refusals per namespace, and
 //! which listener they belong to when that is certain.
 //!
 //! A counter says how many, not when and who was refused: such an event bears a count, no remote
 //! end, and the evidence `counted`. What hooks have seen is taken off first, and only what two
-//! readings in a row miss is told, since an event may be on its way while counters are read.
+//! consecutive readings miss is reported, since an event may be on its way while counters are read.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::model::{Endpoint, Event, Evidence, Family, Flow, Kind, KindSet, Signa
 use crate::source::sock_diag::{self, SockRow};
 use crate::survey::{Presence, RefusalReading, Refusing};
 
-/// A counter that tells of a kind.
+/// A counter of the events of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Count {
     AcceptDrops,
@@ -56,7 +56,7 @@ pub(super) struct Counted {
 struct Space {
     /// Counters when it was first read; 0 for a namespace that is certainly younger than the run.
     start: HashMap<Count, u64>,
-    /// Told already.
+    /// Already reported.
     told: HashMap<Count, u64>,
     /// Missing at the last reading.
     missing: HashMap<Count, u64>,
@@ -78,7 +78,7 @@ impl Counted {
     }
 
     /// What was refused since and not seen. `seen` says how many of a counter's events hooks have
-    /// told in a namespace.
+    /// reported in a namespace.
     pub(super) fn poll(
         &mut self,
         reading: &RefusalReading,
@@ -125,7 +125,7 @@ impl Counted {
                     events.push(event(count, inode, certain, listener, now_ns));
                 }
             }
-            // A rise is kept until it has been told.
+            // A rise is stored until it has been reported.
             if space.missing.values().all(|missing| *missing == 0) {
                 space.drops = drops(listeners);
             }
@@ -135,7 +135,7 @@ impl Counted {
 }
 
 impl Space {
-    /// Whatever was counted up to now is not told.
+    /// What was counted up to now is not reported.
     fn from_now(refusing: &Refusing) -> Self {
         let value = |count: Count| refusing.counters.value(count.counter()).unwrap_or(0);
         Self {

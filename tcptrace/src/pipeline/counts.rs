@@ -58,7 +58,7 @@ const FED: [u32; Kind::ALL.len()] = {
 };
 
 impl Counts {
-    /// What hooks have told of a counter's events.
+    /// How many of a counter's events hooks have reported.
     pub(super) fn seen(&self, counter: &str) -> u64 {
         let place = RULES.iter().position(|rule| rule.counter == counter);
         place.map_or(0, |place| self.seen[place])

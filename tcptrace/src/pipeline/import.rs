@@ -15,7 +15,7 @@ use crate::sink::Sink;
 use crate::source::lines::{Bad, Lines};
 use crate::source::ndjson::Line;
 
-/// Bad lines that are told one by one.
+/// Bad lines that are reported one by one.
 const TOLD: u64 = 10;
 
 /// Shows lines. `stop`, once set, ends it as a signal ends a live run.

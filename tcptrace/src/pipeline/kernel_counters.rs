@@ -23,7 +23,7 @@ pub(super) struct KernelCounters {
     has_gone: bool,
 }
 
-/// The groups of counters that tell of TCP.
+/// The groups of TCP counters.
 const RECORDED: [&str; 2] = ["Tcp.", "TcpExt."];
 
 impl KernelCounters {

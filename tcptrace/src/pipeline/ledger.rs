@@ -102,7 +102,7 @@ impl Ledger {
         }
     }
 
-    /// How many events of a kernel counter hooks have told in a namespace.
+    /// How many events of a kernel counter hooks have reported in a namespace.
     pub(super) fn seen(&self, netns: u32, counter: &str) -> u64 {
         self.counts
             .get(&netns)
@@ -210,9 +210,9 @@ impl Ledger {
             + self.skipped_in_all()
     }
 
-    /// Incidents were counted when they were made (`heard`) and again when they were shown or
-    /// left out: the two must agree. A run that the kernel skipped is one event that was to be seen
-    /// and is lost: nobody knows whether it would have reported one.
+    /// Incidents were counted when they were made (`heard`) and again when they were shown or left out: the two must
+    /// agree. A run that the kernel skipped counts as one lost event, since it is unknown whether it would have
+    /// reported one.
     fn tally(&self) -> Tally {
         let in_kernel: u64 = self.filtered_in_kernel.iter().sum();
         let in_ring: u64 = self.lost_in_ring.iter().sum();

@@ -1,4 +1,4 @@
-//! What becomes of looks at the host while a run goes on.
+//! How surveys of the host enter the pipeline during a run.
 
 use super::Pipeline;
 use super::recording_hooks::pass_by;
@@ -15,9 +15,8 @@ pub(super) enum Wanted<T> {
 }
 
 impl<S: Sink> Pipeline<S> {
-    /// Our counts against the kernel's counters while the run goes on, which it does meanwhile. A
-    /// difference is called one when it has lasted from one call to the next. `None`: `stop` was done
-    /// first.
+    /// Our counts against the kernel's counters during the run, without pausing it. A difference is
+    /// called one when it has lasted from one call to the next. `None`: `stop` was done first.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -42,7 +41,7 @@ impl<S: Sink> Pipeline<S> {
         Ok(Some(self.lasting.settle(rows)))
     }
 
-    /// A snapshot; the run goes on meanwhile. `None`: `stop` was done first.
+    /// A snapshot; the run continues meanwhile. `None`: `stop` was done first.
     ///
     /// # Errors
     /// As [`Self::run`], and when /proc cannot be read.

@@ -3,9 +3,8 @@
 //! The ring is the only buffer: when we are slow, the kernel side counts what it could not put
 //! there. While records flow the loop reads by the tick, else it sleeps until the next record. A
 //! record is decoded, attributed, interpreted and shown before the next is looked at; what is
-//! written goes out once a reading.
-//! Shutdown: stop reading new facts, drain what is there, release what interpretation held back,
-//! reconcile, then tell the summary.
+//! written goes out once a reading. Shutdown: stop reading new facts, drain what is there, release
+//! what interpretation held back, reconcile, then report the summary.
 
 mod counted;
 mod counts;
@@ -285,8 +284,8 @@ impl<S: Sink> Pipeline<S> {
         reconcile::rows(&self.kernel_counters, ledger, filter.kinds, Some(0))
     }
 
-    /// Ends the run: drains, reconciles, tells the summary. The programs should be detached
-    /// right after, or before.
+    /// Ends the run: drains, reconciles, reports the summary. The programs should be detached right
+    /// after, or before.
     ///
     /// # Errors
     /// When the output fails other than by a closed pipe.

@@ -104,7 +104,7 @@ impl<S: Sink> Outlet<S> {
         }
     }
 
-    /// The kernel side has heard of a process that it follows. It forgets those that end, before what
+    /// The kernel side has reported a process that it follows. It removes those that end, before what
     /// they did last is looked at here.
     pub(super) fn heard_of(&mut self, event: &Event) {
         let Some(heard) = event.heard.as_ref().filter(|heard| heard.is_followed) else {
@@ -162,7 +162,7 @@ impl<S: Sink> Outlet<S> {
             .is_some_and(|count| self.ledger.shown_in_all() >= count)
     }
 
-    /// The kernel side's counters of a kind as they stand; new losses are told.
+    /// The kernel side's counters of a kind as they stand; new losses are reported.
     pub(super) fn kernel(&mut self, kind: Kind, filtered: u64, lost: u64, now_ns: u64) {
         let lost = self.ledger.kernel(kind, filtered, lost);
         if lost > 0 && !self.is_pipe_closed {
@@ -177,7 +177,7 @@ impl<S: Sink> Outlet<S> {
         }
     }
 
-    /// Runs of a hook that the kernel has skipped so far; new ones are told. An empty name: of a hook
+    /// Runs of a hook that the kernel has skipped so far; new ones are reported. An empty name: of a hook
     /// that is not known.
     pub(super) fn skipped(&mut self, hook: Cow<'static, str>, count: u64, now_ns: u64) {
         let count = self.ledger.skip(hook.clone(), count);

@@ -34,7 +34,7 @@ pub(super) enum Pause {
     Tick(Duration),
 }
 
-/// See the module. Told of each reading, it says how to pause.
+/// See the module. It gets the result of each reading and decides how long to pause.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     hurried: u32,

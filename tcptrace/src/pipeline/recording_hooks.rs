@@ -52,7 +52,7 @@ impl<S: Sink> Pipeline<S> {
         tap.map_or_else(Vec::new, |tap| tap.recorder.confine(confine))
     }
 
-    /// Looks at queues and levels every so often, and tells the sink, and the recording.
+    /// Samples queues and levels at intervals, and passes the samples to the sink and the recording.
     pub fn sample(&mut self, every: Duration, facts: &RunFacts) {
         let limits = facts.spaces.iter().filter_map(|space| {
             let limit = space.settings.tcp_max_tw_buckets?;
@@ -62,7 +62,7 @@ impl<S: Sink> Pipeline<S> {
         self.surveys.sample(every, limits);
     }
 
-    /// Tells the sink what holds for the run.
+    /// Passes the facts of the run to the sink.
     pub fn begin(&mut self, facts: &RunFacts) {
         self.outlet.begin(facts);
     }

@@ -1,7 +1,7 @@
 //! From a recording to the sinks: the way a live run takes, from where the recording left it.
 //!
 //! Needs no privilege and nothing of the machine that was recorded. What is missing in the recording
-//! is told when the replay gets there.
+//! is reported when the replay gets there.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

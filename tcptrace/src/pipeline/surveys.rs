@@ -1,5 +1,5 @@
-//! When the host is looked at while a run goes on, by a [`Worker`]: the loop that reads the ring only
-//! asks, and takes answers that are there.
+//! Surveys of the host during a run, made by a [`Worker`]: the loop that reads the ring only asks,
+//! and takes answers that are there.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -93,7 +93,7 @@ impl Surveys {
         self.worker.answer().await
     }
 
-    /// What is to be told of a look that takes long, once.
+    /// The notice about a survey that takes long, once.
     pub(super) fn trouble(&mut self, now: Instant) -> Option<String> {
         if self.worker.waiting(now) < SLOW {
             self.is_slow_told = false;

@@ -12,7 +12,7 @@ use crate::interpret::{HOLD_NS, is_held_back};
 use crate::model::{Event, Kind, Sample};
 use crate::recording::{Item, KernelCount, Recorder, Standing, Trouble, Want};
 
-/// How often the same trouble is told.
+/// How often the same trouble is reported.
 const TOLD: Duration = Duration::from_secs(10);
 
 /// See the module.
@@ -111,7 +111,7 @@ impl Tap {
         }
     }
 
-    /// What the disk did not take, if that is to be told now.
+    /// What the disk did not accept, if that is due to be reported now.
     pub(super) fn trouble(&mut self, now: Instant) -> Option<Trouble> {
         let is_new = |told: Instant| now.saturating_duration_since(told) >= TOLD;
         if !self.told_at.is_none_or(is_new) {

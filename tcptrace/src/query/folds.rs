@@ -29,7 +29,7 @@ const MOST_TUPLES: usize = 262_144;
 /// Listeners whose refusals are kept at most.
 const MOST_LISTENERS: usize = 16_384;
 /// A namespace that so many looks in a row did not show is gone. One that could not be read once is
-/// not: its counters must not begin anew.
+/// not: its counters must not restart at 0.
 const LOOKS_MISSED: u64 = 16;
 
 /// See the module.

@@ -1,8 +1,8 @@
 //! From snapshots of the kernel's sockets, and folds of incidents, to the rows of `listeners`,
 //! `states` and `timewait`.
 //!
-//! Pure: no clock, no system call; who takes the snapshot is somebody else's business. What a
-//! snapshot does not tell stays `None`; it never fails.
+//! Pure: no clock, no system call; `survey` takes the snapshot. What a snapshot does not contain stays `None`; nothing
+//! here fails.
 
 pub mod folds;
 pub mod listeners;

@@ -16,7 +16,7 @@ use super::{is_shown, owner, page};
 
 /// So many in CLOSE_WAIT at one process are a pile.
 const PILE: u64 = 10;
-/// One in CLOSE_WAIT that heard nothing for so long is a leak: a request takes less.
+/// One in CLOSE_WAIT that received nothing for so long is a leak: a request takes less.
 const LEAK_MS: u32 = 60_000;
 /// A SYN sent so often again has been unanswered for 7 s.
 const STUCK_RESENDS: u8 = 3;

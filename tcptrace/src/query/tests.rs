@@ -213,7 +213,7 @@ fn refusals_are_folded_by_step_and_need_hooks() {
         client,
         drop(Some(Step::Syn), 1),
     ));
-    // Told before anybody asked for the cookie.
+    // Reported before the cookie was requested.
     folds.on(&incident(
         None,
         "1.1.1.1:1",
@@ -279,7 +279,7 @@ fn close_wait_is_a_leak_when_many_or_old() {
     assert_eq!(row(1, 60_000), Some(Anomaly::CloseWaitPiling));
 }
 
-/// 28 clients gave up before the server accepted them: whose listener they wait at is told.
+/// 28 clients gave up before the server accepted them: the row names the owner of their listener.
 #[test]
 fn sockets_that_are_not_accepted_name_their_listener() {
     let waiting = |local| Socket {

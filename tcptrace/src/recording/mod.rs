@@ -4,7 +4,7 @@
 //! An owner cannot be found again later, a meaning can: so better rules read old recordings. The
 //! format is described in `docs/recording.md`. Writing never holds up whoever records: what the disk
 //! does not take is lost, and counted. Reading never fails as a whole once a file has begun well:
-//! what is damaged is passed over and told as a [`Piece::Gap`].
+//! what is damaged is skipped and reported as a [`Piece::Gap`].
 
 mod disk;
 mod frame;

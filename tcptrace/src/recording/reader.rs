@@ -114,7 +114,7 @@ struct Opened {
     path: PathBuf,
     input: BufReader<File>,
     offset: u64,
-    /// Its beginning, already read; `None` once it is told, or when it is damaged.
+    /// Its beginning, already read; `None` once it is returned, or if it is damaged.
     start: Option<Start>,
     /// Events of the run before it.
     events_before: u64,

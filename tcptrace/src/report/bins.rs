@@ -1,4 +1,4 @@
-//! Moments to bins of one width, of which there is never more than a fixed number: when time goes on,
+//! Moments to bins of one width, of which there is never more than a fixed number: as time passes,
 //! the bins become wider.
 //!
 //! Bins are numbered from 1970 on, so that all series agree on them whenever they began. A series
@@ -13,7 +13,7 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Widths that people count in, each a multiple of the one before. The last one covers all that 64
-/// bits of nanoseconds can tell.
+/// bits of nanoseconds can express.
 const WIDTHS_MS: [i64; 22] = [
     1,
     2,

@@ -1,8 +1,8 @@
 //! A sink that keeps what a page needs, and no more: a recording may hold tens of millions of
 //! incidents.
 //!
-//! Moments are told by the wall clock, so that recordings of several runs share one axis. Without
-//! the facts of a run there is no wall clock; then they are told since boot.
+//! Times are those of the wall clock, so that recordings of several runs share one axis. Without the facts of a run
+//! there is no wall clock; then times count from boot.
 
 pub(super) mod queues;
 pub(super) mod time_waits;
@@ -32,7 +32,7 @@ use trouble::Trouble;
 const MOST_RUNS: usize = 64;
 /// Programs with a timeline of their own.
 const MOST_OWNERS: usize = 512;
-/// Remote addresses told apart.
+/// Remote addresses distinguished at most.
 const MOST_PEERS: usize = 4096;
 /// Sentences on what is wrong with a recording.
 const MOST_FLAWS: usize = 20;
@@ -80,7 +80,7 @@ impl Weight for PeerFacts {
 pub(super) struct Resends {
     pub(super) count: u64,
     pub(super) bytes: u64,
-    /// Highest number of the same data; `None`: no hook told one.
+    /// Highest number of attempts for the same data; `None`: no hook reported one.
     pub(super) attempts: Option<u32>,
     pub(super) gave_up: u64,
     pub(super) by_type: [u64; RetransmitType::ALL.len()],
@@ -92,7 +92,7 @@ impl Weight for Resends {
     }
 }
 
-/// What was lost on the way, as told while it ran.
+/// What was lost on the way, as reported during the run.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     pub(super) by_place: BTreeMap<LossPlace, u64>,
@@ -107,20 +107,20 @@ pub struct Story {
     pub(super) flaws_left_out: u64,
     pub(super) runs: Vec<Run>,
     pub(super) runs_left_out: u64,
-    /// Place in `runs` of the run that is being told; `None`: it is one of those left out.
+    /// Index in `runs` of the current run; `None`: it is one of those left out.
     current: Option<usize>,
     /// What the summaries of the runs left out say of losses.
     pub(super) loss_left_out: Tally,
     clock: Clock,
     pub(super) has_clock: bool,
-    /// Only these kinds are told, by the choice of whoever reads the recording.
+    /// Only these kinds are reported, by the choice of the user who reads the recording.
     chosen: Option<KindSet>,
     pub(super) is_narrow: bool,
     pub(super) grid: Grid,
     pub(super) has_samples: bool,
     /// Incidents, ordinary ones too.
     pub(super) incidents: u64,
-    /// What tells of trouble.
+    /// Incidents that indicate a problem.
     pub(super) by_kind: ByKind,
     pub(super) over_time: BTreeMap<Kind, Series<u64>>,
     /// What is ordinary life.
@@ -180,14 +180,14 @@ impl Story {
         }
     }
 
-    /// Says that only a part of what was recorded is told, of these kinds, by the choice of whoever
+    /// Notes that only a part of the recording is reported, these kinds, by the choice of the user who
     /// reads it.
     pub fn narrow(&mut self, kinds: KindSet) {
         self.is_narrow = true;
         self.chosen = Some(kinds);
     }
 
-    /// Whether another kind tells the same: a connection that ends by a RST has had one, and one that was
+    /// Whether another kind reports the same: a connection that ends by a RST has had one, and one that was
     /// given up has been reported so.
     fn is_told_elsewhere(&self, incident: &Incident) -> bool {
         let other = match &incident.what {
@@ -221,15 +221,15 @@ impl Story {
         self.clock.boot_to_wall_ns.saturating_add_unsigned(boot_ns)
     }
 
-    /// All that was covered: what was told, and from the beginning of a run to its end where nothing
-    /// tells more precisely.
+    /// The period covered: that of the incidents, and from the beginning of a run to its end where nothing is more
+    /// precise.
     pub(super) fn view(&self) -> Grid {
         let mut grid = self.grid;
         for run in &self.runs {
             let (Some(facts), Some(summary)) = (&run.facts, &run.summary) else {
                 continue;
             };
-            // A flight recorder throws its first hours away; its samples tell what is left.
+            // A flight recorder overwrites its first hours; its samples show what is left.
             if !self.has_samples {
                 let clock = facts.clock;
                 let begin = clock
@@ -362,7 +362,7 @@ impl Sink for Story {
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        // Lines of NDJSON tell no run's beginning: each summary ends a run of its own.
+        // Lines of NDJSON do not show the beginning of a run: each summary ends one run.
         if let Some(at) = self.current.take() {
             self.runs[at].summary = Some(summary.clone());
         } else if self.runs.len() < MOST_RUNS {

@@ -55,7 +55,7 @@ impl<'a> WhoRef<'a> {
     }
 }
 
-/// Processes told apart at most.
+/// Processes distinguished at most.
 const MOST: usize = 32;
 
 /// The processes of a program.
@@ -63,7 +63,7 @@ const MOST: usize = 32;
 pub(super) struct Members {
     /// Number and start.
     known: Vec<(u32, Option<u64>)>,
-    /// There were more than could be told apart.
+    /// There were more than could be distinguished.
     has_more: bool,
     /// Of the first one that had it.
     exe: Option<String>,

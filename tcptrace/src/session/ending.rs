@@ -190,7 +190,7 @@ pub fn start(words: &[OsString]) -> Result<Child, String> {
         .map_err(|error| format!("cannot start {}: {error}", program.to_string_lossy()))
 }
 
-/// The command's own code; 128 and the signal's number when one ended it, as shells tell it.
+/// The command's own code; 128 plus the signal's number if a signal ended it, as shells return it.
 pub fn code(status: ExitStatus) -> u8 {
     let code = status
         .code()

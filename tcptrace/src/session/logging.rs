@@ -103,7 +103,7 @@ impl Log for Logger {
         let text = clean(&record.args().to_string());
         let (seconds, target) = (self.begin.elapsed().as_secs_f64(), record.target());
         let level = record.level().as_str().to_lowercase();
-        // Nobody is left to be told when stderr is closed.
+        // Errors are ignored: if stderr is closed, nothing can be printed.
         drop(writeln!(
             io::stderr(),
             "tcptrace: {seconds:9.4} {level} {target}: {text}"

@@ -2,7 +2,7 @@
 //!
 //! Every command that listens to the kernel takes the same way: [`admit`] looks up whom to watch and
 //! checks the privileges, [`Session::attach`] attaches the hooks, [`Session::connect`] makes the
-//! pipeline, [`ready::announce`] tells those who wait, [`ready::confine`] gives up the privileges that
+//! pipeline, [`ready::announce`] notifies those who wait, [`ready::confine`] gives up the privileges that
 //! only attaching needed. What a command shows, and on which stream, is the command line's business:
 //! nothing here prints.
 
@@ -81,7 +81,7 @@ pub struct Session {
     pub kernel: Kernel,
     /// How its clocks stood when everything was attached.
     pub clock: Clock,
-    /// What the user should know although the run goes on, one sentence each.
+    /// What the user should know although the run continues, one sentence each.
     pub notes: Vec<String>,
     attached: Attached,
     scope: Scope,

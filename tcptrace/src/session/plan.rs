@@ -38,7 +38,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Watches what this filter shows, until told to stop.
+    /// Watches what this filter shows, until it is stopped.
     pub fn of(kinds: KindSet, filter: Filter, engine: Engine) -> Self {
         Self {
             kinds,

@@ -1,4 +1,4 @@
-//! What is done once every hook is attached: those who wait for that are told, and the privileges
+//! What is done once every hook is attached: those who wait for that are notified, and the privileges
 //! that only attaching needed go.
 
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use crate::pipeline::Pipeline;
 use crate::recording::Confined;
 use crate::sink::Sink;
 
-/// Creates the ready file, and tells the service manager where there is one. Returns what the user
+/// Creates the ready file, and notifies the service manager if there is one. Returns what the user
 /// should know, one sentence each.
 ///
 /// # Errors
@@ -27,7 +27,7 @@ pub fn announce(ready_file: Option<&Path>) -> anyhow::Result<Vec<String>> {
             .flatten()
             .with_context(|| format!("cannot create the ready file {}", path.display()))?;
     }
-    // A service manager that is not told will say itself that it has waited in vain. The path of its
+    // A service manager that gets no notice reports itself that it has waited in vain. The path of its
     // socket comes from the environment, which is the user's.
     let failed = caller::as_caller(|| sd_notify::notify(&[NotifyState::Ready]))
         .flatten()

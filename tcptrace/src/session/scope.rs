@@ -73,7 +73,7 @@ impl Scope {
 
     /// Begins to follow. A command is our own child, so it and its descendants descend from us.
     ///
-    /// Children forked since they were looked up are found by looking again, now that forks are heard
+    /// Children forked since they were looked up are found by looking again, now that forks are reported
     /// of: until nobody new is there.
     ///
     /// # Errors

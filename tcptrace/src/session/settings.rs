@@ -1,4 +1,4 @@
-//! What the programs are told, and how large their maps are.
+//! The configuration of the programs, and the sizes of their maps.
 
 use tcptrace_common::config::{
     Config, FILTER_FAMILY, FILTER_NETNS, FILTER_PID, FILTER_PORTS, FOLLOWS, LIST, MEASURE_ACCEPTS,

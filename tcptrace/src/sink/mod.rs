@@ -32,7 +32,7 @@ pub use text::TextSink;
 
 /// Where the findings of a run go.
 pub trait Sink {
-    /// The run begins. Told once, before everything else, where its facts are known.
+    /// The run begins. Called once, before everything else, if its facts are known.
     fn begin(&mut self, _facts: &RunFacts) -> io::Result<()> {
         Ok(())
     }
@@ -56,7 +56,7 @@ pub trait Sink {
     fn notice(&mut self, _text: &str) -> io::Result<()> {
         Ok(())
     }
-    /// What is wrong by the incidents of the run, the worst first. Told right before the summary, where
+    /// What is wrong by the incidents of the run, the worst first. Called right before the summary, where
     /// anybody judges.
     fn findings(&mut self, _findings: &[Finding]) -> io::Result<()> {
         Ok(())

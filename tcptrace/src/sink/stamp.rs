@@ -13,7 +13,7 @@ use crate::model::named;
 const SECOND_NS: i64 = 1_000_000_000;
 
 named! {
-    /// How the text output tells the time.
+    /// How the text output prints the time.
     TimeStyle {
         /// `14:03:59.123` in the local time zone.
         Local = "local",

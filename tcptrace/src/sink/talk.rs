@@ -27,7 +27,7 @@ pub struct Talk<W> {
 }
 
 impl<W: Write> Talk<W> {
-    /// Without `has_summary` only losses are told: they are never silent.
+    /// Without `has_summary` only losses are printed: they are never silent.
     pub fn new(writer: W, is_colored: bool, has_summary: bool) -> Self {
         Self {
             out: Out::new(writer),

@@ -13,7 +13,7 @@ use aya::maps::{HashMap, Map, MapData};
 use foldhash::fast::RandomState;
 use tcptrace_common::names;
 
-/// Strangers remembered; beyond this they are learnt anew.
+/// Other processes remembered; beyond this the table is cleared.
 const MOST: usize = 65_536;
 
 /// The set, as the kernel side grows it.

@@ -24,7 +24,7 @@ pub enum LinesError {
         /// What it said.
         source: io::Error,
     },
-    /// Somebody else's lines.
+    /// Lines of another program.
     #[error("{} is neither a recording nor the output of tcptrace --json: line 1: {why}", path.display())]
     NotOurs {
         /// The file.
@@ -74,7 +74,7 @@ impl Lines {
     /// ours, and how the clocks stood.
     ///
     /// # Errors
-    /// When a file cannot be opened, or its first line is somebody else's.
+    /// When a file cannot be opened, or its first line is from another program.
     pub fn open(paths: &[PathBuf]) -> Result<Self, LinesError> {
         let mut inputs = VecDeque::new();
         for path in paths {
@@ -184,7 +184,7 @@ impl Lines {
     }
 }
 
-/// The clock by which the line was written. A summary bears the end of its run, and tells its length.
+/// The clock by which the line was written. A summary has the end of its run and its duration.
 fn clock_of(parsed: &Parsed) -> Clock {
     let boot_ns = parsed.boot_ns.unwrap_or(0);
     let length_ns = match &parsed.line {

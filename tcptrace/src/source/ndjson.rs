@@ -36,7 +36,7 @@ const LONGEST_WHY: usize = 300;
 pub enum Line {
     /// An incident.
     Incident(Incident),
-    /// A loss, and when it was told on the boot clock.
+    /// A loss, and when it was reported on the boot clock.
     Lost(Loss, u64),
     /// The last word of a run.
     Summary(Summary),
@@ -68,7 +68,7 @@ pub enum NdjsonError {
     /// No JSON, or cut.
     #[error("the line is not a complete JSON object: {0}")]
     Syntax(String),
-    /// JSON, but somebody else's.
+    /// JSON, but from another program.
     #[error("the line is not from tcptrace: it is not an object with `v` and `kind`")]
     NotOurs,
     /// Of a format that is not known here.
@@ -125,7 +125,7 @@ pub fn parse(line: &[u8]) -> Result<Parsed, NdjsonError> {
     }
 }
 
-/// What tells whether a line is ours, and what it is.
+/// What shows whether a line is ours, and what it is.
 #[derive(serde::Deserialize)]
 struct First<'a> {
     v: Option<u64>,

@@ -1,4 +1,4 @@
-//! How full the queues are, at intervals: what no hook tells, since nothing happens.
+//! How full the queues are, at intervals: no hook reports that, since nothing happens.
 //!
 //! Looking for namespaces and for the holders of sockets costs a walk through /proc, so both are
 //! kept; listeners come and go seldom.

@@ -1,5 +1,5 @@
 //! Takes a snapshot: every network namespace's sockets, settings and counters, and who holds the
-//! sockets. Reads only. What cannot be had is said in `Snapshot::unseen`, never left out in silence.
+//! sockets. Reads only. What cannot be read is reported in `Snapshot::unseen`, never omitted silently.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -68,7 +68,7 @@ pub enum Action {
     Quit,
     /// Give the terminal to the shell for a while.
     Suspend,
-    /// Draw everything anew.
+    /// Draw everything again.
     Redraw,
     /// That page.
     Tab(Tab),
@@ -106,9 +106,9 @@ pub enum Action {
     Sort(isize),
     /// The other way round.
     Reverse,
-    /// Stand still, or go on.
+    /// Pause or resume.
     Pause,
-    /// Count anew.
+    /// Reset the counters.
     Clear,
     /// A click at column and row.
     Click(u16, u16),
@@ -191,7 +191,7 @@ pub struct Control {
     pub mode: Mode,
     /// Rows must contain it.
     pub filter: String,
-    /// The picture stands still: as things were.
+    /// The screen is paused: it shows an earlier moment.
     pub frozen: Option<Box<State>>,
     /// The incident whose details are shown: it may be too old to be among the last by now.
     pub held: Option<Numbered>,

@@ -145,7 +145,7 @@ fn escape(rest: &[u8]) -> Front {
             };
             let (text, last) = (&sequence[..end], sequence[end]);
             if last < 0x20 {
-                // Broken off: what comes next begins anew.
+                // Interrupted: what comes next starts a new sequence.
                 return Front::Whole(end + 1, None);
             }
             Front::Whole(end + 2, sequence_key(text, last))

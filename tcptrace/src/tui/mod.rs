@@ -1,4 +1,4 @@
-//! `top`: what sinks are told, as a screen that is drawn in place.
+//! `top`: the incidents of a run, as a screen that is drawn in place.
 //!
 //! ```text
 //! pipeline or recording -> sink (TopSink) -> state        folds, never draws

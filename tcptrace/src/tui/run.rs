@@ -31,7 +31,7 @@ struct Rung {
     is_resized: AtomicBool,
 }
 
-/// Tells the loop from any thread what keys do not tell.
+/// Wakes the loop from any thread for what is not a key.
 #[derive(Clone, Debug)]
 pub struct Bell(Arc<Rung>);
 
@@ -52,7 +52,7 @@ impl Bell {
 
     fn ring(&self, what: &AtomicBool) {
         what.store(true, Ordering::SeqCst);
-        // It fails only when it has been rung 2^64 times already: then it is heard anyway.
+        // It fails only when it has been rung 2^64 times already: then the loop wakes anyway.
         let _ = rustix::io::write(&self.0.fd, &1_u64.to_ne_bytes());
     }
 
@@ -105,7 +105,7 @@ enum Heard {
     End,
 }
 
-/// Takes the terminal and shows the state, until it is told to end or the terminal is gone. The
+/// Takes the terminal and shows the state, until it is stopped or the terminal is gone. The
 /// terminal is then as it was.
 ///
 /// # Errors

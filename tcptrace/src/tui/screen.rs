@@ -163,7 +163,7 @@ impl Backend for Screen {
         Ok(())
     }
 
-    /// Whatever part is meant: what stays is drawn anew.
+    /// Whatever part is meant: what stays is drawn again.
     fn clear_region(&mut self, _: ClearType) -> io::Result<()> {
         self.clear()
     }

@@ -1,5 +1,5 @@
-//! The sink of `top`: everything it is told goes into the state, under a lock that is held for no
-//! longer than that. What is drawn of it, and when, is somebody else's business.
+//! The sink of `top`: everything goes into the state, under a lock that is held for no longer than that. The views
+//! decide what is drawn of it, and when.
 //!
 //! The last word is kept too, for when the terminal has been given back. Nothing here fails.
 
@@ -18,7 +18,7 @@ struct Inside {
     summary: Mutex<Option<Summary>>,
 }
 
-/// The state, shared by who is told and who draws.
+/// The state, shared by the sink and the drawing thread.
 #[derive(Clone, Debug)]
 pub struct Shared(Arc<Inside>);
 

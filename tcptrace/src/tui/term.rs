@@ -1,7 +1,7 @@
 //! Takes the terminal and gives it back as it was: on every way out.
 //!
 //! Ways out: the guard is dropped; a panic (the program then aborts and drops nothing, so a hook
-//! gives it back first); a signal that the caller turns into one of these; a stop, until it goes on.
+//! gives it back first); a signal that the caller turns into one of these; a stop, until it resumes.
 //! Only SIGKILL leaves a terminal as it is. Everything goes to the descriptors themselves, since a
 //! hook must not wait for anybody's lock.
 
@@ -15,13 +15,13 @@ use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
 
-/// The other screen, no cursor; clicks and the wheel, told with plain numbers.
+/// The other screen, no cursor; clicks and the wheel, reported with plain numbers.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?1000h\x1b[?1006h\x1b[0m\x1b[2J";
 const LEAVE: &[u8] = b"\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?25h\x1b[?1049l";
 
 /// Switches a key of the terminal off.
 const NO_KEY: u8 = 0;
-/// What is assumed of a terminal that does not tell, such as a serial line.
+/// The size assumed for a terminal that does not report it, such as a serial line.
 const USUAL: (u16, u16) = (80, 24);
 /// More is not drawn on: it would only cost memory.
 const MOST: (u16, u16) = (1000, 500);
@@ -57,7 +57,7 @@ pub fn take() -> io::Result<Taken> {
 }
 
 impl Taken {
-    /// Takes it once more: somebody else may have changed it while we were stopped.
+    /// Takes it once more: another program may have changed it while we were stopped.
     ///
     /// # Errors
     /// As for [`take`].
@@ -102,7 +102,7 @@ fn enter() -> io::Result<()> {
     entered
 }
 
-/// Every key at once and unseen. Ctrl-C and Ctrl-Z stay signals, so that all of a job hears them;
+/// Every key at once and unseen. Ctrl-C and Ctrl-Z stay signals, so that the whole job receives them;
 /// the key that dumps core is off.
 fn raw(mut modes: Termios) -> Termios {
     modes.make_raw();

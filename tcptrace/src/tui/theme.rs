@@ -1,7 +1,7 @@
 //! How things look: styles by meaning, with colour or without, and the marks of bars and curves.
 //!
 //! Colours are the 16 of the terminal's own palette. Without colour, meaning is carried by bold and
-//! reverse; nothing is told by colour alone, since numbers and words stand beside it.
+//! reverse; nothing is shown by colour alone, since numbers and words stand next to it.
 
 use ratatui_core::style::{Color, Modifier, Style};
 

@@ -32,7 +32,7 @@ struct Property {
     rule: Rule,
 }
 
-/// Where and how a value breaks a rule. Becomes text only when somebody reads it: most of them are
+/// Where and how a value breaks a rule. Becomes text only when it is read: most of them are
 /// alternatives that were passed over.
 pub(super) struct Fault<'a> {
     /// From the value outwards.

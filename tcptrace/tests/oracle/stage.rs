@@ -75,7 +75,7 @@ pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Window) {
 pub(super) const FIRST_LANE: u8 = 100;
 
 impl Stage {
-    /// `counter` goes on where that of the stage before ended.
+    /// `counter` continues where that of the previous stage ended.
     pub(super) fn new(lane: u8, spaces: [Arc<Space>; 2], counter: usize) -> Self {
         Self {
             lane,

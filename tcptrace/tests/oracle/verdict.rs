@@ -97,7 +97,7 @@ pub(super) struct Figures {
     pub(super) without_owner: BTreeMap<String, String>,
     /// Owned by the listener's process though another had accepted: basis `listener`, documented.
     pub(super) listeners_after_accept: usize,
-    /// Owners reported as the last user only, and how many of them held the socket all the same.
+    /// Owners reported as the last user only, and how many of them held the socket anyway.
     pub(super) stale: usize,
     pub(super) needlessly_stale: usize,
     pub(super) causes: usize,

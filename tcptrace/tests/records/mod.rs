@@ -165,7 +165,7 @@ fn full_queues(all: &mut Vec<Vec<u8>>) {
     all.push(bytes_of(&cookie));
 }
 
-/// SO_LINGER{1,0}, an orphan that hears too late, one that is reset by its peer.
+/// SO_LINGER{1,0}, an orphan whose peer answers too late, one that is reset by its peer.
 fn resets(all: &mut Vec<Vec<u8>>) {
     let sent =
         |after_ms, state, sock| head(kind::RST_SENT, after_ms, hook::TCP_SEND_RESET, state, sock);

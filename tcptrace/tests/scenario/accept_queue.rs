@@ -40,7 +40,7 @@ fn refused_silently(world: &World, client: &Actor, from: &str, listener: Conn) -
     third
 }
 
-/// The tracepoint that tells of a refused ACK says why only where the kernel has a reason for it.
+/// The tracepoint that reports a refused ACK has a reason only where the kernel has one for it.
 fn evidence(step: &str) -> &'static str {
     let has_reason = kernel_names("SKB_DROP_REASON_TCP_LISTEN_OVERFLOW");
     if step == "ack" && !has_reason && !by_functions() {

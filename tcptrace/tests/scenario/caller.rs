@@ -78,7 +78,7 @@ impl Stage {
             .expect("the tracer's output")
     }
 
-    /// What nobody is told on both streams, the name of the file left out.
+    /// The output of user nobody on both streams, without the name of the file.
     fn told(&self, words: &[&str], name: &str) -> (Option<i32>, String) {
         let output = self.run(Some(NOBODY), words);
         let errors = [output.stdout, output.stderr].concat();

@@ -113,7 +113,7 @@ fn after_attaching_few_privileges_are_left(world: &World) {
         .owner(&pair.client)
         .conn(pair.conn);
     tracer.expect("it goes on", expected);
-    // Which detaches, and tells the summary.
+    // It detaches and prints the summary.
     let _ = tracer.stop();
 }
 
@@ -142,7 +142,7 @@ fn owners_are_found_in_proc_after_that(world: &World) {
     let _ = tracer.stop();
 }
 
-/// A network namespace that only a file stands for, while `work` goes on with its inode.
+/// A network namespace that only a file refers to, while `work` runs with its inode.
 fn named<T>(world: &World, work: impl FnOnce(u64) -> T) -> T {
     let name = format!("tcptrace-confined-{}", world.netns);
     let file = std::env::temp_dir().join(name);

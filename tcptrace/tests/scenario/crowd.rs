@@ -187,7 +187,7 @@ fn identity_of_loss_holds_in_a_flood(world: &World) {
     );
 }
 
-/// Whether a ring of one page overflows is up to the machine; that a loss is told is not.
+/// Whether a ring of one page overflows is up to the machine; that a loss is reported is not.
 fn small_ring_loses_and_strict_says_so(world: &World) {
     let tracer = world.watch(&["--ring-size", "4096", "--strict"]).may_lose();
     let casts = ["sr1", "sr2"].map(|name| Cast::new(world, name, 20_007, 20_008));
@@ -211,7 +211,7 @@ fn small_ring_loses_and_strict_says_so(world: &World) {
     world.claim_eq("lost objects tell the same number", told, lost);
 }
 
-/// A reader that stands still while its ring fills: the last eighth is left to what is rare.
+/// A reader that is stopped while its ring fills: the last eighth is reserved for rare events.
 fn incidents_outlive_a_flood_of_states(world: &World) {
     const RESETS: usize = 20;
     let netns = format!("inode:{}", world.netns);

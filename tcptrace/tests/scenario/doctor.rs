@@ -203,7 +203,7 @@ fn full_accept_queue_is_wrong_with_its_owner_and_a_command(world: &World) {
         "4 wait for accept(), limit 3, which comes from somaxconn",
     );
     says(world, &page, &format!("then {command}"));
-    // The command is run as it is told, and does what it says: the next listen() gets more.
+    // The test runs the printed command, and it has the printed effect: the next listen() gets more.
     let done = Command::new("sh").args(["-c", &command]).output();
     if done.is_ok_and(|done| done.status.success()) {
         let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("somaxconn");

@@ -108,7 +108,7 @@ fn each_cause_is_named_with_its_evidence(world: &World) {
     );
     world.claim_eq("no longer queue helps", &found["do_then"], &Value::Null);
 
-    // On a machine with more to do than processors it is told that it gets too little.
+    // On a machine with more work than processors, the finding is that it gets too little.
     let found = about(&spinning, at_spinning);
     let why = text(found, "why");
     world.claim(

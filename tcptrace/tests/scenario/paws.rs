@@ -80,7 +80,7 @@ fn old_timestamp_on_an_old_ack(world: &World) {
     let _ = tracer.stop();
 }
 
-/// The client never hears that its FIN arrived and sends it again, with a clock from the past, to
+/// The client never receives the ACK of its FIN and sends it again, with a clock from the past, to
 /// what is a TIME_WAIT by then.
 fn old_timestamp_for_a_time_wait(world: &World) {
     if !world.sees("paws_drop", "by TIME_WAIT sockets") {

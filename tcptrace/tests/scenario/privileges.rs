@@ -1,5 +1,5 @@
 //! With which privileges tracing works, and what is said without them. Each tracer starts a command
-//! whose connection is refused, which it has to tell.
+//! whose connection is refused, which it must report.
 
 use std::io;
 use std::net::SocketAddr;

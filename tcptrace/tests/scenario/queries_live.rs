@@ -1,4 +1,4 @@
-//! `listeners`, `states` and `timewait` with `--watch`: what only hooks can tell, and how it ends.
+//! `listeners`, `states` and `timewait` with `--watch`: what only hooks can report, and how it ends.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

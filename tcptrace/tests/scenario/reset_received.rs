@@ -131,7 +131,7 @@ fn reset_received_in_close_wait(world: &World) {
 
 fn reset_received_after_close(world: &World) {
     let (tracer, pair) = Pair::watched(world, "rr");
-    // The server never hears the FIN, so the client's closed socket waits in FIN_WAIT1.
+    // The server never receives the FIN, so the client's closed socket waits in FIN_WAIT1.
     pair.server.filter(pair.accepted, "fin");
     pair.client.close(pair.conn);
     pair.server_resets();

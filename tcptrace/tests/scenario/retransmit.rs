@@ -193,7 +193,7 @@ fn delivered_data_is_not_retransmitted(world: &World) {
     pair.server
         .order(&format!("read {} 123457", pair.accepted.fd));
     let events = tracer.stop();
-    // A slow machine may repeat something all the same: then as often as the kernel says.
+    // A slow machine may still repeat something: then as often as the kernel counts.
     let counter = "Tcp.RetransSegs";
     let repeated = world.counters().value(counter) - before.value(counter);
     events.exactly(

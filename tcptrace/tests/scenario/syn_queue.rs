@@ -83,7 +83,7 @@ fn full_syn_queue_answers_with_a_cookie(world: &World) {
 }
 
 /// Without cookies the SYNs of unknown clients are refused once three quarters of the sysctl are half
-/// open, whatever the listener allows; no counter but ListenDrops tells.
+/// open, whatever the listener allows; only ListenDrops counts it.
 fn tcp_max_syn_backlog_refuses_below_the_listeners_limit(world: &World) {
     world.sysctl("ipv4.tcp_syncookies", 0);
     world.sysctl("ipv4.tcp_max_syn_backlog", 6);
@@ -113,7 +113,7 @@ fn tcp_max_syn_backlog_refuses_below_the_listeners_limit(world: &World) {
     events.none("not the accept queue", Expect::new("accept_drop"));
 }
 
-/// `tcp_syncookies=2` sends cookies though no queue is full: only the kernel's counter tells.
+/// `tcp_syncookies=2` sends cookies though no queue is full: only the kernel's counter shows it.
 fn cookies_for_every_syn(world: &World) {
     world.sysctl("ipv4.tcp_syncookies", 2);
     let tracer = world.watch(&[]);

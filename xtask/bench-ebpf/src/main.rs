@@ -1,7 +1,7 @@
 //! The reference of `cargo xtask bench`: one record for each change of state, of the size and with
 //! the contents of tcptrace's own, and nothing else.
 //!
-//! It keeps no state, filters nothing and wakes nobody: what it costs is what a hook that tells
+//! It stores no state, filters nothing and wakes no reader: its cost is what a hook that reports
 //! this much costs at least. A full ring loses records; nobody counts them.
 #![no_std]
 #![no_main]

@@ -21,7 +21,7 @@ pub(crate) struct PrivateApt {
 }
 
 impl PrivateApt {
-    /// Makes the directory anew.
+    /// Removes the directory and creates it.
     pub(crate) fn create(directory: PathBuf) -> Result<Self> {
         if directory.exists() {
             // Left by a run that was interrupted.

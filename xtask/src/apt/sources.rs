@@ -216,7 +216,7 @@ fn one_line(text: &str) -> Vec<Mirror> {
     text.lines().filter_map(parse).collect()
 }
 
-/// Stanzas of `Name: value`, where a value goes on in lines that begin with a space.
+/// Stanzas of `Name: value`, where a value continues in lines that begin with a space.
 fn deb822(text: &str) -> Vec<Mirror> {
     let mut stanzas: Vec<Vec<(String, String)>> = vec![Vec::new()];
     for line in text.lines().filter(|line| !line.starts_with('#')) {

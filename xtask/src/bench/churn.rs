@@ -157,7 +157,7 @@ fn taken(name: &str, cell: &Churn, runs: &[Run], tracer: &str, is_ours: bool) ->
     };
     let mut all = vec![lost];
     let cpu = of(cpu_s_a_million_lines);
-    // Without incidents of the load the lines are somebody else's.
+    // Without incidents of the load the lines come from other traffic.
     if !cpu.is_empty() && !matches!(cell.mode, "bulk" | "ping-pong") {
         let cpu = measure("CPU for a million lines", Unit::Seconds, cpu);
         let bound = cell.cpu.iter().find(|(name, _)| *name == tracer);
@@ -185,7 +185,7 @@ fn taken(name: &str, cell: &Churn, runs: &[Run], tracer: &str, is_ours: bool) ->
     all
 }
 
-/// One value for each round in which the tracer ran and tells it.
+/// One value for each round in which the tracer ran and reported it.
 pub(super) fn values(
     runs: &[Run],
     contender: &str,
@@ -196,7 +196,7 @@ pub(super) fn values(
         .collect()
 }
 
-/// Of all events that were to be told; of none, none is lost.
+/// Of all expected events; with none expected, none is lost.
 fn lost_percent(observed: &Observed) -> Option<f64> {
     let lost = observed.lost? as f64;
     let all = lost + observed.lines as f64;

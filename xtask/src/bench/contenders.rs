@@ -46,9 +46,9 @@ pub(super) fn tcptrace(binary: &Path, name: &'static str, arguments: &[&str]) ->
 /// The peers that are here, and the names of those that are not.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Peers {
-    /// Those that tell changes of state or whole connections.
+    /// Those that report changes of state or whole connections.
     pub(super) states: Vec<TracerSpec>,
-    /// Those that tell resets sent.
+    /// Those that report resets sent.
     pub(super) resets: Vec<TracerSpec>,
     pub(super) missing: Vec<&'static str>,
 }

@@ -1,7 +1,7 @@
 //! The cell `growth`: what tcptrace costs as idle connections, listeners and processes become ten
 //! and a hundred times as many.
 //!
-//! Each cost is told as the exponent k of `cost ~ number^k`: 1 is linear, 0 is no growth at all.
+//! Each cost is reported as the exponent k of `cost ~ number^k`: 1 is linear, 0 is no growth at all.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};

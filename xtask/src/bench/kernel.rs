@@ -19,7 +19,7 @@ const LEAST_RUNS: u64 = 500;
 /// What the reference program is called, and the kernel keeps 15 bytes of it.
 const REFERENCE: &str = "reference_state";
 
-/// Which loads, and how tcptrace is told to watch them.
+/// Which loads, and the arguments with which tcptrace watches them.
 const LOADS: [(&str, &[&str]); 6] = [
     ("normal", &["watch", "--all"]),
     ("linger0", &["watch", "--all"]),

@@ -171,7 +171,7 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        // Its end is the end of its stdin. When it ended early there is nobody to tell.
+        // Its end is the end of its stdin. If it ended early, no process reads this.
         drop(self.stdin.take());
         if process::wait_limited(&mut self.child, std::time::Duration::from_secs(20)).is_none() {
             let _killed = self.child.kill();

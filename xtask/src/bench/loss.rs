@@ -12,7 +12,7 @@ use serde_json::Value;
 /// The file of a tracer that writes to one by itself.
 pub(super) const OWN: &str = "own";
 
-/// How a tracer tells its loss.
+/// How a tracer reports its loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LossTold {
     /// tcptrace's summary object, the last line of stdout.

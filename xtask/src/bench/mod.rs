@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: how fast tcptrace is, end to end, as ratios within one run, beside its peers.
 //!
-//! The method is in `docs/performance.md`. Missed goals are told and are no failure; a cell that
+//! The method is in `docs/performance.md`. Missed goals are reported and are not a failure; a cell that
 //! could not run is one. Needs root: it makes namespaces and loads eBPF.
 
 mod churn;

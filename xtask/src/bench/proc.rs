@@ -58,13 +58,13 @@ pub(super) struct Sockets {
     allocated: u64,
     /// Those that no process holds any more.
     orphans: u64,
-    /// Slab objects of TIME_WAIT sockets and of namespaces: stands still once nothing is freed any
-    /// more. 0 where the kernel does not tell.
+    /// Slab objects of TIME_WAIT sockets and of namespaces: stays constant once nothing is freed any more. 0 if the
+    /// kernel does not report it.
     slabs: u64,
 }
 
 impl Sockets {
-    /// As they are now. None when the kernel tells otherwise than expected.
+    /// As they are now. None if the kernel's format is not the expected one.
     pub(super) fn now() -> Option<Self> {
         let (allocated, orphans) = counts(&fs::read_to_string("/proc/net/sockstat").ok()?)?;
         let slabs = fs::read_to_string("/proc/slabinfo").unwrap_or_default();

@@ -30,7 +30,7 @@ pub(super) struct Circumstances {
 }
 
 impl Circumstances {
-    /// Of this machine and this checkout, now. What cannot be told is "unknown".
+    /// Of this machine and this checkout, now. What cannot be read is "unknown".
     pub(super) fn now(
         workspace: &Workspace,
         rounds: usize,

@@ -213,7 +213,7 @@ fn stamps(mut pipe: ChildStdout) -> (Receiver<Stamp>, JoinHandle<()>) {
                 let line = String::from_utf8_lossy(line);
                 if is_event(&line) {
                     let event_ns = event_ns(&line);
-                    // Nobody listens once enough was seen; the pipe is emptied all the same.
+                    // Nothing receives once enough was read; the pipe is emptied anyway.
                     let _heard = sender.send(Stamp {
                         arrived_ns,
                         event_ns,
@@ -226,7 +226,7 @@ fn stamps(mut pipe: ChildStdout) -> (Receiver<Stamp>, JoinHandle<()>) {
     (receiver, reader)
 }
 
-/// Whether a line tells an event: not a heading, not a greeting, not a summary.
+/// Whether a line is an event: not a heading, not a banner, not a summary.
 fn is_event(line: &str) -> bool {
     match line.bytes().next() {
         Some(b'{') => !line.contains("\"kind\":\"summary\""),

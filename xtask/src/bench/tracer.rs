@@ -1,4 +1,4 @@
-//! One tracer: started, waited for until it traces, and stopped by SIGINT; what it took and told.
+//! One tracer: started, waited for until it traces, and stopped by SIGINT; its cost and its output.
 //!
 //! A tracer is never pinned, so that it disturbs the load as it would in use. One that does not end
 //! on SIGINT is killed and an error; however this module is left, no tracer stays.
@@ -63,10 +63,10 @@ pub(super) enum Output {
     Pipe,
 }
 
-/// What a tracer took and told.
+/// Cost and output of a tracer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observed {
-    /// From its start until it traced. None when it does not tell.
+    /// From its start until it traced. None if it does not report that.
     pub(super) ready_ms: Option<f64>,
     /// User and system time from when the load was let go until all was written.
     pub(super) cpu_s: Option<f64>,
@@ -74,7 +74,7 @@ pub(super) struct Observed {
     pub(super) peak_rss_kib: Option<u64>,
     pub(super) lines: u64,
     pub(super) bytes: u64,
-    /// Events it says it lost; None when it does not tell.
+    /// Events that it reports as lost; None if it does not report them.
     pub(super) lost: Option<u64>,
     /// What its programs cost since the load was let go.
     pub(super) programs: Vec<Cost>,

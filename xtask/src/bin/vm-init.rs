@@ -190,7 +190,7 @@ fn copy_lines(mut from: impl io::BufRead, to: &Results) {
             line.push(b'\n');
         }
         if let Ok(mut to) = to.lock() {
-            // There is nobody else to tell.
+            // No one else can receive it.
             let _ = to.write_all(&line);
         }
         line.clear();
@@ -199,7 +199,7 @@ fn copy_lines(mut from: impl io::BufRead, to: &Results) {
 
 fn say(results: &Results, text: &str) {
     if let Ok(mut results) = results.lock() {
-        // There is nobody else to tell.
+        // No one else can receive it.
         let _ = results.write_all(format!("@@ {text}\n").as_bytes());
     }
 }

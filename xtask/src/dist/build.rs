@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::process;
 use crate::workspace::{Rustc, Workspace};
 
-/// What everybody gets unless told otherwise.
+/// The default for everyone.
 pub(super) const DEFAULT_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Between flags, as cargo wants it.
@@ -64,7 +64,7 @@ fn has_library(target: &str) -> Result<()> {
 
 fn flags(workspace: &Workspace, target: &str, work: &Path) -> Result<String> {
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
-    // Static programs are at a fixed place unless told otherwise.
+    // Static programs are at a fixed address by default.
     flags.push("-Crelocation-model=pie".to_owned());
     let is_foreign = !Rustc::probe()?
         .host

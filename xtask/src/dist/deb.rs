@@ -76,7 +76,7 @@ fn data(parts: &Parts<'_>, release: &Release) -> Result<Tree> {
     Ok(tree)
 }
 
-/// What dpkg is told.
+/// The control file of the package.
 fn control(parts: &Parts<'_>, data: &Tree, target: &str, release: &Release) -> Result<Tree> {
     let mut tree = Tree::default();
     let text = format!(
@@ -87,7 +87,7 @@ fn control(parts: &Parts<'_>, data: &Tree, target: &str, release: &Release) -> R
          Installed-Size: {}\n\
          Section: net\n\
          Priority: optional\n\
-         Description: tells, live and by process, why TCP connections die\n \
+         Description: shows, live and by process, why TCP connections die\n \
          tcptrace watches the TCP of a Linux host through eBPF and prints one line per\n \
          incident: resets with their cause, refused connections, full accept queues,\n \
          retransmissions, TIME_WAIT pressure; each with the process that owns the\n \

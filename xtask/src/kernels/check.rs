@@ -3,8 +3,8 @@
 //!
 //! Asks `tcptrace doctor --btf FILE --json` for each; without files, for the fixtures of the tests
 //! and for every kernel under `target/kernels`. Fails when a kernel would lose a signal, or the
-//! certainty of one, that an older kernel has. What a kernel refuses in spite of its types
-//! (an inlined function, a feature that was not built) only booting it tells.
+//! certainty of one, that an older kernel has. What a kernel refuses in spite of its types (an
+//! inlined function, a feature that was not built) only booting it shows.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -19,7 +19,7 @@ pub(crate) use self::choose::{Series, Wanted};
 pub(crate) use self::modules::Module;
 use crate::workspace::Workspace;
 
-/// What the matrix runs on unless told otherwise.
+/// What the matrix runs on by default.
 pub(crate) const MATRIX: [Wanted; 5] = [
     Wanted::Series(Series {
         major: 5,

@@ -3,7 +3,7 @@
 //!
 //! Nothing is installed: the scripts of these packages would start daemons. apt fetches what a
 //! server needs and the machine lacks, libraries included. Fails with each server that cannot be
-//! had; the others are there all the same.
+//! had; the others are there anyway.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -82,7 +82,7 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// How `watch --tier` ends on a kernel that refuses all hooks of that tier; what it attached before is
-/// in its log all the same.
+/// in its log anyway.
 const NOTHING_SERVES: i32 = 4;
 
 /// Of the kernel that runs here.

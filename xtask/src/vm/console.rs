@@ -1,5 +1,4 @@
-//! What the kernel says on its console, judged: lines that mean it is broken, and lines worth
-//! telling. Pure.
+//! What the kernel says on its console, judged: lines that mean it is broken, and lines worth reporting. Pure.
 
 /// Lines that end a run as failed.
 const FATAL: [&str; 5] = [

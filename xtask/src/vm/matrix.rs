@@ -60,7 +60,7 @@ struct Cell {
     planned: Vec<String>,
     /// `scenario`, `verdict`, `seconds`, `problems`, `notes`.
     verdicts: Vec<Value>,
-    /// Kind, hook, evidence, count: what the tracer of the run told.
+    /// Kind, hook, evidence, count: what the tracer of the run reported.
     measured: Value,
     seconds: f64,
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask vm page`: the results of the last matrix -> `docs/matrix.md`.
 //!
 //! Says only what was measured: verdicts of scenarios, what the tracer logged that it cannot see,
-//! and the hooks that told each kind. Fails when the results are missing or hold a failure.
+//! and the hooks that reported each kind. Fails when the results are missing or hold a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -62,7 +62,7 @@ pub(super) enum End {
     Signal(i32),
     /// The job was not done within its limit.
     Limit,
-    /// Nothing was heard for too long, or the VM as a whole took too long.
+    /// Nothing was received for too long, or the VM as a whole took too long.
     Hung,
     /// It went away without saying how the job ended.
     Died,
@@ -117,7 +117,7 @@ impl Drop for Guest {
     }
 }
 
-/// Boots and runs to the end. `log` gets the console, `hear` each line the job wrote.
+/// Boots and runs to the end. `log` gets the console, `on_line` each line the job wrote.
 pub(super) fn boot(
     machine: &Machine,
     kernel: &Kernel,

@@ -7,9 +7,9 @@ const ID_DIGITS: usize = 64;
 /// Docker's short form; anything shorter is no id.
 const SHORT_ID_DIGITS: usize = 12;
 
-/// The cgroup v2 path; on a host that keeps processes in v1 hierarchies that of the most telling
-/// one: one that names a container, else systemd's, else the first that is not the root. `None`
-/// for text without any cgroup.
+/// The cgroup v2 path; on a host that keeps processes in v1 hierarchies that of the most specific
+/// one: one that names a container, else systemd's, else the first that is not the root. `None` for
+/// text without any cgroup.
 #[must_use]
 pub fn cgroup_path(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);

@@ -19,7 +19,7 @@ impl Running {
         proc::read(self.0.id()).unwrap().unwrap()
     }
 
-    /// As the kernel side would hear it.
+    /// As the kernel side would report it.
     fn heard(&self, comm: &str, basis: Basis) -> Heard {
         heard(self.0.id(), self.facts().start_ticks, comm, basis)
     }

@@ -76,7 +76,7 @@ pub struct OutputArgs {
     pub quiet: bool,
 }
 
-/// What a live run tells beside its output.
+/// What a live run prints besides its output.
 #[derive(Args, Clone, Debug, Default)]
 pub struct LiveArgs {
     /// Create this file as soon as every hook is attached

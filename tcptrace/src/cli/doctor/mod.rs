@@ -82,7 +82,7 @@ fn rendered(report: &Report, args: &DoctorArgs) -> Vec<u8> {
 }
 
 fn is_colored(args: &DoctorArgs) -> bool {
-    // A value that is no text is set all the same.
+    // A value that is not text is set anyway.
     let variable = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (no_color, term) = (variable("NO_COLOR"), variable("TERM"));
     let is_terminal = io::stdout().is_terminal();

@@ -42,14 +42,14 @@ pub(super) struct Report {
 pub(super) enum Signals {
     /// Programs were attached.
     Tried(AttachReport),
-    /// The kernel's types tell what is missing; nothing was tried.
+    /// The kernel's types show what is missing; nothing was tried.
     Expected(AttachReport),
     /// Nothing, and why.
     Unknown(String),
 }
 
 impl Report {
-    /// Of this machine. Without the privileges to attach it tells all the rest. `watched` empty: of
+    /// Of this machine. Without the privileges to attach it reports everything else. `watched` empty: of
     /// every network namespace.
     pub(super) fn of_this_machine(
         privileges: Privileges,

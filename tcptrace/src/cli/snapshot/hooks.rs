@@ -1,4 +1,4 @@
-//! The hooks behind `--watch`: what they tell is folded, to be shown with the next snapshot.
+//! The hooks behind `--watch`: their incidents are folded and shown with the next snapshot.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ use crate::sink::{Fan, Sink};
 use crate::source::listens::Listens;
 use crate::survey::Look;
 
-/// What was told so far, shared with who draws it.
+/// The incidents so far, shared with the code that draws them.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) folds: Folds,
@@ -69,7 +69,7 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    /// Drains, and tells the summary.
+    /// Drains the ring and prints the summary.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         let full = self.session.full();
         self.pipeline.finish()?;
@@ -103,7 +103,7 @@ impl Hooks {
         look: Look,
         mut stop: impl Future<Output = ()> + Unpin,
     ) -> anyhow::Result<Option<Snapshot>> {
-        // First: a snapshot taken after it knows of all that was told.
+        // First: a snapshot taken after it includes everything reported so far.
         let reconciled = self.pipeline.reconcile(&mut stop).await?;
         let Some(reconciliation) = reconciled else {
             return Ok(None);
@@ -117,7 +117,7 @@ impl Hooks {
     }
 }
 
-/// Attaches; Err says in a sentence why nothing can be heard.
+/// Attaches; `Err` explains in a sentence why nothing can be observed.
 pub(super) fn attach(
     plan: &Plan,
     output: &Output,

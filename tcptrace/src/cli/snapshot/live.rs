@@ -1,4 +1,4 @@
-//! `--watch`: one snapshot per interval, with what hooks told in between.
+//! `--watch`: one snapshot per interval, with what hooks reported in between.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::session::ending::{Fused, Stopper};
 use crate::session::{Plan, Scope, event_loop, ready};
 use crate::survey::{self, Look};
 
-/// Looks until told to stop.
+/// Takes snapshots until it is stopped.
 pub(super) fn run(
     question: &impl Question,
     args: &SnapshotArgs,

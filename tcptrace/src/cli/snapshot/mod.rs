@@ -1,7 +1,7 @@
 //! What `listeners`, `states` and `timewait` share: options, the snapshot, and looking again.
 //!
 //! A snapshot needs no hook and no privilege beyond reading /proc; what is missing without them is
-//! told. `--watch` attaches hooks where it may and goes on without where it may not.
+//! reported. `--watch` attaches hooks where it may, and continues without them where it may not.
 
 mod canvas;
 mod hooks;
@@ -25,12 +25,12 @@ use crate::survey::{self, Look};
 
 use screen::Screen;
 
-/// The ring of a watch unless told otherwise.
+/// The default ring size of `--watch`.
 const RING_BYTES: u32 = 4 << 20;
 
 /// One of the commands: what it looks at, and how it shows that.
 pub(super) trait Question {
-    /// What hooks are to tell with `--watch`; empty: nothing.
+    /// What hooks must report with `--watch`; empty: nothing.
     const KINDS: KindSet;
 
     /// What to look at.

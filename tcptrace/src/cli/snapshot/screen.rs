@@ -22,7 +22,7 @@ impl Screen {
         Ok(Self)
     }
 
-    /// Columns and rows; `None` for what is no terminal, or does not tell.
+    /// Columns and rows; `None` if it is not a terminal or does not report them.
     pub(super) fn size(stream: &impl AsFd) -> Option<(usize, usize)> {
         let size = rustix::termios::tcgetwinsize(stream).ok()?;
         (size.ws_col > 0 && size.ws_row > 0)

@@ -21,7 +21,7 @@ use crate::tui::theme::{Marks, Theme};
 use crate::tui::view::Look;
 use crate::tui::{Options, Shared, term};
 
-/// Shows the screen until told to stop.
+/// Shows the screen until it is stopped.
 ///
 /// # Errors
 /// When something fails while running; usage and privilege problems are exit codes.

@@ -1,4 +1,4 @@
-//! The screen beside what fills it: a thread that draws, and signals that it must hear of.
+//! The screen beside what fills it: a thread that draws, and the signals that it must receive.
 //!
 //! However the run ends, the terminal is given back before anything else is said.
 
@@ -47,7 +47,7 @@ impl Screen {
 
     /// Done when the user has quit, the terminal is gone, or a signal asks for the end.
     pub(super) async fn wait(&mut self, signals: &mut Signals) {
-        // There is no command whose status could be told.
+        // There is no command whose status could be returned.
         let mut no_command = None;
         loop {
             tokio::select! {

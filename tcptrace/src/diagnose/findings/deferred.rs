@@ -61,7 +61,7 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     })
 }
 
-/// While it goes on new clients get SYN cookies, or none at all.
+/// Meanwhile new clients get SYN cookies, or no answer.
 fn severity(space: &Space) -> Severity {
     if space.rose(HELD_BACK) > 0 {
         Severity::Degraded

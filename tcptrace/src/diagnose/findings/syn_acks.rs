@@ -19,7 +19,7 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::from_iter(family.of_incidents(case, Severity::Degraded));
     for space in &case.survey.spaces {
         // The socket's drop counter rises for repeated SYNs and deferred ACKs too. Where the
-        // namespace's counter stands still, nothing was refused.
+        // namespace's counter does not rise, nothing was refused.
         let refused = space.rose("TcpExt.ListenDrops");
         if refused > 0 || space.rose(RESENT) == 0 || space.rose(DEFERRED) > 0 {
             continue;

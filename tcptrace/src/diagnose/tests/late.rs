@@ -147,7 +147,7 @@ fn stopped_traced_and_frozen_processes_need_no_longer_queue() {
         "its only thread is in state t",
         "/proc/42/stat",
     );
-    // strace does not stop it for good: only told as evidence.
+    // strace does not stop it permanently: it is only reported as evidence.
     let watched = Activity {
         threads: vec![asleep(42, call("futex", None, None))],
         ..traced
@@ -459,7 +459,7 @@ fn of_several_holders_those_speak_that_serve_the_listener() {
         "{}",
         group.why
     );
-    // Both serve it, one of them is stopped: it is told for how many that holds.
+    // Both serve it, one of them is stopped: the finding shows for how many that holds.
     let half = finding(held_by(vec![
         holder(activity(50, vec![thread(50, 'T')])),
         holder(activity(51, vec![thread(51, 'R')])),

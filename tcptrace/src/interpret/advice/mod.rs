@@ -1,7 +1,7 @@
 //! From an incident to what it means, how to confirm it and how to fix it.
 //!
-//! Texts are knowledge as data, one file per family; showing them is somebody else's business. A
-//! test holds that every kind and every cause of the model has its text.
+//! The texts are plain data, one file per family; `cli` and the sinks print them. A test holds that
+//! every kind and every cause of the model has its text.
 
 mod deaths;
 mod queues;
@@ -105,7 +105,7 @@ pub fn one_line(incident: &Incident) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// Those that occur: a refused third ACK is told apart by its outcome, and a SYN gets no RST.
+    /// Those that occur: a refused third ACK is distinguished by its outcome, and a SYN gets no RST.
     fn causes(kind: Kind) -> Vec<&'static str> {
         let mut causes = kind.causes().to_vec();
         match kind {

@@ -83,7 +83,7 @@ fn minisock() -> Reset {
     }
 }
 
-/// Nothing there to hear a packet.
+/// No socket there to receive a packet.
 fn nobody() -> Reset {
     Reset {
         is_reply: true,
@@ -114,7 +114,7 @@ fn judged(
     assert_eq!((verdict.cause, verdict.evidence), expected, "{facts:?}");
 }
 
-/// On a kernel that tells the reason, and on one that does not.
+/// On a kernel that reports the reason, and on one that does not.
 #[track_caller]
 fn judged_both_ways(facts: Reset, state: TcpState, reason: &str, cause: ResetCause) {
     judged(facts, Some(state), Some(reason), (cause, Seen));
@@ -147,7 +147,7 @@ fn linger_zero_is_an_orderly_close_with_a_zero_linger() {
         unsent_bytes: Some(4096),
         ..linger_zero()
     };
-    // 6.16 and later tell a disconnect that throws data away by another reason.
+    // 6.16 and later report another reason for a disconnect that discards data.
     judged_both_ways(with_data, EST, "TCP_DISCONNECT_WITH_DATA", LingerZero);
 }
 

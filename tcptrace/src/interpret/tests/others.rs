@@ -127,7 +127,7 @@ fn who_sent_the_first_fin_closed_first() {
     ended(minisock, TcpState::FinWait2, (Some(ClosedBy::Local), how));
     ended(minisock, TcpState::Closing, (Some(ClosedBy::Both), how));
     ended(LIFE, TcpState::LastAck, (Some(ClosedBy::Remote), how));
-    // No minisock for want of room: the FINs came all the same.
+    // No minisock for want of room: the FINs came anyway.
     ended(LIFE, TcpState::FinWait2, (Some(ClosedBy::Local), how));
     ended(LIFE, TcpState::Closing, (Some(ClosedBy::Both), how));
 }

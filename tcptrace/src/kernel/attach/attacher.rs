@@ -230,7 +230,7 @@ impl<'a> Attacher<'a> {
         self.loaded = programs::load_tracepoints(self.object, self.types, &names);
     }
 
-    /// Tells the tracepoints what is served by function hooks so far.
+    /// Sets for the tracepoints what function hooks report so far.
     pub(super) fn serve(&mut self) -> anyhow::Result<()> {
         serve(self.object, self.served)
     }

@@ -1,6 +1,6 @@
-//! What would serve which signal on a kernel that does not run here: its types tell what is
+//! What would serve which signal on a kernel that does not run here: its types show what is
 //! missing, nothing is tried. A kernel may still refuse what is expected to work (an inlined
-//! function, a feature that was not built), which only attaching there tells.
+//! function, a feature that was not built), which only attaching there shows.
 
 use super::{AttachReport, Outcome};
 use crate::kernel::Kernel;

@@ -306,7 +306,7 @@ fn sections(bytes: &[u8]) -> Result<(Range<usize>, Range<usize>), BtfError> {
 
 /// The kernel's own limit for an identifier, with its NUL.
 const MAX_NAME: usize = 512;
-/// Only this much of a name is hashed: enough to tell nearly all apart, and without a loop.
+/// Only this much of a name is hashed: enough to distinguish nearly all, and without a loop.
 const HASHED: usize = 24;
 
 /// The NUL-terminated names of a blob.

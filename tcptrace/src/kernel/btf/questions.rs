@@ -1,4 +1,4 @@
-//! What a reader was asked: for making small blobs that still answer, and for telling when such a
+//! What a reader was asked: for making small blobs that still answer, and for detecting when such a
 //! blob is too old to do so.
 
 use std::collections::BTreeSet;

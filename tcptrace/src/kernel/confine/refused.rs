@@ -40,7 +40,7 @@ pub(super) fn name_them() -> io::Result<()> {
     }
 }
 
-/// What the kernel tells of a refused call; libc names no more than the first three (siginfo.h).
+/// What the kernel reports about a refused call; libc names no more than the first three (siginfo.h).
 #[repr(C)]
 struct Refused {
     signal: libc::c_int,
@@ -81,7 +81,7 @@ extern "C" fn name_it(
         };
         number /= 10;
     }
-    // SAFETY: the line lives through the call. stderr may be closed: then nobody is told.
+    // SAFETY: the line lives through the call. stderr may be closed: then nothing is printed.
     let _closed = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
     if ENDS.load(Ordering::Relaxed) {
         // SAFETY: it may be called in a handler.

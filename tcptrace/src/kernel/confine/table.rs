@@ -227,7 +227,7 @@ pub(super) const TABLE: &[Row] = &[
     row(&[Read, Page], "hearing of signals", calls![SYS_socketpair])
         .only("AF_UNIX", one_of![0: libc::AF_UNIX]),
     row(READERS, "what a socket has", calls![SYS_recvfrom]),
-    // A handler tells the runtime of its signal so, on whatever thread that came.
+    // A handler notifies the runtime of its signal this way, on whatever thread it arrived.
     row(EVERY, "hearing of signals, lists of sockets", calls![SYS_sendto])
         .only("on a connected socket", &[&[IsNull(4)]]),
     row(

@@ -3,7 +3,7 @@
 //! A program of the "syscall" type attaches to nothing: it is loaded, run for this process, and
 //! gone. It calls one helper (`bpf_kallsyms_lookup_name`, 5.16 and later) and hands the address
 //! back. Every refusal (older kernel, missing capability, hidden addresses, unknown name) is None:
-//! the caller has a slower way that can tell these apart.
+//! the caller has a slower way that distinguishes these.
 
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

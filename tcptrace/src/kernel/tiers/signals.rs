@@ -114,7 +114,7 @@ const fn unblind(family: Family, reporter: u8, last: Candidate) -> [Candidate; 3
     [first, second, last]
 }
 
-/// Functions only where the tracepoint does not tell everything.
+/// Functions only where the tracepoint does not report everything.
 const fn unless(first: Candidate, family: Family, reporter: u8) -> [Candidate; 3] {
     let [second, third] = candidates(family, reporter);
     [first, second, third]

@@ -1,7 +1,7 @@
 //! The thread's part of the disk: orders become bytes in files.
 //!
-//! A block is in the file as a whole or not at all: what was written of one that failed is cut off
-//! again. While the disk is full each new block is tried, so that recording goes on once there is room.
+//! A block is in the file as a whole or not at all: what was written of one that failed is cut off again.
+//! While the disk is full each new block is tried, so that recording continues once there is room.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -22,7 +22,7 @@ const SYNC: Duration = Duration::from_secs(1);
 /// The thread's part.
 #[derive(Debug)]
 pub(in crate::recording) struct Writer {
-    /// As the user named it, to be told; it is opened by `name` in `directory`.
+    /// As the user named it, for messages; it is opened by `name` in `directory`.
     pub(super) path: PathBuf,
     pub(super) directory: Directory,
     pub(super) name: OsString,
@@ -79,7 +79,7 @@ impl Writer {
         };
         let written = file.write_all(&head).and_then(|()| file.write_all(block));
         if written.is_err() {
-            // Nothing half-written stays; what cannot be cut off is told apart by its checksum.
+            // Nothing half-written stays; what cannot be cut off is detected by its checksum.
             drop(file.set_len(self.whole));
             drop(file.seek(SeekFrom::Start(self.whole)));
         } else {

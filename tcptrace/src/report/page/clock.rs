@@ -55,7 +55,7 @@ const fn most_marks(step_ns: i64) -> i64 {
     }
 }
 
-/// How moments are told.
+/// How times are printed.
 #[derive(Clone, Debug)]
 pub(super) struct Clock<'a> {
     zone: &'a TimeZone,

@@ -10,7 +10,7 @@ use crate::model::loss::LossPlace;
 use crate::model::{KindSet, RunFacts};
 use crate::report::story::Story;
 
-/// Findings told at once.
+/// Findings printed at the top.
 const AT_ONCE: usize = 6;
 /// Sentences of one list at most.
 pub(super) const MOST_SENTENCES: usize = 40;

@@ -251,7 +251,7 @@ struct Step {
     value: u64,
 }
 
-/// A level holds until somebody looks again, but not for longer than looks are usually apart.
+/// A level holds until the next sample, but not for longer than the usual interval between samples.
 fn steps(values: &[Peak], looks: &[u64]) -> Vec<Step> {
     let looked: Vec<(usize, u64)> = values
         .iter()

@@ -1,4 +1,4 @@
-//! The sysctls of each network namespace: what somebody changed, and what bears on what was found.
+//! The sysctls of each network namespace: what was changed, and what affects the findings.
 
 use maud::{Markup, html};
 
@@ -54,7 +54,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     }
 }
 
-/// Namespaces by their settings: the own one's first, then in the order they were told.
+/// Namespaces by their settings: the own one's first, then in the order in which they were reported.
 fn alike<'a>(view: &View<'a>) -> Vec<Vec<&'a SpaceFacts>> {
     let facts = view.story.runs.iter().filter_map(|run| run.facts.as_ref());
     let mut groups: Vec<Vec<&SpaceFacts>> = Vec::new();

@@ -26,7 +26,7 @@ pub(in crate::report) enum Place {
     Port(Option<u32>, Option<u16>),
 }
 
-/// A listener that had a queue, or refused somebody.
+/// A listener that had a queue or refused a client.
 #[derive(Debug, Default)]
 pub(in crate::report) struct Listener {
     pub(in crate::report) netns: Option<u32>,
@@ -75,7 +75,7 @@ pub(in crate::report) struct Queues {
     pub(in crate::report) listeners: Ranking<Place, Listener>,
     seen: HashSet<(u32, u64), FixedState>,
     pub(in crate::report) has_uncounted: bool,
-    /// When somebody looked: where a listener has no value there, it had no queue.
+    /// The times of the samples: if a listener has no value at one of them, it had no queue.
     pub(in crate::report) looks: Series<u64>,
 }
 
@@ -133,7 +133,7 @@ impl Queues {
         listener.refused = listener.refused.saturating_add(count);
         listener.refused_over_time.put(grid, wall_ns, count);
         listener.netns = listener.netns.or(flow.netns);
-        // A sample tells the listener's own address, this only the one that a client used.
+        // A sample has the listener's own address, this only the one that a client used.
         listener.local = listener.local.or(flow.local);
         if let Some(queue) = queue {
             listener.note(*queue);

@@ -6,7 +6,7 @@ use crate::report::bins::{Grid, Peak, Series};
 use crate::report::ranking::{Ranking, Weight};
 use crate::report::who::{Members, Who, WhoRef};
 
-/// Namespaces and programs told apart.
+/// Namespaces and programs distinguished at most.
 const MOST: usize = 512;
 
 /// The entries of a network namespace.

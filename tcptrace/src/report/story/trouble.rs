@@ -8,7 +8,7 @@ use crate::report::bins::{Grid, Series};
 use crate::report::ranking::Ranking;
 use crate::report::who::{Who, WhoRef};
 
-/// Programs, addresses and ports told apart for one kind and cause.
+/// Programs, addresses and ports distinguished for one kind and cause.
 const MOST: usize = 1024;
 /// Incidents shown whole.
 const EXAMPLES: usize = 4;

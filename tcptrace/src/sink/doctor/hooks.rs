@@ -1,5 +1,5 @@
 //! Per kind and part: the hook that serves it, how certain its facts are, what it does not show, and
-//! refusals in the kernel's own words. Where a part is observed all the same, a refusal of a kind of hook
+//! refusals in the kernel's own words. Where a part is observed anyway, a refusal of a kind of hook
 //! is printed once per reason.
 
 use std::collections::HashSet;
@@ -84,7 +84,7 @@ fn aids<'a>(report: &'a Doctor<'_>) -> impl Iterator<Item = Aid<'a>> {
 struct Printed(HashSet<(String, String)>);
 
 impl Printed {
-    /// Those of a part that is observed all the same: only what is new.
+    /// Those of a part that is observed anyway: only what is new.
     fn refusals(&mut self, page: &mut Page, outcome: &Served<'_>) {
         for refusal in outcome.refusals {
             let is_new = self.0.insert(reason(refusal));
@@ -207,7 +207,7 @@ mod tests {
         let text = text(rows(|kind| kind != Kind::TimeWait, &refusals));
         let hidden = text.lines().filter(|line| line.contains("not visible"));
         assert_eq!(hidden.count(), 1);
-        // Once for what is observed all the same, once for what is not.
+        // Once for what is observed anyway, once for what is not.
         assert_eq!(text.matches("refused      tp_btf/x: no ?[2J").count(), 2);
     }
 

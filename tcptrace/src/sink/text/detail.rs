@@ -1,4 +1,4 @@
-//! The DETAIL column: words by weight, the most telling first, because the end may be cut.
+//! The DETAIL column: words by weight, the most important first, because the end may be cut.
 
 use std::sync::Arc;
 

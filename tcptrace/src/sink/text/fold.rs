@@ -43,7 +43,7 @@ enum Service {
     Incoming(Option<Endpoint>),
     /// The remote end: the owner went out.
     Outgoing(Option<Endpoint>),
-    /// Two ports of which either may be the client's: told apart by address only.
+    /// Two ports of which either may be the client's: distinguished by address only.
     Unclear(IpAddr, IpAddr),
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tcptrace_common::kind::hook;
 
-/// Where no hook tells.
+/// Where no hook is named.
 const SNAPSHOT: &str = "sock_diag";
 /// Names kept at most.
 const MOST: usize = 128;

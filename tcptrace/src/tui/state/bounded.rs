@@ -1,6 +1,6 @@
 //! A table that never holds more rows than it may: the coldest go, and how many went is known.
 //!
-//! The coldest are those nothing was told of for the longest time. An eighth of them goes at once, so
+//! The coldest are those without an incident for the longest time. An eighth of them goes at once, so
 //! that looking for them costs little even where every incident brings a new row.
 
 use std::collections::HashMap;

@@ -8,7 +8,7 @@ use crate::model::{Incident, Kind};
 /// Kept for each row: what a screen shows of them.
 const KEPT: usize = 8;
 
-/// An incident with its number in the run, which tells two alike apart.
+/// An incident with its number in the run, which distinguishes two equal ones.
 #[derive(Clone, Debug)]
 pub struct Numbered {
     /// Rises by one.

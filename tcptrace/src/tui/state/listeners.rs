@@ -44,9 +44,9 @@ pub struct ListenerRow {
     pub peak: u32,
     /// The socket's drop counter at the last sample.
     pub drops: Option<u32>,
-    /// By how much that rose during the run; `None`: not told.
+    /// By how much that rose during the run; `None`: not reported.
     pub risen: Option<u64>,
-    /// Connections refused, told by hooks: accept queue full.
+    /// Connections refused, reported by hooks: accept queue full.
     pub refused: u64,
     /// SYNs dropped for a full SYN queue.
     pub syn_dropped: u64,
@@ -209,7 +209,7 @@ impl Listeners {
         self.left_out
     }
 
-    /// Counts begin anew; what there is stays.
+    /// Resets the counts; the rows stay.
     pub(super) fn clear(&mut self) {
         self.rows
             .retain(|key, row| matches!(key, ListenerKey::Socket(..)) && !row.is_gone);
@@ -222,7 +222,7 @@ impl Listeners {
     }
 }
 
-/// A row that only a refusal has told of.
+/// A row that only a refusal has created.
 fn empty(key: ListenerKey, incident: &Incident, risen: Option<u64>) -> ListenerRow {
     ListenerRow {
         key,
@@ -275,7 +275,7 @@ fn renewed(row: &mut ListenerRow, listener: &ListenerSample, was_known: bool) {
         let rise = match row.drops {
             // The kernel's counter may wrap.
             Some(before) => now.wrapping_sub(before),
-            // Only a refusal has told of it so far.
+            // Only a refusal has reported it so far.
             None if was_known => 0,
             None => now,
         };

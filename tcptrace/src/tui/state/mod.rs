@@ -1,7 +1,7 @@
-//! What `top` knows: folds of everything that sinks are told, in bounded memory.
+//! The state of `top`: folds of everything that sinks get, in bounded memory.
 //!
 //! It never draws, reads no clock and does nothing but count: it is called for every incident while
-//! the ring waits. Its time is that of the boot clock of what it is told, or what [`State::advance`]
+//! the ring waits. Its time is that of the boot clock of its input, or what [`State::advance`]
 //! says, so a recording is shown in its own time. Nothing here fails.
 
 pub mod bounded;
@@ -38,7 +38,7 @@ pub const RECENT: usize = 2000;
 /// Notices kept: of a broken recording there may be many.
 const NOTICES: usize = 100;
 
-/// Where what is told comes from.
+/// Where the input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Hooks of this kernel.
@@ -115,7 +115,7 @@ impl State {
         self.pass(facts.clock.start_boot_ns);
     }
 
-    /// How the clocks stood, where no facts are told.
+    /// The offset of the clocks, if there are no facts of a run.
     pub fn tell_clock(&mut self, clock: Clock) {
         self.clock = Some(clock);
     }
@@ -190,7 +190,7 @@ impl State {
         self.source = Source::Read;
     }
 
-    /// Counts begin anew. What was lost stays told: it is about the whole run.
+    /// Resets the counts. Losses stay: they concern the whole run.
     pub fn clear(&mut self) {
         self.changes += 1;
         self.since_ns = Some(self.now_ns);
@@ -212,7 +212,7 @@ impl State {
         self.begin_ns.get_or_insert(boot_ns);
     }
 
-    /// Rises with everything that is told; not with time.
+    /// Rises with every input; not with time.
     pub fn changes(&self) -> u64 {
         self.changes
     }
@@ -222,12 +222,12 @@ impl State {
         self.source
     }
 
-    /// Facts of the run; `None`: not told (yet).
+    /// Facts of the run; `None`: not received (yet).
     pub fn facts(&self) -> Option<&RunFacts> {
         self.facts.as_deref()
     }
 
-    /// How the clocks stood; `None`: not told.
+    /// The offset of the clocks; `None`: not received.
     pub fn clock(&self) -> Option<Clock> {
         self.clock
     }
@@ -248,7 +248,7 @@ impl State {
         self.since_ns.or(self.begin_ns).unwrap_or(self.now_ns)
     }
 
-    /// Whether counts were begun anew.
+    /// Whether counts were reset.
     pub fn is_cleared(&self) -> bool {
         self.since_ns.is_some()
     }

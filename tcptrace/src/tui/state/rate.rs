@@ -1,7 +1,7 @@
 //! How often something happened in each of the last 60 seconds, in 60 places.
 //!
-//! Seconds are those of the boot clock of what is told, so a recording shows the rates it had. What
-//! is older than a minute when it is told is not counted.
+//! Seconds are those of the boot clock of the input, so a recording shows the rates it had. Input that is older than a
+//! minute is not counted.
 
 /// Seconds kept.
 pub(in crate::tui) const SPAN: usize = 60;

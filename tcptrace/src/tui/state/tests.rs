@@ -1,4 +1,4 @@
-//! What is told, folded: and what the views and the loop's tests are fed with.
+//! Tests of the folds, and the input for the tests of the views and the loop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

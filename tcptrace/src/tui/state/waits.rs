@@ -57,7 +57,7 @@ pub struct RemoteRow {
 pub struct SpaceLevel {
     /// Inode number.
     pub netns: u32,
-    /// Entries there are; `None`: not told.
+    /// Entries that exist; `None`: not reported.
     pub entries: Option<u64>,
     /// How many there may be.
     pub limit: Option<u32>,

@@ -151,7 +151,7 @@ fn too_small(buffer: &mut Buffer, area: Rect, theme: Theme) {
     }
 }
 
-/// The page of incidents forgets fast: what was opened is shown all the same.
+/// The page of incidents drops old rows quickly: an opened one is still shown.
 fn page_of_incidents(
     buffer: &mut Buffer,
     body: Rect,

@@ -1,5 +1,5 @@
-//! What stands above and below a page: whose screen it is, how much goes on, what is lost or not
-//! seen, the pages, and the keys.
+//! What stands above and below a page: whose screen it is, the rates, what is lost or not seen, the
+//! pages, and the keys.
 
 use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::Rect;
@@ -25,7 +25,7 @@ impl Tab {
     }
 }
 
-/// From this height on what is not seen is told in a line of its own.
+/// From this height on, a separate line shows what is not visible.
 const TALL: u16 = 20;
 
 /// Draws the header; the line after it.

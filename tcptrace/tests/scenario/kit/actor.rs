@@ -1,4 +1,4 @@
-//! The actor side: a process that does what it is told with real sockets and nothing else.
+//! The actor side: a process that carries out orders with real sockets and nothing else.
 //!
 //! `root_live --actor COMM CONTROL_FD [UID]`. One packet on the control socket is one order
 //! (`write 5 1237`), answered by one packet: `ok VALUES...` or `err ERRNO TEXT`. The end of the

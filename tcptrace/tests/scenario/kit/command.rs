@@ -1,4 +1,4 @@
-//! The runner's side of an actor: typed orders, and who the actor is, as /proc tells it. Orders
+//! The runner's side of an actor: typed orders, and who the actor is, according to /proc. Orders
 //! that must work panic with the order and the answer; those that may fail return the errno.
 
 use std::cell::Cell;
@@ -29,7 +29,7 @@ pub(crate) struct Closed {
     pub(crate) elapsed_ms: f64,
 }
 
-/// A process that does what it is told. It dies with its scenario.
+/// A process that carries out orders. It dies with its scenario.
 pub(crate) struct Actor {
     pub(crate) pid: i32,
     pub(crate) start_ticks: u64,

@@ -180,7 +180,7 @@ impl Expect {
         self.cookie(conn.cookie).local(conn.local).remote(remote)
     }
 
-    /// A socket's cookie. A kernel that lets no program make one (5.10) tells those that were asked
+    /// A socket's cookie. A kernel that lets no program make one (5.10) reports those that were asked
     /// for already.
     pub(crate) fn cookie(self, cookie: u64) -> Self {
         if kernel_names("bpf_get_socket_ptr_cookie") {

@@ -3,7 +3,7 @@
 //! neither the tracer nor the test program anything.
 //!
 //! On an emulated processor, where a start takes ten seconds and nothing else is going on, all
-//! scenarios are one group, whose tracer is told no namespaces.
+//! scenarios are one group, whose tracer gets no namespaces.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

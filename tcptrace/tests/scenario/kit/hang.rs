@@ -1,4 +1,4 @@
-//! Ways in which a server stops accepting. None returns while its scenario goes on.
+//! Ways in which a server stops accepting. None returns while its scenario runs.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Result};

@@ -1,6 +1,6 @@
-//! At the end of a scenario: everything the run's tracer told about its namespace against the
-//! counters of that namespace, which began at 0 with the scenario. The rules are written here a
-//! second time, over the printed events, so that a wrong rule of the tracer shows.
+//! At the end of a scenario: everything that the run's tracer reported about its namespace against the
+//! counters of that namespace, which began at 0 with the scenario. The rules are written here a second
+//! time, over the printed events, so that a wrong rule of the tracer shows.
 
 use std::cmp::Ordering;
 
@@ -19,7 +19,7 @@ struct Rule {
     gaps: &'static [(Ordering, &'static str)],
     /// The counter of kernels that have no such one.
     joins: Option<&'static str>,
-    /// The part of a kind that tells it, where another tier may be blind to that.
+    /// The part of a kind that reports it, where another tier may not see it.
     told_by: Option<(&'static str, &'static str)>,
 }
 
@@ -143,7 +143,7 @@ fn ended(event: &Value, from: &[&str]) -> i64 {
     is(event, "state", &[("new", "CLOSE")]) * i64::from(is_from)
 }
 
-/// What does not add up, of all that was told about a namespace.
+/// What does not add up, of everything reported about a namespace.
 pub(crate) fn differences(shared: &Shared, netns: u64) -> Vec<String> {
     let mut wrong = Vec::new();
     // What happens between settling and counting is on one side only: then once more.

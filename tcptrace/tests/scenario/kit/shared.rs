@@ -182,7 +182,7 @@ impl Shared {
 
     /// Waits until everything caused so far in this thread's namespace has been printed: knocks,
     /// and waits for the knock. False when it never shows, however often it knocks: a single one
-    /// may be missed, when it interrupts the very program that would tell it.
+    /// may be missed if it interrupts the very program that would report it.
     pub(crate) fn settle(&self, netns: u64) -> bool {
         let before = self.printed(netns);
         let mark: SocketAddr = format!("{MARK}:9").parse().expect("an address");
@@ -190,7 +190,7 @@ impl Shared {
             .is("new", "SYN_SENT")
             .is("remote.addr", MARK);
         (0..KNOCKS).any(|_| {
-            // Refused or dropped, its SYN_SENT is told.
+            // Refused or dropped, its SYN_SENT is reported.
             let _ = TcpStream::connect_timeout(&mark, Duration::from_millis(200));
             poll(MARK_PATIENCE, || self.has(netns, before, &knock))
         })

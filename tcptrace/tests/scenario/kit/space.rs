@@ -1,4 +1,4 @@
-//! Network namespaces, made before the scenarios that live in them: a tracer is told by number which
+//! Network namespaces, made before the scenarios that live in them: a tracer gets by number which
 //! namespaces it serves, and what else happens on this machine never leaves the kernel.
 
 use std::fs::File;
@@ -48,7 +48,7 @@ impl Space {
     }
 }
 
-/// Keeps this thread's namespace for the rest of the run: the next one with its number would hear,
+/// Keeps this thread's namespace for the rest of the run: the next one with its number would receive,
 /// in a shared tracer's view, how the kernel clears it away.
 pub(super) fn keep_namespace() {
     static KEPT: Mutex<Vec<File>> = Mutex::new(Vec::new());

@@ -371,7 +371,7 @@ pub(super) fn notes_of(errors: &str, netns: u64) -> Option<String> {
         .then(|| format!("  not reported by the kernel side ({last} before these){lines}"))
 }
 
-/// The tier every tracer of this run is told to use, `$TCPTRACE_TIER`; it chooses itself without.
+/// The tier that every tracer of this run must use, `$TCPTRACE_TIER`; it chooses itself without.
 pub(crate) fn forced_tier() -> Vec<String> {
     let tier = std::env::var("TCPTRACE_TIER").ok();
     tier.into_iter()
@@ -379,7 +379,7 @@ pub(crate) fn forced_tier() -> Vec<String> {
         .collect()
 }
 
-/// Whether this run's tracers are told to hook functions.
+/// Whether this run's tracers must hook functions.
 pub(crate) fn by_functions() -> bool {
     std::env::var("TCPTRACE_TIER").is_ok_and(|tier| tier != "tracepoint")
 }

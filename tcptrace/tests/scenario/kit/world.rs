@@ -99,7 +99,7 @@ impl World {
     }
 
     /// Keeps this thread, and the actors it starts from here on, on one processor. Without function
-    /// hooks the first SYN that a processor takes in a namespace only tells it the counters.
+    /// hooks, the first SYN that a processor takes in a namespace only sets the baseline of the counters.
     pub(crate) fn on_one_processor(&self) {
         sys_ops::pin_to(0).expect("one processor");
     }
@@ -204,7 +204,7 @@ impl World {
         why.is_none()
     }
 
-    /// Claims that what the run's tracer told about this namespace is what the kernel counted.
+    /// Claims that what the run's tracer reported about this namespace is what the kernel counted.
     pub(crate) fn reconcile(&self) {
         if let Some(shared) = &self.shared {
             let wrong = reconcile::differences(shared, self.netns);

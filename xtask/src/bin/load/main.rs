@@ -89,7 +89,7 @@ impl Layout {
 struct Done {
     /// How long each operation took.
     latencies_ns: Vec<u32>,
-    /// Boot clock before each call that is to be told, when paced.
+    /// Boot clock before each call that must be reported, when paced.
     at_ns: Vec<u64>,
     elapsed: Duration,
 }
@@ -145,7 +145,7 @@ fn run(args: &Args) -> Result<Vec<Done>> {
 }
 
 /// Runs `operation` for the warm-up and then, measured, for `seconds`. It returns the boot clock of
-/// its call that is to be told, if it kept one.
+/// its call that must be reported, if it stored one.
 fn measure(
     warm_up: Duration,
     seconds: Duration,
