@@ -211,8 +211,10 @@ fn counters(net: *const u8) -> Option<SynCounters> {
 #[inline(always)]
 fn stepped(netns: u32, port: u16, most: u32) -> (u64, u32) {
     let step = step_of_port(netns, port, most);
-    let (place, steps) = (step as u32, (step >> 32) as u32);
-    (listeners::at(netns, port, place), steps)
+    if step == 0 {
+        return (0, 0);
+    }
+    (listeners::at(netns, port, step as u32), (step >> 32) as u32)
 }
 
 /// As [`step_of_page`], of all pages of the port; the place is counted over all of them.
