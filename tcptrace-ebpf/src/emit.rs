@@ -12,7 +12,7 @@ use crate::filter;
 use crate::maps::{COUNTERS, READER, RING};
 use crate::note::note;
 use crate::offsets::config;
-use crate::room::{self, Draft};
+use crate::head_slot::{self, Draft};
 use crate::sock::{Probe, SockRef};
 
 /// Boot clock, ns.
@@ -85,7 +85,7 @@ pub(crate) fn emit<T: Copy + 'static>(
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn send(level: u32) -> u32 {
-    let Some(draft) = room::draft_at(level) else {
+    let Some(draft) = head_slot::draft_at(level) else {
         return 0;
     };
     let kind = draft.kind;

@@ -6,7 +6,7 @@ use tcptrace_common::kind::{basis, tcp_state};
 use tcptrace_common::wire::{self, Head};
 
 use crate::offsets::{config, has};
-use crate::room::{self, Draft};
+use crate::head_slot::{self, Draft};
 
 macro_rules! listed {
     ($list:ident, $value:expr) => {{
@@ -39,7 +39,7 @@ pub(crate) fn passes(draft: &Draft) -> bool {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn draft_matches(level: u32) -> u32 {
-    room::draft_at(level).map_or(0, |draft| u32::from(matches(draft)))
+    head_slot::draft_at(level).map_or(0, |draft| u32::from(matches(draft)))
 }
 
 #[inline(always)]

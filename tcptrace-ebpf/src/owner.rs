@@ -15,12 +15,12 @@ use tcptrace_common::kind::basis;
 use tcptrace_common::names::limited;
 use tcptrace_common::wire::{self, Head, OwnerRecord};
 
-use crate::full;
+use crate::full_maps;
 use crate::maps::{FOLLOWED, SOCKS, SockEntry, sock_bits};
 use crate::memory::{Memory, fence};
 use crate::note::note;
 use crate::offsets::{config, has, offset};
-use crate::room::{self, Draft};
+use crate::head_slot::{self, Draft};
 use crate::sock::{Access, Direct, Probe, SockRef, store};
 
 /// `PF_KTHREAD` (the same bit from 5.10 to 7.3).
@@ -263,8 +263,8 @@ static BLANK: SockEntry = SockEntry::BLANK;
 #[inline(always)]
 pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEntry> {
     if SOCKS.insert(sock, &BLANK, 0).is_err() {
-        full::count(limited::SOCKS);
-        note!("no room to remember the socket", sock: sock, bits);
+        full_maps::count(limited::SOCKS);
+        note!("no slot to remember the socket", sock: sock, bits);
         return None;
     }
     let entry = entry(sock)?;
@@ -383,7 +383,7 @@ pub(crate) fn known(draft: &mut Draft) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn known_at(level: u32) -> u32 {
-    let Some(draft) = room::draft_at(level) else {
+    let Some(draft) = head_slot::draft_at(level) else {
         return 0;
     };
     let sock = draft.sock;

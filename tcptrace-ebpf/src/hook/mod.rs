@@ -43,13 +43,13 @@ macro_rules! call {
 
 /// One program: its section, its name in the object, its context, its call.
 macro_rules! program {
-    ($section:expr, $name:expr, $context:ident, $number:expr, $room:ident::$body:ident($($argument:tt)*)) => {
+    ($section:expr, $name:expr, $context:ident, $number:expr, $slot:ident::$body:ident($($argument:tt)*)) => {
         const _: () = {
             #[unsafe(export_name = $name)]
             #[unsafe(link_section = $section)]
             extern "C" fn program(ctx: *mut c_void) -> i32 {
                 let _ctx = $context::new(ctx);
-                call!(_ctx, $number, $room::$body, [] $($argument)*);
+                call!(_ctx, $number, $head_slot::$body, [] $($argument)*);
                 0
             }
         };
@@ -105,7 +105,7 @@ macro_rules! programs {
         functions { $(
             $FUNCTION:ident $function:ident in [$($family:ident),+] $(unless $other:ident)?
                 [$($prototype:literal),+]
-                $($form:ident $room:ident::$body:ident $arguments:tt)+;
+                $($form:ident $slot:ident::$body:ident $arguments:tt)+;
         )* }
     ) => {
         $(program!(
@@ -116,13 +116,13 @@ macro_rules! programs {
             concat!("iter/", stringify!($iterator)), stringify!($iterator),
             Tracepoint, 0, $iterator_room::$iterator_body $iterator_arguments
         );)*
-        $($(function!($form, $FUNCTION, $function, $room::$body $arguments);)+)*
+        $($(function!($form, $FUNCTION, $function, $head_slot::$body $arguments);)+)*
     };
 }
 
 tcptrace_common::hooks!(programs);
 
-// A second program on the tracepoint whose runs the kernel must not skip: see `crate::again`.
+// A second program on the tracepoint whose runs the kernel must not skip: see `crate::reentry`.
 program!(
     "tp_btf/inet_sock_set_state",
     "inet_sock_set_state_again",

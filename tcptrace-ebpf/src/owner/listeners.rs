@@ -11,10 +11,10 @@ use tcptrace_common::wire::{self, Head};
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use super::{entry, holding};
-use crate::full;
+use crate::full_maps;
 use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry};
 use crate::note::note;
-use crate::room::{self, Draft};
+use crate::head_slot::{self, Draft};
 use crate::sock::{Access, Probe, SockRef};
 
 /// A port without listeners. In `.rodata`, since the stack is small.
@@ -52,8 +52,8 @@ pub(crate) fn join<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
         };
         if LISTENERS.get_ptr(key).is_none() && LISTENERS.insert(key, &EMPTY, 0).is_err() {
             // The listener of a refused SYN is then not known; the refusal is.
-            full::count(limited::LISTENERS);
-            note!("no room to remember the listener", sock: sk.address(), port);
+            full_maps::count(limited::LISTENERS);
+            note!("no slot to remember the listener", sock: sk.address(), port);
             break;
         }
         let Some(group) = LISTENERS.get_ptr_mut(key) else {
@@ -261,7 +261,7 @@ pub(crate) fn owner_by_port(draft: &mut Draft) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn owner_by_port_at(level: u32) -> u32 {
-    if let Some(draft) = room::draft_at(level) {
+    if let Some(draft) = head_slot::draft_at(level) {
         belongs_to(
             of_one_process(draft.flow.netns, draft.flow.local_port),
             draft,

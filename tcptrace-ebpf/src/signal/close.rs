@@ -7,7 +7,7 @@ use crate::emit::emit;
 use crate::filter::wants;
 use crate::maps::sock_bits;
 use crate::owner;
-use crate::room::Draft;
+use crate::head_slot::Draft;
 use crate::sock::{Direct, SockRef};
 
 /// A socket goes to CLOSE (`head.state` is the state before, `time_wait`

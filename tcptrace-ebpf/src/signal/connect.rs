@@ -12,7 +12,7 @@ use crate::emit::emit;
 use crate::filter::wants;
 use crate::maps::sock_bits;
 use crate::owner;
-use crate::room::Draft;
+use crate::head_slot::Draft;
 use crate::sock::{Direct, SockRef};
 
 /// `RCV_SHUTDOWN | SEND_SHUTDOWN`: set by close() before it changes the state.

@@ -25,7 +25,7 @@ use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::{Draft, Room};
+use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Access, Probe, SockRef};
 
 /// The packet that a listener works on.
@@ -82,13 +82,13 @@ pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
     if fate == fate::TAKEN {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.draft();
+    let known = slot.draft();
     describe(&sk, skb, known);
     known.evidence = how;
-    syn::report(fate, listener, &mut room, 1, hook);
+    syn::report(fate, listener, &mut slot, 1, hook);
 }
 
 /// What became of the SYN, and how that is known.
@@ -170,10 +170,10 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
     if is_rejected {
         paws::not_the_backlogs(mib, rejects);
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.draft();
+    let known = slot.draft();
     describe(&sk, skb, known);
     known.sock = listener;
     known.inode = sk.inode();
@@ -288,10 +288,10 @@ pub(crate) fn on_request_timer_end(timer: u64, hook: u8) {
     if u64::from(timeouts) != due.timeouts.get() || listener.state() != Some(tcp_state::LISTEN) {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.draft();
+    let known = slot.draft();
     begin(known, now(), tcp_state::SYN_RECV);
     known.flow = SockRef::<Probe>::minisock(request).flow(0);
     known.sock = listener.address();

@@ -14,7 +14,7 @@ use crate::maps::{SockEntry, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::owner;
-use crate::room::{Draft, Room};
+use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Direct, SockRef};
 
 /// The packet that was just answered by a RST on this CPU.
@@ -59,10 +59,10 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
     if !wants(kind::RST_SENT) {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.draft();
+    let head = slot.draft();
     begin(head, now(), 0);
     let mut bits = if skb.is_null() { 0 } else { reset::REPLY };
     let sk = SockRef::or_null(sk);
@@ -233,10 +233,10 @@ pub(crate) fn on_receive_reset(sk: *const u8) {
     if !wants(kind::RST_RECEIVED) || !sk.is_tcp() {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.draft();
+    let head = slot.draft();
     begin(head, now(), sk.state().unwrap_or(0));
     sk.identify(entry.as_deref_mut(), head);
     owner::find_with(&sk, entry, head);

@@ -7,7 +7,7 @@ use tcptrace_common::kind::{basis, tcp_state};
 use tcptrace_common::names::limited;
 
 use super::listen;
-use crate::full;
+use crate::full_maps;
 use crate::maps::{SOCKS, SockEntry};
 use crate::memory::Memory;
 use crate::note::note;
@@ -61,7 +61,7 @@ pub(crate) fn on_task_file(task: *const u8, descriptor: u32, file: *const u8) {
             return;
         }
         Err(_) => {
-            full::count(limited::SOCKS);
+            full_maps::count(limited::SOCKS);
             return;
         }
     }

@@ -18,12 +18,12 @@ use super::packet::{Packet, netns_of};
 use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
-use crate::full;
+use crate::full_maps;
 use crate::maps::{GROUP, PAGES, SYN_COUNTERS, SynCounters, served};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner::{self, listeners};
-use crate::room::{self, Draft, Room};
+use crate::head_slot::{self, Draft, HeadSlot};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// A TCP header without payload is 20 to 60 bytes.
@@ -75,13 +75,13 @@ fn on_syn(skb: *const u8, packet: &Packet<Direct>) {
     let net = packet.net();
     let netns = netns_of(net);
     let fate = fate_by_counters(net, netns);
-    let is_refused = fate != fate::TAKEN && !served(served::SYN);
+    let is_refused = fate != fate::TAKEN && !is_reported_by_function(by_function::SYN);
     if (is_refused || time_wait::may_be_reused())
-        && let Some(mut room) = Room::claim()
+        && let Some(mut slot) = HeadSlot::claim()
     {
-        let skb = room.as_number(skb);
+        let skb = slot.as_number(skb);
         refused_or_reused(
-            room.draft().level(),
+            slot.draft().level(),
             skb,
             if is_refused { fate } else { fate::TAKEN },
         );
@@ -92,7 +92,7 @@ fn on_syn(skb: *const u8, packet: &Packet<Direct>) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn refused_or_reused(level: u32, skb: u64, fate: u32) -> u32 {
-    let (Some(packet), Some(head)) = (Packet::<Probe>::at(skb), room::draft_at(level)) else {
+    let (Some(packet), Some(head)) = (Packet::<Probe>::at(skb), head_slot::draft_at(level)) else {
         return 0;
     };
     let net = packet.net();
@@ -138,7 +138,7 @@ fn fate_by_counters(net: *const u8, netns: u32) -> u32 {
     };
     let Some(last) = SYN_COUNTERS.get_ptr_mut(netns) else {
         if SYN_COUNTERS.insert(netns, now, 0).is_err() {
-            full::count(limited::SYN_COUNTERS);
+            full_maps::count(limited::SYN_COUNTERS);
         }
         return fate::UNKNOWN;
     };
@@ -296,17 +296,17 @@ pub(super) fn fate_by_queues(sock: u64, most: u32) -> u32 {
     }
 }
 
-/// Reports a refusal. `sock` is the listener when known; the room's head has the client's and its ends.
+/// Reports a refusal. `sock` is the listener when known; the slot's head has the client's and its ends.
 #[inline(always)]
-pub(super) fn report(fate: u32, sock: u64, room: &mut Room, count: u32, hook: u8) {
-    report_refusal(room.draft().level(), fate, sock, count, u32::from(hook));
+pub(super) fn report(fate: u32, sock: u64, slot: &mut HeadSlot, count: u32, hook: u8) {
+    report_refusal(slot.draft().level(), fate, sock, count, u32::from(hook));
 }
 
-/// As [`report`], with what is built in the room of that level.
+/// As [`report`], with what is built in the slot of that level.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn report_refusal(level: u32, fate: u32, sock: u64, count: u32, hook: u32) -> u32 {
-    let Some(head) = room::draft_at(level) else {
+    let Some(head) = head_slot::draft_at(level) else {
         return 0;
     };
     refusal(fate, sock, head, count, hook as u8);

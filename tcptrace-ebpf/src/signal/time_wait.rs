@@ -19,13 +19,13 @@ use tcptrace_common::wire::{Head, TimeWaitRecord, UNKNOWN_U64, evidence, phase};
 use super::mib::Mib;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::full;
+use crate::full_maps;
 use crate::maps::{OverflowsSeen, TIME_WAIT_OVERFLOWS, served, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::{Draft, Room};
+use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TIME_WAIT is watched for its own sake, and to know who is behind a RST it sends.
@@ -121,7 +121,7 @@ pub(super) fn identify(minisock: u64, known: &mut Head) {
 /// `timer_start` of a minisock's timer.
 #[inline(always)]
 pub(crate) fn on_start(timer: *const u8) {
-    if !is_watched() || served(served::TIME_WAIT) {
+    if !is_watched() || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
     let (Some(timers), Some(minisock), Some(timeout)) =
@@ -283,7 +283,7 @@ fn overflows(net: u64) -> u32 {
         Some(seen) => before = unsafe { seen.replace(now) },
         None => {
             if TIME_WAIT_OVERFLOWS.insert(netns, now, 0).is_err() {
-                full::count(limited::TIME_WAIT_OVERFLOWS);
+                full_maps::count(limited::TIME_WAIT_OVERFLOWS);
             }
         }
     }
@@ -326,7 +326,7 @@ pub(crate) fn on_connect(sk: &SockRef<Direct>) {
 /// expire; that one is reported by [`on_expire`].
 #[inline(always)]
 pub(crate) fn on_cancel(timer: *const u8) {
-    if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
+    if !wants(kind::TIME_WAIT) || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
     let (Some(timers), Some(connecting)) = (TIMERS.get(), CONNECTING.get()) else {
@@ -340,10 +340,10 @@ pub(crate) fn on_cancel(timer: *const u8) {
     if (timeout as i64) <= 0 {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.draft();
+    let head = slot.draft();
     identify(minisock, head);
     let is_connecting = connecting.task.get() == owner::pid_tgid()
         && connecting.port.get() == u32::from(head.flow.remote_port)
@@ -403,13 +403,13 @@ pub(crate) fn on_drop() {
 /// `timer_expire_entry` of a minisock's timer: its time is up.
 #[inline(always)]
 pub(crate) fn on_expire(timer: *const u8) {
-    if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
+    if !wants(kind::TIME_WAIT) || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
-    let (Some(minisock), Some(mut room)) = (minisock_of(timer), Room::claim()) else {
+    let (Some(minisock), Some(mut slot)) = (minisock_of(timer), HeadSlot::claim()) else {
         return;
     };
-    let head = room.draft();
+    let head = slot.draft();
     identify(minisock, head);
     ended(head, phase::EXPIRE, hook::TIMER_EXPIRE_ENTRY);
 }
@@ -425,14 +425,14 @@ fn report_cancelled(cancelled: &Seen) {
 /// Reports what was cancelled earlier.
 #[inline(always)]
 fn report_cancelled_head(head: &Head, phase: u8) {
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    **room.draft() = *head;
+    **slot.draft() = *head;
     if phase == phase::REUSE {
-        owner::listeners::owner_by_port(room.draft());
+        owner::listeners::owner_by_port(slot.draft());
     }
-    ended(room.draft(), phase, hook::TIMER_CANCEL);
+    ended(slot.draft(), phase, hook::TIMER_CANCEL);
 }
 
 /// Reports the end of a minisock.

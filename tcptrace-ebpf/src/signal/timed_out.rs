@@ -10,7 +10,7 @@ use tcptrace_common::wire::{TimedOutRecord, UNKNOWN_U32, timed_out};
 
 use crate::emit::emit;
 use crate::filter::wants;
-use crate::room::Draft;
+use crate::head_slot::Draft;
 use crate::sock::{Direct, SockRef};
 
 /// `ETIMEDOUT`
