@@ -23,9 +23,9 @@ pub const FILTER_FAMILY: u32 = 1 << 9;
 /// Drop by port: see [`Config::any_ports`] and its neighbours.
 pub const FILTER_PORTS: u32 = 1 << 10;
 
-/// Bits of the word in the map `SERVED`: what a function hook reports, so that the tracepoints that would report it too
+/// Bits of the word in the map `BY_FUNCTION`: what a function hook reports, so that the tracepoints that would report it too
 /// do not. It is known only once the hooks are attached and therefore not part of [`Config`].
-pub mod served {
+pub mod by_function {
     /// SYNs refused by a full queue.
     pub const SYN: u32 = 1 << 0;
     /// Third ACKs refused by a full accept queue.

@@ -14,8 +14,8 @@ pub const LISTENERS: &str = "LISTENERS";
 pub const LINGERING: &str = "LINGERING";
 /// Processes whose descendants are followed, by pid.
 pub const FOLLOWED: &str = "FOLLOWED";
-/// One word: the bits of [`crate::config::served`].
-pub const SERVED: &str = "SERVED";
+/// One word: the bits of [`crate::config::by_function`].
+pub const BY_FUNCTION: &str = "BY_FUNCTION";
 /// Tasks inside accept(), and the listener they ask.
 pub const ACCEPTING: &str = "ACCEPTING";
 /// By the inode of a listener: one [`crate::waits::Waits`].
@@ -35,7 +35,7 @@ pub const HOLDERS: &str = "HOLDERS";
 /// Global with the [`crate::config::Config`] of this run.
 pub const CONFIG: &str = "CONFIG";
 
-/// Per-CPU counters of what found no room: by the numbers of [`limited`].
+/// Per-CPU counters of what found no slot: by the numbers of [`limited`].
 pub const FULL: &str = "FULL";
 
 /// Maps that can be full: their numbers in [`FULL`], and what is lost then.
@@ -55,7 +55,7 @@ pub mod limited {
     /// [`super::WAITS`]
     pub const WAITS: u32 = 6;
     /// Places where records are built.
-    pub const ROOMS: u32 = 7;
+    pub const HEAD_SLOTS: u32 = 7;
     /// How many there are.
     pub const COUNT: usize = 8;
     /// What was not remembered, by number.

@@ -9,10 +9,10 @@ use tcptrace_common::kind;
 use tcptrace_common::wire::{Head, OwnerRecord, VERSION};
 
 use crate::filter;
+use crate::head_slot::{self, Draft};
 use crate::maps::{COUNTERS, READER, RING};
 use crate::note::note;
 use crate::offsets::config;
-use crate::head_slot::{self, Draft};
 use crate::sock::{Probe, SockRef};
 
 /// Boot clock, ns.

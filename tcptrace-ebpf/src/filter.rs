@@ -5,8 +5,8 @@ use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{basis, tcp_state};
 use tcptrace_common::wire::{self, Head};
 
-use crate::offsets::{config, has};
 use crate::head_slot::{self, Draft};
+use crate::offsets::{config, has};
 
 macro_rules! listed {
     ($list:ident, $value:expr) => {{

@@ -9,17 +9,17 @@
     reason = "a value taken from .rodata by reference is not copied to the stack, which is small"
 )]
 
-mod reentry;
 mod emit;
 mod filter;
 mod full_maps;
+mod head_slot;
 mod hook;
 mod maps;
 mod memory;
 mod note;
 mod offsets;
 mod owner;
-mod head_slot;
+mod reentry;
 mod signal;
 mod sock;
 

@@ -28,9 +28,9 @@ pub(crate) static COUNTERS: PerCpuArray<KindCounters> =
 #[map]
 pub(crate) static READER: Array<u32> = Array::with_max_entries(1, MMAPABLE);
 
-/// One word: see [`served`].
+/// One word: see [`is_reported_by_function`].
 #[map]
-pub(crate) static SERVED: Array<u32> = Array::with_max_entries(1, 0);
+pub(crate) static BY_FUNCTION: Array<u32> = Array::with_max_entries(1, 0);
 
 /// What is remembered of a socket, by its address. Size is set by the loader.
 #[map]
@@ -71,11 +71,11 @@ pub(crate) static WAITS: HashMap<u64, Waits> = HashMap::with_max_entries(1, 0);
 #[map]
 pub(crate) static BACKLOGS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(8192, 0);
 
-/// Whether a function hook already reports this: bits of `config::served`.
+/// Whether a function hook already reports this: bits of `config::by_function`.
 #[inline(always)]
-pub(crate) fn served(bit: u32) -> bool {
+pub(crate) fn is_reported_by_function(bit: u32) -> bool {
     // SAFETY: a map value that the user side writes once, before the tracepoints are attached.
-    SERVED
+    BY_FUNCTION
         .get_ptr(0)
         .is_some_and(|word| unsafe { word.read_volatile() } & bit != 0)
 }

@@ -16,11 +16,11 @@ use tcptrace_common::names::limited;
 use tcptrace_common::wire::{self, Head, OwnerRecord};
 
 use crate::full_maps;
+use crate::head_slot::{self, Draft};
 use crate::maps::{FOLLOWED, SOCKS, SockEntry, sock_bits};
 use crate::memory::{Memory, fence};
 use crate::note::note;
 use crate::offsets::{config, has, offset};
-use crate::head_slot::{self, Draft};
 use crate::sock::{Access, Direct, Probe, SockRef, store};
 
 /// `PF_KTHREAD` (the same bit from 5.10 to 7.3).
@@ -264,7 +264,7 @@ static BLANK: SockEntry = SockEntry::BLANK;
 pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEntry> {
     if SOCKS.insert(sock, &BLANK, 0).is_err() {
         full_maps::count(limited::SOCKS);
-        note!("no slot to remember the socket", sock: sock, bits);
+        note!("no room to remember the socket", sock: sock, bits);
         return None;
     }
     let entry = entry(sock)?;

@@ -36,6 +36,14 @@ fn usage_errors_return_2_and_leave_stdout_alone() {
         &["top", "--speed", "2"],
         &["top", "--replay", "x", "--duration", "3"],
         &["top", "--replay", "x", "--children", "--pid", "1"],
+        &["watch", "--columns", "pid,nonsense"],
+        &["watch", "--columns", "pid", "--json"],
+        &["watch", "--columns", "pid", "--fold", "always"],
+        &["replay", "x", "--columns", "accept_queue"],
+        &["states", "--columns", "silent_ms"],
+        &["states", "--sort", "notes"],
+        &["timewait", "--sort", "count:up"],
+        &["listeners", "443", "--columns", "pid"],
         &["explain", "nonsense"],
         &["explain", "rst_sent/nonsense"],
         &["completions", "cmd.exe"],
@@ -46,6 +54,33 @@ fn usage_errors_return_2_and_leave_stdout_alone() {
         assert_eq!(code, Some(2), "{words:?}: {stderr}");
         assert!(stdout.is_empty(), "{words:?}");
         assert!(stderr.contains("--help"), "{words:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_wrong_column_lists_the_right_ones() {
+    for (words, names) in [
+        (
+            &["watch", "--columns", "x"][..],
+            ["process", "detail", "owner.uid", "linger.seconds"],
+        ),
+        (
+            &["listeners", "--sort", "x"],
+            ["process", "accept_queue", "drops_per_second", "group.skew"],
+        ),
+        (
+            &["states", "--columns", "x"],
+            ["most_with", "held_by", "top_remote.port", "anomaly"],
+        ),
+        (
+            &["timewait", "--columns", "x"],
+            ["expiring_10s", "left_by", "ports.used", "time_wait"],
+        ),
+    ] {
+        let (_, _, stderr) = tcptrace(words);
+        for name in names {
+            assert!(stderr.contains(&format!(" {name}")), "{words:?}: {stderr}");
+        }
     }
 }
 
@@ -288,4 +323,61 @@ fn too_little_memory_is_an_error_and_no_abort() {
         }
     }
     assert!(said > 0);
+}
+
+/// Lines of an earlier run in which each number in turn is as large as it can be.
+fn lines_with_great_numbers() -> String {
+    fn great(value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Number(_) => u64::MAX.into(),
+            Value::Array(items) => items.iter().map(great).collect(),
+            Value::Object(fields) => fields
+                .iter()
+                .map(|(name, value)| (name.clone(), great(value)))
+                .collect(),
+            other => other.clone(),
+        }
+    }
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/ndjson");
+    let mut text = String::new();
+    for file in std::fs::read_dir(corpus).unwrap() {
+        let lines = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
+        for line in lines.lines() {
+            let Ok(serde_json::Value::Object(object)) = serde_json::from_str(line) else {
+                continue;
+            };
+            for name in object.keys().filter(|name| *name != "v") {
+                let mut changed = object.clone();
+                changed[name] = great(&object[name]);
+                let changed = serde_json::Value::from(changed).to_string();
+                // Added up they are more than a number holds.
+                text.push_str(&format!("{changed}\n{changed}\n"));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn numbers_as_large_as_they_get_neither_end_a_replay_nor_wrap() {
+    let lines = lines_with_great_numbers();
+    assert!(lines.lines().count() > 500);
+    let file = std::env::temp_dir().join(format!("tcptrace-great-{}", std::process::id()));
+    std::fs::write(&file, lines).unwrap();
+    let path = file.to_str().unwrap();
+    for words in [
+        &["replay", path][..],
+        &["replay", "--wide", path],
+        &["replay", "--json", path],
+        &["report", "-o", "-", path],
+    ] {
+        let (code, stdout, stderr) = tcptrace(words);
+        assert_eq!(code, Some(0), "{words:?}: {stderr}");
+        assert!(stdout.len() > 10_000, "{words:?}");
+        if words[1] == "--wide" {
+            assert!(stderr.contains("lost 18446744073709551615"), "{stderr}");
+        }
+    }
+    std::fs::remove_file(&file).unwrap();
 }

@@ -5,8 +5,8 @@ mod fixture;
 use proptest::prelude::*;
 use tcptrace::model::{Incident, Kind};
 use tcptrace::sink::sanitize::is_hostile;
-use tcptrace::sink::text::{COLUMNS, TextStyle};
-use tcptrace::sink::{JsonSink, Sink, Talk, TextSink, TimeStyle};
+use tcptrace::sink::text::{COLUMNS, TextStyle, column_names};
+use tcptrace::sink::{JsonSink, Messages, Sink, TextSink, TimeStyle};
 
 fn text(style: TextStyle, incidents: &[Incident]) -> String {
     let mut out = Vec::new();
@@ -37,6 +37,44 @@ fn the_list_has_every_kind() {
 #[test]
 fn text_lines() {
     insta::assert_snapshot!(text(style(), &fixture::incidents()));
+}
+
+fn chosen(style: TextStyle, list: &str, incidents: &[Incident]) -> String {
+    let columns: Vec<String> = list.split(',').map(str::to_owned).collect();
+    let mut out = Vec::new();
+    let mut sink = TextSink::of_columns(&mut out, style, fixture::clock(), &columns);
+    for incident in incidents {
+        sink.incident(incident).unwrap();
+    }
+    sink.flush().unwrap();
+    drop(sink);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn text_lines_of_chosen_columns() {
+    let style = TextStyle {
+        // On a terminal: columns that were asked for are not folded.
+        is_folded: true,
+        ..style()
+    };
+    let list = "time,pid,kind,owner.uid,cause,linger.seconds,remote,process,detail";
+    insta::assert_snapshot!(chosen(style, list, &fixture::incidents()));
+}
+
+#[test]
+fn every_name_of_a_line_has_a_value_in_some_incident() {
+    let style = TextStyle {
+        has_header: false,
+        ..style()
+    };
+    for name in column_names() {
+        let text = chosen(style, &name, &fixture::incidents());
+        let is_there = |line: &str| !matches!(line.trim(), "-" | "");
+        // Left out of an object where it says nothing.
+        let is_optional = name.ends_with(".name") || name == "gave_up";
+        assert!(text.lines().any(is_there) || is_optional, "{name}: {text}");
+    }
 }
 
 #[test]
@@ -90,7 +128,7 @@ fn ndjson_rows() {
 
 fn talk(has_summary: bool) -> String {
     let mut out = Vec::new();
-    let mut talk = Talk::new(&mut out, false, has_summary);
+    let mut talk = Messages::new(&mut out, false, has_summary);
     for loss in fixture::losses() {
         talk.loss(&loss, 0).unwrap();
     }
@@ -106,7 +144,7 @@ fn losses_and_summary_for_people() {
 }
 
 #[test]
-fn quiet_still_tells_losses() {
+fn quiet_still_shows_losses() {
     assert_eq!(talk(false).lines().count(), fixture::losses().len());
 }
 

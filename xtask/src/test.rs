@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oracle_is_told_what_was_asked_for() {
+    fn the_oracle_is_reported_what_was_asked_for() {
         let asked = Oracle {
             seed: Some(1237),
             seconds: None,

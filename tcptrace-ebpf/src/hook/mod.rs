@@ -49,7 +49,7 @@ macro_rules! program {
             #[unsafe(link_section = $section)]
             extern "C" fn program(ctx: *mut c_void) -> i32 {
                 let _ctx = $context::new(ctx);
-                call!(_ctx, $number, $head_slot::$body, [] $($argument)*);
+                call!(_ctx, $number, $slot::$body, [] $($argument)*);
                 0
             }
         };
@@ -116,7 +116,7 @@ macro_rules! programs {
             concat!("iter/", stringify!($iterator)), stringify!($iterator),
             Tracepoint, 0, $iterator_room::$iterator_body $iterator_arguments
         );)*
-        $($(function!($form, $FUNCTION, $function, $head_slot::$body $arguments);)+)*
+        $($(function!($form, $FUNCTION, $function, $slot::$body $arguments);)+)*
     };
 }
 

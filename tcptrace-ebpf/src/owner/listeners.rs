@@ -12,9 +12,9 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use super::{entry, holding};
 use crate::full_maps;
+use crate::head_slot::{self, Draft};
 use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry};
 use crate::note::note;
-use crate::head_slot::{self, Draft};
 use crate::sock::{Access, Probe, SockRef};
 
 /// A port without listeners. In `.rodata`, since the stack is small.
@@ -53,7 +53,7 @@ pub(crate) fn join<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
         if LISTENERS.get_ptr(key).is_none() && LISTENERS.insert(key, &EMPTY, 0).is_err() {
             // The listener of a refused SYN is then not known; the refusal is.
             full_maps::count(limited::LISTENERS);
-            note!("no slot to remember the listener", sock: sk.address(), port);
+            note!("no room to remember the listener", sock: sk.address(), port);
             break;
         }
         let Some(group) = LISTENERS.get_ptr_mut(key) else {

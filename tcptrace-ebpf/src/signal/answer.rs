@@ -14,10 +14,10 @@ use super::packet::Packet;
 use super::window::Window;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::config;
-use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Direct, Probe, SockRef};
 
 /// The packet that may be answered by a RST without a full socket.

@@ -5,9 +5,9 @@ use tcptrace_common::wire::{CloseRecord, UNKNOWN_U32, UNKNOWN_U64, close};
 
 use crate::emit::emit;
 use crate::filter::wants;
+use crate::head_slot::Draft;
 use crate::maps::sock_bits;
 use crate::owner;
-use crate::head_slot::Draft;
 use crate::sock::{Direct, SockRef};
 
 /// A socket goes to CLOSE (`head.state` is the state before, `time_wait`

@@ -10,9 +10,9 @@ use tcptrace_common::wire::{ConnectFailedRecord, UNKNOWN_U64, connect_failed};
 
 use crate::emit::emit;
 use crate::filter::wants;
+use crate::head_slot::Draft;
 use crate::maps::sock_bits;
 use crate::owner;
-use crate::head_slot::Draft;
 use crate::sock::{Direct, SockRef};
 
 /// `RCV_SHUTDOWN | SEND_SHUTDOWN`: set by close() before it changes the state.

@@ -1,7 +1,7 @@
 //! Dropped packets with a reason of interest: third ACKs refused for a full accept queue, and
 //! segments rejected for their timestamp.
 
-use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, served};
+use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, by_function};
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
 
@@ -9,10 +9,10 @@ use super::packet::Packet;
 use super::{answer, in_flight, listen, paws, reset, syn, time_wait};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::served;
+use crate::head_slot::{Draft, HeadSlot};
+use crate::maps::is_reported_by_function;
 use crate::offsets::{config, has};
 use crate::owner;
-use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Direct, SockRef};
 
 /// What a drop reason says.

@@ -21,11 +21,11 @@ use super::window::Window;
 use super::{listen, paws, reset, retransmit as sent_again};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Access, Probe, SockRef};
 
 /// The packet that a listener works on.

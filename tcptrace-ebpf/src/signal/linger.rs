@@ -6,7 +6,7 @@
 //! expires (timed out), or it is cancelled while a signal is pending (interrupted). Where function
 //! hooks work, `sk_stream_wait_close` is the sleep.
 
-use tcptrace_common::config::served;
+use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::names::limited;
 use tcptrace_common::wire::{LingerRecord, UNKNOWN_U32, linger_end};
@@ -14,11 +14,11 @@ use tcptrace_common::wire::{LingerRecord, UNKNOWN_U32, linger_end};
 use crate::emit::{emit, identify};
 use crate::filter::wants;
 use crate::full_maps;
-use crate::maps::{LINGERING, LingerEntry, SockEntry, served};
+use crate::head_slot::{Draft, HeadSlot};
+use crate::maps::{LINGERING, LingerEntry, SockEntry, is_reported_by_function};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// `SHUTDOWN_MASK`: set by `tcp_close` before anything else.
@@ -73,7 +73,8 @@ pub(crate) fn on_change(
     let wait = unsafe { *wait };
     let _ = LINGERING.remove(task);
     // Acknowledged at once: nobody was blocked. Where sleeps are not seen, all are reported.
-    let is_sleep_seen = config!(process_timeout) != 0 || is_reported_by_function(by_function::LINGER);
+    let is_sleep_seen =
+        config!(process_timeout) != 0 || is_reported_by_function(by_function::LINGER);
     if wait.slept == 0 && is_sleep_seen {
         return;
     }
@@ -118,7 +119,7 @@ fn begin(sk: &SockRef<Direct>, old: u8, entry: &mut SockEntry, time: u64) {
         entry.lingering = task;
     } else {
         full_maps::count(limited::LINGERING);
-        note!("no slot to remember the lingering close", sock: wait.sock, linger_jiffies);
+        note!("no room to remember the lingering close", sock: wait.sock, linger_jiffies);
     }
 }
 

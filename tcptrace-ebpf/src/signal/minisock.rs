@@ -16,11 +16,11 @@ use super::window::Window;
 use super::{paws, time_wait};
 use crate::emit::{begin as begin_head, emit, identify, now};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::head_slot::HeadSlot;
 use crate::sock::{Probe, SockRef};
 
 /// `TCP_TW_SYN` (`enum tcp_tw_status`, 5.10 to 7.3): a SYN may take the minisock's place.

@@ -8,11 +8,11 @@ use super::mib::Mib;
 use super::window::Window;
 use crate::emit::{emit, identify};
 use crate::filter::wants;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::config;
 use crate::owner;
-use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Probe, SockRef};
 
 /// The segment whose timestamp is checked in a softirq.

@@ -10,11 +10,11 @@ use super::listen;
 use super::packet::Packet;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::maps::{SockEntry, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::owner;
-use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Direct, SockRef};
 
 /// The packet that was just answered by a RST on this CPU.

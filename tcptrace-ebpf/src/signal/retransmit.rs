@@ -5,9 +5,9 @@ use tcptrace_common::wire::{RetransmitRecord, UNKNOWN_U32, retransmit};
 
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::offsets::offset;
 use crate::owner;
-use crate::head_slot::HeadSlot;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TCP flags of a SYN-ACK.

@@ -1,16 +1,16 @@
 //! State transitions: births and deaths of sockets, and everything that follows from them.
 
-use tcptrace_common::config::served;
+use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::wire::{StateRecord, UNKNOWN_U64};
 
 use super::{close, connect, linger, listen, minisock, reset, time_wait, timed_out};
-use crate::reentry::{self, AtWork};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::{SockEntry, UNTRIED, served, sock_bits};
-use crate::owner;
 use crate::head_slot::{Draft, HeadSlot};
+use crate::maps::{SockEntry, UNTRIED, is_reported_by_function, sock_bits};
+use crate::owner;
+use crate::reentry::{self, AtWork};
 use crate::sock::{Direct, PROTOCOL_TCP, SockRef};
 
 /// `inet_sock_set_state(sk, old, new)`.
@@ -92,7 +92,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     }
     let old = slot.launder::<0>(u32::from(old)) as u8;
     let new = slot.launder::<1>(u32::from(new)) as u8;
-    tell(&sk, old, new, in_old, slot.draft());
+    report(&sk, old, new, in_old, slot.draft());
 }
 
 /// Whether this change ends a connection that was given up, or a connect() that failed.
@@ -164,7 +164,7 @@ fn is_reported(old: u8, new: u8) -> bool {
 }
 
 #[inline(always)]
-fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Draft) {
+fn report(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Draft) {
     match new {
         tcp_state::LISTEN => listen::on_listen(sk, &head.flow),
         tcp_state::SYN_SENT => time_wait::on_connect(sk),

@@ -7,7 +7,7 @@
 
 use core::hint::black_box;
 
-use tcptrace_common::config::{NO_REASON, served};
+use tcptrace_common::config::{NO_REASON, by_function};
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::names::limited;
@@ -19,11 +19,11 @@ use super::{listen, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
 use crate::full_maps;
-use crate::maps::{GROUP, PAGES, SYN_COUNTERS, SynCounters, served};
+use crate::head_slot::{self, Draft, HeadSlot};
+use crate::maps::{GROUP, PAGES, SYN_COUNTERS, SynCounters, is_reported_by_function};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner::{self, listeners};
-use crate::head_slot::{self, Draft, HeadSlot};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// A TCP header without payload is 20 to 60 bytes.

@@ -10,7 +10,7 @@ use core::cell::Cell;
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::macros::map;
-use tcptrace_common::config::{NO_REASON, served};
+use tcptrace_common::config::{NO_REASON, by_function};
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::names::limited;
@@ -20,12 +20,12 @@ use super::mib::Mib;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
 use crate::full_maps;
-use crate::maps::{OverflowsSeen, TIME_WAIT_OVERFLOWS, served, sock_bits};
+use crate::head_slot::{Draft, HeadSlot};
+use crate::maps::{OverflowsSeen, TIME_WAIT_OVERFLOWS, is_reported_by_function, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::head_slot::{Draft, HeadSlot};
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TIME_WAIT is watched for its own sake, and to know who is behind a RST it sends.

@@ -4,11 +4,13 @@ use std::io;
 
 use clap::error::ErrorKind;
 
+use super::args::columns::ColumnArgs;
 use super::args::snapshot::ListenersArgs;
 use super::exit::Exit;
 use super::output;
 use super::snapshot::{self, Question, View};
 use crate::diagnose::listener;
+use crate::model::rows::{self, ListenerRow};
 use crate::model::{Kind, KindSet};
 use crate::query::listeners;
 use crate::sink::page::Page;
@@ -18,6 +20,7 @@ use crate::survey::Look;
 
 struct Listeners {
     is_explained: bool,
+    shown: ColumnArgs<ListenerRow>,
 }
 
 /// Answers.
@@ -31,9 +34,16 @@ pub fn run(mut args: ListenersArgs) -> anyhow::Result<Exit> {
         let error = super::usage_error("listeners", ErrorKind::ArgumentConflict, &why);
         return Ok(super::parse_failed(&error));
     }
+    let is_explained = args.explain.is_some();
+    if is_explained && !args.shown.columns.is_empty() {
+        let why = "--columns: PORT prints sentences and no table; use --lport PORT";
+        let error = super::usage_error("listeners", ErrorKind::ArgumentConflict, &why);
+        return Ok(super::parse_failed(&error));
+    }
     filter.lport.extend(args.explain.map(u16::from));
     let question = Listeners {
-        is_explained: args.explain.is_some(),
+        is_explained,
+        shown: args.shown,
     };
     snapshot::run(&question, &args.common)
 }
@@ -44,7 +54,7 @@ impl Question for Listeners {
     fn look(&self) -> Look {
         Look {
             states: States::LISTEN,
-            has_times: false,
+            has_info: false,
             has_half_open: true,
             owners_of_listeners: true,
             // Looked at twice with a pause between: only where it is explained.
@@ -53,7 +63,11 @@ impl Question for Listeners {
     }
 
     fn text(&self, view: &View<'_>, style: &TableStyle, out: &mut Vec<u8>) {
-        let page = listeners::rows(view.snapshot, view.folds, view.filter);
+        let page = self.page(view);
+        if !self.shown.columns.is_empty() {
+            table::chosen(out, &page, &self.shown.columns, style);
+            return;
+        }
         if !self.is_explained || page.rows.is_empty() {
             table::listeners(out, &page, style);
             return;
@@ -75,6 +89,13 @@ impl Question for Listeners {
     }
 
     fn json(&self, view: &View<'_>, sink: &mut JsonSink<io::Stdout>) -> io::Result<()> {
-        sink.page(&listeners::rows(view.snapshot, view.folds, view.filter))
+        sink.page(&self.page(view))
+    }
+}
+
+impl Listeners {
+    fn page(&self, view: &View<'_>) -> rows::Page<ListenerRow> {
+        let page = listeners::rows(view.snapshot, view.folds, view.filter);
+        self.shown.sorted(page)
     }
 }

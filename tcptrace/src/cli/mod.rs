@@ -13,6 +13,7 @@ pub mod listeners;
 pub mod man;
 pub mod output;
 mod output_file;
+mod period;
 mod phases;
 pub mod plan;
 pub mod record;
@@ -71,8 +72,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Top(args) => top::run(*args),
         Command::Report(args) => return report(*args),
         Command::Listeners(args) => listeners::run(*args),
-        Command::States(args) => states::run(&args),
-        Command::Timewait(args) => timewait::run(&args),
+        Command::States(args) => states::run(*args),
+        Command::Timewait(args) => timewait::run(*args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema => schema::run(),

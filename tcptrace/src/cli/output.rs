@@ -1,4 +1,4 @@
-//! From output settings to sinks: data on stdout, talk on stderr, each coloured by its own stream.
+//! From output settings to sinks: data on stdout, messages on stderr, each coloured by its own stream.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use super::args::groups::OutputArgs;
 use super::exit::Exit;
 use super::judged::Judged;
+use super::plan::PlanError;
 use crate::model::Clock;
 use crate::sink::color::ColorChoice;
 use crate::sink::sanitize::clean_lines;
 use crate::sink::text::{COLUMNS, FoldChoice};
-use crate::sink::{Fan, JsonSink, Talk, TextSink, TimeStyle, text::TextStyle};
+use crate::sink::{Fan, JsonSink, Messages, TextSink, TimeStyle, text::TextStyle};
 
 /// Where and how to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Output {
     pub time: TimeStyle,
     /// Nothing is cut.
     pub is_wide: bool,
+    /// The columns of text; empty: the usual ones.
+    pub columns: Vec<String>,
     /// When lines that say the same are folded.
     pub fold: FoldChoice,
     /// Names of the columns first.
@@ -38,18 +41,22 @@ pub struct Output {
 
 impl Output {
     /// Lines as these options want them.
-    pub(super) fn lines(args: &OutputArgs) -> Self {
-        Self {
+    pub(super) fn lines(args: &OutputArgs) -> Result<Self, PlanError> {
+        if !args.chosen.columns.is_empty() && args.fold == FoldChoice::Always {
+            return Err(PlanError::FoldedColumns);
+        }
+        Ok(Self {
             has_lines: true,
             is_json: args.json,
             time: args.time,
             is_wide: args.wide,
+            columns: args.chosen.columns.clone(),
             fold: args.fold,
             has_header: !args.no_header,
             color: args.color,
             is_quiet: args.quiet,
             ready_file: None,
-        }
+        })
     }
 
     /// No lines.
@@ -59,6 +66,7 @@ impl Output {
             is_json: false,
             time: TimeStyle::Local,
             is_wide: false,
+            columns: Vec::new(),
             fold: FoldChoice::Never,
             has_header: false,
             color,
@@ -80,7 +88,7 @@ pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
 }
 
 /// Says what the programs in the kernel had no room for.
-pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
+pub(super) fn report_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
     for (meaning, count) in full {
         drop(writeln!(
             io::stderr(),
@@ -91,19 +99,19 @@ pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
 
 /// The sinks of a live command. `clock` ties the boot clock to the wall clock.
 pub fn sinks(output: &Output, clock: Clock) -> Fan {
-    let talk = Talk::new(
+    let messages = Messages::new(
         io::stderr(),
         is_colored(output, &io::stderr()),
         !output.is_quiet,
     )
     .wide(output.is_wide);
     if !output.has_lines {
-        return Fan::default().with(talk);
+        return Fan::default().with(messages);
     }
     if output.is_json {
         return Fan::default()
             .with(JsonSink::new(io::stdout(), clock))
-            .with(talk);
+            .with(messages);
     }
     let style = TextStyle {
         time: output.time,
@@ -113,12 +121,12 @@ pub fn sinks(output: &Output, clock: Clock) -> Fan {
         columns: columns(&io::stdout()),
         is_folded: output.fold.folds(io::stdout().is_terminal()),
     };
-    let lines = TextSink::new(io::stdout(), style, clock);
+    let lines = TextSink::of_columns(io::stdout(), style, clock, &output.columns);
     let fan = Fan::default().with(lines);
     if output.is_quiet {
-        fan.with(talk)
+        fan.with(messages)
     } else {
-        fan.with(Judged::new(talk, clock))
+        fan.with(Judged::new(messages, clock))
     }
 }
 

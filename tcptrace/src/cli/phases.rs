@@ -36,3 +36,75 @@ pub(super) fn reads(command: &Command) -> Option<Phase> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::builder::ValueParser;
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::args::Cli;
+
+    /// Every word of the command line that names a file. Each stands in the scenarios `caller::`, where a
+    /// binary with more rights than its user must not open what the user may not; `top --replay`, which needs
+    /// a terminal, below.
+    const FILES: &[&str] = &[
+        "doctor types",
+        "listeners ready_file",
+        "man all",
+        "record output",
+        "record ready_file",
+        "replay files",
+        "report files",
+        "report page",
+        "states ready_file",
+        "timewait ready_file",
+        "top ready_file",
+        "top replay",
+        "watch ready_file",
+        "watch record",
+    ];
+
+    #[test]
+    fn every_word_that_names_a_file_is_known() {
+        let path = ValueParser::path_buf().type_id();
+        let mut found = Vec::new();
+        for command in Cli::command().get_subcommands() {
+            let files = command
+                .get_arguments()
+                .filter(|argument| argument.get_value_parser().type_id() == path);
+            found.extend(
+                files.map(|argument| format!("{} {}", command.get_name(), argument.get_id())),
+            );
+        }
+        found.sort();
+        assert_eq!(found, FILES);
+    }
+
+    #[test]
+    fn what_only_reads_files_needs_no_privilege_and_is_confined_before_it_opens_one() {
+        let of = |words: &str| {
+            let words = std::iter::once("tcptrace").chain(words.split(' '));
+            let command = Cli::try_parse_from(words).expect("a command line").command;
+            (need(&command), reads(&command))
+        };
+        assert_eq!(of("replay a"), (Need::Nothing, Some(Phase::Read)));
+        assert_eq!(of("top --replay a"), (Need::Nothing, Some(Phase::Read)));
+        assert_eq!(of("doctor --btf a"), (Need::Nothing, Some(Phase::Read)));
+        assert_eq!(of("report a"), (Need::Nothing, Some(Phase::Page)));
+        for words in ["explain", "schema", "man", "completions bash"] {
+            assert_eq!(of(words), (Need::Nothing, None), "{words}");
+        }
+        for words in [
+            "watch",
+            "record -o a",
+            "top",
+            "listeners",
+            "states",
+            "timewait",
+            "doctor",
+        ] {
+            assert_eq!(of(words), (Need::Host, None), "{words}");
+        }
+    }
+}

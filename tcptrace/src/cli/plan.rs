@@ -23,6 +23,11 @@ pub enum PlanError {
         /// What to change.
         fix: &'static str,
     },
+    /// `--fold always` with `--columns`.
+    #[error(
+        "--columns prints one line per incident, so --fold always has no meaning; drop one of them"
+    )]
+    FoldedColumns,
     /// A filter that needs the machine itself.
     #[error(
         "{0}: not available for a recording; pass it to tcptrace record, or use --pid, --comm or \

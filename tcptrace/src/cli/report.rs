@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
 
-use super::args::recorded::{ReportArgs, Zone};
+use super::args::recorded::{PeriodArgs, ReportArgs, Zone};
 use super::choice::Choice;
 use super::exit::Exit;
 use super::output::refuse;
 use super::output_file::OutputFile;
+use super::period::period;
 use super::plan::PlanError;
 use super::recorded_input::RecordedInput;
 use crate::model::KindSet;
@@ -24,6 +25,7 @@ pub struct ReportPlan {
     files: Vec<PathBuf>,
     page: Option<PathBuf>,
     zone: Zone,
+    period: PeriodArgs,
     choice: Choice,
 }
 
@@ -35,6 +37,7 @@ impl ReportPlan {
             files: args.files,
             page: args.page,
             zone: args.time,
+            period: args.period,
         })
     }
 }
@@ -48,21 +51,26 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         Ok(place) => place,
         Err(why) => return Ok(refuse(&why, Exit::Usage)),
     };
-    let past = RecordedInput::open(&plan.files)?;
-    let recorded = past.kinds();
+    let recorded_run = RecordedInput::open(&plan.files)?;
+    let recorded = recorded_run.kinds();
     let filter = match plan.choice.filter(recorded) {
         Ok(filter) => filter,
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
     };
+    let zone = match plan.zone {
+        Zone::Local => TimeZone::system(),
+        Zone::Utc => TimeZone::UTC,
+    };
     let mut story = Story::default();
-    if past.facts().is_none() {
-        story.clock(past.clock());
+    if recorded_run.facts().is_none() {
+        story.clock(recorded_run.clock());
     }
     for file in &plan.files {
         story.source(&file.to_string_lossy());
     }
     let is_partial = filter.is_partial();
-    if is_partial || filter.kinds != recorded || !filter.netns.is_empty() {
+    let period = period(plan.period, &plan.files, &recorded_run, zone.clone())?;
+    if is_partial || !period.is_all() || filter.kinds != recorded || !filter.netns.is_empty() {
         story.narrow(filter.kinds);
     }
     let settings = Settings {
@@ -71,12 +79,9 @@ pub fn run(plan: &ReportPlan) -> anyhow::Result<Exit> {
         count: None,
         fail_on: KindSet::EMPTY,
         speed: None,
+        period,
     };
-    past.show(settings, &mut story, &AtomicBool::new(false))?;
-    let zone = match plan.zone {
-        Zone::Local => TimeZone::system(),
-        Zone::Utc => TimeZone::UTC,
-    };
+    recorded_run.show(settings, &mut story, &AtomicBool::new(false))?;
     if let Some(file) = place.write(page(&story, &zone).as_bytes())? {
         // Errors are ignored: if stderr is closed, nothing can be printed.
         drop(writeln!(

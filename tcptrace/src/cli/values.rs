@@ -1,6 +1,7 @@
 //! Values of options: from one word to a typed value. An error says what is wrong and how to write
 //! it; clap puts the option's name in front.
 
+pub(super) mod moments;
 pub(super) mod sizes;
 
 use std::time::Duration;
@@ -139,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_odd_for_a_value(text: String) {
+        fn no_text_is_too_odd_for_a_value(text in crate::sink::sanitize::any_text()) {
             let _ = (duration(&text), sizes::ring_bytes(&text), sizes::file_bytes(&text), comm(&text));
         }
     }

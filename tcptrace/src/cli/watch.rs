@@ -52,7 +52,7 @@ impl WatchPlan {
             is_strict: args.live.strict,
             output: Output {
                 ready_file: args.live.ready_file,
-                ..Output::lines(&args.output)
+                ..Output::lines(&args.output)?
             },
             recording: args.record.map(|path| Recording {
                 files: Files {
@@ -121,16 +121,16 @@ async fn watch(
     stopper.arm_second();
     let full = session.full();
     let ended = pipeline.finish()?;
-    output::tell_full(full);
+    output::report_full(full);
     drop(session);
     if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {
-        tell_recorded(recording, outcome, plan.output.is_quiet);
+        report_recorded(recording, outcome, plan.output.is_quiet);
     }
     Ok(exit(&ended, plan.is_strict, status))
 }
 
 /// What is in the files now.
-fn tell_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
+fn report_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
     let path = recording.files.path.display();
     let mut text = String::new();
     if !is_quiet {
@@ -142,14 +142,19 @@ fn tell_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
         text.push_str(&format!("; show them: tcptrace replay {path}\n"));
     }
     if let Some(why) = &outcome.trouble {
-        let lost = outcome.lost_events;
-        text.push_str(&format!("not in {path}: {lost} events: {why}\n"));
+        let (lost, doubtful) = (outcome.lost_events, outcome.doubtful_events);
+        text.push_str(&match (lost, doubtful) {
+            (0, 0) => format!("while recording {path}: {why}\n"),
+            (_, 0) => format!("not in {path}: {lost} events: {why}\n"),
+            (0, _) => format!("{doubtful} events may be missing in {path}: {why}\n"),
+            _ => format!("not in {path}: {lost} events; {doubtful} more may be missing: {why}\n"),
+        });
     }
     drop(io::stderr().write_all(clean_lines(&text).as_bytes()));
 }
 
 fn exit(ended: &Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {
-    let is_incomplete = |outcome: &Outcome| outcome.lost_events > 0;
+    let is_incomplete = |outcome: &Outcome| outcome.lost_events > 0 || outcome.doubtful_events > 0;
     let is_unrecorded = ended.recorded.as_ref().is_some_and(is_incomplete);
     if ended.has_failed {
         Exit::FailOn

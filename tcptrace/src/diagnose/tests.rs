@@ -422,3 +422,4 @@ mod late;
 mod listening;
 mod ports;
 mod settings;
+mod stalled;

@@ -1,12 +1,12 @@
 //! Loads and attaches: one program at a time, falling to the next candidate of a signal when one
 //! is refused, and keeping every error for the report.
 //!
-//! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
+//! Everything is links by links: when this process ends, however it ends, the kernel detaches all.
 
 mod attacher;
 mod expected;
 mod gaps;
-mod held;
+mod links;
 mod loader;
 #[cfg(feature = "trace-ebpf")]
 mod notes;
@@ -24,10 +24,10 @@ use super::tiers::{
 };
 use crate::model::{Kind, KindSet, Tier};
 use attacher::Attacher;
-use held::Held;
+use links::Links;
 
 pub use gaps::Gap;
-pub use held::{Maps, Programs};
+pub use links::{Maps, Programs};
 
 /// The eBPF object, aligned for the ELF reader.
 pub(super) static OBJECT: &[u8] =
@@ -130,13 +130,13 @@ pub struct Attached {
     pub maps: Maps,
     /// What serves which signal.
     pub report: AttachReport,
-    held: Held,
+    links: Links,
 }
 
 impl Attached {
     /// What is attached, for whoever asks the kernel about it while it runs. To be called once.
     pub fn take_programs(&mut self) -> Programs {
-        std::mem::take(&mut self.held.programs)
+        std::mem::take(&mut self.links.programs)
     }
 
     /// What the programs had no room for, and how often: owners that were not remembered and the like.
@@ -258,16 +258,22 @@ pub fn attach_all(
     report.snapshot_refused = programs::walk_files(&mut object, &types)
         .err()
         .map(|error| format!("{error:#}"));
-    let (held, maps) = Held::take(object, links)?;
-    held.programs.log_verified();
-    Ok(Attached { maps, report, held })
+    let (links, maps) = Links::take(object, links)?;
+    links.programs.log_verified();
+    Ok(Attached {
+        maps,
+        report,
+        links,
+    })
 }
 
 /// Sets for the tracepoints what function hooks already report.
 fn serve(object: &mut Ebpf, bits: u32) -> anyhow::Result<()> {
     let map = object
-        .map_mut(names::SERVED)
-        .context("the object has no map of served signals")?;
-    let mut served: Array<_, u32> = Array::try_from(map)?;
-    served.set(0, bits, 0).context("cannot set what is served")
+        .map_mut(names::BY_FUNCTION)
+        .context("the object has no map of by_function signals")?;
+    let mut by_function: Array<_, u32> = Array::try_from(map)?;
+    by_function
+        .set(0, bits, 0)
+        .context("cannot set what is by_function")
 }

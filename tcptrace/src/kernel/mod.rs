@@ -25,7 +25,7 @@ use tcptrace_common::config::{ARG_RESET_REASON, Config, NESTED_PIDNS, NO_REASON}
 use tcptrace_common::offsets::{HolderOffsets, KernelOffsets};
 
 use crate::model::Host;
-use btf::{Btf, BtfError, Places};
+use btf::{Btf, BtfError, TypeIds};
 use enums::ReasonNames;
 
 /// Inode of the initial PID namespace (`PROC_PID_INIT_INO`, the same on every kernel).
@@ -50,7 +50,7 @@ pub struct Kernel {
     /// `kfree_skb` reports the socket.
     pub has_drop_socket: bool,
     /// Where its types have the names by which programs are attached.
-    attach_places: Places,
+    attach_places: TypeIds,
     /// Which of [`tiers::functions`] it has.
     functions: BTreeSet<&'static str>,
     /// Which of [`tiers::tracepoints`] it has.

@@ -140,7 +140,8 @@ pub struct Reasons {
     /// How many there are names of.
     pub names: usize,
     /// Whether its hooks report them.
-    pub told: bool,
+    #[serde(rename = "told")]
+    pub reported: bool,
 }
 
 /// A function of the kernel.

@@ -44,7 +44,7 @@ named! {
 }
 
 /// A row that is an object of its own.
-pub trait Row: Serialize {
+pub trait Row: Serialize + JsonSchema {
     /// The kind of its object.
     const KIND: &'static str;
     /// The command that shows it.
@@ -291,6 +291,12 @@ named! {
         FinWait1Unsent = "fin_wait1_unsent",
         /// Near the limit of sockets without an owner.
         ManyOrphans = "many_orphans",
+        /// Data is sent again and again, and no acknowledgement comes.
+        SendStuck = "send_stuck",
+        /// Data waits for a second or longer since the peer does not read.
+        PeerWindowShut = "peer_window_shut",
+        /// The peer may not send for a second or longer since the process does not read.
+        OwnWindowShut = "own_window_shut",
     }
 }
 
@@ -325,8 +331,22 @@ pub struct StateRow {
     pub count: u64,
     /// Bytes received and unread.
     pub unread_bytes: u64,
-    /// Bytes written and unacknowledged; a SYN or FIN counts 1.
-    pub unacked_bytes: u64,
+    /// Bytes sent and not acknowledged; a SYN or FIN counts 1. null: not known.
+    pub unacked_bytes: Option<u64>,
+    /// Bytes written and never sent; a FIN that waits behind them counts 1. null: not known.
+    pub unsent_bytes: Option<u64>,
+    /// How many have data that the peer has no room for: its window is shut.
+    pub window_shut: u64,
+    /// The longest of these: time since data last went out, milliseconds. The window was shut at most
+    /// that long. null: none, or not known.
+    pub window_shut_ms_max: Option<u64>,
+    /// How many sent data again three times or more since the last acknowledgement, a second or longer ago.
+    pub stuck: u64,
+    /// The longest of these: time since the last acknowledgement, milliseconds; null: none.
+    pub stuck_ms_max: Option<u64>,
+    /// How many have unread data and no room left, so that the peer may not send; null: this kernel does
+    /// not report it (before 6.2).
+    pub own_window_shut: Option<u64>,
     /// Most resends of one of them.
     pub resends_max: u8,
     /// Longest time without data from the peer, milliseconds: evidence of age, not age itself.

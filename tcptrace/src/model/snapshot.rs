@@ -138,6 +138,8 @@ pub struct Socket {
     pub drops: Option<u32>,
     /// Since the last data came in; `None` when not asked for, or no whole socket.
     pub silent_ms: Option<u32>,
+    /// How its sending gets on; `None` when not asked for, or no whole socket.
+    pub sending: Option<Sending>,
     /// Whether an IPv6 socket refuses IPv4.
     pub v6only: Option<bool>,
     /// What listen() was given; `None` where that was not seen.
@@ -146,6 +148,27 @@ pub struct Socket {
     pub accepts: Option<Accepts>,
     /// Processes that hold it, by rising pid; empty when none is known.
     pub holders: Vec<Arc<Process>>,
+}
+
+/// How a connection gets on, by its `struct tcp_info`; `None`: this kernel does not report it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sending {
+    /// Written and never sent.
+    pub unsent_bytes: Option<u32>,
+    /// The persist timer runs: nothing is on its way, and data waits for the peer's window to open.
+    pub is_probing: bool,
+    /// Since data last went out.
+    pub last_sent_ms: Option<u32>,
+    /// Since an acknowledgement last came in.
+    pub last_ack_ms: Option<u32>,
+    /// Payload of a full segment.
+    pub segment_bytes: Option<u32>,
+    /// What the peer is ready to take, bytes (5.4 and newer).
+    pub peer_window: Option<u32>,
+    /// What this end is ready to take, bytes (6.2 and newer).
+    pub own_window: Option<u32>,
+    /// How long the peer's window held data back, in the whole life of the connection.
+    pub held_back_ms: Option<u64>,
 }
 
 /// How long connections waited in an accept queue since watching began.

@@ -134,14 +134,14 @@ impl Ledger {
 
     /// What was left out while it was recorded.
     pub(super) fn filtered_before(&mut self, count: u64) {
-        self.heard += count;
-        self.filtered += count;
+        self.heard = self.heard.saturating_add(count);
+        self.filtered = self.filtered.saturating_add(count);
     }
 
     /// Events that were seen once, and cannot be shown again.
     pub(super) fn unrecorded(&mut self, count: u64) {
-        self.heard += count;
-        self.lost_in_sink += count;
+        self.heard = self.heard.saturating_add(count);
+        self.lost_in_sink = self.lost_in_sink.saturating_add(count);
     }
 
     /// Incidents left out on this side.
@@ -158,11 +158,13 @@ impl Ledger {
     }
 
     pub(super) fn lose(&mut self, place: LossPlace, kind: Option<Kind>, count: u64) {
-        match (place, kind) {
-            (LossPlace::Ring, Some(kind)) => self.lost_in_ring[kind.index()] += count,
-            (LossPlace::Sink, _) => self.lost_in_sink += count,
-            _ => self.lost_undecoded += count,
-        }
+        let lost = match (place, kind) {
+            (LossPlace::Ring, Some(kind)) => &mut self.lost_in_ring[kind.index()],
+            (LossPlace::Sink, _) => &mut self.lost_in_sink,
+            _ => &mut self.lost_undecoded,
+        };
+        // A line that is read back may say any number.
+        *lost = lost.saturating_add(count);
     }
 
     /// The kernel side's counters of a kind as they stand; how many more were lost since.
@@ -204,22 +206,32 @@ impl Ledger {
     }
 
     pub(super) fn lost_in_all(&self) -> u64 {
-        self.lost_in_ring.iter().sum::<u64>()
-            + self.lost_undecoded
-            + self.lost_in_sink
-            + self.skipped_in_all()
+        [
+            total(&self.lost_in_ring),
+            self.lost_undecoded,
+            self.lost_in_sink,
+            self.skipped_in_all(),
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 
     /// Incidents were counted when they were made (`heard`) and again when they were shown or left out: the two must
     /// agree. A run that the kernel skipped counts as one lost event, since it is unknown whether it would have
     /// reported one.
     fn tally(&self) -> Tally {
-        let in_kernel: u64 = self.filtered_in_kernel.iter().sum();
-        let in_ring: u64 = self.lost_in_ring.iter().sum();
+        let in_kernel = total(&self.filtered_in_kernel);
+        let seen = [
+            self.heard,
+            in_kernel,
+            total(&self.lost_in_ring),
+            self.lost_undecoded,
+            self.skipped_in_all(),
+        ];
         Tally {
-            seen: self.heard + in_kernel + in_ring + self.lost_undecoded + self.skipped_in_all(),
+            seen: seen.into_iter().fold(0, u64::saturating_add),
             shown: self.shown_in_all(),
-            filtered: self.filtered + in_kernel,
+            filtered: self.filtered.saturating_add(in_kernel),
             rate_limited: self.rate_limited,
             lost: self.lost_in_all(),
         }
@@ -251,6 +263,10 @@ fn owner_count((key, row): (&OwnerKey, &OwnerRow)) -> OwnerCount {
         total: by_kind.iter().map(|(_, count)| count).sum(),
         by_kind,
     }
+}
+
+fn total(counts: &[u64; KINDS]) -> u64 {
+    counts.iter().copied().fold(0, u64::saturating_add)
 }
 
 fn above_zero(counts: &[u64; KINDS]) -> Vec<(Kind, u64)> {

@@ -1,6 +1,6 @@
 //! Our counts against the kernel's own counters, over the same interval and namespaces.
 
-pub(super) mod lasting;
+pub(super) mod persistent;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +24,9 @@ pub(super) fn rows(
     let has_gone = namespaces.has_gone(ledger.counts.keys().copied());
     let mut rows: Vec<Reconciled> = Vec::new();
     for (place, rule) in RULES.iter().enumerate() {
-        let is_told = rule.kinds.iter().all(|kind| kinds.contains(*kind));
+        let is_reported = rule.kinds.iter().all(|kind| kinds.contains(*kind));
         let is_first = || rows.iter().all(|row| row.counter != rule.counter);
-        if !is_told || !is_first() {
+        if !is_reported || !is_first() {
             continue;
         }
         let lost = rule.kinds.iter().map(|kind| ledger.lost_of(*kind)).sum();

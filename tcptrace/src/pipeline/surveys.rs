@@ -23,7 +23,7 @@ pub(super) struct Surveys {
     sampled: Option<(Duration, Instant)>,
     /// When refusals are counted next; `None`: never.
     counted: Option<Instant>,
-    is_slow_told: bool,
+    is_slow_reported: bool,
 }
 
 impl Surveys {
@@ -43,7 +43,7 @@ impl Surveys {
             watched: watched.to_vec(),
             sampled: None,
             counted: counts.then(Instant::now),
-            is_slow_told: false,
+            is_slow_reported: false,
         }
     }
 
@@ -96,10 +96,10 @@ impl Surveys {
     /// The notice about a survey that takes long, once.
     pub(super) fn trouble(&mut self, now: Instant) -> Option<String> {
         if self.worker.waiting(now) < SLOW {
-            self.is_slow_told = false;
+            self.is_slow_reported = false;
             return None;
         }
-        if std::mem::replace(&mut self.is_slow_told, true) {
+        if std::mem::replace(&mut self.is_slow_reported, true) {
             return None;
         }
         Some(format!(
@@ -158,8 +158,8 @@ mod tests {
         }
         assert!(begin.elapsed() < Duration::from_secs(1), "held up");
         let later = Instant::now() + SLOW;
-        let told = surveys.trouble(later).expect("a slow look is told");
-        assert!(told.contains("longer than 5 s"), "{told}");
+        let reported = surveys.trouble(later).expect("a slow look is told");
+        assert!(reported.contains("longer than 5 s"), "{reported}");
         assert_eq!(surveys.trouble(later), None, "once");
         let begin = Instant::now();
         let why = surveys.last_counters(|_| panic!("no answer")).unwrap_err();

@@ -59,6 +59,8 @@ pub struct Trouble {
     pub why: String,
     /// Events lost by now.
     pub lost_events: u64,
+    /// Further events that were written, and that the disk may not have kept.
+    pub doubtful_events: u64,
 }
 
 /// What the thread is to do.
@@ -78,6 +80,8 @@ pub(super) struct Done {
     pub(super) bytes: u64,
     /// Events in no file.
     pub(super) lost_events: u64,
+    /// Written, and perhaps not kept.
+    pub(super) doubtful_events: u64,
     /// Why, the last time.
     pub(super) trouble: Option<String>,
 }
@@ -85,7 +89,7 @@ pub(super) struct Done {
 #[derive(Debug, Default)]
 struct Shared {
     pub(super) done: Done,
-    is_told: bool,
+    is_reported: bool,
     /// Events in blocks on their way.
     queued_events: u64,
     /// Blocks on their way.
@@ -97,8 +101,18 @@ struct Shared {
 impl Shared {
     pub(super) fn lose(&mut self, events: u64, why: String) {
         self.done.lost_events += events;
+        self.trouble(why);
+    }
+
+    /// The disk may not have kept events that it took.
+    pub(super) fn doubt(&mut self, events: u64, why: String) {
+        self.done.doubtful_events += events;
+        self.trouble(why);
+    }
+
+    fn trouble(&mut self, why: String) {
         self.done.trouble = Some(why);
-        self.is_told = false;
+        self.is_reported = false;
     }
 }
 
@@ -153,6 +167,7 @@ impl Disk {
             file: Some(file),
             head: head.clone(),
             synced: Instant::now(),
+            unsynced_events: 0,
             shared: Arc::clone(&shared),
         };
         Ok(Self {
@@ -165,14 +180,14 @@ impl Disk {
 
     /// Starts the thread, which runs `confine` first; waits for that.
     pub(super) fn confine(&mut self, confine: Confine) -> Vec<String> {
-        let (told, kept) = sync_channel(1);
+        let (reported, kept) = sync_channel(1);
         self.start_with(move |writer| {
             let confined = confine(writer.directory.as_fd());
             if confined.is_inside {
                 writer.directory.is_entered();
             }
             // Nobody waits for it any more where the process is ending.
-            drop(told.send(confined.kept));
+            drop(reported.send(confined.kept));
         });
         kept.recv().unwrap_or_default()
     }
@@ -255,12 +270,13 @@ impl Disk {
     /// What went wrong since the last call.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         let mut shared = lock(&self.shared);
-        if std::mem::replace(&mut shared.is_told, true) {
+        if std::mem::replace(&mut shared.is_reported, true) {
             return None;
         }
         Some(Trouble {
             why: shared.done.trouble.clone()?,
             lost_events: shared.done.lost_events,
+            doubtful_events: shared.done.doubtful_events,
         })
     }
 

@@ -41,6 +41,8 @@ pub struct Outcome {
     pub events: u64,
     /// Of those, events that are in no file.
     pub lost_events: u64,
+    /// Further events that were written, and that the disk may not have kept.
+    pub doubtful_events: u64,
     /// Why, the last time; `None`: nothing is missing.
     pub trouble: Option<String>,
 }
@@ -230,6 +232,7 @@ impl Recorder {
             bytes: done.bytes,
             events: self.extent.events_before,
             lost_events: done.lost_events + unfit,
+            doubtful_events: done.doubtful_events,
             trouble: done.trouble.or_else(|| (unfit > 0).then(full)),
         }
     }

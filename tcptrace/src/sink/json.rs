@@ -91,9 +91,44 @@ impl<W: Write> JsonSink<W> {
         self.object("snapshot", page.boot_ns, &page.end())
     }
 
+    #[inline(always)]
+    fn put(&mut self, incident: &Incident) {
+        let mut object = self.begin(incident.kind().name(), incident.boot_ns);
+        object.flow(&incident.flow);
+        object.field(",\"state\":", &incident.state);
+        object.field(",\"owner\":", &incident.owner);
+        object.out.extend_from_slice(b",\"hook\":");
+        put_name(object.out, incident.hook);
+        object.field(",\"evidence\":", &incident.evidence);
+        incident.what.write(&mut object);
+        self.out.buffer.extend_from_slice(b"}\n");
+    }
+
     fn end(&mut self) -> io::Result<()> {
         self.out.buffer.extend_from_slice(b"}\n");
         self.out.line_done()
+    }
+}
+
+/// Incidents as objects that fields are taken from.
+pub(super) struct Objects(JsonSink<io::Sink>);
+
+impl Objects {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self(JsonSink::new(io::sink(), clock))
+    }
+
+    pub(super) fn clock(&mut self, boot_to_wall_ns: i64) {
+        self.0.time.set(boot_to_wall_ns);
+    }
+
+    /// What NDJSON says of the incident.
+    pub(super) fn of(&mut self, incident: &Incident) -> serde_json::Value {
+        self.0.put(incident);
+        // What was just written can be read.
+        let object = serde_json::from_slice(&self.0.out.buffer).unwrap_or_default();
+        self.0.out.buffer.clear();
+        object
     }
 }
 
@@ -104,15 +139,8 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
-        let mut object = self.begin(incident.kind().name(), incident.boot_ns);
-        object.flow(&incident.flow);
-        object.field(",\"state\":", &incident.state);
-        object.field(",\"owner\":", &incident.owner);
-        object.out.extend_from_slice(b",\"hook\":");
-        put_name(object.out, incident.hook);
-        object.field(",\"evidence\":", &incident.evidence);
-        incident.what.write(&mut object);
-        self.end()
+        self.put(incident);
+        self.out.line_done()
     }
 
     fn loss(&mut self, loss: &Loss, boot_ns: u64) -> io::Result<()> {

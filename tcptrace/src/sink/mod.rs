@@ -5,9 +5,11 @@
 //! an `Err`, a closed pipe too (`BrokenPipe`); what was buffered is then gone.
 
 pub mod color;
+pub mod columns;
 pub mod doctor;
 mod flows;
 pub mod json;
+pub mod messages;
 mod out;
 pub mod page;
 mod put;
@@ -15,7 +17,6 @@ pub mod sanitize;
 pub mod schema;
 pub mod stamp;
 pub mod table;
-pub mod talk;
 pub mod text;
 
 use std::io;
@@ -25,9 +26,9 @@ use crate::model::summary::Summary;
 use crate::model::{Finding, Incident, RunFacts, Sample};
 
 pub use json::JsonSink;
+pub use messages::Messages;
 pub use stamp::TimeStyle;
 pub use table::TableStyle;
-pub use talk::Talk;
 pub use text::TextSink;
 
 /// Where the findings of a run go.

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_told_and_empties_the_buffer() {
+    fn a_closed_pipe_is_reported_and_empties_the_buffer() {
         let mut out = Out::new(Closed);
         out.buffer.extend_from_slice(b"line\n");
         assert_eq!(out.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);

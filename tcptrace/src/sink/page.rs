@@ -80,9 +80,9 @@ impl Page {
         }
     }
 
-    /// One line as it is.
+    /// One line, however long.
     pub fn line(&mut self, text: &str) {
-        self.line_in(None, text);
+        self.line_in(None, &clean(text));
     }
 
     fn line_in(&mut self, impact: Option<Impact>, text: &str) {
@@ -195,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_is_too_long_and_nothing_but_blanks_is_lost(text: String, at in 2usize..60) {
+        fn no_line_is_too_long_and_nothing_but_blanks_is_lost(text in crate::sink::sanitize::any_text(), at in 2usize..60) {
             let mut page = Page::default();
             page.hang("", at, &text);
             prop_assert!(page.text().lines().all(|line| line.chars().count() <= COLUMNS));
@@ -204,7 +204,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_hostile_reaches_the_terminal(text: String) {
+        fn nothing_hostile_reaches_the_terminal(text in crate::sink::sanitize::any_text()) {
             let mut page = Page::default();
             page.row("label", &text);
             prop_assert!(!page.text().chars().any(|c| c != '\n' && crate::sink::sanitize::is_hostile(c)));

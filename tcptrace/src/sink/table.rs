@@ -5,10 +5,12 @@
 //! `…`, then the notes at the end are. A number or an address is never cut, unless the screen is
 //! narrower than that (`is_clipped`), since a line that wraps would spoil a screen drawn in place.
 
+mod chosen;
 mod listeners;
 mod states;
 mod timewait;
 
+pub use chosen::{chosen, column_names, sort, sort_names};
 pub use listeners::listeners;
 pub use states::states;
 pub use timewait::timewait;
@@ -16,7 +18,7 @@ pub use timewait::timewait;
 use super::color::{END, Impact};
 use super::sanitize;
 use super::stamp::{Stamp, TimeStyle};
-use crate::model::rows::SpaceRow;
+use crate::model::rows::{Page, Row, SpaceRow};
 use crate::model::summary::{Reconciled, Verdict};
 use crate::model::{Clock, Owner};
 use std::time::Duration;
@@ -61,14 +63,75 @@ pub fn moment(
     finish(out, &text, None, style);
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Align {
+/// The side of a column where its cells stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Texts.
     Left,
+    /// Numbers.
     Right,
 }
 
-/// Title, side, and the most characters without `wide`.
-type Column = (&'static str, Align, usize);
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    title: &'static str,
+    align: Align,
+    /// The most characters without `wide`.
+    most: usize,
+    /// Its name for `--columns` and `--sort`, and what orders it.
+    name: &'static str,
+    by: By,
+}
+
+/// The fields that order a column.
+#[derive(Clone, Copy, Debug)]
+pub enum By {
+    /// The first of these that is known.
+    First(&'static [&'static str]),
+    /// All of these together.
+    Sum(&'static [&'static str]),
+    /// None: it is free text.
+    Nothing,
+}
+
+const fn column(
+    name: &'static str,
+    title: &'static str,
+    align: Align,
+    most: usize,
+    by: By,
+) -> Column {
+    Column {
+        title,
+        align,
+        most,
+        name,
+        by,
+    }
+}
+
+/// A row with a line in a table.
+pub trait Tabled: Row {
+    /// The columns that are shown unless others are asked for.
+    const COLUMNS: &'static [Column];
+
+    /// Whether the line needs attention, and its cells, one for each column.
+    fn line(&self, page: &Page<Self>, style: &TableStyle) -> (Option<Impact>, Vec<String>)
+    where
+        Self: Sized;
+}
+
+/// The lines of a page under all columns.
+fn grid<R: Tabled>(page: &Page<R>, style: &TableStyle) -> Grid<'static> {
+    let columns = R::COLUMNS.iter();
+    let mut grid = Grid::new(columns.map(|column| (column.title, column.align, column.most)));
+    for row in &page.rows {
+        let (impact, cells) = row.line(page, style);
+        grid.push(impact, cells);
+    }
+    grid
+}
 
 struct Line {
     cells: Vec<String>,
@@ -76,16 +139,20 @@ struct Line {
 }
 
 /// Cells first, widths afterwards.
-struct Grid {
-    columns: &'static [Column],
+struct Grid<'a> {
+    /// Title, side, most characters.
+    columns: Vec<(&'a str, Align, usize)>,
     lines: Vec<Line>,
+    /// Lines that need attention are marked in front.
+    has_marks: bool,
 }
 
-impl Grid {
-    fn new(columns: &'static [Column]) -> Self {
+impl<'a> Grid<'a> {
+    fn new(columns: impl IntoIterator<Item = (&'a str, Align, usize)>) -> Self {
         Self {
-            columns,
+            columns: columns.into_iter().collect(),
             lines: Vec::new(),
+            has_marks: true,
         }
     }
 
@@ -118,12 +185,16 @@ impl Grid {
                 .iter()
                 .map(|(title, ..)| (*title).to_owned())
                 .collect();
-            let mut text = String::from("  ");
+            let mut text = String::from(if self.has_marks { "  " } else { "" });
             self.put_cells(&mut text, &titles, &widths, last);
             finish(out, &text, None, style);
         }
         for line in &self.lines {
-            let mut text = String::from(if line.impact.is_some() { "! " } else { "  " });
+            let mut text = String::from(match (self.has_marks, line.impact) {
+                (false, _) => "",
+                (true, Some(_)) => "! ",
+                (true, None) => "  ",
+            });
             self.put_cells(&mut text, &line.cells, &widths, last);
             finish(out, &text, line.impact, style);
         }
@@ -272,7 +343,7 @@ fn space_note(netns: u32, spaces: &[SpaceRow]) -> Option<String> {
 }
 
 /// `250ms` below ten seconds, `45s`, `12m`, `3h`.
-fn lasting(ms: u64) -> String {
+fn duration_text(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms}ms"),
         10_000..120_000 => format!("{}s", ms / 1000),

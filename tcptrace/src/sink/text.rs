@@ -1,9 +1,10 @@
 //! One line per incident for people: `TIME KIND PID PROCESS LOCAL > REMOTE DETAIL`.
 //!
-//! Data only: losses and the summary are talk (see [`super::Talk`]). Without `wide` a line between
+//! Data only: losses and the summary are talk (see [`super::Messages`]). Without `wide` a line between
 //! IPv4 ends stays within its columns; what does not fit is replaced by `…`, never cut within a
 //! number. An IPv6 address is never cut, so its line may be longer.
 
+mod chosen;
 mod detail;
 mod fold;
 mod folded;
@@ -21,9 +22,11 @@ use super::stamp::{Stamp, TimeStyle};
 use crate::model::loss::Loss;
 use crate::model::summary::Summary;
 use crate::model::{Clock, Evidence, Flow, Incident};
+use chosen::Chosen;
 use fold::{Fold, Folded};
 use owners::{Owners, PID_WIDTH};
 
+pub use chosen::column_names;
 pub use folded::FoldChoice;
 
 /// What the marks in a line mean: for help, the manual and a banner.
@@ -89,21 +92,32 @@ pub struct TextSink<W> {
     flows: Flows,
     /// `None`: every incident has a line of its own.
     fold: Option<Fold>,
+    /// `None`: the usual columns.
+    chosen: Option<Chosen>,
 }
 
 impl<W: Write> TextSink<W> {
     /// The header is written with the first flush.
     pub fn new(writer: W, style: TextStyle, clock: Clock) -> Self {
+        Self::of_columns(writer, style, clock, &[])
+    }
+
+    /// The same of these columns, which are not folded; none: the usual ones.
+    pub fn of_columns(writer: W, style: TextStyle, clock: Clock, columns: &[String]) -> Self {
+        let chosen = (!columns.is_empty()).then(|| Chosen::new(columns, clock));
         let mut sink = Self {
             out: Out::new(writer),
             stamp: Stamp::new(clock, style.time),
             style,
             owners: Owners::new(style.is_wide),
             flows: Flows::default(),
-            fold: style.is_folded.then(Fold::default),
+            fold: (style.is_folded && chosen.is_none()).then(Fold::default),
+            chosen,
         };
-        if style.has_header {
-            sink.put_header();
+        match &sink.chosen {
+            _ if !style.has_header => {}
+            Some(chosen) => chosen.put_header(&mut sink.out.buffer, &style),
+            None => sink.put_header(),
         }
         sink
     }
@@ -176,6 +190,11 @@ impl<W: Write> TextSink<W> {
 
     /// The line of one incident.
     fn put_line(&mut self, incident: &Incident) -> io::Result<()> {
+        if let Some(chosen) = &mut self.chosen {
+            let (buffer, style) = (&mut self.out.buffer, &self.style);
+            chosen.put_line(buffer, incident, &mut self.stamp, style);
+            return self.out.line_done();
+        }
         let width = self.flows.text(&incident.flow, put_flow).len();
         let room = self.put_columns(incident, incident.boot_ns, width.max(self.flow_width()));
         let missing = self.flow_width().saturating_sub(width);
@@ -311,6 +330,9 @@ fn has_ipv6(flow: &Flow) -> bool {
 impl<W: Write> Sink for TextSink<W> {
     fn clock(&mut self, boot_to_wall_ns: i64) -> io::Result<()> {
         self.stamp.set(boot_to_wall_ns);
+        if let Some(chosen) = &mut self.chosen {
+            chosen.clock(boot_to_wall_ns);
+        }
         Ok(())
     }
 

@@ -16,7 +16,9 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Family, Framed, Malformed, Message, Messages, SockRow, Timer, parse_messages};
+pub use message::{
+    Family, Framed, Info, Malformed, Message, Messages, SockRow, Timer, parse_messages,
+};
 
 use std::collections::HashMap;
 use std::io;
@@ -46,8 +48,8 @@ const REQUEST_BYTES: usize = 72;
 /// `1 << (INET_DIAG_SKMEMINFO - 1)`: the drop counter is only sent when asked for. The other
 /// attributes read here come unasked.
 const WANT_SKMEMINFO: u8 = 1 << 6;
-/// `1 << (INET_DIAG_INFO - 1)`: for the time since data came in. The kernel takes each socket's
-/// lock for it, so it is only asked for where it is shown.
+/// `1 << (INET_DIAG_INFO - 1)`: for how a connection gets on. The kernel takes each socket's lock for
+/// it, so it is only asked for where it is shown.
 const WANT_INFO: u8 = 1 << 1;
 
 /// TCP state numbers as the kernel reports them in [`SockRow::state`].
@@ -162,8 +164,8 @@ pub fn for_each(states: States, on_row: impl FnMut(SockRow)) -> Result<Dump, Dia
     dump(states, WANT_SKMEMINFO, on_row)
 }
 
-/// As [`for_each`], with the time since data last came in.
-pub fn for_each_with_times(states: States, on_row: impl FnMut(SockRow)) -> Result<Dump, DiagError> {
+/// As [`for_each`], with [`SockRow::info`].
+pub fn for_each_with_info(states: States, on_row: impl FnMut(SockRow)) -> Result<Dump, DiagError> {
     dump(states, WANT_SKMEMINFO | WANT_INFO, on_row)
 }
 

@@ -75,7 +75,7 @@ impl First {
         std::thread::sleep(observe.saturating_sub(self.at.elapsed()));
         let look = Look {
             states: States::ALL,
-            has_times: true,
+            has_info: true,
             has_half_open: true,
             owners_of_listeners: false,
             has_activities: false,

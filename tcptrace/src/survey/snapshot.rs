@@ -14,19 +14,19 @@ use crate::attribute::holders::{self, Query};
 use crate::attribute::{proc, with_name};
 use crate::kernel::sysctl::Sysctls;
 use crate::model::flow::TcpState;
-use crate::model::snapshot::{Form, Settings, Snapshot, Socket, Space, SpaceCounters};
+use crate::model::snapshot::{Form, Sending, Settings, Snapshot, Socket, Space, SpaceCounters};
 use crate::model::{Endpoint, Family, Process};
 use crate::source::mib::{Counters, Sockstat};
 use crate::source::netns::{self, Netns, Reach};
-use crate::source::sock_diag::{self, DiagError, Dump, SockRow, States, Timer};
+use crate::source::sock_diag::{self, DiagError, Dump, Info, SockRow, States, Timer};
 
 /// What to look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// Sockets in these states.
     pub states: States,
-    /// How long each has been silent.
-    pub has_times: bool,
+    /// How each connection gets on: windows, bytes on their way, times.
+    pub has_info: bool,
     /// Half-open handshakes per listener.
     pub has_half_open: bool,
     /// Holders of listeners only, instead of all sockets.
@@ -121,8 +121,8 @@ pub fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
 fn inside(found: &Netns, look: &Look) -> anyhow::Result<Inside> {
     let inside = netns::with(found, || -> Result<Inside, DiagError> {
         let mut rows = Vec::new();
-        let mut dump = if look.has_times {
-            sock_diag::for_each_with_times(look.states, |row| rows.push(row))?
+        let mut dump = if look.has_info {
+            sock_diag::for_each_with_info(look.states, |row| rows.push(row))?
         } else {
             sock_diag::for_each(look.states, |row| rows.push(row))?
         };
@@ -229,7 +229,8 @@ fn socket(row: &SockRow, holders: &HashMap<u64, Vec<Arc<Process>>>) -> Option<So
         resends: row.retrans,
         timer_ms: row.expires_ms,
         drops: row.sk_drops,
-        silent_ms: row.last_data_recv_ms,
+        silent_ms: row.info.and_then(|info| info.last_data_recv_ms),
+        sending: row.info.map(|info| sending(row, &info)),
         v6only: row.v6only,
         backlog: None,
         accepts: None,
@@ -239,6 +240,19 @@ fn socket(row: &SockRow, holders: &HashMap<u64, Vec<Arc<Process>>>) -> Option<So
             .cloned()
             .unwrap_or_default(),
     })
+}
+
+fn sending(row: &SockRow, info: &Info) -> Sending {
+    Sending {
+        unsent_bytes: info.notsent_bytes,
+        is_probing: row.timer == Some(Timer::Probe),
+        last_sent_ms: info.last_data_sent_ms,
+        last_ack_ms: info.last_ack_recv_ms,
+        segment_bytes: info.snd_mss,
+        peer_window: info.snd_wnd,
+        own_window: info.rcv_wnd,
+        held_back_ms: info.rwnd_limited_us.map(|us| us / 1000),
+    }
 }
 
 fn counters(found: &Netns) -> anyhow::Result<SpaceCounters> {

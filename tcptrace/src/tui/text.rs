@@ -171,19 +171,19 @@ mod tests {
         }
 
         #[test]
-        fn no_line_is_longer_than_asked(text: String, width in 0_usize..40) {
+        fn no_line_is_longer_than_asked(text in crate::sink::sanitize::any_text(), width in 0_usize..40) {
             for line in wrap(&text, width) {
                 prop_assert!(line.chars().count() <= width.max(1));
             }
         }
 
         #[test]
-        fn nothing_hostile_passes(text: String) {
+        fn nothing_hostile_passes(text in crate::sink::sanitize::any_text()) {
             prop_assert!(!clean(&text).chars().any(is_hostile));
         }
 
         #[test]
-        fn any_moment_is_told(boot_to_wall_ns: i64, boot_ns: u64) {
+        fn any_moment_is_reported(boot_to_wall_ns: i64, boot_ns: u64) {
             let clock = Clock { boot_to_wall_ns, start_boot_ns: 0 };
             prop_assert_eq!(moment(clock, &TimeZone::UTC, boot_ns, true).len(), 12);
         }

@@ -63,7 +63,7 @@ impl Report {
         ];
         let wrong: usize = wrong.map(count).iter().sum();
         println!(
-            "{} owners: {wrong} wrong, {} stale but told as certain, {} of another name, {} of \
+            "{} owners: {wrong} wrong, {} stale but reported as certain, {} of another name, {} of \
              another user",
             figures.owners,
             count(Class::StaleOwner),

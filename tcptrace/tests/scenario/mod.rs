@@ -25,6 +25,7 @@ mod reset;
 mod reset_received;
 mod retransmit;
 mod robustness;
+mod stalled;
 mod syn_queue;
 mod text;
 mod time_wait;
@@ -61,6 +62,8 @@ pub(crate) fn families() -> Vec<Family> {
         queries,
         #[own]
         queries_live,
+        #[own]
+        stalled,
         #[own]
         recording,
         #[own]

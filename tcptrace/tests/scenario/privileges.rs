@@ -64,7 +64,7 @@ impl Refused {
     }
 
     /// The event about it; claims that there is one, and that the command's code is returned.
-    fn told(&self, world: &World, output: &Output) -> Option<Value> {
+    fn reported(&self, world: &World, output: &Output) -> Option<Value> {
         let errors = String::from_utf8_lossy(&output.stderr);
         let code = output.status.code();
         world.claim(
@@ -125,7 +125,7 @@ fn with_only(capabilities: &'static [u8]) -> impl FnMut() -> io::Result<()> + Se
 fn are_enough(world: &World, capabilities: &'static [u8]) {
     let refused = Refused::new(world);
     if let Some(output) = output(world, &refused.words, with_only(capabilities)) {
-        refused.told(world, &output);
+        refused.reported(world, &output);
     }
 }
 
@@ -175,10 +175,10 @@ fn doctor_names_what_is_missing_too(world: &World) {
     };
     is_refused(world, &output, "missing: CAP_BPF");
     let page = String::from_utf8_lossy(&output.stdout);
-    let told = page
+    let reported = page
         .lines()
         .any(|line| line.contains("CAP_BPF") && line.contains("required"));
-    world.claim(&format!("it stands in the report: {page}"), told);
+    world.claim(&format!("it stands in the report: {page}"), reported);
 }
 
 fn root_of_a_user_namespace_is_sent_to_the_host(world: &World) {
@@ -189,8 +189,8 @@ fn root_of_a_user_namespace_is_sent_to_the_host(world: &World) {
     };
     let errors = String::from_utf8_lossy(&output.stderr);
     world.claim_eq("exit code", output.status.code(), Some(3));
-    let told = errors.contains("user namespace") && errors.contains("run on the host");
-    world.claim(&format!("it is told where to run: {errors}"), told);
+    let reported = errors.contains("user namespace") && errors.contains("run on the host");
+    world.claim(&format!("it is told where to run: {errors}"), reported);
 }
 
 fn in_a_pid_namespace_pids_are_those_of_its_proc(world: &World) {
@@ -204,7 +204,7 @@ fn in_a_pid_namespace_pids_are_those_of_its_proc(world: &World) {
     let Some(output) = finished(world, &mut command) else {
         return;
     };
-    if let Some(event) = refused.told(world, &output) {
+    if let Some(event) = refused.reported(world, &output) {
         let pid = field(&event, "owner.pid").as_u64();
         let own = u64::from(std::process::id());
         // The tracer is process 1 there, and its threads have the next numbers.
@@ -229,7 +229,7 @@ fn in_a_time_namespace_times_and_processes_are_those_of_the_host(world: &World) 
         let Some(output) = finished(world, &mut command) else {
             return;
         };
-        let Some(event) = refused.told(world, &output) else {
+        let Some(event) = refused.reported(world, &output) else {
             return;
         };
         let own = std::env::current_exe().expect("own path");
@@ -238,11 +238,12 @@ fn in_a_time_namespace_times_and_processes_are_those_of_the_host(world: &World) 
             field(&event, "owner.exe").as_str(),
             own.to_str(),
         );
-        let told = field(&event, "ts").as_str().map(str::to_owned);
-        let told = told.and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        let is_now = told.is_some_and(|told| (before..=wall_seconds()).contains(&told.as_second()));
+        let reported = field(&event, "ts").as_str().map(str::to_owned);
+        let reported = reported.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let is_now = reported
+            .is_some_and(|reported| (before..=wall_seconds()).contains(&reported.as_second()));
         world.claim(
-            &format!("the time of day: {told:?}, it is {before}"),
+            &format!("the time of day: {reported:?}, it is {before}"),
             is_now,
         );
     }
@@ -267,7 +268,7 @@ fn without_tracefs_nothing_changes(world: &World) {
         Ok(())
     };
     if let Some(output) = output(world, &refused.words, change) {
-        refused.told(world, &output);
+        refused.reported(world, &output);
     }
 }
 

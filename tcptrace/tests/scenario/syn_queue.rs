@@ -155,7 +155,9 @@ fn the_first_syn_of_a_full_listener_is_no_drop(world: &World) {
     world.rose(&before, "ListenOverflows", 1);
     tracer.expect(
         "the second is refused",
-        Expect::new("accept_drop").is("count", 1).remote(second.local),
+        Expect::new("accept_drop")
+            .is("count", 1)
+            .remote(second.local),
     );
     client.close(second);
     client.close(taken);

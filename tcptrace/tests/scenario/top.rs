@@ -14,7 +14,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         listener_is_shown_with_its_queue_and_its_refusals,
         screen_follows_the_size_of_the_terminal,
         sigterm_gives_the_terminal_back,
-        ctrl_c_gives_the_terminal_back_and_tells_the_summary,
+        ctrl_c_gives_the_terminal_back_and_shows_the_summary,
         ctrl_z_gives_the_terminal_back_until_fg,
         panic_gives_the_terminal_back,
         recording_is_shown_as_the_run_was,
@@ -150,7 +150,7 @@ fn sigterm_gives_the_terminal_back(world: &World) {
     restored(world, &tmux, "0");
 }
 
-fn ctrl_c_gives_the_terminal_back_and_tells_the_summary(world: &World) {
+fn ctrl_c_gives_the_terminal_back_and_shows_the_summary(world: &World) {
     let Some(tmux) = started(world, "") else {
         return;
     };

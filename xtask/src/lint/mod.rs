@@ -5,13 +5,13 @@
 
 mod circles;
 mod dependencies;
+mod file_rules;
 mod house;
 mod imports;
 mod licences;
 mod paths;
 mod rust_text;
 mod unsafe_count;
-mod words;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum as _;

@@ -88,7 +88,7 @@ fn render(cells: &[Value]) -> String {
     page.push_str(
         "\n## What told each kind\n\nHooks of the events that the scenarios caused, with their evidence.\n",
     );
-    for (kind, hooks) in told(cells) {
+    for (kind, hooks) in reported(cells) {
         let _infallible = write!(
             page,
             "\n### `{kind}`\n\n| hook | evidence | where |\n|---|---|---|\n"
@@ -134,7 +134,7 @@ fn unseen(cells: &[Value]) -> BTreeMap<&str, Places<'_>> {
 
 type Hooks<'a> = BTreeMap<(&'a str, &'a str), Places<'a>>;
 
-fn told(cells: &[Value]) -> BTreeMap<&str, Hooks<'_>> {
+fn reported(cells: &[Value]) -> BTreeMap<&str, Hooks<'_>> {
     let mut all: BTreeMap<&str, Hooks<'_>> = BTreeMap::new();
     for cell in cells {
         for one in cell["measured"].as_array().into_iter().flatten() {
@@ -153,7 +153,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_page_tells_verdicts_announcements_and_hooks_by_place() {
+    fn the_page_shows_verdicts_announcements_and_hooks_by_place() {
         let cell = |kernel: &str, tier: &str, unseen: Value| {
             json!({ "kernel": kernel, "package": "p 1", "tier": tier,
                 "measured": [["rst_sent", "tp_btf/x", "seen", 3]],

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::columns::LineColumnArgs;
 use crate::cli::values::{self, named_values};
 use crate::model::{Kind, Tier};
 use crate::sink::TimeStyle;
@@ -64,6 +65,9 @@ pub struct OutputArgs {
     /// Truncate nothing and print every detail
     #[arg(short, long, help_heading = OUTPUT)]
     pub wide: bool,
+    /// Columns.
+    #[command(flatten)]
+    pub chosen: LineColumnArgs,
     /// Omit the header line
     #[arg(short = 'H', long, help_heading = OUTPUT)]
     pub no_header: bool,

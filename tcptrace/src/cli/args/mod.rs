@@ -1,5 +1,6 @@
 //! The command line as written. What it means is a plan's business.
 
+pub mod columns;
 pub mod doctor;
 pub mod filter;
 pub mod groups;
@@ -19,7 +20,7 @@ use doctor::DoctorArgs;
 use help::{TEMPLATE, first_examples};
 use record::RecordArgs;
 use recorded::{ReplayArgs, ReportArgs};
-use snapshot::{ListenersArgs, SnapshotArgs};
+use snapshot::{ListenersArgs, StatesArgs, TimewaitArgs};
 use top::TopArgs;
 use watch::WatchArgs;
 
@@ -59,10 +60,10 @@ pub enum Command {
     /// Show every listening socket: its process, its queues, the limit that applies, and its drops
     Listeners(Box<ListenersArgs>),
     /// Show sockets by TCP state and process, problems first
-    States(Box<SnapshotArgs>),
+    States(Box<StatesArgs>),
     /// Show which processes left the current TIME_WAIT sockets, and how many local ports those
     /// occupy
-    Timewait(Box<SnapshotArgs>),
+    Timewait(Box<TimewaitArgs>),
     /// Report what is wrong with TCP on this host, what to do about it, and what tcptrace can
     /// observe here; changes nothing
     Doctor(DoctorArgs),

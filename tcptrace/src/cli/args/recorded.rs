@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::filter::FilterArgs;
-use super::groups::{OUTPUT, OutputArgs, STOP, SelectionArgs};
+use super::groups::{OUTPUT, OutputArgs, SELECTION, STOP, SelectionArgs};
 use super::help::watch_help;
-use crate::cli::values::{self, named_values};
+use crate::cli::values::{self, moments::Moment, named_values};
 use crate::model::{Kind, named};
 
 named! {
@@ -19,6 +19,18 @@ named! {
         /// UTC.
         Utc = "utc",
     }
+}
+
+/// Which part of a recording.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct PeriodArgs {
+    /// Show only what happened from then on: 2026-11-22T18:29:58Z, "2026-11-22 18:29" or 18:29 (in the time zone
+    /// of the output), or "10m ago" (before the end of the recording)
+    #[arg(long, value_name = "TIME", help_heading = SELECTION, value_parser = values::moments::moment)]
+    pub since: Option<Moment>,
+    /// Show only what happened until then; the same forms
+    #[arg(long, value_name = "TIME", help_heading = SELECTION, value_parser = values::moments::moment)]
+    pub until: Option<Moment>,
 }
 
 /// Options of `report`.
@@ -35,6 +47,9 @@ pub struct ReportArgs {
     #[arg(long, value_name = "ZONE", help_heading = OUTPUT, default_value = "local",
         value_parser = named_values!(Zone))]
     pub time: Zone,
+    /// Which part.
+    #[command(flatten)]
+    pub period: PeriodArgs,
     /// What to show.
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -53,6 +68,9 @@ pub struct ReplayArgs {
     /// Replay at the original speed (1) or N times as fast (10, 0.5) [default: as fast as possible]
     #[arg(long, value_name = "N", value_parser = values::speed)]
     pub speed: Option<f64>,
+    /// Which part.
+    #[command(flatten)]
+    pub period: PeriodArgs,
     /// What to show.
     #[command(flatten)]
     pub selection: SelectionArgs,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::columns::ColumnArgs;
 use super::filter::FilterArgs;
 use crate::cli::values::{self, named_values};
+use crate::model::rows::{ListenerRow, StateRow, TimeWaitRow};
 use crate::sink::color::ColorChoice;
 
 const LIVE: &str = "Live";
@@ -64,4 +66,29 @@ pub struct ListenersArgs {
     /// The rest.
     #[command(flatten)]
     pub common: SnapshotArgs,
+    /// Columns and order.
+    #[command(flatten)]
+    pub shown: ColumnArgs<ListenerRow>,
+}
+
+/// Options of `states`.
+#[derive(Args, Clone, Debug)]
+pub struct StatesArgs {
+    /// The rest.
+    #[command(flatten)]
+    pub common: SnapshotArgs,
+    /// Columns and order.
+    #[command(flatten)]
+    pub shown: ColumnArgs<StateRow>,
+}
+
+/// Options of `timewait`.
+#[derive(Args, Clone, Debug)]
+pub struct TimewaitArgs {
+    /// The rest.
+    #[command(flatten)]
+    pub common: SnapshotArgs,
+    /// Columns and order.
+    #[command(flatten)]
+    pub shown: ColumnArgs<TimeWaitRow>,
 }

@@ -38,6 +38,7 @@ families! {
     time_wait,
     close_wait,
     unanswered,
+    stalled,
     retransmits,
     paws,
     orphans,

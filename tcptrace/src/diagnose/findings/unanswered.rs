@@ -59,7 +59,7 @@ fn closes(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     found
 }
 
-fn rows<'a>(
+pub(super) fn rows<'a>(
     case: &'a Case<'_>,
     anomaly: Anomaly,
 ) -> impl Iterator<Item = (&'a Space, &'a StateRow)> {
@@ -70,7 +70,7 @@ fn rows<'a>(
     })
 }
 
-fn to(space: &Space, row: &StateRow) -> String {
+pub(super) fn to(space: &Space, row: &StateRow) -> String {
     let remote = row.top_remote.map_or_else(String::new, |TopRemote { addr, port, .. }| {
         let end = port.map_or_else(
             || addr.to_string(),
@@ -81,7 +81,14 @@ fn to(space: &Space, row: &StateRow) -> String {
     format!("{remote}{}", place(space))
 }
 
-fn of_row(family: &Family, space: &Space, row: &StateRow, title: String, state: &str) -> Finding {
+/// The finding that a row of `states` makes, with what the row shows of its data.
+pub(super) fn of_row(
+    family: &Family,
+    space: &Space,
+    row: &StateRow,
+    title: String,
+    state: &str,
+) -> Finding {
     let mut evidence = vec![proof(
         format!("{} sockets {state}", row.count),
         row.count,
@@ -94,12 +101,14 @@ fn of_row(family: &Family, space: &Space, row: &StateRow, title: String, state: 
             "sock_diag",
         ));
     }
-    if row.unacked_bytes > 0 {
-        evidence.push(proof(
-            format!("{} bytes are not acknowledged", row.unacked_bytes),
-            row.unacked_bytes,
-            "sock_diag",
-        ));
+    let parts = [
+        (row.unacked_bytes, "bytes are sent and not acknowledged"),
+        (row.unsent_bytes, "bytes wait to be sent"),
+    ];
+    for (bytes, what) in parts {
+        if let Some(bytes) = bytes.filter(|bytes| *bytes > 0) {
+            evidence.push(proof(format!("{bytes} {what}"), bytes, "sock_diag"));
+        }
     }
     Finding {
         netns: Some(space.netns),

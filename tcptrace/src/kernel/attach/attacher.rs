@@ -8,7 +8,7 @@ use anyhow::Context;
 use aya::{Btf, Ebpf};
 use tcptrace_common::names;
 
-use super::held::Link;
+use super::links::Link;
 use super::programs::{self, Loaded};
 use super::{OTHER_TIER, Outcome, serve};
 use crate::kernel::Kernel;
@@ -33,7 +33,7 @@ pub(super) struct Attacher<'a> {
     links: BTreeMap<String, Link>,
     /// The first refusal of a function tier that holds for all its programs.
     closed: BTreeMap<&'static str, String>,
-    served: u32,
+    by_function: u32,
 }
 
 impl<'a> Attacher<'a> {
@@ -52,7 +52,7 @@ impl<'a> Attacher<'a> {
             tried: BTreeMap::new(),
             links: BTreeMap::new(),
             closed: BTreeMap::new(),
-            served: 0,
+            by_function: 0,
         }
     }
 
@@ -118,7 +118,7 @@ impl<'a> Attacher<'a> {
             Ok(()) => {
                 open.outcome.chosen = Some(candidate);
                 open.outcome.hook = candidate.label(self.kernel);
-                self.served |= candidate.served;
+                self.by_function |= candidate.by_function;
             }
             Err((target, why)) => {
                 let label = candidate.label(self.kernel);
@@ -232,7 +232,7 @@ impl<'a> Attacher<'a> {
 
     /// Sets for the tracepoints what function hooks report so far.
     pub(super) fn serve(&mut self) -> anyhow::Result<()> {
-        serve(self.object, self.served)
+        serve(self.object, self.by_function)
     }
 
     /// What is attached, by the names of the programs.

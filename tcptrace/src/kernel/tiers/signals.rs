@@ -19,7 +19,7 @@ const fn tracepoint(
         hooks: Hooks::Tracepoints(names),
         evidence: Evidence::Seen,
         blind_to,
-        served: 0,
+        by_function: 0,
         obstacle,
     }
 }
@@ -37,7 +37,7 @@ const COUNTED: Candidate = Candidate {
     hooks: Hooks::Counters,
     evidence: Evidence::Counted,
     blind_to: "the client, the queue at that instant, which listener when several dropped",
-    served: 0,
+    by_function: 0,
     obstacle: nothing,
 };
 

@@ -46,8 +46,8 @@ fn judged(
         has_gone: gone,
         unread,
     };
-    let (verdict, told) = sums.verdict(rule);
-    assert_eq!((verdict, told.as_deref()), (expected, note));
+    let (verdict, reported) = sums.verdict(rule);
+    assert_eq!((verdict, reported.as_deref()), (expected, note));
 }
 
 const QUIET: (u64, bool, u32) = (0, false, 0);
@@ -416,17 +416,17 @@ fn every_counter_is_one_of_this_kernel_and_only_wanted_kinds_have_rows() {
     namespaces.end();
     namespaces.read(crate::survey::counters(&[own]));
     let ledger = Ledger::new(namespaces.start_ns(), true);
-    let told = |kinds| rows(&namespaces, &ledger, kinds, Some(0));
+    let reported = |kinds| rows(&namespaces, &ledger, kinds, Some(0));
     let mut counters: Vec<_> = RULES.iter().map(|rule| rule.counter).collect();
     counters.dedup();
     // Which only some kernels have.
     counters.retain(|counter| namespaces.rises(counter).next().is_some());
-    let told_of_all = told(KindSet::ALL);
-    let all: Vec<_> = told_of_all.iter().map(|row| &*row.counter).collect();
+    let reported_of_all = reported(KindSet::ALL);
+    let all: Vec<_> = reported_of_all.iter().map(|row| &*row.counter).collect();
     assert_eq!(all, counters);
     assert!(all.len() >= 18, "{all:?}");
-    assert_eq!(told(KindSet::EMPTY), []);
-    let only = told(KindSet::EMPTY.with(Kind::SynDrop));
+    assert_eq!(reported(KindSet::EMPTY), []);
+    let only = reported(KindSet::EMPTY.with(Kind::SynDrop));
     let names: Vec<_> = only.iter().map(|row| &*row.counter).collect();
     // ListenDrops counts both kinds of refusals.
     assert_eq!(

@@ -34,6 +34,8 @@ pub(in crate::recording) struct Writer {
     /// How the file begins, for when it could not be written yet.
     pub(super) head: Bytes,
     pub(super) synced: Instant,
+    /// Events written since the disk last said that it keeps what it has.
+    pub(super) unsynced_events: u64,
     pub(super) shared: Arc<Mutex<Shared>>,
 }
 
@@ -62,7 +64,10 @@ impl Writer {
         if let Err(error) = self.write(block) {
             let why = format!("cannot write {}: {error}", self.path.display());
             lock(&self.shared).lose(u64::from(events), why);
-        } else if self.synced.elapsed() >= SYNC {
+            return;
+        }
+        self.unsynced_events += u64::from(events);
+        if self.synced.elapsed() >= SYNC {
             self.sync();
         }
     }
@@ -94,9 +99,12 @@ impl Writer {
 
     fn sync(&mut self) {
         self.synced = Instant::now();
-        if let Some(Err(error)) = self.file.as_ref().map(File::sync_data) {
-            let why = format!("cannot rename {}: {error}", self.path.display());
-            lock(&self.shared).lose(0, why);
+        let Some(file) = &self.file else { return };
+        let events = std::mem::take(&mut self.unsynced_events);
+        if let Err(error) = file.sync_data() {
+            // The kernel does not say what of it is on the disk, and tries it once only.
+            let why = format!("cannot sync {}: {error}", self.path.display());
+            lock(&self.shared).doubt(events, why);
         }
     }
 

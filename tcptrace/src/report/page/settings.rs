@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::View;
 use super::markup::{listed, text, thousands};
-use super::words;
+use super::phrases;
 use crate::diagnose::settings::known;
 use crate::model::Kind;
 use crate::model::run::SpaceFacts;
@@ -113,7 +113,7 @@ fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
                 " and " (thousands((spaces.len() - NAMED) as u64)) " more"
             }
         }
-        (words::table("Settings for queues, orphans and TIME_WAIT", &columns, &rows))
+        (phrases::table("Settings for queues, orphans and TIME_WAIT", &columns, &rows))
     }
 }
 

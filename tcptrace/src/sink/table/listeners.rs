@@ -1,44 +1,69 @@
 //! The table of `listeners`.
 
-use super::{Align, Column, Grid, TableStyle, or_unknown, owner_cells, plural, space_note, unseen};
-use super::{finish, reconciled, words};
+use super::{Align, By, Column, TableStyle, Tabled, column, finish, grid, or_unknown, owner_cells};
+use super::{plural, reconciled, space_note, unseen, words};
 use crate::model::incident::LimitedBy;
 use crate::model::rows::{ListenerRow, Page, SpaceRow};
 use crate::model::snapshot::Micros;
 use crate::sink::color::Impact;
 
-const COLUMNS: &[Column] = &[
-    ("PID", Align::Right, 7),
-    ("PROCESS", Align::Left, 15),
-    ("LOCAL", Align::Left, 21),
-    ("ACCEPT", Align::Right, 11),
-    ("LIMIT BY", Align::Left, 9),
-    ("SYN", Align::Right, 11),
-    ("DROPS", Align::Right, 10),
-    ("NOTES", Align::Left, usize::MAX),
-];
 const PROCESS: usize = 15;
+
+impl Tabled for ListenerRow {
+    const COLUMNS: &'static [Column] = &[
+        column("pid", "PID", Align::Right, 7, By::First(&["owner.pid"])),
+        column(
+            "process",
+            "PROCESS",
+            Align::Left,
+            PROCESS,
+            By::First(&["owner.name", "owner.comm"]),
+        ),
+        column("local", "LOCAL", Align::Left, 21, By::First(&["local"])),
+        column(
+            "accept_queue",
+            "ACCEPT",
+            Align::Right,
+            11,
+            By::First(&["accept_queue.length"]),
+        ),
+        column(
+            "limited_by",
+            "LIMIT BY",
+            Align::Left,
+            9,
+            By::First(&["limited_by"]),
+        ),
+        column(
+            "syn_queue",
+            "SYN",
+            Align::Right,
+            11,
+            By::First(&["syn_queue.length"]),
+        ),
+        column("drops", "DROPS", Align::Right, 10, By::First(&["drops"])),
+        column("notes", "NOTES", Align::Left, usize::MAX, By::Nothing),
+    ];
+
+    fn line(&self, page: &Page<Self>, style: &TableStyle) -> (Option<Impact>, Vec<String>) {
+        let (pid, process) = owner_cells(self.owner.as_ref(), PROCESS, style);
+        let cells = vec![
+            pid,
+            process,
+            self.local.to_string(),
+            format!("{}/{}", self.accept_queue.length, self.accept_queue.limit),
+            self.limited_by.map_or("?", LimitedBy::name).to_owned(),
+            format!("{}/{}", self.syn_queue.length, self.syn_queue.limit),
+            or_unknown(self.drops),
+            notes(self, &page.spaces),
+        ];
+        (impact(self), cells)
+    }
+}
 
 /// Appends the table, and what holds for all of it.
 pub fn listeners(out: &mut Vec<u8>, page: &Page<ListenerRow>, style: &TableStyle) {
-    let mut grid = Grid::new(COLUMNS);
-    for row in &page.rows {
-        let (pid, process) = owner_cells(row.owner.as_ref(), PROCESS, style);
-        grid.push(
-            impact(row),
-            vec![
-                pid,
-                process,
-                row.local.to_string(),
-                format!("{}/{}", row.accept_queue.length, row.accept_queue.limit),
-                row.limited_by.map_or("?", LimitedBy::name).to_owned(),
-                format!("{}/{}", row.syn_queue.length, row.syn_queue.limit),
-                or_unknown(row.drops),
-                notes(row, &page.spaces),
-            ],
-        );
-    }
-    grid.render(out, style);
+    grid(page, style).render(out, style);
     if page.rows.is_empty() {
         finish(out, "  no listening socket matches", None, style);
     }

@@ -1,53 +1,78 @@
 //! The table of `states`.
 
-use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
-use super::{or_unknown, reconciled, words};
+use super::{
+    Align, By, Column, TableStyle, Tabled, column, duration_text, finish, grid, or_unknown,
+};
+use super::{owner_cells, reconciled, space_note, unseen, words};
 use crate::model::Endpoint;
 use crate::model::flow::TcpState;
 use crate::model::rows::{Anomaly, Held, Page, StateRow, TopRemote};
 use crate::sink::color::Impact;
 
-const COLUMNS: &[Column] = &[
-    ("COUNT", Align::Right, 10),
-    ("STATE", Align::Left, 11),
-    ("PID", Align::Right, 7),
-    ("PROCESS", Align::Left, 15),
-    ("SILENT", Align::Right, 8),
-    ("MOST WITH", Align::Left, 21),
-    ("NOTES", Align::Left, usize::MAX),
-];
 const PROCESS: usize = 15;
+
+impl Tabled for StateRow {
+    const COLUMNS: &'static [Column] = &[
+        column("count", "COUNT", Align::Right, 10, By::First(&["count"])),
+        column("state", "STATE", Align::Left, 11, By::First(&["state"])),
+        column("pid", "PID", Align::Right, 7, By::First(&["owner.pid"])),
+        column(
+            "process",
+            "PROCESS",
+            Align::Left,
+            PROCESS,
+            By::First(&["owner.name", "owner.comm"]),
+        ),
+        column(
+            "silent",
+            "SILENT",
+            Align::Right,
+            8,
+            By::First(&["silent_ms_max"]),
+        ),
+        column(
+            "most_with",
+            "MOST WITH",
+            Align::Left,
+            21,
+            By::First(&["top_remote"]),
+        ),
+        column("notes", "NOTES", Align::Left, usize::MAX, By::Nothing),
+    ];
+
+    fn line(&self, page: &Page<Self>, style: &TableStyle) -> (Option<Impact>, Vec<String>) {
+        let (pid, process) = match self.held {
+            Held::AcceptQueue if self.owner.is_some() => {
+                owner_cells(self.owner.as_ref(), PROCESS, style)
+            }
+            Held::Process => owner_cells(self.owner.as_ref(), PROCESS, style),
+            held => ("-".to_owned(), nobody(held).to_owned()),
+        };
+        let impact = self.anomaly.map(|anomaly| match anomaly {
+            Anomaly::CloseWaitPiling | Anomaly::ManyOrphans => Impact::Bad,
+            Anomaly::SynSentStuck
+            | Anomaly::FinWait1Unsent
+            | Anomaly::SendStuck
+            | Anomaly::PeerWindowShut
+            | Anomaly::OwnWindowShut => Impact::Degraded,
+        });
+        let silent = self.silent_ms_max.map(|ms| duration_text(u64::from(ms)));
+        let cells = vec![
+            self.count.to_string(),
+            self.state.name().to_owned(),
+            pid,
+            process,
+            silent.unwrap_or_else(|| "-".to_owned()),
+            remote(self),
+            notes(self, page),
+        ];
+        (impact, cells)
+    }
+}
 
 /// Appends the table, and what holds for all of it.
 pub fn states(out: &mut Vec<u8>, page: &Page<StateRow>, style: &TableStyle) {
-    let mut grid = Grid::new(COLUMNS);
-    for row in &page.rows {
-        let (pid, process) = match row.held {
-            Held::AcceptQueue if row.owner.is_some() => {
-                owner_cells(row.owner.as_ref(), PROCESS, style)
-            }
-            Held::Process => owner_cells(row.owner.as_ref(), PROCESS, style),
-            held => ("-".to_owned(), nobody(held).to_owned()),
-        };
-        let impact = row.anomaly.map(|anomaly| match anomaly {
-            Anomaly::CloseWaitPiling | Anomaly::ManyOrphans => Impact::Bad,
-            Anomaly::SynSentStuck | Anomaly::FinWait1Unsent => Impact::Degraded,
-        });
-        let silent = row.silent_ms_max.map(|ms| lasting(u64::from(ms)));
-        grid.push(
-            impact,
-            vec![
-                row.count.to_string(),
-                row.state.name().to_owned(),
-                pid,
-                process,
-                silent.unwrap_or_else(|| "-".to_owned()),
-                remote(row),
-                notes(row, page),
-            ],
-        );
-    }
-    grid.render(out, style);
+    grid(page, style).render(out, style);
     if page.rows.is_empty() {
         finish(out, "  no socket matches", None, style);
     }
@@ -105,18 +130,62 @@ fn notes(row: &StateRow, page: &Page<StateRow>) -> String {
             Anomaly::SynSentStuck => {
                 format!("no answer to {} SYNs", u32::from(row.resends_max) + 1)
             }
-            Anomaly::FinWait1Unsent => format!("{}B stuck in the send queue", row.unacked_bytes),
+            Anomaly::FinWait1Unsent => {
+                let queued = row.unacked_bytes.unwrap_or(0) + row.unsent_bytes.unwrap_or(0);
+                format!("{queued}B stuck in the send queue")
+            }
             Anomaly::ManyOrphans => "close to tcp_max_orphans".to_owned(),
+            Anomaly::SendStuck => format!(
+                "{}no ACK for {}, {} resends,",
+                of_row(row.stuck, row),
+                span(row.stuck_ms_max),
+                row.resends_max
+            ),
+            Anomaly::PeerWindowShut => format!(
+                "{}peer's window shut <{},",
+                of_row(row.window_shut, row),
+                span(row.window_shut_ms_max)
+            ),
+            Anomaly::OwnWindowShut => format!(
+                "{}the peer waits for a read,",
+                of_row(row.own_window_shut.unwrap_or(0), row)
+            ),
         });
-    } else if row.state != TcpState::Listen {
+    }
+    let is_explained = matches!(
+        row.anomaly,
+        Some(
+            Anomaly::CloseWaitPiling
+                | Anomaly::SynSentStuck
+                | Anomaly::FinWait1Unsent
+                | Anomaly::ManyOrphans
+        )
+    );
+    if !is_explained && row.state != TcpState::Listen {
         if row.unread_bytes > 0 {
             notes.push(format!("unread {}B", row.unread_bytes));
         }
         // A SYN or a FIN takes a number of the sequence too.
-        if row.unacked_bytes > row.count {
-            notes.push(format!("unacked {}B", row.unacked_bytes));
+        let parts = [("unacked", row.unacked_bytes), ("unsent", row.unsent_bytes)];
+        for (name, bytes) in parts {
+            if let Some(bytes) = bytes.filter(|bytes| *bytes > row.count) {
+                notes.push(format!("{name} {bytes}B"));
+            }
         }
     }
     notes.extend(space_note(row.netns, &page.spaces));
     notes.join(" ")
+}
+
+/// How many of the sockets of a row, unless all: `2 of 30: `.
+fn of_row(count: u64, row: &StateRow) -> String {
+    if count == row.count {
+        String::new()
+    } else {
+        format!("{count} of {}: ", row.count)
+    }
+}
+
+fn span(ms: Option<u64>) -> String {
+    ms.map_or_else(|| "?".to_owned(), duration_text)
 }

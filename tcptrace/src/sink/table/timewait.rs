@@ -1,26 +1,93 @@
 //! The table of `timewait`.
 
-use super::{Align, Column, Grid, TableStyle, finish, lasting, owner_cells, space_note, unseen};
-use super::{or_unknown, reconciled, words};
+use super::{
+    Align, By, Column, TableStyle, Tabled, column, duration_text, finish, grid, or_unknown,
+};
+use super::{owner_cells, reconciled, space_note, unseen, words};
 use crate::model::rows::{LeftBy, Page, PortUse, SpaceRow, TimeWaitRow};
 use crate::sink::color::Impact;
 
-const COLUMNS: &[Column] = &[
-    ("COUNT", Align::Right, 10),
-    ("PID", Align::Right, 7),
-    ("PROCESS", Align::Left, 15),
-    ("SERVICE", Align::Right, 7),
-    ("REMOTE", Align::Left, 21),
-    ("LEFT", Align::Left, 10),
-    ("SOON", Align::Right, 7),
-    ("NOTES", Align::Left, usize::MAX),
-];
 const PROCESS: usize = 15;
 /// Percent of the port range from which connect() begins to search, and fail.
 const PRESSING: u32 = 50;
 
 /// A setting: name, value, effect.
 type Setting = (&'static str, String, String);
+
+impl Tabled for TimeWaitRow {
+    const COLUMNS: &'static [Column] = &[
+        column(
+            "count",
+            "COUNT",
+            Align::Right,
+            10,
+            By::Sum(&["time_wait", "fin_wait2"]),
+        ),
+        column("pid", "PID", Align::Right, 7, By::First(&["owner.pid"])),
+        column(
+            "process",
+            "PROCESS",
+            Align::Left,
+            PROCESS,
+            By::First(&["owner.name", "owner.comm"]),
+        ),
+        column(
+            "service",
+            "SERVICE",
+            Align::Right,
+            7,
+            By::First(&["service"]),
+        ),
+        column("remote", "REMOTE", Align::Left, 21, By::First(&["remote"])),
+        column("left", "LEFT", Align::Left, 10, By::First(&["left_ms_max"])),
+        column(
+            "expiring_10s",
+            "SOON",
+            Align::Right,
+            7,
+            By::First(&["expiring_10s"]),
+        ),
+        column("notes", "NOTES", Align::Left, usize::MAX, By::Nothing),
+    ];
+
+    fn line(&self, page: &Page<Self>, style: &TableStyle) -> (Option<Impact>, Vec<String>) {
+        let (pid, mut process) = owner_cells(self.owner.as_ref(), PROCESS - 1, style);
+        if self.left_by == LeftBy::Inferred {
+            process.insert(0, '~');
+        }
+        let remote = match self.remote.port {
+            Some(port) => crate::model::Endpoint {
+                addr: self.remote.addr,
+                port,
+            }
+            .to_string(),
+            None => format!("{}:*", bracketed(self)),
+        };
+        let left = self.left_ms_min.zip(self.left_ms_max).map(|(least, most)| {
+            format!(
+                "{}-{}",
+                u64::from(least) / 1000,
+                seconds_up(u64::from(most))
+            )
+        });
+        let impact = self
+            .pressure
+            .filter(|pressure| pressure.percent() >= PRESSING)
+            .map(|_| Impact::Degraded);
+        let cells = vec![
+            (self.time_wait + self.fin_wait2).to_string(),
+            pid,
+            process,
+            self.service
+                .map_or_else(|| "-".to_owned(), |port| port.to_string()),
+            remote,
+            left.unwrap_or_else(|| "-".to_owned()),
+            self.expiring.to_string(),
+            notes(self, page),
+        ];
+        (impact, cells)
+    }
+}
 
 /// Appends the table, and what holds for all of it; `settings` of each namespace, in order.
 pub fn timewait(
@@ -29,45 +96,7 @@ pub fn timewait(
     settings: &[Vec<Setting>],
     style: &TableStyle,
 ) {
-    let mut grid = Grid::new(COLUMNS);
-    for row in &page.rows {
-        let (pid, mut process) = owner_cells(row.owner.as_ref(), PROCESS - 1, style);
-        if row.left_by == LeftBy::Inferred {
-            process.insert(0, '~');
-        }
-        let remote = match row.remote.port {
-            Some(port) => crate::model::Endpoint {
-                addr: row.remote.addr,
-                port,
-            }
-            .to_string(),
-            None => format!("{}:*", bracketed(row)),
-        };
-        let left = row.left_ms_min.zip(row.left_ms_max).map(|(least, most)| {
-            format!(
-                "{}-{}",
-                u64::from(least) / 1000,
-                seconds_up(u64::from(most))
-            )
-        });
-        grid.push(
-            row.pressure
-                .filter(|pressure| pressure.percent() >= PRESSING)
-                .map(|_| Impact::Degraded),
-            vec![
-                (row.time_wait + row.fin_wait2).to_string(),
-                pid,
-                process,
-                row.service
-                    .map_or_else(|| "-".to_owned(), |port| port.to_string()),
-                remote,
-                left.unwrap_or_else(|| "-".to_owned()),
-                row.expiring.to_string(),
-                notes(row, page),
-            ],
-        );
-    }
-    grid.render(out, style);
+    grid(page, style).render(out, style);
     if page.rows.is_empty() {
         finish(out, "  no TIME_WAIT socket matches", None, style);
     }
@@ -184,7 +213,7 @@ fn space(out: &mut Vec<u8>, space: &SpaceRow, settings: &[Setting], style: &Tabl
     if let Some(secs) = space.settings.tcp_fin_timeout_secs {
         let line = format!(
             "  FIN_WAIT2: closed on this host, not yet by the peer; given up after tcp_fin_timeout={}",
-            lasting(u64::from(secs) * 1000)
+            duration_text(u64::from(secs) * 1000)
         );
         words(out, &line, None, style);
     }

@@ -123,7 +123,7 @@ impl Cell {
 }
 
 /// The basis, when there is something to say of it.
-const fn suffix(owner: &Owner) -> &'static str {
+pub(super) const fn suffix(owner: &Owner) -> &'static str {
     if owner.is_stale {
         return "(last user)";
     }

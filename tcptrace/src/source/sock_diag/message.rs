@@ -28,8 +28,18 @@ const INET_DIAG_MARK: u16 = 15;
 const INET_DIAG_CGROUP_ID: u16 = 21;
 /// Index of the drop counter in the SKMEMINFO array of `u32`s.
 const SK_MEMINFO_DROPS: usize = 8;
-/// `tcpi_last_data_recv` in `struct tcp_info`: part of the kernel's promise to user space.
-const LAST_DATA_RECV: usize = 52;
+/// Where `struct tcp_info` has what is read here: its layout is part of the kernel's promise to user
+/// space, and newer members stand behind older ones.
+mod info {
+    pub(super) const SND_MSS: usize = 16;
+    pub(super) const LAST_DATA_SENT: usize = 44;
+    pub(super) const LAST_DATA_RECV: usize = 52;
+    pub(super) const LAST_ACK_RECV: usize = 56;
+    pub(super) const NOTSENT_BYTES: usize = 144;
+    pub(super) const RWND_LIMITED: usize = 176;
+    pub(super) const SND_WND: usize = 228;
+    pub(super) const RCV_WND: usize = 232;
+}
 
 /// The address family of a socket, which for v4-mapped addresses differs from that of the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,9 +125,45 @@ pub struct SockRow {
     pub v6only: Option<bool>,
     /// `sk_shutdown`: bit 0 receiving, bit 1 sending is shut down; `None` when not a full socket.
     pub shutdown: Option<u8>,
-    /// Milliseconds since data last came in; `None` unless asked for, or when not a full socket. A
-    /// socket that never received any counts from its beginning.
+    /// What `struct tcp_info` reports; `None` unless asked for, or when not a full socket.
+    pub info: Option<Info>,
+}
+
+/// What is read of `struct tcp_info`. A member that this kernel does not have yet is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Info {
+    /// `tcpi_snd_mss`: payload of a full segment, bytes.
+    pub snd_mss: Option<u32>,
+    /// `tcpi_last_data_sent`: since data last went out, ms; probes of a shut window carry none.
+    pub last_data_sent_ms: Option<u32>,
+    /// `tcpi_last_data_recv`: since data last came in, ms. A socket that never received any counts from
+    /// its beginning.
     pub last_data_recv_ms: Option<u32>,
+    /// `tcpi_last_ack_recv`: since the last segment with an acknowledgement came in, ms.
+    pub last_ack_recv_ms: Option<u32>,
+    /// `tcpi_notsent_bytes` (4.6 and newer): bytes written that were never sent.
+    pub notsent_bytes: Option<u32>,
+    /// `tcpi_rwnd_limited` (4.9 and newer): how long the peer's window held data back, in all, us.
+    pub rwnd_limited_us: Option<u64>,
+    /// `tcpi_snd_wnd` (5.4 and newer): the window that the peer offers, bytes.
+    pub snd_wnd: Option<u32>,
+    /// `tcpi_rcv_wnd` (6.2 and newer): the window that this end offers, bytes.
+    pub rcv_wnd: Option<u32>,
+}
+
+impl Info {
+    fn read(bytes: &[u8]) -> Self {
+        Self {
+            snd_mss: u32_at(bytes, info::SND_MSS),
+            last_data_sent_ms: u32_at(bytes, info::LAST_DATA_SENT),
+            last_data_recv_ms: u32_at(bytes, info::LAST_DATA_RECV),
+            last_ack_recv_ms: u32_at(bytes, info::LAST_ACK_RECV),
+            notsent_bytes: u32_at(bytes, info::NOTSENT_BYTES),
+            rwnd_limited_us: chunk_at(bytes, info::RWND_LIMITED).map(u64::from_ne_bytes),
+            snd_wnd: u32_at(bytes, info::SND_WND),
+            rcv_wnd: u32_at(bytes, info::RCV_WND),
+        }
+    }
 }
 
 impl SockRow {
@@ -131,6 +177,10 @@ impl SockRow {
 
 /// What one netlink message says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would cost an allocation for every socket"
+)]
 pub enum Message {
     /// A socket.
     Row(SockRow),
@@ -348,11 +398,11 @@ fn row(content: &[u8]) -> Result<SockRow, Malformed> {
         mark: None,
         v6only: None,
         shutdown: None,
-        last_data_recv_ms: None,
+        info: None,
     };
     while let Some((kind, value)) = take_attribute(&mut attributes)? {
         match kind {
-            INET_DIAG_INFO => row.last_data_recv_ms = u32_at(value, LAST_DATA_RECV),
+            INET_DIAG_INFO => row.info = Some(Info::read(value)),
             INET_DIAG_SKMEMINFO => row.sk_drops = u32_at(value, SK_MEMINFO_DROPS * 4),
             INET_DIAG_SHUTDOWN => row.shutdown = value.first().copied(),
             INET_DIAG_SKV6ONLY => row.v6only = value.first().map(|flag| *flag != 0),

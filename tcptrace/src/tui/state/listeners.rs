@@ -158,9 +158,9 @@ impl Listeners {
             return;
         };
         row.count.add(numbered);
-        row.refused += refused;
-        row.syn_dropped += syn_dropped;
-        row.cookies += cookies;
+        row.refused = row.refused.saturating_add(refused);
+        row.syn_dropped = row.syn_dropped.saturating_add(syn_dropped);
+        row.cookies = row.cookies.saturating_add(cookies);
         row.peak = row.peak.max(queue.map_or(0, |queue| queue.length));
         if row.process.is_none() {
             renew(&mut row.process, incident);

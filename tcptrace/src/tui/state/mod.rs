@@ -116,7 +116,7 @@ impl State {
     }
 
     /// The offset of the clocks, if there are no facts of a run.
-    pub fn tell_clock(&mut self, clock: Clock) {
+    pub fn set_recorded_clock(&mut self, clock: Clock) {
         self.clock = Some(clock);
     }
 
@@ -168,7 +168,7 @@ impl State {
     /// Something was lost.
     pub fn loss(&mut self, loss: &Loss) {
         self.changes += 1;
-        self.lost += loss.count;
+        self.lost = self.lost.saturating_add(loss.count);
     }
 
     /// Something people should know.

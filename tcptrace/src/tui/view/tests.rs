@@ -178,7 +178,7 @@ fn details_share_a_large_screen_and_fill_a_small_one() {
 }
 
 #[test]
-fn help_tells_keys_marks_and_what_is_not_seen() {
+fn help_shows_keys_marks_and_what_is_not_seen() {
     assert_snapshot!("help_80x24", after(SMALL, busy(), &keys("?")));
     let end = [Key::Char('?'), Key::End];
     assert_snapshot!("help_end_80x24", after(SMALL, busy(), &end));

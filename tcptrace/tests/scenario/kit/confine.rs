@@ -84,7 +84,12 @@ pub(crate) fn mount_proc() -> Result<()> {
 
 /// Mounts a file system of its own in memory over a directory.
 pub(crate) fn mount_memory(target: &Path, options: &str) -> Result<()> {
-    let kind = c"tmpfs".as_ptr();
+    mount(c"tmpfs", target, options)
+}
+
+/// Mounts a file system of its own, of this kind, over a directory.
+pub(crate) fn mount(kind: &CStr, target: &Path, options: &str) -> Result<()> {
+    let kind = kind.as_ptr();
     let target = CString::new(target.as_os_str().as_bytes())?;
     let options = CString::new(options)?;
     // SAFETY: NUL-terminated strings that outlive the call.

@@ -7,6 +7,7 @@ pub(crate) mod confine;
 pub(crate) mod counters;
 pub(crate) mod events;
 pub(crate) mod expect;
+pub(crate) mod faulty_disk;
 pub(crate) mod filter;
 mod group;
 pub(crate) mod hang;

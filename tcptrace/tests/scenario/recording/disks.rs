@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Room, Run, matching, replay, reset, text_of};
 use crate::scenario::kit::{Expect, World, confine};
 
-pub(super) fn full_disk_is_told_and_counted(world: &World) {
+pub(super) fn full_disk_is_reported_and_counted(world: &World) {
     let room = Room::new("full");
     confine::own_mounts().expect("mounts of our own");
     let disk = room.0.join("disk");
@@ -38,15 +38,15 @@ pub(super) fn full_disk_is_told_and_counted(world: &World) {
         &format!("{resets} resets of {lost} are there"),
         resets <= lost,
     );
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     world.claim(
-        &format!("the replay says how many are not: {told}"),
-        told.contains("the disk did not accept it") && told.contains("events are missing"),
+        &format!("the replay says how many are not: {errors}"),
+        errors.contains("the disk did not accept it") && errors.contains("events are missing"),
     );
     confine::detach_path(&disk);
 }
 
-pub(super) fn a_limit_on_file_sizes_is_told_and_counted(world: &World) {
+pub(super) fn a_limit_on_file_sizes_is_reported_and_counted(world: &World) {
     let room = Room::new("limit");
     let file = room.file("a.rec");
     let words = ["record", "--all", "-o", &file, "--sample", "0"];
@@ -70,10 +70,10 @@ pub(super) fn a_limit_on_file_sizes_is_told_and_counted(world: &World) {
     let there = |conn| matching(&output, &Expect::new("rst_sent").conn(conn));
     world.claim_eq("what came after is there", there(conn), 1);
     world.claim_eq("what came before is not", there(lost.1), 0);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     world.claim(
-        &format!("the replay says how many are not: {told}"),
-        told.contains("events are missing"),
+        &format!("the replay says how many are not: {errors}"),
+        errors.contains("events are missing"),
     );
 }
 

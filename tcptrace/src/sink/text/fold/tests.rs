@@ -101,7 +101,7 @@ fn the_first_line_is_shown_at_once_and_the_rest_of_its_second_as_one() {
 }
 
 #[test]
-fn a_group_that_goes_on_is_one_line_a_second_and_one_that_rested_begins_anew() {
+fn a_group_that_goes_on_is_one_line_a_second_and_one_that_rested_begins_again() {
     let mut fold = Fold::default();
     assert!(fold.takes(&unread(0, 2, 40_000), "a"));
     assert!(!fold.takes(&unread(10, 2, 40_001), "a"));
@@ -122,7 +122,7 @@ fn a_group_that_goes_on_is_one_line_a_second_and_one_that_rested_begins_anew() {
 }
 
 #[test]
-fn cause_owner_service_and_direction_tell_groups_apart() {
+fn cause_owner_service_and_direction_show_groups_apart() {
     let mut fold = Fold::default();
     assert!(fold.takes(&unread(0, 2, 40_000), "a"));
     let linger = reset(ResetCause::LingerZero);

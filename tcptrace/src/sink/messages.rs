@@ -16,7 +16,7 @@ use crate::model::{Finding, Incident, Kind};
 /// Characters of a process name in the table.
 const COMM_WIDTH: usize = 15;
 /// Writes losses and the summary as text; incidents are left to the data's sink.
-pub struct Talk<W> {
+pub struct Messages<W> {
     out: Out<W>,
     is_colored: bool,
     has_summary: bool,
@@ -26,7 +26,7 @@ pub struct Talk<W> {
     findings: String,
 }
 
-impl<W: Write> Talk<W> {
+impl<W: Write> Messages<W> {
     /// Without `has_summary` only losses are printed: they are never silent.
     pub fn new(writer: W, is_colored: bool, has_summary: bool) -> Self {
         Self {
@@ -60,8 +60,8 @@ impl<W: Write> Talk<W> {
 
     /// Left-aligned text of a column that is followed by another.
     fn cell(&mut self, text: &str, width: usize) {
-        self.text(text);
-        put::spaces(&mut self.out.buffer, width.saturating_sub(text.len()) + 1);
+        let taken = sanitize::append(&mut self.out.buffer, text, usize::MAX);
+        put::spaces(&mut self.out.buffer, width.saturating_sub(taken) + 1);
     }
 
     /// Right-aligned number of a column that is followed by another.
@@ -161,7 +161,7 @@ impl<W: Write> Talk<W> {
         }
         let widest = counters
             .iter()
-            .map(|row| row.counter.len())
+            .map(|row| row.counter.chars().count())
             .max()
             .unwrap_or(0)
             .max(7);
@@ -217,7 +217,7 @@ const fn remedy(place: LossPlace) -> &'static str {
     }
 }
 
-impl<W: Write> Sink for Talk<W> {
+impl<W: Write> Sink for Messages<W> {
     fn incident(&mut self, _: &Incident) -> io::Result<()> {
         Ok(())
     }
