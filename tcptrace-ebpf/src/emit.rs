@@ -80,7 +80,7 @@ pub(crate) fn emit<T: Copy + 'static>(
     send(level);
 }
 
-/// Copies the record that is built at that level of rooms into the ring. A global function: the verifier
+/// Copies the record that is built at that level of slots into the ring. A global function: the verifier
 /// checks it once, not after each way by which a record is built.
 #[unsafe(no_mangle)]
 #[inline(never)]

@@ -34,7 +34,7 @@ pub(crate) fn passes(draft: &Draft) -> bool {
         || draft_matches(draft.level()) != 0
 }
 
-/// Whether (1 or 0) what is built at that level of rooms may pass. A global function: the verifier checks it
+/// Whether (1 or 0) what is built at that level of slots may pass. A global function: the verifier checks it
 /// once.
 #[unsafe(no_mangle)]
 #[inline(never)]

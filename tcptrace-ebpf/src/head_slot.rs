@@ -1,4 +1,4 @@
-//! Where a program builds the common part of a record: not on its stack, which holds 512 bytes and
+//! Where a program builds a record: not on its stack, which holds 512 bytes and
 //! whose contents multiply the verifier's paths.
 
 use core::ops::{Deref, DerefMut};
@@ -31,12 +31,12 @@ struct Slot {
 /// Words behind the common part of the longest record.
 const REST: usize = 8;
 
-/// A record that is being built: its common part, and slot for what is its own.
+/// A record that is being built: its common part, and room for what is its own.
 #[repr(C)]
 pub(crate) struct Draft {
     head: Head,
     rest: [u64; REST],
-    /// Which of this CPU's rooms it is built in.
+    /// Which of this CPU's slots it is built in.
     level: u32,
 }
 
@@ -167,7 +167,7 @@ fn is_taken(slot: *mut Slot) -> bool {
 /// What is built in the slot of that level, which the caller has claimed.
 #[inline(always)]
 pub(crate) fn draft_at(level: u32) -> Option<&'static mut Draft> {
-    // SAFETY: a map value; it is its claimer's alone until he gives it back.
+    // SAFETY: a map value; it belongs to its claimer until that gives it back.
     HEAD_SLOTS
         .get_ptr_mut(level)
         .map(|slot| unsafe { &mut (*slot).draft })

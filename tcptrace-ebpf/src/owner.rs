@@ -332,7 +332,7 @@ pub(crate) fn changed<A: Access>(sk: &SockRef<A>, entry: &mut SockEntry) {
     }
 }
 
-/// As [`task_owns`], for a socket that is remembered: of one whose last descriptor was thrown away unreceived
+/// As [`task_owns`], for a recorded socket: of one whose last descriptor was discarded unreceived
 /// the task that does so is no owner.
 #[inline(always)]
 fn is_callers<A: Access>(sk: &SockRef<A>, entry: &mut SockEntry) -> bool {
@@ -379,7 +379,7 @@ pub(crate) fn known(draft: &mut Draft) {
     known_at(draft.level());
 }
 
-/// As [`known`], of what is built at that level of rooms. A global function: the verifier checks it once.
+/// As [`known`], of what is built at that level of slots. A global function: the verifier checks it once.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn known_at(level: u32) -> u32 {
