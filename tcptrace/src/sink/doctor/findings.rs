@@ -35,6 +35,7 @@ pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
 pub fn brief(page: &mut Page, findings: &[Finding]) {
     for finding in findings.iter().take(BRIEF) {
         title(page, finding);
+        evidence(page, finding);
         why(page, finding);
         page.hang("  do first", SENTENCE_AT, &finding.do_first);
     }
@@ -69,6 +70,16 @@ fn why(page: &mut Page, finding: &Finding) {
 
 fn one(page: &mut Page, finding: &Finding) {
     title(page, finding);
+    evidence(page, finding);
+    why(page, finding);
+    page.hang("  do first", SENTENCE_AT, &finding.do_first);
+    if let Some(change) = &finding.do_then {
+        page.hang("  then", SENTENCE_AT, &change.command);
+        page.hang("  risk", SENTENCE_AT, &change.risk);
+    }
+}
+
+fn evidence(page: &mut Page, finding: &Finding) {
     let evidence: Vec<String> = finding
         .evidence
         .iter()
@@ -79,10 +90,4 @@ fn one(page: &mut Page, finding: &Finding) {
         })
         .collect();
     page.hang("  evidence", SENTENCE_AT, &evidence.join("; "));
-    why(page, finding);
-    page.hang("  do first", SENTENCE_AT, &finding.do_first);
-    if let Some(change) = &finding.do_then {
-        page.hang("  then", SENTENCE_AT, &change.command);
-        page.hang("  risk", SENTENCE_AT, &change.risk);
-    }
 }
