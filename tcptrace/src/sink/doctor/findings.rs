@@ -79,15 +79,18 @@ fn one(page: &mut Page, finding: &Finding) {
     }
 }
 
+/// What a finding rests on, each with its source unless the sentence or one before names it.
 fn evidence(page: &mut Page, finding: &Finding) {
-    let evidence: Vec<String> = finding
-        .evidence
-        .iter()
-        .map(|proof| match proof.source.as_str() {
-            "sock_diag" => proof.text.clone(),
-            source if proof.text.contains(source) => proof.text.clone(),
-            source => format!("{} ({source})", proof.text),
-        })
-        .collect();
-    page.hang("  evidence", SENTENCE_AT, &evidence.join("; "));
+    let mut line = String::new();
+    for proof in &finding.evidence {
+        if !line.is_empty() {
+            line.push_str("; ");
+        }
+        line.push_str(&proof.text);
+        let source = proof.source.as_str();
+        if source != "sock_diag" && !line.contains(source) {
+            line.push_str(&format!(" ({source})"));
+        }
+    }
+    page.hang("  evidence", SENTENCE_AT, &line);
 }
