@@ -331,7 +331,7 @@ pub(crate) fn changed<A: Access>(sk: &SockRef<A>, entry: &mut SockEntry) {
     }
 }
 
-/// As [`task_owns`], for a socket that is remembered: of one whose last descriptor was thrown away unreceived
+/// As [`task_owns`], for a recorded socket: of one whose last descriptor was discarded unreceived
 /// the task that does so is no owner.
 #[inline(always)]
 fn is_callers<A: Access>(sk: &SockRef<A>, entry: &mut SockEntry) -> bool {

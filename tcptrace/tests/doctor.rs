@@ -117,7 +117,7 @@ fn as_root_every_kind_is_reported_with_its_hook_and_nothing_is_missing() {
     assert_presentable(&report);
     for kind in Kind::ALL.iter().map(|kind| kind.name()) {
         let lines = lines_of(&report, kind);
-        assert!(!lines.is_empty(), "{kind} is not told");
+        assert!(!lines.is_empty(), "{kind} is not reported");
         let is_served = |line: &&str| line.contains("tp_btf/") && line.contains(" seen ");
         assert!(lines.iter().any(is_served), "{kind}: {lines:?}");
     }

@@ -238,7 +238,7 @@ proptest! {
 
     #[test]
     fn tables(run in run(), is_wide: bool, is_colored: bool, is_clipped: bool) {
-        let style = TableStyle { is_wide, has_header: true, is_colored, columns: 100, is_clipped };
+        let style = TableStyle { is_wide, has_header: true, is_colored, columns: 100, text_columns: 100, is_clipped };
         let owned = |owner: &mut Option<Owner>, by: &Owner| *owner = Some(by.clone());
         let mut out = Vec::new();
         table::listeners(&mut out, &run.rows(&fixture::rows::listeners(), |row, by| {

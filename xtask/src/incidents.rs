@@ -149,7 +149,7 @@ fn report(verdicts: &[(String, Verdict)]) -> Result<()> {
         );
     }
     if !failed.is_empty() {
-        bail!("not told as they should be: {}", failed.join(", "));
+        bail!("not reported as they should be: {}", failed.join(", "));
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ fn runner(host: &str, prefix: &[OsString]) -> Result<String> {
         .iter()
         .map(|word| {
             word.to_str()
-                .context("a path is not UTF-8, which cargo cannot be told")
+                .context("a path is not UTF-8, which cargo does not accept")
         })
         .collect::<Result<_>>()?;
     // A JSON list of strings is a TOML one as well.

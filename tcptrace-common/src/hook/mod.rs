@@ -30,6 +30,8 @@ pub enum Family {
     Answers,
     /// Timestamps of connections.
     Validation,
+    /// What connect() and bind() return.
+    Calls,
 }
 
 impl Family {
@@ -43,6 +45,7 @@ impl Family {
             Self::TimeWait => by_function::TIME_WAIT,
             Self::Answers => by_function::NO_SOCKET,
             Self::Validation => by_function::PAWS,
+            Self::Calls => by_function::CONNECT,
         }
     }
 }

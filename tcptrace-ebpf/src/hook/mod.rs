@@ -13,8 +13,8 @@ use tcptrace_common::hook;
 
 use crate::offsets::has;
 use crate::signal::{
-    accept, answer, drop, fork, handshake, linger, listen, minisock, paws, reset, retransmit,
-    snapshot, state, syn, timer,
+    accept, answer, baseline, calls, drop, fork, handshake, linger, listen, minisock, paws, reset,
+    retransmit, snapshot, state, syn, timer,
 };
 
 /// Calls a body with the arguments of a row, one after the other.
@@ -129,4 +129,13 @@ program!(
     Tracepoint,
     hook::INET_SOCK_SET_STATE,
     state::on_skipped_state(0, 1, 2)
+);
+
+// Never attached: the user side runs it once on each CPU.
+program!(
+    "raw_tp/read_baseline",
+    "read_baseline",
+    Tracepoint,
+    0,
+    baseline::on_run(0, 1, 2)
 );

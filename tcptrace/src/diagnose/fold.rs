@@ -11,6 +11,8 @@ use crate::model::{Evidence, Incident, Owner, What};
 
 /// Processes distinguished per kind and cause.
 const MOST_OWNERS: usize = 64;
+/// Local ports distinguished per kind and cause.
+const MOST_PORTS: usize = 64;
 
 /// Services distinguished per kind and cause.
 const MOST_SERVICES: usize = 64;
@@ -96,6 +98,8 @@ pub struct Tally {
     netns: Option<Option<u32>>,
     owners: BTreeMap<(u32, Option<u64>), (Owner, u64)>,
     services: BTreeMap<Service, u64>,
+    /// By namespace and local port; what has no place, or no known end, is in none.
+    local_ports: BTreeMap<(Option<u32>, u16), u64>,
 }
 
 impl Tally {
@@ -132,6 +136,13 @@ impl Tally {
         if self.services.len() < MOST_SERVICES || self.services.contains_key(&service) {
             let total = self.services.entry(service).or_insert(0);
             *total = total.saturating_add(count);
+        }
+        if let Some(local) = incident.flow.local {
+            let has_room = self.local_ports.len() < MOST_PORTS;
+            let end = (netns, local.port);
+            if has_room || self.local_ports.contains_key(&end) {
+                *self.local_ports.entry(end).or_default() += count;
+            }
         }
         self.discarded.add(&incident.what);
         match &incident.what {
@@ -175,6 +186,13 @@ impl Tally {
     pub fn main_service(&self) -> Option<(Service, u64)> {
         let most = self.services.iter().max_by_key(|(_, count)| **count)?;
         Some((*most.0, *most.1))
+    }
+
+    /// What happened at local ends that `is_meant` names, by namespace and port.
+    pub fn at_ports(&self, is_meant: impl Fn(Option<u32>, u16) -> bool) -> u64 {
+        let at = self.local_ports.iter();
+        at.filter(|((netns, port), _)| is_meant(*netns, *port))
+            .fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// Known owners with their counts, in no order.

@@ -276,7 +276,14 @@ pub const fn hooks(kind: Kind) -> &'static [&'static str] {
             "tcp_get_cookie_sock",
         ],
         Kind::SynDrop => &["consume_skb", "tcp_conn_request"],
-        Kind::TimedOut | Kind::ConnectFailed => &["inet_sock_set_state"],
+        Kind::TimedOut => &["inet_sock_set_state"],
+        Kind::ConnectFailed => &[
+            "inet_sock_set_state",
+            "tcp_v4_connect",
+            "tcp_v6_connect",
+            "inet_bind",
+            "inet6_bind",
+        ],
         Kind::Retransmit => &[
             "tcp_retransmit_skb",
             "tcp_retransmit_synack",

@@ -88,6 +88,7 @@ impl Interpreter {
                 evidence = connect::evidence(&facts);
                 connect::what(&facts)
             }
+            Signal::CallFailed(facts) => Some(connect::returned(&facts)),
         };
         let Some(what) = what else { return };
         let incident = Incident {

@@ -312,7 +312,7 @@ pub struct Namespace<'a> {
 named! {
     /// What damage means for users.
     Weight {
-        /// Connections were refused or thrown away by limits of this host or namespace.
+        /// Connections were refused or discarded because of limits of this host or namespace.
         Refused = "refused",
         /// Connections ended badly, or worked worse.
         Degraded = "degraded",

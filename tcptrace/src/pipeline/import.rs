@@ -1,6 +1,6 @@
 //! From NDJSON of earlier runs to the sinks: what was interpreted once is only filtered and shown.
 //!
-//! The books go on from those of the lines: what was left out or lost then is so now.
+//! The counts continue from those of the lines: what was filtered or lost then is so now.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -114,7 +114,7 @@ impl<S: Sink> Replay<'_, S> {
             || self.stop.load(Ordering::Relaxed)
     }
 
-    /// Only the first file of a run begins anything; the others go on.
+    /// Only the first file of a run begins it; the others continue it.
     fn start(&mut self, start: Start) {
         if self.begin.is_some() {
             return;
@@ -176,7 +176,7 @@ impl<S: Sink> Replay<'_, S> {
         }
     }
 
-    /// The kernel side's counters go on from file to file: what was before the first is not ours, and neither is
+    /// The kernel side's counters continue from file to file: what was before the first is not ours, and neither is
     /// what was before the period.
     fn kernel(&mut self, kind: Kind, count: KernelCount, boot_ns: u64) {
         let Some(begin) = &mut self.begin else {

@@ -158,7 +158,7 @@ mod tests {
         }
         assert!(begin.elapsed() < Duration::from_secs(1), "held up");
         let later = Instant::now() + SLOW;
-        let reported = surveys.trouble(later).expect("a slow look is told");
+        let reported = surveys.trouble(later).expect("a slow survey is reported");
         assert!(reported.contains("longer than 5 s"), "{reported}");
         assert_eq!(surveys.trouble(later), None, "once");
         let begin = Instant::now();

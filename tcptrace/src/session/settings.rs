@@ -15,6 +15,9 @@ use crate::survey::namespaces;
 /// Sockets remembered at least, and at most.
 const FEWEST_SOCKS: u32 = 65_536;
 const MOST_SOCKS: u32 = 1 << 20;
+/// Network namespaces whose counters are remembered at least, and at most.
+const FEWEST_NAMESPACES: u32 = 1024;
+const MOST_NAMESPACES: u32 = 16_384;
 
 /// The kernel's configuration with this plan's filters.
 pub(super) fn config(kernel: Config, plan: &Plan, scope: &Scope) -> Config {
@@ -93,10 +96,12 @@ fn fill<T: Copy + Default>(list: &mut [T; LIST], values: impl ExactSizeIterator<
     true
 }
 
-/// Room for twice the sockets there are now.
+/// Room for twice the sockets and namespaces there are now.
 pub(super) fn sizes(ring: u32) -> Sizes {
     let mut sockets = 0_u32;
-    for found in namespaces(&[]).unwrap_or_default().found {
+    let all = namespaces(&[]).unwrap_or_default();
+    let spaces = u32::try_from(all.listed.len()).unwrap_or(u32::MAX);
+    for found in all.found {
         if let Ok(stat) = crate::source::mib::Sockstat::read(&found) {
             let inuse = stat.tcp_inuse.unwrap_or(0);
             sockets = sockets.saturating_add(u32::try_from(inuse).unwrap_or(u32::MAX));
@@ -105,6 +110,9 @@ pub(super) fn sizes(ring: u32) -> Sizes {
     Sizes {
         ring,
         socks: sockets.saturating_mul(2).clamp(FEWEST_SOCKS, MOST_SOCKS),
+        namespaces: spaces
+            .saturating_mul(2)
+            .clamp(FEWEST_NAMESPACES, MOST_NAMESPACES),
     }
 }
 

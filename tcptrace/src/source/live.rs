@@ -31,7 +31,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Takes its maps; the programs go on writing to them.
+    /// Takes its maps; the programs keep writing to them.
     ///
     /// # Errors
     /// When a map is missing or cannot be mapped.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use aya::maps::MapData;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// Bits of a record's length: still being written, and thrown away by its writer
+/// Bits of a record's length: still being written, and discarded by its writer
 /// (`BPF_RINGBUF_BUSY_BIT`, `BPF_RINGBUF_DISCARD_BIT`).
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;

@@ -88,7 +88,7 @@ impl Report {
             figures.bases, figures.listeners_after_accept
         );
         println!(
-            "{} marked as stale, of which {} held the socket all the same",
+            "{} marked as stale, of which {} held the socket anyway",
             figures.stale, figures.needlessly_stale
         );
         println!("{} lost, {} runs of hooks skipped", self.lost, self.skipped);

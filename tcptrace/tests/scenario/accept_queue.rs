@@ -366,7 +366,7 @@ fn next_namespace_of_that_number_drops_nothing(world: &World) {
         if inode == first {
             world.note(format!("the number came again after {numbers} namespaces"));
             tracer.expect(
-                "the later namespace is heard",
+                "the later namespace is observed",
                 Expect::new("rst_sent")
                     .is("netns", inode)
                     .cause("linger_zero")

@@ -208,7 +208,7 @@ fn small_ring_loses_and_strict_says_so(world: &World) {
         .iter()
         .filter_map(|event| field(event, "count").as_u64())
         .sum();
-    world.claim_eq("lost objects tell the same number", reported, lost);
+    world.claim_eq("lost objects report the same number", reported, lost);
 }
 
 /// A reader that is stopped while its ring fills: the last eighth is reserved for rare events.

@@ -141,7 +141,7 @@ fn quiet_namespace_is_fine(world: &World) {
     world.claim_eq("no finding", none, &Value::Null);
     world.claim_eq("no listener is named", &report["listeners"], &json!([]));
     let overflows = counter(&report, "TcpExt.ListenOverflows");
-    world.claim_eq("zeros are told to programs", &overflows["value"], &json!(0));
+    world.claim_eq("JSON has the zeros", &overflows["value"], &json!(0));
     let Some(page) = page(world) else { return };
     world.claim(
         "but not to people",
@@ -194,7 +194,7 @@ fn full_accept_queue_is_wrong_with_its_owner_and_a_command(world: &World) {
     let command = format!("nsenter -t {pid} -n sysctl -w net.core.somaxconn=1024");
     let change = &found["do_then"];
     world.claim_eq("the command", &change["command"], &json!(command));
-    world.claim("the risk is told", change["risk"].is_string());
+    world.claim("the risk is reported", change["risk"].is_string());
     let Some(page) = page(world) else { return };
     says(world, &page, "FULL df-server");
     says(

@@ -78,7 +78,7 @@ impl Refused {
         let events = verdict::objects(&output.stdout);
         let event = events.iter().find(|event| expected.matches(event));
         world.claim(
-            &format!("its refused connection is told: {events:?}"),
+            &format!("its refused connection is reported: {events:?}"),
             event.is_some(),
         );
         event.cloned()
@@ -150,7 +150,7 @@ fn is_refused(world: &World, output: &Output, missing: &str) {
     let setcap = errors
         .lines()
         .any(|line| line.starts_with("sudo setcap cap_bpf,cap_perfmon,") && line.contains("=ep /"));
-    world.claim(&format!("the way out is told: {errors}"), setcap);
+    world.claim(&format!("the way out is reported: {errors}"), setcap);
 }
 
 fn without(world: &World, capabilities: &'static [u8], missing: &str) {
@@ -190,7 +190,7 @@ fn root_of_a_user_namespace_is_sent_to_the_host(world: &World) {
     let errors = String::from_utf8_lossy(&output.stderr);
     world.claim_eq("exit code", output.status.code(), Some(3));
     let reported = errors.contains("user namespace") && errors.contains("run on the host");
-    world.claim(&format!("it is told where to run: {errors}"), reported);
+    world.claim(&format!("it is reported where to run: {errors}"), reported);
 }
 
 fn in_a_pid_namespace_pids_are_those_of_its_proc(world: &World) {
@@ -234,7 +234,7 @@ fn in_a_time_namespace_times_and_processes_are_those_of_the_host(world: &World) 
         };
         let own = std::env::current_exe().expect("own path");
         world.claim_eq(
-            "the executable, which only /proc tells",
+            "the executable, which only /proc shows",
             field(&event, "owner.exe").as_str(),
             own.to_str(),
         );

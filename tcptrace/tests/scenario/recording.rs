@@ -295,7 +295,7 @@ fn replay_needs_no_privilege(world: &World) {
     let output = command.uid(12_345).gid(12_345).output().expect("replay");
     world.claim_eq("exit code", output.status.code(), Some(0));
     let expected = Expect::new("rst_sent").conn(conn);
-    world.claim_eq("the reset is told", matching(&output, &expected), 1);
+    world.claim_eq("the reset is reported", matching(&output, &expected), 1);
 }
 
 fn killed_recorder_loses_a_second_at_most(world: &World) {
@@ -315,7 +315,7 @@ fn killed_recorder_loses_a_second_at_most(world: &World) {
     world.claim_eq("exit code", output.status.code(), Some(0));
     for conn in conns {
         let expected = Expect::new("rst_sent").conn(conn);
-        world.claim_eq("each reset is told", matching(&output, &expected), 1);
+        world.claim_eq("each reset is reported", matching(&output, &expected), 1);
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     world.claim(

@@ -250,7 +250,7 @@ fn command_is_traced_and_its_code_returned(world: &World) {
         .is("netns", world.netns);
     let reported = events.iter().any(|event| expected.matches(event));
     world.claim(
-        &format!("its refused connection is told: {events:?}"),
+        &format!("its refused connection is reported: {events:?}"),
         reported,
     );
 }
@@ -258,7 +258,10 @@ fn command_is_traced_and_its_code_returned(world: &World) {
 fn fail_on(world: &World, kind: &str, code: i32) {
     let tracer = world.watch(&["--fail-on", kind]);
     let pair = reset(world);
-    tracer.expect("the reset is told", Expect::new("rst_sent").conn(pair.conn));
+    tracer.expect(
+        "the reset is reported",
+        Expect::new("rst_sent").conn(pair.conn),
+    );
     if let Some(pid) = tracer.pid() {
         sys_ops::kill(pid, libc::SIGINT).expect("interrupt the tracer");
     }

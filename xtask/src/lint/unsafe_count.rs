@@ -16,7 +16,7 @@ use super::rust_text::TokenKind;
 const COUNTS: [(&str, usize); 5] = [
     ("tcptrace/src", 53),
     ("tcptrace-common/src", 5),
-    ("tcptrace-ebpf/src", 117),
+    ("tcptrace-ebpf/src", 121),
     ("xtask/src", 26),
     ("xtask/bench-ebpf/src", 13),
 ];

@@ -27,7 +27,7 @@ pub(super) fn main(workspace: &Workspace, directory: &Path) -> Result<()> {
     let cells: Vec<Value> = serde_json::from_str(&text)
         .with_context(|| format!("{} is no result of the matrix", file.display()))?;
     if cells.iter().any(|cell| count(cell, "failed") > 0) {
-        bail!("the last matrix has failures: the page tells of kernels that work");
+        bail!("the last matrix has failures: the page lists kernels that work");
     }
     let page = workspace.root().join(PAGE);
     fs::write(&page, render(&cells)).with_context(|| format!("cannot write {}", page.display()))?;
@@ -86,7 +86,7 @@ fn render(cells: &[Value]) -> String {
         let _infallible = writeln!(page, "| {what} | {} |", joined(&places));
     }
     page.push_str(
-        "\n## What told each kind\n\nHooks of the events that the scenarios caused, with their evidence.\n",
+        "\n## What reported each kind\n\nHooks of the events that the scenarios caused, with their evidence.\n",
     );
     for (kind, hooks) in reported(cells) {
         let _infallible = write!(

@@ -15,7 +15,7 @@ use crate::kernel::Kernel;
 use crate::kernel::tiers::{Candidate, Hooks, Program, Signal};
 use crate::model::Tier;
 
-/// A signal on its way: either chosen, or the place of the candidate to go on with.
+/// A signal on its way: either chosen, or the index of the candidate to try next.
 #[derive(Debug)]
 pub(super) struct Open {
     outcome: Outcome,
@@ -230,9 +230,10 @@ impl<'a> Attacher<'a> {
         self.loaded = programs::load_tracepoints(self.object, self.types, &names);
     }
 
-    /// Sets for the tracepoints what function hooks report so far.
-    pub(super) fn serve(&mut self) -> anyhow::Result<()> {
-        serve(self.object, self.by_function)
+    /// Sets for the tracepoints what function hooks report so far: bits of `config::by_function`.
+    pub(super) fn serve(&mut self) -> anyhow::Result<u32> {
+        serve(self.object, self.by_function)?;
+        Ok(self.by_function)
     }
 
     /// What is attached, by the names of the programs.

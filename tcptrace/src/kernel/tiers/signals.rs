@@ -374,9 +374,15 @@ pub static SIGNALS: &[Signal] = &[
         fact: "connect() that failed",
         candidates: &[tracepoint(
             &["inet_sock_set_state", "tcp_receive_reset"],
-            "errors before the first SYN: no route, bind()",
+            "",
             nothing,
         )],
+    },
+    Signal {
+        kind: Kind::ConnectFailed,
+        part: "errors of the call",
+        fact: "connect() and bind() that failed before the first SYN: no route, address in use",
+        candidates: &candidates(Family::Calls, hook::TCP_V4_CONNECT),
     },
     Signal {
         kind: Kind::PawsDrop,

@@ -75,7 +75,7 @@ fn overflows_are_counted_and_given_to_the_only_listener() {
         assert_eq!(facts.queue.map(|queue| queue.limit), Some(0));
         assert!(
             counted.poll(&refusals(&[inode]), 4, |_, _| 0).is_empty(),
-            "told once"
+            "reported once"
         );
     });
 }

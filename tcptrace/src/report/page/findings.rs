@@ -161,14 +161,14 @@ fn cost(facts: &Trouble) -> Markup {
     let is_limited = limits.clone().next().is_some();
     html! {
         @if thrown.reported_by > 0 {
-            dt { "Thrown away" }
+            dt { "Discarded" }
             dd {
                 @if parts.clone().next().is_none() { "no bytes" }
                 (listed(parts.map(|(count, what)| html! { (bytes(count)) (what) })))
                 @if thrown.reported_by < facts.tally.incidents {
                     "; "
                     (plural(facts.tally.incidents - thrown.reported_by, "incident does", "incidents do"))
-                    " not tell"
+                    " not report"
                 }
             }
         }

@@ -226,7 +226,7 @@ fn one(found: &Found<'_>) -> Markup {
             @if **count < facts.tally.count { "most of " }
             (phrases::name(who))
         }
-        @if thrown > 0 { ", " (bytes(thrown)) " thrown away" }
+        @if thrown > 0 { ", " (bytes(thrown)) " discarded" }
         @if let Some(advice) = found.advice() {
             br;
             span class="dim" { (prose(advice.line)) }

@@ -27,7 +27,10 @@ fn bears_on(name: &str) -> &'static [(Kind, Option<&'static str>)] {
     match name.rsplit('.').next().unwrap_or(name) {
         "somaxconn" | "tcp_abort_on_overflow" => ACCEPT,
         "tcp_max_syn_backlog" | "tcp_syncookies" => SYN,
-        "tcp_syn_retries" => &[(Kind::Retransmit, Some("syn"))],
+        "tcp_syn_retries" => &[
+            (Kind::Retransmit, Some("syn")),
+            (Kind::ConnectFailed, Some("ETIMEDOUT")),
+        ],
         "tcp_tw_recycle" | "tcp_timestamps" => PAWS,
         "tcp_fin_timeout" => &[(Kind::RstSent, Some("fin_timeout"))],
         "tcp_max_orphans" => &[(Kind::RstSent, Some("out_of_memory"))],

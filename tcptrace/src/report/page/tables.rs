@@ -139,7 +139,7 @@ pub(super) fn retransmits(view: &View<'_>) -> Markup {
     let type_rows = html! {
         @for found in &by_type {
             tr {
-                td { a href={ "#" (found.anchor()) } { (found.cause.unwrap_or("not told")) } }
+                td { a href={ "#" (found.anchor()) } { (found.cause.unwrap_or("not reported")) } }
                 (phrases::number_cell(found.facts.tally.count))
                 (phrases::bar_cell(plot::class(Kind::Retransmit), found.facts.tally.count, most))
                 (phrases::number_cell(found.facts.tally.gave_up))

@@ -99,7 +99,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, control: &Control, look: &Look) 
     };
     if area.width < LEAST.0 || area.height < LEAST.1 {
         too_small(buffer, area, look.theme);
-        // Keys go on to mean what they meant.
+        // Keys keep their meaning.
         seen.order.clone_from(&control.seen.order);
         return seen;
     }

@@ -187,7 +187,7 @@ fn difference(rule: &Rule, kernel: i64, ours: i64, shared: &Shared) -> Option<St
         return None;
     }
     Some(format!(
-        "  {} does not add up: kernel {kernel}, told {ours}",
+        "  {} does not add up: kernel {kernel}, reported {ours}",
         rule.counter
     ))
 }

@@ -24,7 +24,9 @@ pub(super) fn full_disk_is_reported_and_counted(world: &World) {
     fill(&filler);
     let lost = (0..40).map(|n| reset(world, &format!("l{n}"))).count();
     let stderr = &mut run.stderr;
-    world.until("it is told", || text_of(stderr).contains("No space left"));
+    world.until("it is reported", || {
+        text_of(stderr).contains("No space left")
+    });
     fs::remove_file(&filler).expect("remove the filler");
     let (_pair, conn) = reset(world, "after");
     world.claim_eq("a run that is not whole", run.end(libc::SIGINT), Some(1));
@@ -60,7 +62,9 @@ pub(super) fn a_limit_on_file_sizes_is_reported_and_counted(world: &World) {
         .last()
         .expect("a reset");
     let stderr = &mut run.stderr;
-    world.until("it is told", || text_of(stderr).contains("File too large"));
+    world.until("it is reported", || {
+        text_of(stderr).contains("File too large")
+    });
     limit_files(&run, before);
     let (_pair, conn) = reset(world, "after");
     world.claim_eq("a run that is not whole", run.end(libc::SIGINT), Some(1));
