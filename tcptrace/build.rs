@@ -112,14 +112,20 @@ fn build() -> Result<(), String> {
     fs::write(&object, slim).map_err(|error| format!("cannot write {}: {error}", object.display()))
 }
 
-/// The object without what BTF was made from, and without the lines of source for the verifier's log
-/// (`.BTF.ext`): nine tenths of it, and nothing that loading needs.
-fn without_debug_information(object: &[u8]) -> object::build::Result<Vec<u8>> {
-    let mut builder = Builder::read(object)?;
+/// The object without what BTF was made from, and without the lines of source for the verifier's log:
+/// nine tenths of it, and nothing that loading needs. The types of functions stay: by them the verifier
+/// knows which functions it may check once, instead of at each call.
+fn without_debug_information(object: &[u8]) -> Result<Vec<u8>, String> {
+    let mut builder = Builder::read(object).map_err(|error| error.to_string())?;
     let is_debug = |name: &[u8]| {
-        let name = name.strip_prefix(b".rel").unwrap_or(name);
-        name.starts_with(b".debug_") || name == b".BTF.ext"
+        name.starts_with(b".debug_") || name.starts_with(b".rel.debug_") || name == b".rel.BTF.ext"
     };
+    for section in &mut builder.sections {
+        if let (b".BTF.ext", SectionData::Data(data)) = (&section.name[..], &mut section.data) {
+            let functions = function_types(data).ok_or("its .BTF.ext has another form")?;
+            *data = functions.into();
+        }
+    }
     let mut gone = Vec::new();
     for section in &mut builder.sections {
         if is_debug(&section.name) {
@@ -140,8 +146,41 @@ fn without_debug_information(object: &[u8]) -> object::build::Result<Vec<u8>> {
     names.sh_addralign = 1;
     names.data = SectionData::SectionString;
     let mut slim = Vec::new();
-    builder.write(&mut slim)?;
+    builder
+        .write(&mut slim)
+        .map_err(|error| error.to_string())?;
     Ok(slim)
+}
+
+/// Of a section `.BTF.ext`, the part on functions alone: a header of ours with their place, and theirs.
+fn function_types(section: &[u8]) -> Option<Vec<u8>> {
+    /// Magic number, version, flags, its own size; place and size of functions, and of lines.
+    const HEADER_BYTES: usize = 24;
+    let is_little = section.starts_with(&[0x9f, 0xeb]);
+    let number = |at: usize| {
+        let bytes = *section.get(at..)?.first_chunk()?;
+        Some(if is_little {
+            u32::from_le_bytes(bytes)
+        } else {
+            u32::from_be_bytes(bytes)
+        })
+    };
+    let bytes = |number: usize| {
+        let number = u32::try_from(number).ok()?;
+        Some(if is_little {
+            number.to_le_bytes()
+        } else {
+            number.to_be_bytes()
+        })
+    };
+    let start = number(4)?.checked_add(number(8)?)? as usize;
+    let functions = section.get(start..)?.get(..number(12)? as usize)?;
+    let mut kept = section.get(..4)?.to_vec();
+    for field in [HEADER_BYTES, 0, functions.len(), functions.len(), 0] {
+        kept.extend(bytes(field)?);
+    }
+    kept.extend(functions);
+    Some(kept)
 }
 
 fn inner_cargo(

@@ -9,6 +9,7 @@ use tcptrace_common::kind;
 use tcptrace_common::wire::{Head, OwnerRecord, VERSION};
 
 use crate::filter;
+use crate::head_slot::{self, Draft};
 use crate::maps::{COUNTERS, READER, RING};
 use crate::note::note;
 use crate::offsets::config;
@@ -56,48 +57,60 @@ pub(crate) fn identify(sk: &SockRef<Probe>, known: &mut Head) {
 }
 
 /// Puts a record on the ring unless a filter leaves it out or the ring is full; both are counted.
-/// The record is built in the ring itself.
 ///
 /// `T` must begin with a [`Head`] and be valid when zeroed (all records of `wire` are).
 #[inline(always)]
-pub(crate) fn emit<T: Copy + 'static>(kind: u16, hook: u8, head: &Head, fill: impl FnOnce(&mut T)) {
-    if !filter::passes(head) {
-        note!("the filter leaves it out", head: head, kind);
+pub(crate) fn emit<T: Copy + 'static>(
+    kind: u16,
+    hook: u8,
+    draft: &mut Draft,
+    fill: impl FnOnce(&mut T),
+) {
+    if !filter::passes(draft) {
+        note!("the filter leaves it out", head: draft, kind);
         count(kind, true);
         return;
     }
-    if is_driven_out(kind) {
-        note!("it gives way to rarer kinds", head: head, kind);
-        count(kind, false);
-        return;
-    }
-    let Some(mut entry) = RING.reserve::<T>(0) else {
-        note!("the ring is full", head: head, kind);
-        count(kind, false);
-        return;
+    let level = draft.level();
+    draft.kind = kind;
+    draft.hook = hook;
+    draft.len = size_of::<T>() as u16;
+    draft.version = VERSION;
+    fill(draft.as_record());
+    send(level);
+}
+
+/// Copies the record that is built at that level of slots into the ring. A global function: the verifier
+/// checks it once, not after each way by which a record is built.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn send(level: u32) -> u32 {
+    let Some(draft) = head_slot::draft_at(level) else {
+        return 0;
     };
-    let record = entry.as_mut_ptr();
-    // SAFETY: the reserved memory holds a T, which is made of integers and begins with a Head;
-    // what lies behind the Head is zeroed.
-    unsafe {
-        let common = record.cast::<Head>();
-        common
-            .add(1)
-            .cast::<u64>()
-            .write_bytes(0, const { (size_of::<T>() - size_of::<Head>()) / 8 });
-        *common = *head;
-        (*common).kind = kind;
-        (*common).hook = hook;
-        (*common).len = size_of::<T>() as u16;
-        (*common).version = VERSION;
-        fill(&mut *record);
+    let kind = draft.kind;
+    if is_driven_out(kind) {
+        note!("it gives way to rarer kinds", head: draft, kind);
+        count(kind, false);
+        return 0;
     }
-    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    if RING
+        .output::<[u8]>(
+            draft.bytes(u32::from(draft.len)),
+            u64::from(BPF_RB_NO_WAKEUP),
+        )
+        .is_err()
+    {
+        note!("the ring is full", head: draft, kind);
+        count(kind, false);
+        return 0;
+    }
     // A reader that sleeps has said so before it looked at the ring a last time: either it has
     // seen this record then, or its word is seen here. An empty record carries the wake-up.
     if is_sleeping() {
         wake();
     }
+    0
 }
 
 /// Whether a record has to give way. Kinds that come with every connection may not drive rarer ones

@@ -5,6 +5,7 @@ use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{basis, tcp_state};
 use tcptrace_common::wire::{self, Head};
 
+use crate::head_slot::{self, Draft};
 use crate::offsets::{config, has};
 
 macro_rules! listed {
@@ -28,13 +29,20 @@ pub(crate) fn wants(kind: u16) -> bool {
 
 /// Whether a fact may pass.
 #[inline(always)]
-pub(crate) fn passes(head: &Head) -> bool {
-    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID) || matches(head)
+pub(crate) fn passes(draft: &Draft) -> bool {
+    !has(FILTER_NETNS | FILTER_FAMILY | FILTER_PORTS | FILTER_PID)
+        || draft_matches(draft.level()) != 0
 }
 
-/// A function of its own: most runs have no filter, and its code would be in every program several
-/// times, for the verifier to read and remove.
+/// Whether (1 or 0) what is built at that level of slots may pass. A global function: the verifier checks it
+/// once.
+#[unsafe(no_mangle)]
 #[inline(never)]
+extern "C" fn draft_matches(level: u32) -> u32 {
+    head_slot::draft_at(level).map_or(0, |draft| u32::from(matches(draft)))
+}
+
+#[inline(always)]
 fn matches(head: &Head) -> bool {
     let flow = &head.flow;
     if has(FILTER_NETNS) && flow.netns != 0 && !listed!(netns, flow.netns) {

@@ -1,7 +1,7 @@
-//! Where a program builds the common part of a record: not on its stack, which holds 512 bytes and
+//! Where a program builds a record: not on its stack, which holds 512 bytes and
 //! whose contents multiply the verifier's paths.
 
-use core::ptr;
+use core::ops::{Deref, DerefMut};
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
@@ -24,7 +24,70 @@ struct Slot {
     /// Non-zero while a program builds here.
     is_taken: u64,
     numbers: [u32; NUMBERS],
+    address: u64,
+    draft: Draft,
+}
+
+/// Words behind the common part of the longest record.
+const REST: usize = 8;
+
+/// A record that is being built: its common part, and room for what is its own.
+#[repr(C)]
+pub(crate) struct Draft {
     head: Head,
+    rest: [u64; REST],
+    /// Which of this CPU's slots it is built in.
+    level: u32,
+}
+
+impl Draft {
+    /// The level of its slot, for [`draft_at`].
+    #[inline(always)]
+    pub(crate) fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// The record as what it becomes, what is its own zeroed.
+    #[inline(always)]
+    pub(crate) fn as_record<T: Copy + 'static>(&mut self) -> &mut T {
+        const {
+            assert!(
+                size_of::<T>() >= size_of::<Head>()
+                    && size_of::<T>() <= size_of::<Head>() + REST * 8
+            );
+        }
+        // SAFETY: all records of `wire` begin with a Head and are made of integers.
+        unsafe {
+            (&raw mut self.rest)
+                .cast::<u64>()
+                .write_bytes(0, const { (size_of::<T>() - size_of::<Head>()) / 8 });
+            &mut *(self as *mut Self).cast::<T>()
+        }
+    }
+
+    /// The first bytes of it, at most all.
+    #[inline(always)]
+    pub(crate) fn bytes(&self, len: u32) -> &[u8] {
+        let len = (len as usize).min(size_of::<Head>() + REST * 8);
+        // SAFETY: so many lie here, of integers.
+        unsafe { core::slice::from_raw_parts((self as *const Self).cast::<u8>(), len) }
+    }
+}
+
+impl Deref for Draft {
+    type Target = Head;
+
+    #[inline(always)]
+    fn deref(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl DerefMut for Draft {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Head {
+        &mut self.head
+    }
 }
 
 /// A slot of its own for one program, given back when it is dropped. Before 5.12 (functions) and 6.1
@@ -38,23 +101,25 @@ impl HeadSlot {
     /// Takes a free slot of this CPU; when all are taken that is counted.
     #[inline(always)]
     pub(crate) fn claim() -> Option<Self> {
-        let mut slot = HEAD_SLOTS.get_ptr_mut(0)?;
+        let mut level = 0;
+        let mut slot = HEAD_SLOTS.get_ptr_mut(level)?;
         if is_taken(slot) {
-            slot = deeper();
-            if slot.is_null() {
-                return None;
-            }
+            level = deeper();
+            slot = HEAD_SLOTS.get_ptr_mut(level)?;
         }
         // SAFETY: a map value. An interrupt between the look and this store has given back what it took.
-        unsafe { (&raw mut (*slot).is_taken).write_volatile(1) };
+        unsafe {
+            (&raw mut (*slot).is_taken).write_volatile(1);
+            (*slot).draft.level = level;
+        }
         Some(Self { slot })
     }
 
-    /// The common part that is built here.
+    /// The record that is built here.
     #[inline(always)]
-    pub(crate) fn head(&mut self) -> &mut Head {
+    pub(crate) fn draft(&mut self) -> &mut Draft {
         // SAFETY: the slot is this program's until it is dropped.
-        unsafe { &mut (*self.slot).head }
+        unsafe { &mut (*self.slot).draft }
     }
 
     /// The same number, by way of memory that only this program writes: the verifier then forgets what
@@ -67,6 +132,19 @@ impl HeadSlot {
         unsafe {
             let slot = &raw mut (*self.slot).numbers[SLOT];
             slot.write_volatile(number);
+            slot.read_volatile()
+        }
+    }
+}
+
+impl HeadSlot {
+    /// An address as a plain number, by way of memory: what a global function takes.
+    #[inline(always)]
+    pub(crate) fn as_number(&mut self, pointer: *const u8) -> u64 {
+        // SAFETY: as above.
+        unsafe {
+            let slot = &raw mut (*self.slot).address;
+            slot.write_volatile(pointer as u64);
             slot.read_volatile()
         }
     }
@@ -86,18 +164,29 @@ fn is_taken(slot: *mut Slot) -> bool {
     unsafe { (&raw const (*slot).is_taken).read_volatile() != 0 }
 }
 
-/// A free slot behind the first. A function of its own, since it is rare.
+/// What is built in the slot of that level, which the caller has claimed.
+#[inline(always)]
+pub(crate) fn draft_at(level: u32) -> Option<&'static mut Draft> {
+    // SAFETY: a map value; it belongs to its claimer until that gives it back.
+    HEAD_SLOTS
+        .get_ptr_mut(level)
+        .map(|slot| unsafe { &mut (*slot).draft })
+}
+
+/// The level of a free slot behind the first, or one that there is not. A global function, which the
+/// verifier checks once: it is rare.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn deeper() -> *mut Slot {
+extern "C" fn deeper() -> u32 {
     let mut level = 1;
     while level < HEAD_SLOTS_PER_CPU {
         if let Some(slot) = HEAD_SLOTS.get_ptr_mut(level)
             && !is_taken(slot)
         {
-            return slot;
+            return level;
         }
         level += 1;
     }
     full_maps::count(limited::HEAD_SLOTS);
-    ptr::null_mut()
+    HEAD_SLOTS_PER_CPU
 }

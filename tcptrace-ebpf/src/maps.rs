@@ -1,4 +1,4 @@
-//! Maps that more than one room uses, or the user side: the ring, loss counters per kind, owners,
+//! Maps that more than one slot uses, or the user side: the ring, loss counters per kind, owners,
 //! listeners, lingering tasks. What one signal keeps on a CPU is its own: `memory`.
 
 use aya_ebpf::macros::map;
@@ -14,7 +14,7 @@ pub(crate) const GROUP: usize = 16;
 /// Entries of one port at most: of a larger SO_REUSEPORT group the rest is only counted. The verifier walks
 /// every page: with 16 of them a start took four times as long (measured on 6.18).
 pub(crate) const PAGES: u16 = 2;
-/// [`SockEntry::place`] has room for all of them.
+/// [`SockEntry::place`] has slot for all of them.
 const _: () = assert!(GROUP * (PAGES as usize) < u8::MAX as usize);
 
 /// Size is set by the loader.

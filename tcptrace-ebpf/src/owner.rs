@@ -16,6 +16,7 @@ use tcptrace_common::names::limited;
 use tcptrace_common::wire::{self, Head, OwnerRecord};
 
 use crate::full_maps;
+use crate::head_slot::{self, Draft};
 use crate::maps::{FOLLOWED, SOCKS, SockEntry, sock_bits};
 use crate::memory::{Memory, fence};
 use crate::note::note;
@@ -293,7 +294,7 @@ pub(crate) fn task_owns<A: Access>(sk: &SockRef<A>) -> bool {
 /// Finds the owner of `head.sock` at this moment, best knowledge first. Remembers the caller if
 /// the current task owns the socket.
 #[inline(always)]
-pub(crate) fn find<A: Access>(sk: &SockRef<A>, head: &mut Head) {
+pub(crate) fn find<A: Access>(sk: &SockRef<A>, head: &mut Draft) {
     find_with(sk, entry(head.sock), head);
 }
 
@@ -302,13 +303,13 @@ pub(crate) fn find<A: Access>(sk: &SockRef<A>, head: &mut Head) {
 pub(crate) fn find_with<A: Access>(
     sk: &SockRef<A>,
     entry: Option<&mut SockEntry>,
-    head: &mut Head,
+    head: &mut Draft,
 ) {
     let Some(entry) = entry else {
         if task_owns(sk) {
             current(basis::TASK, &mut head.owner);
         } else {
-            known_with(None, head);
+            known(head);
             note_file(sk, head);
         }
         return;
@@ -318,7 +319,7 @@ pub(crate) fn find_with<A: Access>(
         head.owner = entry.owner;
         head.owner.basis = basis::TASK;
     } else {
-        known_with(Some(entry), head);
+        known(head);
         note_file(sk, head);
     }
 }
@@ -372,27 +373,34 @@ pub(crate) fn last_user(head: &mut Head) {
     }
 }
 
-/// The remembered owner of `head.sock`; of its listener when nobody accepted it yet.
+/// The remembered owner of `draft.sock`; of its listener when nobody accepted it yet.
 #[inline(always)]
-pub(crate) fn known(head: &mut Head) {
-    known_with(entry(head.sock), head);
+pub(crate) fn known(draft: &mut Draft) {
+    known_at(draft.level());
 }
 
-#[inline(always)]
-pub(crate) fn known_with(entry: Option<&mut SockEntry>, head: &mut Head) {
-    if let Some(entry) = entry {
+/// As [`known`], of what is built at that level of slots. A global function: the verifier checks it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn known_at(level: u32) -> u32 {
+    let Some(draft) = head_slot::draft_at(level) else {
+        return 0;
+    };
+    let sock = draft.sock;
+    if let Some(entry) = entry(sock) {
         if entry.owner.basis != basis::NONE {
-            head.owner = entry.owner;
-            holding::check(entry, head.sock, &mut head.owner);
+            draft.owner = entry.owner;
+            holding::check(entry, sock, &mut draft.owner);
         } else if entry.bits & sock_bits::CHILD != 0 {
-            listeners::owner_of_child(entry, head);
+            listeners::owner_of_child(entry, draft);
         }
-    } else if let Some(entry) = destroyed(head.sock) {
-        head.owner = entry.owner;
-        holding::check(entry, head.sock, &mut head.owner);
+    } else if let Some(entry) = destroyed(sock) {
+        draft.owner = entry.owner;
+        holding::check(entry, sock, &mut draft.owner);
     } else {
-        note!("nothing is remembered of the socket", head: head, head.state);
+        note!("nothing is remembered of the socket", head: draft, draft.state);
     }
+    0
 }
 
 /// Remembers the current task as the owner of a socket from now on.

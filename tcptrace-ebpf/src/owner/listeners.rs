@@ -12,6 +12,7 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use super::{entry, holding};
 use crate::full_maps;
+use crate::head_slot::{self, Draft};
 use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry};
 use crate::note::note;
 use crate::sock::{Access, Probe, SockRef};
@@ -27,6 +28,15 @@ static EMPTY: ListenerGroup = ListenerGroup {
 #[inline(always)]
 pub(crate) fn page(netns: u32, port: u16, page: u16) -> Option<*mut ListenerGroup> {
     LISTENERS.get_ptr_mut(ListenerKey { netns, port, page })
+}
+
+/// The listener at a place counted over all pages of a port; 0 = none.
+#[inline(always)]
+pub(crate) fn at(netns: u32, port: u16, place: u32) -> u64 {
+    let place = place as usize;
+    // SAFETY: the index is below the array's length; a map value.
+    page(netns, port, (place / GROUP) as u16)
+        .map_or(0, |group| unsafe { (*group).socks[place % GROUP] })
 }
 
 /// A socket begins to listen, or is found listening.
@@ -163,8 +173,9 @@ fn give_place(group: *mut ListenerGroup, sock: u64) -> u32 {
 }
 
 /// The listener of a port that has one alone; 0 = several, or none that is known.
-#[inline(always)]
-pub(crate) fn only(netns: u32, port: u16) -> u64 {
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn only(netns: u32, port: u16) -> u64 {
     // SAFETY: a map value.
     if page(netns, port, 0).is_none_or(|first| unsafe { (*first).count } != 1) {
         return 0;
@@ -243,13 +254,25 @@ fn listens(sock: u64, entry: &SockEntry) -> bool {
 
 /// The owner of whoever listens on the local port, when that is one process.
 #[inline(always)]
-pub(crate) fn owner_by_port(head: &mut Head) {
-    belongs_to(of_one_process(head.flow.netns, head.flow.local_port), head);
+pub(crate) fn owner_by_port(draft: &mut Draft) {
+    owner_by_port_at(draft.level());
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn owner_by_port_at(level: u32) -> u32 {
+    if let Some(draft) = head_slot::draft_at(level) {
+        belongs_to(
+            of_one_process(draft.flow.netns, draft.flow.local_port),
+            draft,
+        );
+    }
+    0
 }
 
 /// A listener of the port, when all are one process's; 0 = none, or several processes'.
-#[inline(never)]
-fn of_one_process(netns: u32, port: u16) -> u64 {
+#[unsafe(no_mangle)]
+extern "C" fn of_one_process(netns: u32, port: u16) -> u64 {
     let Some(first) = page(netns, port, 0) else {
         return 0;
     };

@@ -7,14 +7,14 @@
 use aya_ebpf::macros::map;
 use tcptrace_common::config::NO_REASON;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{Head, ResetRecord, evidence, reset};
+use tcptrace_common::wire::{ResetRecord, evidence, reset};
 
 use super::mib::Mib;
 use super::packet::Packet;
 use super::window::Window;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::head_slot::HeadSlot;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::config;
@@ -84,7 +84,7 @@ pub(crate) fn on_end(sock: u64, skb: u64, hook: u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = slot.head();
+    let known = slot.draft();
     begin(known, now(), 0);
     let mut bits = reset::REPLY;
     let mut state_now = 0;
@@ -109,7 +109,7 @@ pub(crate) fn on_end(sock: u64, skb: u64, hook: u8) {
 /// A packet was dropped for want of a socket, which `tcp_v4_rcv` and its IPv6 twin do right after
 /// they have answered it, unless it was a RST itself.
 #[inline(always)]
-pub(super) fn on_no_socket(skb: *const u8, known: &mut Head) {
+pub(super) fn on_no_socket(skb: *const u8, known: &mut Draft) {
     if !wants(kind::RST_SENT) {
         return;
     }

@@ -112,7 +112,7 @@ fn on_end(sock: u64, address: u64, result: u64, call: u8, hook: u8) {
     else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     identify(&sk, head);
     if let Some(given) = Address::read(address) {
         if call == 0 && given.is_v4_mapped() {

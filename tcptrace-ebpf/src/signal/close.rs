@@ -1,10 +1,11 @@
 //! The life of a connection, reported when it ends.
 
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{CloseRecord, Head, UNKNOWN_U32, UNKNOWN_U64, close};
+use tcptrace_common::wire::{CloseRecord, UNKNOWN_U32, UNKNOWN_U64, close};
 
 use crate::emit::emit;
 use crate::filter::wants;
+use crate::head_slot::Draft;
 use crate::maps::sock_bits;
 use crate::owner;
 use crate::sock::{Direct, SockRef};
@@ -13,7 +14,7 @@ use crate::sock::{Direct, SockRef};
 /// the minisock's substate, 0 without one). Its counters are intact: `tcp_disconnect` clears them only
 /// after the change of state (5.10 to 7.3).
 #[inline(always)]
-pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head, time_wait: u8) {
+pub(crate) fn on_close(sk: &SockRef<Direct>, head: &mut Draft, time_wait: u8) {
     if !wants(kind::CLOSE) {
         return;
     }
@@ -47,7 +48,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head, time_wait: u8) {
             record.duration_ns = if born_ns == 0 {
                 UNKNOWN_U64
             } else {
-                head.time_ns - born_ns
+                record.head.time_ns - born_ns
             };
             let sent = sk.bytes_sent().unwrap_or(0);
             record.bytes_sent = sent.saturating_sub(sk.bytes_retrans().unwrap_or(0));

@@ -8,10 +8,11 @@
 
 use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{ConnectFailedRecord, Head, UNKNOWN_U64, connect_failed};
+use tcptrace_common::wire::{ConnectFailedRecord, UNKNOWN_U64, connect_failed};
 
 use crate::emit::emit;
 use crate::filter::wants;
+use crate::head_slot::Draft;
 use crate::maps::{is_reported_by_function, sock_bits};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
@@ -38,7 +39,7 @@ fn began(sock: u64) -> Option<u64> {
 
 /// A socket changes to CLOSE: reports it if it was connecting.
 #[inline(always)]
-pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
+pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &mut Draft) {
     if !may_concern(old) {
         return;
     }
@@ -74,7 +75,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
             record.waited_ns = if born_ns == 0 {
                 UNKNOWN_U64
             } else {
-                head.time_ns - born_ns
+                record.head.time_ns - born_ns
             };
             record.sk_err = sk.err().unwrap_or(0);
             record.retransmits = sk.retransmits().unwrap_or(0);

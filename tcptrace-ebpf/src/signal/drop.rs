@@ -3,13 +3,13 @@
 
 use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, by_function};
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
+use tcptrace_common::wire::{QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
 
 use super::packet::Packet;
 use super::{answer, in_flight, listen, paws, reset, syn, time_wait};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::head_slot::HeadSlot;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::maps::is_reported_by_function;
 use crate::offsets::{config, has};
 use crate::owner;
@@ -42,7 +42,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     };
     let meaning = slot.launder::<0>(meaning);
     let reason = slot.launder::<1>(reason);
-    let head = slot.head();
+    let head = slot.draft();
     if meaning == meaning::PAWS {
         rejected(skb, reason, sk, head);
         return;
@@ -68,7 +68,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
 
 /// A segment with a timestamp that is too old, or echoes one we never sent.
 #[inline(always)]
-fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Head) {
+fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Draft) {
     if !wants(kind::PAWS_DROP) || is_reported_by_function(by_function::PAWS) {
         return;
     }
@@ -91,7 +91,7 @@ fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Head) {
 
 /// A third ACK that found the accept queue full.
 #[inline(always)]
-fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut Head) {
+fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut Draft) {
     let Some(sk) = SockRef::trusted(sk) else {
         return;
     };

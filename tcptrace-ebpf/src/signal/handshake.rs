@@ -21,7 +21,7 @@ use super::window::Window;
 use super::{listen, paws, reset, retransmit as sent_again};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::head_slot::HeadSlot;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
@@ -86,10 +86,10 @@ pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = slot.head();
+    let known = slot.draft();
     describe(&sk, skb, known);
     known.evidence = how;
-    syn::report(fate, listener, known, 1, hook);
+    syn::report(fate, listener, &mut slot, 1, hook);
 }
 
 /// What became of the SYN, and how that is known.
@@ -174,7 +174,7 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = slot.head();
+    let known = slot.draft();
     describe(&sk, skb, known);
     known.sock = listener;
     known.inode = sk.inode();
@@ -194,7 +194,7 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
 
 /// The third ACK found the accept queue full.
 #[inline(always)]
-fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
+fn refused(sk: &SockRef<Probe>, head: &mut Draft, was_reset: bool, hook: u8) {
     if !wants(kind::ACCEPT_DROP) {
         return;
     }
@@ -207,7 +207,7 @@ fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
             record.limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
             record.reason = UNKNOWN_U32;
             record.somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
-            record.backlog = listen::backlog(head.inode);
+            record.backlog = listen::backlog(record.head.inode);
             record.count = 1;
             record.step = step::ACK;
             record.outcome = if was_reset {
@@ -221,7 +221,7 @@ fn refused(sk: &SockRef<Probe>, head: &Head, was_reset: bool, hook: u8) {
 
 /// The client reset the handshake: no full socket ever receives the RST.
 #[inline(always)]
-fn given_back(head: &mut Head, hook: u8) {
+fn given_back(head: &mut Draft, hook: u8) {
     if !wants(kind::RST_RECEIVED) {
         return;
     }
@@ -292,7 +292,7 @@ pub(crate) fn on_request_timer_end(timer: u64, hook: u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = slot.head();
+    let known = slot.draft();
     begin(known, now(), tcp_state::SYN_RECV);
     known.flow = SockRef::<Probe>::minisock(request).flow(0);
     known.sock = listener.address();

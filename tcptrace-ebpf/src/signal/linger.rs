@@ -9,12 +9,12 @@
 use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::names::limited;
-use tcptrace_common::wire::{Head, LingerRecord, UNKNOWN_U32, linger_end};
+use tcptrace_common::wire::{LingerRecord, UNKNOWN_U32, linger_end};
 
 use crate::emit::{emit, identify};
 use crate::filter::wants;
 use crate::full_maps;
-use crate::head_slot::HeadSlot;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::maps::{LINGERING, LingerEntry, SockEntry, is_reported_by_function};
 use crate::note::note;
 use crate::offsets::{config, offset};
@@ -46,7 +46,7 @@ pub(crate) fn on_change(
     old: u8,
     new: u8,
     entry: Option<&mut SockEntry>,
-    head: &mut Head,
+    head: &mut Draft,
 ) {
     if !wants(kind::LINGER_CLOSE) {
         return;
@@ -210,7 +210,7 @@ fn finish(task: u64, end: u8, hook: u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     identify(&sk, head);
     owner::last_user(head);
     if head.owner.basis != basis::NONE {
@@ -230,7 +230,7 @@ fn remaining<A: Access>(sk: &SockRef<A>, state: u8) -> u32 {
 }
 
 #[inline(always)]
-fn report(wait: &LingerEntry, end: u8, remaining_bytes: u32, hook: u8, head: &Head) {
+fn report(wait: &LingerEntry, end: u8, remaining_bytes: u32, hook: u8, head: &mut Draft) {
     emit(
         kind::LINGER_CLOSE,
         hook,

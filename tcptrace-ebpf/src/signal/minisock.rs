@@ -96,7 +96,7 @@ fn not_made(sock: u64, substate: u64, hook: u8) {
         return;
     };
     let sk = SockRef::<Probe>::remembered(sock);
-    let known = slot.head();
+    let known = slot.draft();
     identify(&sk, known);
     owner::find(&sk, known);
     emit(
@@ -174,7 +174,7 @@ pub(crate) fn on_schedule(minisock: u64, timeout: u64, is_rearmed: u64, hook: u8
     };
     let substate = turn.substate.get() as u8;
     let sk = SockRef::<Probe>::remembered(turn.sock.get());
-    let known = slot.head();
+    let known = slot.draft();
     identify(&sk, known);
     owner::find(&sk, known);
     emit(
@@ -214,7 +214,7 @@ pub(crate) fn on_timer(timer: u64, hook: u8) {
     ended(timer - timer_at as u64, phase::EXPIRE, hook, 0);
 }
 
-/// The minisock that is about to make room on this CPU. Nothing interrupts between the leave and its
+/// The minisock that is about to make slot on this CPU. Nothing interrupts between the leave and its
 /// use: the kernel holds off softirqs there (`__inet_check_established`, `tcp_v4_rcv`, 5.10 to 7.3).
 #[map]
 static TAKEOVER: Memory<Takeover> = Memory::new();
@@ -327,7 +327,7 @@ pub(crate) fn on_packet_end(minisock: u64, skb: u64, answer: u64, hook: u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = slot.head();
+    let known = slot.draft();
     begin_head(known, now(), tcp_state::TIME_WAIT);
     known.flow = tw.flow(tw.kept_cookie().unwrap_or(0));
     known.sock = minisock;
@@ -364,7 +364,7 @@ fn ended(minisock: u64, phase: u8, hook: u8, connecting: u64) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = slot.head();
+    let known = slot.draft();
     time_wait::identify(minisock, known);
     if phase == phase::REUSE {
         if connecting == 0 {

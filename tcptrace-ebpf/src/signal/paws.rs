@@ -2,13 +2,13 @@
 
 use aya_ebpf::macros::map;
 use tcptrace_common::kind;
-use tcptrace_common::wire::{Head, PawsRecord, check};
+use tcptrace_common::wire::{PawsRecord, check};
 
 use super::mib::Mib;
 use super::window::Window;
 use crate::emit::{emit, identify};
 use crate::filter::wants;
-use crate::head_slot::HeadSlot;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::config;
@@ -78,7 +78,7 @@ pub(crate) fn on_validate_end(sock: u64, skb: u64, hook: u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = slot.head();
+    let known = slot.draft();
     identify(&sk, known);
     owner::known(known);
     // What the kernel itself calls it, where it has a name for it.
@@ -100,7 +100,7 @@ pub(super) fn not_the_backlogs(mib: Mib, rejects: u64) {
 
 /// Reports a reject.
 #[inline(always)]
-pub(super) fn report(head: &Head, reason: u32, check: u8, hook: u8) {
+pub(super) fn report(head: &mut Draft, reason: u32, check: u8, hook: u8) {
     if !wants(kind::PAWS_DROP) {
         return;
     }

@@ -4,14 +4,14 @@ use core::cell::Cell;
 
 use aya_ebpf::macros::map;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
-use tcptrace_common::wire::{self, Head, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset};
+use tcptrace_common::wire::{self, ResetReceivedRecord, ResetRecord, UNKNOWN_U32, reset};
 
 use super::listen;
 use super::packet::Packet;
 use super::timed_out::silent_jiffies;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::head_slot::HeadSlot;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::maps::{SockEntry, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
@@ -63,7 +63,7 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     begin(head, now(), 0);
     let mut bits = if skb.is_null() { 0 } else { reset::REPLY };
     let sk = SockRef::or_null(sk);
@@ -81,7 +81,8 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
         |record: &mut ResetRecord| {
             blank(record, reason, bits);
             if !sk.is_null() {
-                describe(&sk, head.state, record);
+                let state = record.head.state;
+                describe(&sk, state, record);
             }
         },
     );
@@ -101,7 +102,7 @@ pub(super) fn blank(record: &mut ResetRecord, reason: u32, bits: u8) {
 
 /// Fills in owner and flow; returns the bits of [`reset`] that describe the kind of socket.
 #[inline(always)]
-fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Head) -> u8 {
+fn identify(sk: &SockRef<Direct>, skb: *const u8, bits: u8, head: &mut Draft) -> u8 {
     let state_now = sk.state().unwrap_or(0);
     head.state = state_now;
     if !sk.is_full() {
@@ -196,7 +197,7 @@ fn find_owner(
     entry: Option<&mut SockEntry>,
     is_active: bool,
     state_now: u8,
-    head: &mut Head,
+    head: &mut Draft,
 ) -> u8 {
     let is_closed = state_now == tcp_state::CLOSE;
     if is_active
@@ -212,7 +213,7 @@ fn find_owner(
         return reset::LISTENER_CLOSING;
     }
     if is_active && !is_closed {
-        owner::known_with(entry, head);
+        owner::known(head);
         owner::note_file(sk, head);
     } else {
         owner::find_with(sk, entry, head);
@@ -236,7 +237,7 @@ pub(crate) fn on_receive_reset(sk: *const u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     begin(head, now(), sk.state().unwrap_or(0));
     sk.identify(entry.as_deref_mut(), head);
     owner::find_with(&sk, entry, head);

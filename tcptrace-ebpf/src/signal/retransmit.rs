@@ -29,7 +29,7 @@ pub(crate) fn on_retransmit(sk: *const u8, skb: *const u8, err: i32) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     begin(head, now(), sk.state().unwrap_or(0));
     let mut entry = owner::entry(sk.address());
     sk.identify(entry.as_deref_mut(), head);
@@ -84,7 +84,7 @@ pub(crate) fn on_retransmit_synack(listener: *const u8, req: *const u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     begin(head, now(), tcp_state::NEW_SYN_RECV);
     head.flow = SockRef::<Probe>::minisock(req as u64).flow(0);
     head.sock = listener.address();

@@ -2,12 +2,12 @@
 
 use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
-use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
+use tcptrace_common::wire::{StateRecord, UNKNOWN_U64};
 
 use super::{close, connect, linger, listen, minisock, reset, time_wait, timed_out};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::head_slot::HeadSlot;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::maps::{SockEntry, UNTRIED, is_reported_by_function, sock_bits};
 use crate::owner;
 use crate::reentry::{self, AtWork};
@@ -53,7 +53,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     begin(head, now(), old);
     head.sock = sk.address();
     let mut entry = if old == tcp_state::LISTEN && new == tcp_state::SYN_RECV {
@@ -72,7 +72,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     if new == tcp_state::CLOSE {
         reset::on_closed(sk.address(), old);
     }
-    linger::on_change(&sk, old, new, entry.as_deref_mut(), slot.head());
+    linger::on_change(&sk, old, new, entry.as_deref_mut(), slot.draft());
     let old = slot.launder::<0>(u32::from(old)) as u8;
     let new = slot.launder::<1>(u32::from(new)) as u8;
     if !is_reported(old, new) && !may_end_badly(&sk, old, new) {
@@ -81,18 +81,18 @@ fn changed(sk: *const u8, old: i32, new: i32) {
         }
         return;
     }
-    let head = slot.head();
+    let head = slot.draft();
     sk.identify(entry.as_deref_mut(), head);
     owner::find_with(&sk, entry, head);
     let old = slot.launder::<0>(u32::from(old)) as u8;
     let new = slot.launder::<1>(u32::from(new)) as u8;
     if may_end_badly(&sk, old, new) {
-        timed_out::on_close(&sk, old, slot.head());
-        connect::on_close(&sk, old, slot.head());
+        timed_out::on_close(&sk, old, slot.draft());
+        connect::on_close(&sk, old, slot.draft());
     }
     let old = slot.launder::<0>(u32::from(old)) as u8;
     let new = slot.launder::<1>(u32::from(new)) as u8;
-    report(&sk, old, new, in_old, slot.head());
+    report(&sk, old, new, in_old, slot.draft());
 }
 
 /// Whether this change ends a connection that was given up, or a connect() that failed.
@@ -164,7 +164,7 @@ fn is_reported(old: u8, new: u8) -> bool {
 }
 
 #[inline(always)]
-fn report(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
+fn report(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Draft) {
     match new {
         tcp_state::LISTEN => listen::on_listen(sk, &head.flow),
         tcp_state::SYN_SENT => time_wait::on_connect(sk),

@@ -11,14 +11,14 @@ use core::hint::black_box;
 use tcptrace_common::config::{NO_REASON, by_function};
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, evidence, outcome, step};
+use tcptrace_common::wire::{QueueDropRecord, UNKNOWN_U32, evidence, outcome, step};
 
 use super::packet::{Packet, netns_of};
 use super::{baseline, listen, mib, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
-use crate::head_slot::HeadSlot;
-use crate::maps::{GROUP, ListenerGroup, PAGES, SynCounters, is_reported_by_function};
+use crate::head_slot::{self, Draft, HeadSlot};
+use crate::maps::{GROUP, PAGES, SynCounters, is_reported_by_function};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner::{self, listeners};
@@ -49,7 +49,7 @@ pub(crate) fn on_consume(skb: *const u8) {
         return;
     };
     if packet.is_pure_syn() {
-        on_syn(&packet);
+        on_syn(skb, &packet);
     }
 }
 
@@ -69,27 +69,38 @@ pub(super) mod fate {
 
 /// A SYN has been worked on. Most were taken and took nobody's place: nothing more is asked then.
 #[inline(always)]
-fn on_syn(packet: &Packet<Direct>) {
+fn on_syn(skb: *const u8, packet: &Packet<Direct>) {
     let net = packet.net();
     let netns = netns_of(net);
-    let Some(mut slot) = HeadSlot::claim() else {
-        return;
-    };
-    let fate = slot.launder::<0>(fate_by_counters(net, netns));
+    let fate = fate_by_counters(net, netns);
     let is_refused = fate != fate::TAKEN && !is_reported_by_function(by_function::SYN);
-    let may_reuse = time_wait::may_be_reused();
-    if !is_refused && !may_reuse {
-        return;
+    if (is_refused || time_wait::may_be_reused())
+        && let Some(mut slot) = HeadSlot::claim()
+    {
+        let skb = slot.as_number(skb);
+        refused_or_reused(
+            slot.draft().level(),
+            skb,
+            if is_refused { fate } else { fate::TAKEN },
+        );
     }
-    let head = slot.head();
+}
+
+/// A SYN was refused, or a TIME_WAIT was cancelled before it came.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn refused_or_reused(level: u32, skb: u64, fate: u32) -> u32 {
+    let (Some(packet), Some(head)) = (Packet::<Probe>::at(skb), head_slot::draft_at(level)) else {
+        return 0;
+    };
+    let net = packet.net();
+    let netns = netns_of(net);
     emit::begin(head, now(), tcp_state::LISTEN);
     head.flow.netns = netns;
     packet.ends_into(&mut head.flow);
-    if may_reuse {
-        time_wait::on_syn(&head.flow);
-    }
-    if !is_refused {
-        return;
+    time_wait::on_syn(&head.flow);
+    if fate == fate::TAKEN {
+        return 0;
     }
     // Refused by an unknown listener: still reported, without an owner.
     let (mut fate, mut count) = (fate, 1);
@@ -108,13 +119,13 @@ fn on_syn(packet: &Packet<Direct>) {
     if fate == fate::DROPPED {
         if !is_beyond(sock, most) {
             note!("a SYN was dropped for another reason", head: head, most);
-            return;
+            return 0;
         }
         fate = fate::MAX_SYN_BACKLOG;
         head.evidence = evidence::INFERRED;
     }
-    let fate = slot.launder::<0>(fate);
-    report(fate, sock, slot.head(), count, hook::CONSUME_SKB);
+    report_refusal(level, fate, sock, count, u32::from(hook::CONSUME_SKB));
+    0
 }
 
 /// Reads the refusal counters of this CPU and namespace and compares them with the last reading.
@@ -174,32 +185,44 @@ pub(super) fn is_beyond(sock: u64, most: u32) -> bool {
 }
 
 /// The listener of the port that has dropped a SYN since it was last looked at, and how many; 0 = none
-/// that is known. A function of its own: its ways would be those of all that follows.
-#[inline(never)]
+/// that is known.
+#[inline(always)]
 fn stepped(netns: u32, port: u16, most: u32) -> (u64, u32) {
-    let mut number = 0;
-    while number < PAGES {
-        let Some(group) = listeners::page(netns, port, number) else {
-            break;
-        };
-        let mut found = stepped_on(group);
-        if !is_full(found.0, most) {
-            // It has dropped by a socket filter, or earlier: this SYN is another listener's.
-            found = stepped_on(group);
-        }
-        if found.0 != 0 {
-            return found;
-        }
-        number += 1;
+    let step = step_of_port(netns, port, most);
+    if step == 0 {
+        return (0, 0);
     }
-    (0, 0)
+    (listeners::at(netns, port, step as u32), (step >> 32) as u32)
 }
 
-/// The first listener whose drop counter has risen since it was last looked at, and by how much. Leaves
-/// at the first hit: the verifier's paths would multiply, and another listener's rise belongs to a SYN
-/// that will ask for itself.
+/// As [`step_of_page`], of all pages of the port; the place is counted over all of them.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn stepped_on(group: *mut ListenerGroup) -> (u64, u32) {
+extern "C" fn step_of_port(netns: u32, port: u16, most: u32) -> u64 {
+    let mut page = 0;
+    while page < PAGES {
+        let mut step = step_of_page(netns, port, page);
+        if step != 0 && !is_full(listeners::at(netns, port, step as u32), most) {
+            // It has dropped by a socket filter, or earlier: this SYN is another listener's.
+            step = step_of_page(netns, port, page);
+        }
+        if step != 0 || listeners::page(netns, port, page).is_none() {
+            return step;
+        }
+        page += 1;
+    }
+    0
+}
+
+/// The first listener of a page whose drop counter has risen since it was last looked at: its place in
+/// the lower half, by how much in the upper one; 0 = none. Another listener's rise belongs to a SYN that
+/// will ask for itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn step_of_page(netns: u32, port: u16, page: u16) -> u64 {
+    let Some(group) = listeners::page(netns, port, page) else {
+        return 0;
+    };
     let mut place = 0;
     while place < GROUP {
         // SAFETY: the index is below the arrays' length; a map value.
@@ -210,12 +233,12 @@ fn stepped_on(group: *mut ListenerGroup) -> (u64, u32) {
             let steps = drops.wrapping_sub((*group).drops[place]);
             if steps != 0 {
                 (*group).drops[place] = drops;
-                return (sock, steps);
+                return u64::from(steps) << 32 | (usize::from(page) * GROUP + place) as u64;
             }
         }
         place += 1;
     }
-    (0, 0)
+    0
 }
 
 /// Whether a queue of a listener is full, or holds more half-open connections than `most`. Without a branch until the end: each would multiply the
@@ -251,9 +274,25 @@ pub(super) fn fate_by_queues(sock: u64, most: u32) -> u32 {
     }
 }
 
-/// Reports a refusal. `sock` is the listener, if known; `head` has the addresses of both ends.
+/// Reports a refusal. `sock` is the listener when known; the slot's head has the client's and its ends.
 #[inline(always)]
-pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8) {
+pub(super) fn report(fate: u32, sock: u64, slot: &mut HeadSlot, count: u32, hook: u8) {
+    report_refusal(slot.draft().level(), fate, sock, count, u32::from(hook));
+}
+
+/// As [`report`], with what is built in the slot of that level.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn report_refusal(level: u32, fate: u32, sock: u64, count: u32, hook: u32) -> u32 {
+    let Some(head) = head_slot::draft_at(level) else {
+        return 0;
+    };
+    refusal(fate, sock, head, count, hook as u8);
+    0
+}
+
+#[inline(always)]
+fn refusal(fate: u32, sock: u64, head: &mut Draft, count: u32, hook: u8) {
     let kind = match fate {
         fate::ACCEPT_QUEUE_FULL => kind::ACCEPT_DROP,
         fate::SYN_QUEUE_FULL | fate::COOKIE | fate::MAX_SYN_BACKLOG => kind::SYN_DROP,
@@ -294,7 +333,7 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
         record.limit = limit;
         record.reason = UNKNOWN_U32;
         record.somaxconn = somaxconn;
-        record.backlog = listen::backlog(head.inode);
+        record.backlog = listen::backlog(record.head.inode);
         record.count = count;
         record.by_max_syn_backlog = u8::from(fate == fate::MAX_SYN_BACKLOG);
         record.step = step::SYN;

@@ -20,7 +20,7 @@ use super::mib;
 use super::packet::netns_of;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::head_slot::HeadSlot;
+use crate::head_slot::{Draft, HeadSlot};
 use crate::maps::{is_reported_by_function, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
@@ -157,7 +157,7 @@ fn note_timer(seen: &Seen, timer: *const u8, minisock: u64, timeout: u64) {
 /// minisock that took over, 0 without one.
 /// A function of its own: the stack of its caller is nearly full.
 #[inline(never)]
-pub(crate) fn on_close(sk: &SockRef<Direct>, head: &Head) -> u8 {
+pub(crate) fn on_close(sk: &SockRef<Direct>, head: &mut Draft) -> u8 {
     if config!(tw_timer_handler) == 0 {
         return 0;
     }
@@ -322,7 +322,7 @@ pub(crate) fn on_cancel(timer: *const u8) {
     let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     identify(minisock, head);
     let is_connecting = connecting.task.get() == owner::pid_tgid()
         && is_in_connect(connecting.sock.get())
@@ -330,7 +330,7 @@ pub(crate) fn on_cancel(timer: *const u8) {
         && ends_alike(&connecting.address.get(), &words(&head.flow.remote_addr));
     if !is_connecting {
         // SAFETY: as `note_timer`.
-        unsafe { cancelled.head.as_ptr().write(*head) };
+        unsafe { cancelled.head.as_ptr().write(**head) };
         cancelled.timeout_jiffies.set(timeout);
         cancelled.timer.set(timer as u64);
         return;
@@ -379,14 +379,7 @@ pub(crate) fn on_syn(flow: &FlowRecord) {
     let is_same = head.flow.local_port == flow.local_port
         && head.flow.remote_port == flow.remote_port
         && ends_alike(&words(&head.flow.remote_addr), &words(&flow.remote_addr));
-    if is_same {
-        owner::listeners::owner_by_port(head);
-    }
-    ended(
-        head,
-        if is_same { phase::REUSE } else { phase::CANCEL },
-        hook::TIMER_CANCEL,
-    );
+    report_cancelled_head(head, if is_same { phase::REUSE } else { phase::CANCEL });
 }
 
 /// A packet was dropped: if a minisock was cancelled just before, it was a RST that killed it.
@@ -406,7 +399,7 @@ pub(crate) fn on_expire(timer: *const u8) {
     let (Some(minisock), Some(mut slot)) = (minisock_of(timer), HeadSlot::claim()) else {
         return;
     };
-    let head = slot.head();
+    let head = slot.draft();
     identify(minisock, head);
     ended(head, phase::EXPIRE, hook::TIMER_EXPIRE_ENTRY);
 }
@@ -415,13 +408,26 @@ pub(crate) fn on_expire(timer: *const u8) {
 fn report_cancelled(cancelled: &Seen) {
     if cancelled.timer.get() != 0 {
         cancelled.timer.set(0);
-        ended(cancelled.head(), phase::CANCEL, hook::TIMER_CANCEL);
+        report_cancelled_head(cancelled.head(), phase::CANCEL);
     }
+}
+
+/// Reports what was cancelled earlier.
+#[inline(always)]
+fn report_cancelled_head(head: &Head, phase: u8) {
+    let Some(mut slot) = HeadSlot::claim() else {
+        return;
+    };
+    **slot.draft() = *head;
+    if phase == phase::REUSE {
+        owner::listeners::owner_by_port(slot.draft());
+    }
+    ended(slot.draft(), phase, hook::TIMER_CANCEL);
 }
 
 /// Reports the end of a minisock.
 #[inline(always)]
-pub(super) fn ended(head: &Head, phase: u8, hook: u8) {
+pub(super) fn ended(head: &mut Draft, phase: u8, hook: u8) {
     emit(
         kind::TIME_WAIT,
         hook,
@@ -429,7 +435,7 @@ pub(super) fn ended(head: &Head, phase: u8, hook: u8) {
         |record: &mut TimeWaitRecord| {
             record.timeout_jiffies = UNKNOWN_U64;
             record.phase = phase;
-            record.substate = head.state;
+            record.substate = record.head.state;
         },
     );
 }

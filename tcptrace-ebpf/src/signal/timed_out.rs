@@ -6,10 +6,11 @@
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{Head, TimedOutRecord, UNKNOWN_U32, timed_out};
+use tcptrace_common::wire::{TimedOutRecord, UNKNOWN_U32, timed_out};
 
 use crate::emit::emit;
 use crate::filter::wants;
+use crate::head_slot::Draft;
 use crate::sock::{Direct, SockRef};
 
 /// `ETIMEDOUT`
@@ -41,7 +42,7 @@ fn is_given_up(sk: &SockRef<Direct>) -> bool {
 
 /// A socket changes to CLOSE: reports it if it was given up. `head.state` is the state before.
 #[inline(always)]
-pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
+pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &mut Draft) {
     if !may_concern(sk, old) || !is_given_up(sk) {
         return;
     }
@@ -52,7 +53,7 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
         |record: &mut TimedOutRecord| {
             record.silent_jiffies = silent_jiffies(sk);
             (record.unsent_bytes, record.unacked_bytes) = sk
-                .send_queues(head.state)
+                .send_queues(record.head.state)
                 .unwrap_or((UNKNOWN_U32, UNKNOWN_U32));
             record.user_timeout_ms = sk.user_timeout_ms().unwrap_or(0);
             record.window = sk.window().unwrap_or(UNKNOWN_U32);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::interpret::advice;
 use crate::model::finding::Topic;
 use crate::model::incident::{LimitedBy, Queue};
+use crate::model::service::Service;
 use crate::model::{Evidence, Incident, Owner, What};
 
 /// Processes distinguished per kind and cause.
@@ -14,6 +15,9 @@ const MOST_OWNERS: usize = 64;
 const MOST_SILENCES: usize = 256;
 /// Local ports distinguished per kind and cause.
 const MOST_PORTS: usize = 64;
+
+/// Services distinguished per kind and cause.
+const MOST_SERVICES: usize = 64;
 
 /// Bytes that nobody received, or whose arrival is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +102,7 @@ pub struct Tally {
     /// Network namespaces; more than one makes it `None`.
     netns: Option<Option<u32>>,
     owners: BTreeMap<(u32, Option<u64>), (Owner, u64)>,
+    services: BTreeMap<Service, u64>,
     /// By namespace and local port; what has no place, or no known end, is in none.
     local_ports: BTreeMap<(Option<u32>, u16), u64>,
 }
@@ -131,6 +136,11 @@ impl Tally {
             } else if has_room {
                 self.owners.insert(identity, (owner.clone(), count));
             }
+        }
+        let service = Service::of(incident);
+        if self.services.len() < MOST_SERVICES || self.services.contains_key(&service) {
+            let total = self.services.entry(service).or_insert(0);
+            *total = total.saturating_add(count);
         }
         if let Some(local) = incident.flow.local {
             let has_room = self.local_ports.len() < MOST_PORTS;
@@ -178,6 +188,14 @@ impl Tally {
     #[must_use]
     pub fn netns(&self) -> Option<u32> {
         self.netns.flatten()
+    }
+
+    /// The service that most incidents were about, and of how many. Of services beyond the first
+    /// [`MOST_SERVICES`] nothing is counted.
+    #[must_use]
+    pub fn main_service(&self) -> Option<(Service, u64)> {
+        let most = self.services.iter().max_by_key(|(_, count)| **count)?;
+        Some((*most.0, *most.1))
     }
 
     /// What happened at local ends that `is_meant` names, by namespace and port.

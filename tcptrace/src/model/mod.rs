@@ -19,6 +19,7 @@ pub mod owner;
 pub mod rows;
 pub mod run;
 pub mod sample;
+pub mod service;
 pub mod snapshot;
 pub mod summary;
 pub mod survey;

@@ -10,6 +10,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         cookies_for_every_syn,
         the_first_cookie_of_each_processor_is_reported,
         half_open_connections_that_fit_are_no_drop,
+        the_first_syn_of_a_full_listener_is_no_drop,
     ]
 }
 
@@ -184,4 +185,29 @@ fn half_open_connections_that_fit_are_no_drop(world: &World) {
     half_open(&client, listener);
     world.rose(&before, "ListenDrops", 0);
     tracer.stop().none("both SYNs fit", Expect::new("syn_drop"));
+}
+
+/// A listener of limit 0 takes one connection, which fills it. That SYN is the first of its namespace:
+/// there is nothing to compare the kernel's counters with yet.
+fn the_first_syn_of_a_full_listener_is_no_drop(world: &World) {
+    let tracer = world.watch(&[]);
+    let (server, client) = cast(world);
+    let listener = server.listen("127.0.7.9:0", 0);
+    let before = world.counters();
+    let taken = client.connect("127.0.0.4:0", listener.local);
+    world.rose(&before, "ListenDrops", 0);
+    // A refusal that does count shows that the tracer was at work.
+    let second = client.connect_start("127.0.0.5:0", listener.local, None);
+    world.rose(&before, "ListenOverflows", 1);
+    tracer.expect(
+        "the second is refused",
+        Expect::new("accept_drop")
+            .is("count", 1)
+            .remote(second.local),
+    );
+    client.close(second);
+    client.close(taken);
+    let events = tracer.stop();
+    events.exactly("one refusal", 1, Expect::new("accept_drop"));
+    events.none("the first was taken", Expect::new("syn_drop"));
 }

@@ -16,7 +16,7 @@ use super::rust_text::TokenKind;
 const COUNTS: [(&str, usize); 5] = [
     ("tcptrace/src", 53),
     ("tcptrace-common/src", 5),
-    ("tcptrace-ebpf/src", 121),
+    ("tcptrace-ebpf/src", 136),
     ("xtask/src", 27),
     ("xtask/bench-ebpf/src", 13),
 ];

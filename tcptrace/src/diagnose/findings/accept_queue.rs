@@ -1,7 +1,8 @@
 //! Full accept queues: which limit binds decides whether a setting helps.
 
 use super::{
-    Case, Family, ROOM, change, counter, first_fix, hurt, looked, place, proof, rate, whose,
+    Case, Family, ROOM, change, counter, first_fix, hurt, looked, main_port, named, place, proof, rate,
+    whose,
 };
 use crate::diagnose::late::late;
 use crate::model::Kind;
@@ -35,10 +36,7 @@ pub(super) const FAMILIES: &[Family] = &[
 ];
 
 fn full(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = family
-        .of_incidents(case, Severity::Broken)
-        .into_iter()
-        .collect();
+    let mut found: Vec<Finding> = of_incidents(family, case).into_iter().collect();
     for space in &case.survey.spaces {
         let overflows = space.rose(OVERFLOWS);
         let is_hurt_now = |row: &&ListenerRow| {
@@ -57,6 +55,20 @@ fn full(family: &Family, case: &Case<'_>) -> Vec<Finding> {
         });
     }
     found
+}
+
+/// Incidents say that a queue was full, not why: that takes a look at the process.
+fn of_incidents(family: &Family, case: &Case<'_>) -> Option<Finding> {
+    let finding = family.of_incidents(case, Severity::Broken)?;
+    let Some(port) = main_port(case, family.topics) else {
+        return Some(finding);
+    };
+    let who = named(&finding.who).unwrap_or_else(|| "its process".to_owned());
+    let do_first = format!(
+        "Run tcptrace listeners {port} while it happens: it shows what keeps {who} from calling accept(), \
+         and which limit binds."
+    );
+    Some(Finding { do_first, ..finding })
 }
 
 fn at_listener(family: &Family, survey: &Survey, space: &Space, row: &ListenerRow) -> Finding {
@@ -216,7 +228,7 @@ fn remedy(space: &Space, row: &ListenerRow) -> (String, Option<Change>) {
 }
 
 fn aborting(family: &Family, case: &Case<'_>) -> Vec<Finding> {
-    let mut found = Vec::from_iter(family.of_incidents(case, Severity::Broken));
+    let mut found = Vec::from_iter(of_incidents(family, case));
     for space in &case.survey.spaces {
         let Some(value) = space.settings.number(ABORT).filter(|value| *value > 0) else {
             continue;

@@ -228,10 +228,11 @@ impl Family {
         let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
         let netns = tallies.first().and_then(|(_, tally)| tally.netns());
         let is_one = tallies.iter().all(|(_, tally)| tally.netns() == netns);
+        let who = most_concerned(&tallies);
         let severity = weighed(severity, case.survey, *main, &tallies);
         Some(Finding {
             netns: netns.filter(|_| is_one),
-            who: most_concerned(&tallies),
+            who,
             since_ns: Some(first_ns),
             rate_per_s: (seconds >= 1.0).then(|| count as f64 / seconds),
             count,
@@ -269,6 +270,26 @@ fn most_concerned(tallies: &[(Topic, &Tally)]) -> Vec<Owner> {
     named.map(|(owner, _)| owner.clone()).collect()
 }
 
+/// Processes for the beginning of a sentence: `api (123) and 2 other processes`.
+fn named(who: &[Owner]) -> Option<String> {
+    let (first, others) = who.split_first()?;
+    let first = format!("{} ({})", first.process.display_name(), first.process.pid);
+    Some(match others.len() {
+        0 => first,
+        1 => format!("{first} and another process"),
+        // More than `NAMED` may be concerned.
+        more => format!("{first} and at least {more} other processes"),
+    })
+}
+
+/// The port that most incidents of some topics were about.
+fn main_port(case: &Case<'_>, topics: &[Topic]) -> Option<u16> {
+    let services = topics
+        .iter()
+        .filter_map(|topic| case.tallies.of(*topic)?.main_service());
+    services.max_by_key(|(_, count)| *count)?.0.port()
+}
+
 /// What the incidents of a kind and cause prove.
 fn proofs(topic: Topic, tally: &Tally) -> Vec<Proof> {
     let source = topic_name(topic);
@@ -277,6 +298,17 @@ fn proofs(topic: Topic, tally: &Tally) -> Vec<Proof> {
         tally.count,
         source.clone(),
     )];
+    if let Some((service, count)) = tally.main_service()
+        && service.is_known()
+    {
+        let total = tally.count;
+        let text = if count == total {
+            format!("all {service}")
+        } else {
+            format!("{count} of {total} {service}")
+        };
+        proofs.push(proof(text, count, source.clone()));
+    }
     let lost = tally.discarded;
     let parts = [
         (lost.unsent, "bytes were written and never sent"),

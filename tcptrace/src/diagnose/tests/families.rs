@@ -11,15 +11,22 @@ use crate::model::incident::{
 use crate::model::survey::Survey;
 use crate::model::{Endpoint, Family, Flow, Incident, Kind, What};
 
+fn end(addr: [u8; 4], port: u16) -> Endpoint {
+    Endpoint {
+        addr: addr.into(),
+        port,
+    }
+}
+
 pub(super) fn incident(what: What) -> Incident {
     let owner = super::listener(0, 0, None).owner;
     Incident {
         boot_ns: 5,
         flow: Flow {
             family: Family::Inet,
-            local: None,
+            local: Some(end([10, 9, 8, 7], 8443)),
             unbound: None,
-            remote: None,
+            remote: Some(end([10, 9, 8, 6], 50_123)),
             netns: Some(7),
             cookie: Some(9),
         },
@@ -93,8 +100,11 @@ fn incidents_make_findings_with_their_owner_and_their_bytes() {
     assert_eq!(finding.rate_per_s, Some(1.0));
     assert_eq!(finding.netns, Some(7));
     assert_eq!(finding.who[0].process.pid, 42);
-    assert_eq!(finding.evidence[1].value, Some(22));
-    assert!(finding.evidence[1].text.contains("never sent"));
+    // The port of the service, and how many of the two incidents are about it.
+    assert_eq!(finding.evidence[1].text, "all at 10.9.8.7:8443");
+    assert_eq!(finding.evidence[1].value, Some(2));
+    assert_eq!(finding.evidence[2].value, Some(22));
+    assert!(finding.evidence[2].text.contains("never sent"));
     assert!(finding.do_first.starts_with("Remove the option"));
     assert_eq!(finding.explain, Some((Kind::RstSent, Some("linger_zero"))));
 }
@@ -228,6 +238,11 @@ fn both_steps_of_a_refusal_are_one_finding_and_the_worst_comes_first() {
         .map(|finding| (finding.id, finding.count))
         .collect();
     assert_eq!(ids, [("accept_queue_full", 6), ("protocol_resets", 50)]);
+    let do_first = &findings(&Survey::default(), &tallies)[0].do_first;
+    assert!(
+        do_first.starts_with("Run tcptrace listeners 8443 "),
+        "{do_first}"
+    );
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::net::IpAddr;
 
 use super::owners::suffix;
 use super::spread::Spread;
-use crate::model::flow::TcpState;
-use crate::model::incident::{ResetMeaning, RetransmitType, TimeWaitPhase, What};
+use crate::model::incident::{ResetMeaning, TimeWaitPhase, What};
+use crate::model::service::Service;
 use crate::model::{Endpoint, Evidence, Incident, Kind};
 
 /// How long a line waits for others.
@@ -40,20 +40,6 @@ struct Key {
     service: Option<Service>,
 }
 
-/// What was connected to, and from which side, as far as an incident says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Service {
-    /// The local end: the peer came in.
-    Incoming(Option<Endpoint>),
-    /// The remote end: the owner went out.
-    Outgoing(Option<Endpoint>),
-    /// Two ports of which either may be the client's: distinguished by address only.
-    Unclear(IpAddr, IpAddr),
-}
-
-/// kernel: the first port that connect() takes unless net.ipv4.ip_local_port_range says otherwise.
-const FIRST_EPHEMERAL: u16 = 32_768;
-
 impl Key {
     fn of(incident: &Incident, is_ordinary: bool) -> Self {
         let owner = incident.owner.as_ref();
@@ -64,33 +50,8 @@ impl Key {
             known: owner.map_or("", suffix),
             evidence: incident.evidence,
             netns: incident.flow.netns,
-            service: (!is_ordinary).then(|| service(incident)),
+            service: (!is_ordinary).then(|| Service::of(incident)),
         }
-    }
-}
-
-/// By what the incident says; else by the ports: that of the service is the lower one, unless both are
-/// such as clients are given.
-fn service(incident: &Incident) -> Service {
-    let (local, remote) = (incident.flow.local, incident.flow.remote);
-    match (&incident.what, incident.state) {
-        (What::AcceptDrop { .. } | What::SynDrop { .. }, _)
-        | (_, Some(TcpState::Listen | TcpState::SynRecv | TcpState::NewSynRecv)) => {
-            return Service::Incoming(local);
-        }
-        (What::Retransmit { kind, .. }, _) if *kind == RetransmitType::SynAck => {
-            return Service::Incoming(local);
-        }
-        (_, Some(TcpState::SynSent)) => return Service::Outgoing(remote),
-        _ => {}
-    }
-    match (local, remote) {
-        (Some(own), Some(peer)) if own.port.min(peer.port) >= FIRST_EPHEMERAL => {
-            Service::Unclear(own.addr, peer.addr)
-        }
-        (Some(own), Some(peer)) if peer.port < own.port => Service::Outgoing(remote),
-        (None, Some(_)) => Service::Outgoing(remote),
-        _ => Service::Incoming(local),
     }
 }
 
