@@ -188,7 +188,10 @@ mod tests {
         let [reported] = &surveys.troubles(later, SLOW)[..] else {
             panic!("once each");
         };
-        assert!(reported.contains("processes takes longer than 5 s"), "{reported}");
+        assert!(
+            reported.contains("processes takes longer than 5 s"),
+            "{reported}"
+        );
         assert!(surveys.troubles(later, SLOW * 2).is_empty(), "once");
         // It went on, and hangs again.
         assert!(surveys.troubles(later, Duration::ZERO).is_empty());

@@ -150,11 +150,11 @@ fn who(page: &mut Page, finding: &Finding) {
 /// The container or unit of a process.
 fn place(process: &Process) -> Option<String> {
     if let Some(container) = &process.container {
-        let short = container.get(..SHORT_ID).unwrap_or(container);
+        let name = container.name.as_deref().or(container.id.as_deref())?;
+        let short = name.get(..SHORT_ID).unwrap_or(name);
         return Some(format!("container {short}"));
     }
-    let group = process.cgroup.as_deref()?.rsplit('/').next()?;
-    group.ends_with(".service").then(|| group.to_owned())
+    process.unit.clone()
 }
 
 fn one(page: &mut Page, finding: &Finding) {
