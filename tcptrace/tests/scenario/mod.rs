@@ -26,6 +26,7 @@ mod reset;
 mod reset_received;
 mod retransmit;
 mod robustness;
+mod signals;
 mod stalled;
 mod syn_queue;
 mod text;
@@ -78,6 +79,8 @@ pub(crate) fn families() -> Vec<Family> {
         folding,
         #[own]
         robustness,
+        #[own]
+        signals,
         #[own]
         privileges,
         #[own]
