@@ -40,6 +40,10 @@ pub mod by_function {
     pub const PAWS: u32 = 1 << 5;
     /// Errors that connect() returns.
     pub const CONNECT: u32 = 1 << 6;
+    /// Not a signal: the counters of every namespace were read on every CPU when the run began.
+    pub const BASELINES: u32 = 1 << 7;
+    /// Signals that tracepoints recognise by the counters of a CPU.
+    pub const BY_COUNTERS: u32 = SYN | ACK | TIME_WAIT;
 }
 
 /// The programs may call `bpf_get_func_ret` (exits of functions, from 5.17).

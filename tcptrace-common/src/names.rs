@@ -28,6 +28,14 @@ pub const MADE_UP: &str = "MADE_UP";
 pub const AGAIN: &str = "inet_sock_set_state_again";
 /// See [`AGAIN`].
 pub const AGAIN_OF: &str = "inet_sock_set_state";
+/// By network namespace: counters of refused SYNs as last read on each CPU.
+pub const SYN_COUNTERS: &str = "SYN_COUNTERS";
+/// By network namespace: counters of TIME_WAITs that could not be made, likewise.
+pub const TIME_WAIT_OVERFLOWS: &str = "TIME_WAIT_OVERFLOWS";
+/// Network namespaces whose counters could not be read when the run began.
+pub const OLDER: &str = "OLDER";
+/// The program that the user side runs on each CPU to read what was counted before.
+pub const BASELINE: &str = "read_baseline";
 /// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
 pub const OFFSETS: &str = "OFFSETS";
 /// Global with the [`crate::offsets::HolderOffsets`] of the running kernel.
@@ -48,9 +56,9 @@ pub mod limited {
     pub const LINGERING: u32 = 2;
     /// [`super::FOLLOWED`]
     pub const FOLLOWED: u32 = 3;
-    /// Counters of refused SYNs by namespace.
+    /// [`super::SYN_COUNTERS`]
     pub const SYN_COUNTERS: u32 = 4;
-    /// Counters of TIME_WAITs that could not be made, by namespace.
+    /// [`super::TIME_WAIT_OVERFLOWS`]
     pub const TIME_WAIT_OVERFLOWS: u32 = 5;
     /// [`super::WAITS`]
     pub const WAITS: u32 = 6;

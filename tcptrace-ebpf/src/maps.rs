@@ -49,15 +49,16 @@ pub(crate) static LINGERING: HashMap<u64, LingerEntry> = HashMap::with_max_entri
 #[map]
 pub(crate) static FOLLOWED: HashMap<u32, u64> = HashMap::with_max_entries(65_536, 0);
 
-/// Counters of refused SYNs as last seen on this CPU, by network namespace.
+/// Counters of refused SYNs as last read on this CPU, by network namespace. Size is set by the loader.
 #[map]
 pub(crate) static SYN_COUNTERS: PerCpuHashMap<u32, SynCounters> =
-    PerCpuHashMap::with_max_entries(1024, 0);
+    PerCpuHashMap::with_max_entries(1, 0);
 
-/// The counter of TIME_WAITs that could not be made as last seen on this CPU, by network namespace.
+/// The counter of TIME_WAITs that could not be made as last read on this CPU, by network namespace.
+/// Size is set by the loader.
 #[map]
 pub(crate) static TIME_WAIT_OVERFLOWS: PerCpuHashMap<u32, OverflowsSeen> =
-    PerCpuHashMap::with_max_entries(1024, 0);
+    PerCpuHashMap::with_max_entries(1, 0);
 
 /// Tasks inside accept(), and the listener they ask. Size is set by the loader.
 #[map]
@@ -213,16 +214,27 @@ pub(crate) struct SynCounters {
     pub(crate) syn_queue_cookies: u64,
     /// All SYNs and third ACKs that a listener dropped, whatever the reason.
     pub(crate) listen_drops: u64,
-    /// Where they were read, which distinguishes namespaces that had one number one after the
-    /// other; 0 until this CPU has read them once.
+    /// Whose they are, `Mib::identity`: namespaces may have one number one after the other. 0 until this
+    /// CPU has read them once; see `signal::baseline`.
     pub(crate) read: u64,
+}
+
+impl SynCounters {
+    /// Not read.
+    pub(crate) const NONE: Self = Self {
+        listen_overflows: 0,
+        syn_queue_drops: 0,
+        syn_queue_cookies: 0,
+        listen_drops: 0,
+        read: 0,
+    };
 }
 
 /// A counter of one namespace on one CPU.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct OverflowsSeen {
-    /// `Mib::identity`; 0 until this CPU has read it once.
+    /// As [`SynCounters::read`].
     pub(crate) identity: u64,
     pub(crate) count: u64,
 }

@@ -13,7 +13,7 @@ use tcptrace_common::hook;
 
 use crate::offsets::has;
 use crate::signal::{
-    accept, answer, calls, drop, fork, handshake, linger, listen, minisock, paws, reset,
+    accept, answer, baseline, calls, drop, fork, handshake, linger, listen, minisock, paws, reset,
     retransmit, snapshot, state, syn, timer,
 };
 
@@ -129,4 +129,13 @@ program!(
     Tracepoint,
     hook::INET_SOCK_SET_STATE,
     state::on_skipped_state(0, 1, 2)
+);
+
+// Never attached: the user side runs it once on each CPU.
+program!(
+    "raw_tp/read_baseline",
+    "read_baseline",
+    Tracepoint,
+    0,
+    baseline::on_run(0, 1, 2)
 );

@@ -14,7 +14,7 @@ use tcptrace_common::wire::{
     outcome, retransmit, step,
 };
 
-use super::mib::Mib;
+use super::mib::{self, Mib};
 use super::packet::Packet;
 use super::syn::{self, fate};
 use super::window::Window;
@@ -53,8 +53,9 @@ pub(crate) fn on_enter(listener: u64, skb: u64) {
     window.open(listener, skb);
     let sk = SockRef::<Probe>::remembered(listener);
     window.drops.set(u64::from(sk.drops().unwrap_or(0)));
-    if let Some(mib) = sk.net().and_then(Mib::tcp_ext)
-        && let Some(counters) = mib.refusals()
+    if let Some(net) = sk.net()
+        && let Some(mib) = Mib::tcp_ext(net)
+        && let Some(counters) = mib.refusals(net)
     {
         window.refusals.set(counters);
         window.base.set(mib.base());
@@ -95,7 +96,7 @@ pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
 #[inline(always)]
 fn fate_of(window: &Window, sk: &SockRef<Probe>) -> (u32, u8) {
     if window.base.get() != 0
-        && let Some(now) = sk.net().and_then(Mib::tcp_ext).and_then(Mib::refusals)
+        && let Some(now) = sk.net().and_then(mib::refusals)
     {
         let before = window.refusals.get();
         let fate = syn::fate_between(&before, &now);

@@ -10,18 +10,18 @@ use core::cell::Cell;
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::macros::map;
-use tcptrace_common::config::{NO_REASON, by_function};
+use tcptrace_common::config::by_function;
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::names::limited;
 use tcptrace_common::wire::{Head, TimeWaitRecord, UNKNOWN_U64, evidence, phase};
 
-use super::mib::Mib;
+use super::baseline;
+use super::mib;
+use super::packet::netns_of;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::full_maps;
 use crate::head_slot::HeadSlot;
-use crate::maps::{OverflowsSeen, TIME_WAIT_OVERFLOWS, is_reported_by_function, sock_bits};
+use crate::maps::{is_reported_by_function, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
@@ -261,32 +261,11 @@ mod overflow {
 /// One of [`overflow`], for a namespace and this CPU.
 #[inline(always)]
 fn overflows(net: u64) -> u32 {
-    let (net, number) = (net as *const u8, config!(mib_time_wait_overflows));
-    let (Some(mib), Some(inum_at)) = (Mib::tcp_ext(net), offset!(net_inum)) else {
+    let net = net as *const u8;
+    let Some(now) = mib::time_wait_overflows(net) else {
         return overflow::UNKNOWN;
     };
-    if number == NO_REASON {
-        return overflow::UNKNOWN;
-    }
-    // SAFETY: probing a field of the namespace.
-    let netns = unsafe { Probe::read::<u32>(net.add(inum_at)) };
-    let now = OverflowsSeen {
-        identity: mib.identity(net),
-        count: mib.value(number),
-    };
-    let mut before = OverflowsSeen {
-        identity: 0,
-        count: 0,
-    };
-    match TIME_WAIT_OVERFLOWS.get_ptr_mut(netns) {
-        // SAFETY: this CPU's slot of a map value.
-        Some(seen) => before = unsafe { seen.replace(now) },
-        None => {
-            if TIME_WAIT_OVERFLOWS.insert(netns, now, 0).is_err() {
-                full_maps::count(limited::TIME_WAIT_OVERFLOWS);
-            }
-        }
-    }
+    let before = baseline::overflows_before(netns_of(net), now);
     if now.count == 0 || before == now {
         overflow::NONE
     } else if before.identity == now.identity {
@@ -346,6 +325,7 @@ pub(crate) fn on_cancel(timer: *const u8) {
     let head = slot.head();
     identify(minisock, head);
     let is_connecting = connecting.task.get() == owner::pid_tgid()
+        && is_in_connect(connecting.sock.get())
         && connecting.port.get() == u32::from(head.flow.remote_port)
         && ends_alike(&connecting.address.get(), &words(&head.flow.remote_addr));
     if !is_connecting {
@@ -355,11 +335,21 @@ pub(crate) fn on_cancel(timer: *const u8) {
         cancelled.timer.set(timer as u64);
         return;
     }
+    // A connect() takes one over at most.
+    connecting.task.set(0);
     head.sock = connecting.sock.get();
     if owner::task_is_user() {
         owner::current(kind::basis::TASK, &mut head.owner);
     }
     ended(head, phase::REUSE, hook::TIMER_CANCEL);
+}
+
+/// Whether the call that a socket was last connected by still works on it: it does so in SYN_SENT and owns the
+/// socket (`tcp_v4_connect`, 5.10 to 7.3). A connection that stands, or is gone, has left that state.
+#[inline(always)]
+fn is_in_connect(sock: u64) -> bool {
+    let sk = SockRef::<Probe>::remembered(sock);
+    sk.state() == Some(tcp_state::SYN_SENT) && sk.is_owned()
 }
 
 /// Whether a minisock waits for the next SYN to decide how it ended.

@@ -44,6 +44,7 @@ impl Kernel {
             process_timeout: function(types, "process_timeout"),
             config,
             skips_runs: false,
+            own_netns: None,
             hz: None,
         }
     }

@@ -27,6 +27,7 @@ use crate::model::{Finding, Incident, RunFacts, Sample};
 
 pub use json::JsonSink;
 pub use messages::Messages;
+pub use out::broken;
 pub use stamp::TimeStyle;
 pub use table::TableStyle;
 pub use text::TextSink;

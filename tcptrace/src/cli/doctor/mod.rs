@@ -1,13 +1,15 @@
 //! `tcptrace doctor`: what is wrong with TCP on this host and what to do about it, then one line on what
 //! this kernel cannot show. `--hooks` prints the report on privileges, kernel types and hooks instead.
 //!
-//! Attaches every program for a moment, as `watch` would. Before and after that it reads settings,
-//! counters and listeners. It changes nothing, and nothing stays attached. Without the privileges to
+//! Attaches every program for a moment to see what this kernel shows, then the programs of `watch`, and
+//! folds what they report for as long as `--for` says. Before and after that it reads settings, counters
+//! and listeners. It changes nothing, and nothing stays attached. Without the privileges to
 //! attach it reports everything else and returns 3; when the kernel refuses every hook it returns 1; with
 //! `--fail`, 5 takes precedence over both. For a kernel given by a file it reports what would be tried.
 
 mod json;
 mod json_state;
+mod observe;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -41,7 +43,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     };
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
-    let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args.observe);
+    let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args);
     super::print(&rendered(&report, args))?;
     let lack = lack.or_else(|| report.refusal.clone());
     if let Some(message) = &lack {

@@ -84,7 +84,8 @@ fn usage(why: &PlanError) -> Exit {
 fn last_word(shared: &Shared, color: ColorChoice) -> io::Result<()> {
     let stderr = io::stderr();
     let is_colored = output::is_colored_as(color, stderr.is_terminal());
-    let mut messages = Messages::new(stderr, is_colored, true);
+    let columns = output::terminal_columns(&stderr);
+    let mut messages = Messages::new(stderr, is_colored, true).in_columns(columns);
     for notice in shared.lock().notices() {
         messages.notice(notice)?;
     }

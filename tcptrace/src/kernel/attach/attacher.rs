@@ -230,9 +230,10 @@ impl<'a> Attacher<'a> {
         self.loaded = programs::load_tracepoints(self.object, self.types, &names);
     }
 
-    /// Sets for the tracepoints what function hooks report so far.
-    pub(super) fn serve(&mut self) -> anyhow::Result<()> {
-        serve(self.object, self.by_function)
+    /// Sets for the tracepoints what function hooks report so far: bits of `config::by_function`.
+    pub(super) fn serve(&mut self) -> anyhow::Result<u32> {
+        serve(self.object, self.by_function)?;
+        Ok(self.by_function)
     }
 
     /// What is attached, by the names of the programs.
