@@ -149,9 +149,12 @@ fn who(page: &mut Page, finding: &Finding) {
 
 /// The container or unit of a process.
 fn place(process: &Process) -> Option<String> {
-    if let Some(container) = &process.container {
-        let name = container.name.as_deref().or(container.id.as_deref())?;
-        let short = name.get(..SHORT_ID).unwrap_or(name);
+    let container = process.container.as_ref();
+    if let Some(name) = container.and_then(|container| container.name.as_deref()) {
+        return Some(format!("container {name}"));
+    }
+    if let Some(id) = container.and_then(|container| container.id.as_deref()) {
+        let short = id.get(..SHORT_ID).unwrap_or(id);
         return Some(format!("container {short}"));
     }
     process.unit.clone()
