@@ -22,6 +22,7 @@ mod privileges;
 mod queries;
 mod queries_live;
 mod recording;
+mod report_live;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -68,6 +69,7 @@ pub(crate) fn families() -> Vec<Family> {
         stalled,
         #[own]
         recording,
+        report_live,
         #[own]
         doctor,
         #[own]
