@@ -41,9 +41,10 @@ fn resets_while_it_observes_are_found_with_their_process(world: &World) {
     let pair = Pair::connected(world, "dr");
     pair.server.write(pair.accepted, 733);
     world.until("the bytes wait", || pair.client.queues(pair.conn).2 == 733);
-    let Some((report, code)) = observing(world, || drop(pair.client.close(pair.conn))) else {
-        return;
-    };
+    let looked = observing(world, || {
+        pair.client.close(pair.conn);
+    });
+    let Some((report, code)) = looked else { return };
     let found = finding(&report, "unread_data_resets");
     world.claim_eq("it is wrong now", &found["severity"], &json!("broken"));
     world.claim_eq("who", &found["who"][0]["comm"], &json!("dr-client"));
@@ -59,8 +60,8 @@ fn resets_while_it_observes_are_found_with_their_process(world: &World) {
 fn orderly_closes_while_it_observes_are_fine(world: &World) {
     let pair = Pair::connected(world, "do");
     let looked = observing(world, || {
-        drop(pair.client.close(pair.conn));
-        drop(pair.server.close(pair.accepted));
+        pair.client.close(pair.conn);
+        pair.server.close(pair.accepted);
     });
     let Some((report, _)) = looked else { return };
     world.claim_eq("nothing is wrong", wrong(&report), Vec::new());
