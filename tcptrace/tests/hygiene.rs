@@ -204,7 +204,28 @@ fn assert_lines_of_json(what: &str, bytes: &[u8]) {
     }
 }
 
+/// Columns that a user may choose, of which others choose the text.
+const COLUMNS: [&str; 7] = [
+    "process",
+    "owner.comm",
+    "owner.exe",
+    "owner.cgroup",
+    "owner.container",
+    "reason",
+    "detail",
+];
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn chosen_columns(run in run()) {
+        let columns = COLUMNS.map(str::to_owned);
+        let mut out = Vec::new();
+        run.feed(&mut TextSink::of_columns(&mut out, TextStyle::default(), fixture::clock(), &columns));
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1 + run.incidents.len());
+        assert_harmless("columns", &out);
+    }
+
     #[test]
     fn lines_for_people(run in run(), is_wide: bool, is_colored: bool, is_folded: bool) {
         let style = TextStyle { is_wide, is_colored, is_folded, ..TextStyle::default() };

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod confine;
 pub mod enums;
 mod facts;
+pub mod memory_limit;
 pub mod offsets;
 pub mod symbols;
 pub mod sysctl;

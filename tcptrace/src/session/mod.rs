@@ -95,6 +95,9 @@ impl Session {
     /// [`Refused`] inside when this kernel or the privileges do not allow it; anything else is a
     /// failure.
     pub fn attach(plan: &Plan, scope: Scope, privileges: &Privileges) -> anyhow::Result<Self> {
+        if let Some(why) = settings::too_little_memory(plan.engine.ring_bytes) {
+            anyhow::bail!(why);
+        }
         let kernel = Kernel::probe()?;
         let config = settings::config(kernel.config, plan, &scope);
         let wanted = Wanted {

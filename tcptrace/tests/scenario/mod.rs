@@ -25,6 +25,7 @@ mod reset;
 mod reset_received;
 mod retransmit;
 mod robustness;
+mod signals;
 mod stalled;
 mod syn_queue;
 mod text;
@@ -76,6 +77,8 @@ pub(crate) fn families() -> Vec<Family> {
         folding,
         #[own]
         robustness,
+        #[own]
+        signals,
         #[own]
         privileges,
         #[own]

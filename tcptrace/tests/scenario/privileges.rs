@@ -28,6 +28,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         root_of_a_user_namespace_is_sent_to_the_host,
         in_a_pid_namespace_pids_are_those_of_its_proc,
         in_a_time_namespace_times_and_processes_are_those_of_the_host,
+        a_control_group_with_too_little_memory_is_an_error,
         without_tracefs_nothing_changes,
         lockdown_is_named_where_it_refuses,
     ]
@@ -252,6 +253,44 @@ fn in_a_time_namespace_times_and_processes_are_those_of_the_host(world: &World) 
 /// Since 1970.
 fn wall_seconds() -> i64 {
     jiff::Timestamp::now().as_second()
+}
+
+/// The kernel would kill it, which explains nothing.
+fn a_control_group_with_too_little_memory_is_an_error(world: &World) {
+    let name = format!("tcptrace-small-{}", world.netns);
+    let mounted = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].map(std::path::Path::new);
+    let group = mounted
+        .map(|mounted| mounted.join(&name))
+        .into_iter()
+        .find(|group| {
+            let limits = ["memory.limit_in_bytes", "memory.max"].map(|file| group.join(file));
+            let is_made = std::fs::create_dir(group).is_ok();
+            let is_set = is_made
+                && limits
+                    .iter()
+                    .any(|file| std::fs::write(file, "20971520").is_ok());
+            if is_made && !is_set {
+                drop(std::fs::remove_dir(group));
+            }
+            is_set
+        });
+    let Some(group) = group else {
+        return world.cannot("no control group for memory can be made here");
+    };
+    let members = std::fs::File::options()
+        .write(true)
+        .open(group.join("cgroup.procs"));
+    let members = members.expect("the group's members");
+    let words = ["watch", "--json", "--duration", "1s"];
+    let enter = move || io::Write::write_all(&mut &members, b"0");
+    let output = output(world, &words, enter);
+    if let Some(output) = output {
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        world.claim_eq(&errors, output.status.code(), Some(1));
+        let is_explained = errors.contains(&name) && errors.contains("20 MB");
+        world.claim(&format!("the reason is printed: {errors}"), is_explained);
+    }
+    std::fs::remove_dir(&group).expect("the group is empty again");
 }
 
 fn without_tracefs_nothing_changes(world: &World) {
