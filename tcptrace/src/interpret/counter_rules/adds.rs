@@ -121,7 +121,7 @@ pub(super) fn connect_timed_out(incident: &Incident) -> u64 {
 /// kernel: `tcp_done` of a connection that was never established, and a RST for a request (`tcp_check_req`).
 pub(super) fn attempt_failed(incident: &Incident) -> u64 {
     let by_reset = match &incident.what {
-        What::RstReceived { meaning } => {
+        What::RstReceived { meaning, .. } => {
             *meaning == ResetMeaning::Refused || incident.state == Some(TcpState::SynRecv)
         }
         _ => false,
