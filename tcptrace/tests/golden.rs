@@ -78,6 +78,26 @@ fn every_name_of_a_line_has_a_value_in_some_incident() {
 }
 
 #[test]
+fn on_a_narrow_terminal_details_have_a_line_of_their_own() {
+    let columns = 80;
+    let style = TextStyle { columns, ..style() };
+    let incidents = fixture::incidents();
+    let text = text(style, &incidents);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2 * (1 + incidents.len()), "{text}");
+    for pair in lines.chunks(2) {
+        assert!(
+            !pair[0].ends_with(' ') && pair[1].starts_with("    "),
+            "{pair:?}"
+        );
+        assert!(pair[1].chars().count() <= columns, "{pair:?}");
+    }
+    assert!(lines[1].contains("DETAIL"), "{text}");
+    let is_whole = |line: &&&str| line.contains("linger_zero") && line.contains("unsent=");
+    assert!(lines.iter().any(|line| is_whole(&line)), "{text}");
+}
+
+#[test]
 fn wide_text_lines() {
     let style = TextStyle {
         is_wide: true,

@@ -126,7 +126,7 @@ pub fn sinks(output: &Output, clock: Clock) -> Fan {
         is_wide: output.is_wide,
         has_header: output.has_header,
         is_colored: is_colored(output, &io::stdout()),
-        columns: columns(&io::stdout()),
+        columns: page_columns(&io::stdout()),
         is_folded: output.fold.folds(io::stdout().is_terminal()),
     };
     let lines = TextSink::of_columns(io::stdout(), style, clock, &output.columns);
