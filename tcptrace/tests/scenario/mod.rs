@@ -21,6 +21,7 @@ mod privileges;
 mod queries;
 mod queries_live;
 mod recording;
+mod report_live;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -67,6 +68,7 @@ pub(crate) fn families() -> Vec<Family> {
         stalled,
         #[own]
         recording,
+        report_live,
         #[own]
         doctor,
         #[own]

@@ -39,6 +39,19 @@ pub fn diagnosis(page: &mut Page, report: &Doctor<'_>, all_settings: bool) {
         }
     }
     hooks::coverage(page, report);
+    configuration(page, report);
+}
+
+/// What configuration files set: it holds for the other commands, too.
+fn configuration(page: &mut Page, report: &Doctor<'_>) {
+    for file in report.config {
+        let says = match &file.skipped {
+            Some(why) => format!("{} is not read: {why}", file.path),
+            None if file.options.is_empty() => format!("{} sets nothing", file.path),
+            None => format!("{} sets {}", file.path, file.options.join(", ")),
+        };
+        page.hang("CONFIG", SENTENCE_AT, &says);
+    }
 }
 
 /// Privileges, the kernel's types, and the hook that serves each fact.
@@ -48,6 +61,7 @@ pub fn hooks(page: &mut Page, report: &Doctor<'_>) {
     }
     machine::kernel(page, report);
     hooks::all(page, report);
+    configuration(page, report);
 }
 
 fn not_visible(page: &mut Page, report: &Doctor<'_>) {
