@@ -131,6 +131,7 @@ fn effects_are_findings_and_come_behind_their_causes() {
     let mut tallies = Tallies::default();
     let refused = incident(What::RstReceived {
         meaning: ResetMeaning::Refused,
+        silent_ms: None,
     });
     for _ in 0..9 {
         tallies.on(&refused, 1);
