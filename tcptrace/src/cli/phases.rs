@@ -51,6 +51,7 @@ mod tests {
     /// a terminal, below.
     const FILES: &[&str] = &[
         "tcptrace config",
+        "doctor ready_file",
         "doctor types",
         "listeners ready_file",
         "man all",

@@ -9,6 +9,7 @@ mod confined;
 mod crowd;
 mod deaths;
 mod doctor;
+mod doctor_live;
 mod filters;
 mod folding;
 mod holders;
@@ -71,6 +72,8 @@ pub(crate) fn families() -> Vec<Family> {
         report_live,
         #[own]
         doctor,
+        #[own]
+        doctor_live,
         #[own]
         late,
         #[own]

@@ -18,16 +18,17 @@ const SENTENCE_AT: usize = 13;
 
 /// What is wrong, the worst first; then listeners that are full, damage that was counted, settings that
 /// were changed or matter to a finding (or all of them), and one line on what this kernel does not show. Where
-/// nothing was found: three lines.
+/// nothing was found: three lines, and the titles of notes.
 pub fn diagnosis(page: &mut Page, report: &Doctor<'_>, all_settings: bool) {
     match report.counters_error {
         Some(error) => {
             page.heading("TCP ON THIS HOST");
             page.row("not known", error);
         }
-        None if report.findings.unwrap_or_default().is_empty() && !all_settings => {
+        None if findings::are_harmless(report) && !all_settings => {
             findings::none(page, report);
             hooks::coverage_line(page, report);
+            findings::notes(page, report);
             return;
         }
         None => {
