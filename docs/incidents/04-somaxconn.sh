@@ -70,6 +70,8 @@ diagnose_begin "$web" 4
 burst refused
 live_end
 diagnose_end accept_queue_full nginx
+# The worker waits for events again, which is not why clients were refused.
+grep -q 'sysctl -w net.core.somaxconn=' "$work/doctor.txt" || fail "doctor does not name somaxconn"
 say "browsers: $(tail -n 1 "$work/refused.log")"
 expect "refused SYNs are nginx's, and somaxconn is why" kind=accept_drop owner.comm=nginx \
     local.port=8080 step=syn queue.length=17 queue.limit=16 limited_by=somaxconn

@@ -5,8 +5,10 @@ mod records;
 mod replayed;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tcptrace::decode::decode;
@@ -36,6 +38,50 @@ fn standing(boot_ns: u64) -> Standing {
 /// One RST a second, from 10 s to 69 s after boot; 7 events were lost until second 20, 29 more until second 40, and 100
 /// more until second 60.
 fn recording(name: &str) -> Recording {
+    let (mut recorder, file) = create(name);
+    let reset = reset();
+    for second in 10..70 {
+        let boot_ns = second * SECOND;
+        recorder.event(&Event {
+            boot_ns,
+            ..reset.clone()
+        });
+        let lost = match second {
+            20 => 7,
+            40 => 36,
+            60 => 136,
+            _ => continue,
+        };
+        let count = KernelCount { filtered: 0, lost };
+        let boot_ns = boot_ns + 1;
+        recorder.item(&Item::Kernel(Kind::RstReceived, count, boot_ns), boot_ns);
+    }
+    let mut end = standing(70 * SECOND);
+    let count = KernelCount {
+        filtered: 0,
+        lost: 136,
+    };
+    end.kernel.insert(Kind::RstReceived, count);
+    assert_eq!(recorder.finish(&end).lost_events, 0);
+    file
+}
+
+/// RSTs at these milliseconds after boot.
+fn recording_of(name: &str, at_ms: &[u64]) -> Recording {
+    let (mut recorder, file) = create(name);
+    let reset = reset();
+    for at_ms in at_ms {
+        recorder.event(&Event {
+            boot_ns: at_ms * 1_000_000,
+            ..reset.clone()
+        });
+    }
+    assert_eq!(recorder.finish(&standing(70 * SECOND)).lost_events, 0);
+    file
+}
+
+/// A recording that begins 10 s after boot.
+fn create(name: &str) -> (Recorder, Recording) {
     let path = std::env::temp_dir().join(format!("tcptrace-{name}-{}.rec", std::process::id()));
     let files = Files {
         path: path.clone(),
@@ -64,32 +110,7 @@ fn recording(name: &str) -> Recording {
         host: replayed::host(),
         standing: standing(10 * SECOND),
     };
-    let mut recorder = Recorder::create(files, start).unwrap();
-    let reset = reset();
-    for second in 10..70 {
-        let boot_ns = second * SECOND;
-        recorder.event(&Event {
-            boot_ns,
-            ..reset.clone()
-        });
-        let lost = match second {
-            20 => 7,
-            40 => 36,
-            60 => 136,
-            _ => continue,
-        };
-        let count = KernelCount { filtered: 0, lost };
-        let boot_ns = boot_ns + 1;
-        recorder.item(&Item::Kernel(Kind::RstReceived, count, boot_ns), boot_ns);
-    }
-    let mut end = standing(70 * SECOND);
-    let count = KernelCount {
-        filtered: 0,
-        lost: 136,
-    };
-    end.kernel.insert(Kind::RstReceived, count);
-    assert_eq!(recorder.finish(&end).lost_events, 0);
-    Recording(path)
+    (Recorder::create(files, start).unwrap(), Recording(path))
 }
 
 /// A RST that was received by a connection that was open.
@@ -230,4 +251,32 @@ fn a_page_of_a_part_begins_and_ends_there() {
     assert!(page.contains("only a part of the recording"));
     assert!(page.contains("22:13:50") && page.contains("22:14:10"));
     assert!(!page.contains("22:13:30") && !page.contains("22:14:29"));
+}
+
+/// Three RSTs at once and another 3 s later, at twice the speed: the line of the two that were folded
+/// comes when their second is over, and not when the next line does.
+#[test]
+fn folded_lines_come_when_their_second_ends_in_the_recording() {
+    let file = recording_of("pace", &[10_000, 10_001, 10_002, 13_000]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
+    command.args([
+        "replay",
+        "--fold",
+        "always",
+        "--speed",
+        "2",
+        "--no-header",
+        "--quiet",
+    ]);
+    let mut child = command.arg(&file.0).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines: Vec<(String, Instant)> = lines.map(|line| (line.unwrap(), Instant::now())).collect();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[1].0.contains("×2 more"), "{lines:?}");
+    let before_the_last = lines[2].1 - lines[1].1;
+    assert!(
+        before_the_last > Duration::from_millis(500),
+        "{before_the_last:?}"
+    );
 }

@@ -193,7 +193,7 @@ mod tests {
             .iter()
             .map(|one| name(one))
             .collect();
-        assert_eq!(names.len(), 7, "{names:?}");
+        assert_eq!(names.len(), 8, "{names:?}");
         assert!(names.is_sorted());
         assert!(stories(&directory, &["no such story".to_owned()]).is_err());
     }

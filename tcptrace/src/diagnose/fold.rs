@@ -131,7 +131,8 @@ impl Tally {
             let has_room = self.local_ports.len() < MOST_PORTS;
             let end = (netns, local.port);
             if has_room || self.local_ports.contains_key(&end) {
-                *self.local_ports.entry(end).or_default() += count;
+                let total = self.local_ports.entry(end).or_default();
+                *total = total.saturating_add(count);
             }
         }
         self.discarded.add(&incident.what);

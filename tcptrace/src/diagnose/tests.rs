@@ -417,6 +417,7 @@ fn a_name_in_a_command_cannot_leave_its_quotes() {
     );
 }
 
+mod closing;
 mod families;
 mod late;
 mod listening;

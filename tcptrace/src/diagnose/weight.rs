@@ -24,24 +24,25 @@ pub(super) fn weighed(
     if !is_counted || severity > Severity::Degraded {
         return severity;
     }
-    let count: u64 = tallies.iter().map(|(_, tally)| tally.count).sum();
-    let lost: u64 = tallies
-        .iter()
-        .map(|(_, tally)| tally.discarded.total())
-        .sum();
+    let count = total(tallies.iter().map(|(_, tally)| tally.count));
+    let lost = total(tallies.iter().map(|(_, tally)| tally.discarded.total()));
     let is_ordinary = match topic {
-        (Kind::RstSent, Some("linger_zero" | "disconnect")) if lost == 0 => true,
+        (Kind::RstSent, Some("linger_zero" | "disconnect")) if lost == 0 => return Severity::Note,
         (Kind::RstSent, Some("no_socket" | "time_wait" | "protocol")) => {
             count < FEWEST_FROM_STRANGERS || is_few(count, opened(survey, tallies))
         }
         (Kind::RstReceived, Some("reset") | None) => {
             // Clients of a listener here abort as they like.
-            let by_clients = from_clients(survey, tallies);
-            let others = count.saturating_sub(by_clients);
-            others == 0 || is_few(others, opened(survey, tallies))
+            match count.saturating_sub(from_clients(survey, tallies)) {
+                0 => return Severity::Note,
+                others => is_few(others, opened(survey, tallies)),
+            }
         }
         (Kind::RstSent | Kind::RstReceived, _) => is_few(count, opened(survey, tallies)),
-        (Kind::Retransmit, _) => is_few(count, rose(survey, tallies, &["Tcp.OutSegs"])),
+        // Late duplicates; a SYN that is rejected is a client that cannot connect.
+        (Kind::PawsDrop, Some("established" | "ack")) | (Kind::Retransmit, _) => {
+            is_few(count, rose(survey, tallies, &["Tcp.OutSegs"]))
+        }
         _ => false,
     };
     if is_ordinary {
@@ -49,6 +50,11 @@ pub(super) fn weighed(
     } else {
         severity
     }
+}
+
+/// Recordings hold numbers of any size.
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }
 
 fn is_few(count: u64, of: u64) -> bool {
@@ -64,10 +70,7 @@ fn from_clients(survey: &Survey, tallies: &[(Topic, &Tally)]) -> u64 {
             netns == Some(space.netns) && listeners.any(|row| row.local.port == port)
         })
     };
-    tallies
-        .iter()
-        .map(|(_, tally)| tally.at_ports(is_listened))
-        .sum()
+    total(tallies.iter().map(|(_, tally)| tally.at_ports(is_listened)))
 }
 
 fn opened(survey: &Survey, tallies: &[(Topic, &Tally)]) -> u64 {
@@ -83,7 +86,5 @@ fn rose(survey: &Survey, tallies: &[(Topic, &Tally)], names: &[&str]) -> u64 {
         })
     };
     let spaces = survey.spaces.iter().filter(is_theirs);
-    spaces
-        .flat_map(|space| names.iter().map(|name| space.rose(name)))
-        .fold(0, u64::saturating_add)
+    total(spaces.flat_map(|space| names.iter().map(|name| space.rose(name))))
 }

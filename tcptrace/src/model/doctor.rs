@@ -24,6 +24,8 @@ pub struct Doctor<'a> {
     /// What the object is.
     #[schemars(extend("const" = KIND))]
     pub kind: &'a str,
+    /// Configuration files that were found.
+    pub config: &'a [ConfigFile],
     /// null with `--btf`.
     pub privileges: Option<Privileges>,
     /// The kernel's types.
@@ -67,6 +69,18 @@ pub struct Doctor<'a> {
     pub findings: Option<&'a [Finding]>,
     /// Why something is missing.
     pub unseen: Option<&'a [String]>,
+}
+
+/// A configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ConfigFile {
+    /// Its path.
+    pub path: String,
+    /// What it sets: the section, and the options as on a command line.
+    pub options: Vec<String>,
+    /// Why it was not read; null: it was.
+    pub skipped: Option<String>,
 }
 
 /// What this process may do.

@@ -67,7 +67,10 @@ const ASKED: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(1);
 const HOLDING: Duration = Duration::from_millis(10);
 
-/// How long the ring is emptied at most where it never runs dry: many times what it holds.
+/// How long to wait for a record that is being written.
+const WRITING: Duration = Duration::from_millis(1);
+
+/// How long the ring is emptied at most: many times what it holds.
 const DRAINING: Duration = Duration::from_secs(1);
 
 /// What a run is to do.
@@ -355,10 +358,19 @@ impl<S: Sink> Pipeline<S> {
         }
     }
 
-    /// Takes everything from the ring.
+    /// Takes everything from the ring that is there now. A processor that is held up while a program writes a
+    /// record (a virtual one may be, for milliseconds) holds up what others have written since.
     fn drain(&mut self) {
-        let begin = Instant::now();
-        while self.read() == BATCH && begin.elapsed() < DRAINING {}
+        let (begin, end) = (Instant::now(), self.live.end());
+        while begin.elapsed() < DRAINING {
+            let taken = self.read();
+            if self.live.has_read_to(end) {
+                return;
+            }
+            if taken == 0 {
+                std::thread::park_timeout(WRITING);
+            }
+        }
     }
 
     /// Takes a batch from the ring and shows what it means; how many records it were.

@@ -297,15 +297,17 @@ impl Pace {
         let (first_ns, begin) = *self.begin.get_or_insert_with(|| (boot_ns, Instant::now()));
         let later = Duration::from_nanos(boot_ns.saturating_sub(first_ns));
         let due = later.div_f64(self.speed);
-        let mut is_flushed = false;
         loop {
-            let rest = due.saturating_sub(begin.elapsed());
+            let elapsed = begin.elapsed();
+            let rest = due.saturating_sub(elapsed);
             if rest.is_zero() || stop.load(Ordering::Relaxed) || delivery.is_pipe_closed {
                 return;
             }
-            if !std::mem::replace(&mut is_flushed, true) {
-                delivery.write_out();
-            }
+            // What waits for its second to end is shown when that ends in the recording.
+            let reached = elapsed.mul_f64(self.speed).as_nanos();
+            let reached = u64::try_from(reached).unwrap_or(u64::MAX);
+            delivery.tick(first_ns.saturating_add(reached));
+            delivery.write_out();
             std::thread::sleep(rest.min(NAP));
         }
     }

@@ -57,6 +57,17 @@ impl Live {
         self.ring.drain(limit, take)
     }
 
+    /// Where the programs are in the ring.
+    pub fn end(&self) -> u64 {
+        self.ring.end()
+    }
+
+    /// Whether every record before a position of [`Self::end`] was read. One that a program is still writing
+    /// holds up those behind it.
+    pub fn has_read_to(&self, end: u64) -> bool {
+        self.ring.has_read_to(end)
+    }
+
     /// Says whether the reader is about to sleep. After saying so it must look once more.
     pub fn set_sleeping(&self, sleeping: bool) {
         self.sleeping.set(u32::from(sleeping));

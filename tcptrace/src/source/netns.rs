@@ -239,10 +239,18 @@ pub fn find(inode: u64) -> io::Result<Option<Netns>> {
 
 /// Runs `f` inside `netns` and returns its result.
 ///
-/// In tcptrace's own namespace `f` runs on the calling thread, else on a new one that ends here.
+/// In tcptrace's own namespace `f` runs on the calling thread, else on a new one that ends here. Where the process
+/// that leads there has ended, another one is looked for.
 pub fn with<T: Send>(netns: &Netns, f: impl FnOnce() -> T + Send) -> Result<T, EnterError> {
     let inode = netns.inode;
-    let file = netns.open()?;
+    let file = match netns.open() {
+        // A short process of a namespace that others live in.
+        Err(gone @ EnterError::Gone { .. }) => match find(inode) {
+            Ok(Some(other)) => other.open()?,
+            _ => return Err(gone),
+        },
+        opened => opened?,
+    };
     if netns.reach == Reach::Own {
         return Ok(f());
     }

@@ -102,6 +102,16 @@ impl Ring {
         count
     }
 
+    /// Where the writers are; [`Self::has_read_to`] says when all before it was read.
+    pub(super) fn end(&self) -> u64 {
+        self.produced().load(Ordering::Acquire)
+    }
+
+    /// Whether everything before a position of [`Self::end`] was read.
+    pub(super) fn has_read_to(&self, end: u64) -> bool {
+        self.position >= end
+    }
+
     fn give_back(&self) {
         self.consumed().store(self.position, Ordering::Release);
     }

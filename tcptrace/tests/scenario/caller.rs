@@ -123,6 +123,8 @@ impl Stage {
             &["listeners", "--watch", "0.2", "--ready-file"],
             &["states", "--watch", "0.2", "--ready-file"],
             &["timewait", "--watch", "0.2", "--ready-file"],
+            &["states", "--config"],
+            &["explain", "--config"],
         ] {
             let answer = |name: &str| {
                 let path = self.path(&format!("private/{name}"));

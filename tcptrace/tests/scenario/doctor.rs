@@ -34,7 +34,7 @@ pub(super) fn asked(world: &World) -> Option<(Value, Option<i32>)> {
     Some((object(world, &output), output.status.code()))
 }
 
-fn object(world: &World, output: &Output) -> Value {
+pub(super) fn object(world: &World, output: &Output) -> Value {
     let errors = String::from_utf8_lossy(&output.stderr);
     let report = verdict::objects(&output.stdout).pop().unwrap_or_default();
     world.claim(&format!("an object: {errors}"), report != Value::Null);
@@ -75,7 +75,7 @@ fn counter<'a>(report: &'a Value, name: &str) -> &'a Value {
 }
 
 /// A finding of the scenario's namespace.
-fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
+pub(super) fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
     let mut findings = report["findings"].as_array().into_iter().flatten();
     findings
         .find(|finding| finding["id"] == id && !finding["netns"].is_null())
@@ -87,7 +87,7 @@ fn is_wrong(finding: &&Value) -> bool {
 }
 
 /// What is wrong now in the scenario's namespace.
-fn wrong(report: &Value) -> Vec<String> {
+pub(super) fn wrong(report: &Value) -> Vec<String> {
     let all = report["findings"].as_array().into_iter().flatten();
     let here = all.filter(|one| !one["netns"].is_null());
     here.filter(is_wrong)

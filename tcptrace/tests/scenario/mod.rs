@@ -9,6 +9,7 @@ mod confined;
 mod crowd;
 mod deaths;
 mod doctor;
+mod doctor_live;
 mod filters;
 mod folding;
 mod holders;
@@ -21,6 +22,7 @@ mod privileges;
 mod queries;
 mod queries_live;
 mod recording;
+mod report_live;
 mod reset;
 mod reset_received;
 mod retransmit;
@@ -67,8 +69,11 @@ pub(crate) fn families() -> Vec<Family> {
         stalled,
         #[own]
         recording,
+        report_live,
         #[own]
         doctor,
+        #[own]
+        doctor_live,
         #[own]
         late,
         #[own]

@@ -349,7 +349,7 @@ fn port_is_explained_in_sentences(world: &World) {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     for words in [
         "ex-server",
-        "4 connections wait for accept(), the limit is 3",
+        "4 connections wait for accept(); the limit is 3",
         "listen() was given 3",
         "tcp_abort_on_overflow=0",
         &format!("ss -ltnm 'sport = :{port}'"),

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -37,8 +38,13 @@ pub struct PeriodArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
     /// A recording, several files of one recording, or NDJSON written by tcptrace; - reads stdin
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "live")]
     pub files: Vec<PathBuf>,
+    /// Watch this host for so long, and write the report of that run: 60s, 5m; Ctrl-C ends earlier. Nothing is
+    /// recorded; -o is needed
+    #[arg(long, value_name = "TIME", value_parser = values::duration, requires = "page",
+        conflicts_with_all = ["files", "since", "until"])]
+    pub live: Option<Duration>,
     /// Write the page to this file, replacing it if it exists; - writes to stdout [default: FILE
     /// with .html]
     #[arg(short = 'o', long = "output", value_name = "OUT", help_heading = OUTPUT)]

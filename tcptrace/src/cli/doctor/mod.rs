@@ -20,6 +20,7 @@ use super::args::doctor::DoctorArgs;
 use super::exit::Exit;
 use super::output;
 use crate::kernel::caps::Privileges;
+use crate::model::doctor::ConfigFile;
 use crate::session::{lack, namespaces};
 use crate::sink;
 use crate::sink::page::Page;
@@ -29,10 +30,10 @@ use report::Report;
 ///
 /// # Errors
 /// When stdout cannot be written, or the file holds no kernel's types.
-pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
+pub fn run(args: &DoctorArgs, config: &[ConfigFile]) -> anyhow::Result<Exit> {
     if let Some(path) = &args.types {
         let report = Report::of_file(path)?;
-        super::print(&rendered(&report, args))?;
+        super::print(&rendered(&report, args, config))?;
         return Ok(able(&report));
     }
     let watched = match namespaces(&args.netns) {
@@ -44,7 +45,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
     let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args);
-    super::print(&rendered(&report, args))?;
+    super::print(&rendered(&report, args, config))?;
     let lack = lack.or_else(|| report.refusal.clone());
     if let Some(message) = &lack {
         output::say(message);
@@ -69,8 +70,9 @@ fn able(report: &Report) -> Exit {
     }
 }
 
-fn rendered(report: &Report, args: &DoctorArgs) -> Vec<u8> {
-    let object = json::object(report);
+fn rendered(report: &Report, args: &DoctorArgs, config: &[ConfigFile]) -> Vec<u8> {
+    let mut object = json::object(report);
+    object.config = config;
     if args.json {
         return sink::json::line(&object);
     }

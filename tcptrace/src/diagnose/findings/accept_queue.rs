@@ -92,7 +92,8 @@ fn at_listener(family: &Family, survey: &Survey, space: &Space, row: &ListenerRo
         ));
     }
     evidence.extend(counter(survey, space, OVERFLOWS));
-    let (why, do_first, do_then) = match late(row) {
+    // Once nobody waits, what its holders do now does not say why the queue was full.
+    let (why, do_first, do_then) = match late(row).filter(|_| queue.length > 0) {
         Some(late) => {
             evidence.extend(late.evidence);
             let (hint, change) = if late.fills_any_queue {

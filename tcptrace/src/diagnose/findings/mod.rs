@@ -291,6 +291,9 @@ fn proofs(topic: Topic, tally: &Tally) -> Vec<Proof> {
             proofs.push(proof(format!("{bytes} {what}"), bytes, source.clone()));
         }
     }
+    if topic.0 == Kind::RstSent && lost.reported_by > 0 && lost.total() == 0 {
+        proofs.push(proof("no byte was discarded".to_owned(), 0, source.clone()));
+    }
     if let Some(queue) = tally.queue {
         proofs.push(proof(
             format!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{found, listener, with_listener};
+use super::{counted, found, listener, with_listener};
 use crate::model::activity::{Activity, Call, Cgroup, Holder, Thread, Throttled, Tracer};
 use crate::model::finding::Finding;
 use crate::model::incident::LimitedBy;
@@ -98,6 +98,24 @@ fn says(finding: &Finding, why: &str, do_first: &str, evidence: &str, source: &s
     let proof = finding.evidence.iter().find(|proof| proof.source == source);
     let text = proof.map_or("", |proof| proof.text.as_str());
     assert!(text.contains(evidence), "{:?}", finding.evidence);
+}
+
+#[test]
+fn a_queue_that_has_room_again_is_not_blamed_on_what_its_holder_does_now() {
+    let why = |waiting| {
+        let sleeps = activity(42, vec![asleep(42, call("clock_nanosleep", None, None))]);
+        let mut row = held_by(vec![holder(sleeps)]);
+        row.accept_queue.length = waiting;
+        (row.drops, row.drops_risen) = (Some(9), Some(9));
+        let mut survey = with_listener(row, WayIn::Own);
+        let overflows = [("TcpExt.ListenOverflows", 9, Some(9))];
+        survey.spaces[0].counters = counted(&overflows).counters;
+        let found = found(&survey);
+        assert_eq!(found[0].id, "accept_queue_full");
+        found[0].why.clone()
+    };
+    assert!(why(1).contains("clock_nanosleep"), "{}", why(1));
+    assert!(!why(0).contains("clock_nanosleep"), "{}", why(0));
 }
 
 #[test]

@@ -47,7 +47,20 @@ pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
     }
 }
 
-/// Nothing was found: three lines.
+/// Whether there is nothing but notes.
+pub(super) fn are_harmless(report: &Doctor<'_>) -> bool {
+    let mut findings = report.findings.unwrap_or_default().iter();
+    findings.all(|finding| finding.severity == Severity::Note)
+}
+
+/// What is worth knowing, in a line each.
+pub(super) fn notes(page: &mut Page, report: &Doctor<'_>) {
+    for finding in report.findings.unwrap_or_default().iter().take(WHOLE) {
+        title(page, finding);
+    }
+}
+
+/// Nothing was found: two lines, to which that on coverage comes.
 pub(super) fn none(page: &mut Page, report: &Doctor<'_>) {
     page.line(if is_too_short(report) {
         TOO_SHORT

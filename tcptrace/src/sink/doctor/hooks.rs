@@ -33,20 +33,18 @@ pub(super) fn coverage_line(page: &mut Page, report: &Doctor<'_>) {
     let spaces = namespaces(report).len();
     let unread = match report.unseen.unwrap_or_default().len() {
         0 => String::new(),
-        unread => format!("; {unread} not readable: --json"),
+        unread => format!(", {unread} not readable (--json)"),
     };
     let hooks = match report.untried {
-        Some(_) => "no hook is attached".to_owned(),
+        Some(_) => "no hook is attached (--hooks)".to_owned(),
         None => {
             let facts = report.signals.iter().map(|row| (row.fact, row.served.tier));
             let coverage = Coverage::of(facts);
             let visible = coverage.facts - coverage.hidden.len();
-            format!("{visible} of {} facts by hooks", coverage.facts)
+            format!("{visible} of {} facts (--hooks)", coverage.facts)
         }
     };
-    page.line(&format!(
-        "Coverage: network namespaces: {spaces}, {hooks} (--hooks){unread}"
-    ));
+    page.line(&format!("Coverage: {spaces} netns, {hooks}{unread}"));
 }
 
 /// Everything, in the order of the kinds; or why nothing is known.

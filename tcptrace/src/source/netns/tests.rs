@@ -167,6 +167,21 @@ fn namespace_of_an_ended_process_is_gone() {
 }
 
 #[test]
+fn another_process_leads_to_a_namespace_when_the_first_has_ended() {
+    let (Some(mut first), Some(sleeper)) = (Sleeper::in_new_netns(), Sleeper::in_new_netns())
+    else {
+        return;
+    };
+    let netns = Netns {
+        reach: first.netns().reach,
+        ..sleeper.netns()
+    };
+    first.end();
+    let inside = with(&netns, || own().unwrap()).unwrap();
+    assert_eq!(inside, sleeper.netns().inode);
+}
+
+#[test]
 fn entering_without_the_privilege_is_a_typed_error() {
     let Some(sleeper) = Sleeper::in_new_netns() else {
         return;

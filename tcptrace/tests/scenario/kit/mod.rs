@@ -30,5 +30,5 @@ pub(crate) use pair::Pair;
 pub(crate) use runner::{Family, Scenario, scenarios};
 pub(crate) use space::Space;
 pub(crate) use tmux::Tmux;
-pub(crate) use tracer::{Tracer, by_functions};
+pub(crate) use tracer::{Tracer, attaches, by_functions};
 pub(crate) use world::World;
