@@ -409,12 +409,8 @@ fn only_incidents_of_the_window_and_of_a_known_namespace_are_counted() {
 #[test]
 fn attempts_fail_by_a_refusal_a_timeout_or_the_network() {
     let failed = ("Tcp.AttemptFails", 1);
-    let received = |meaning| {
-        counted(What::RstReceived {
-            meaning,
-            silent_ms: None,
-        })
-    };
+    let silent_ms = None;
+    let received = |meaning| counted(What::RstReceived { meaning, silent_ms });
     assert_eq!(received(ResetMeaning::Refused), [failed]);
     assert_eq!(received(ResetMeaning::Reset), []);
     let connect = |outcome, error, syns| {
