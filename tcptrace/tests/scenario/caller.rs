@@ -133,7 +133,9 @@ impl Stage {
             };
             let (there, absent) = (answer("there"), answer("absent"));
             world.claim_eq(&format!("no difference by {before:?}"), &there, &absent);
-            let is_refused = there.0 == Some(1) && there.1.contains("ermission denied");
+            // A configuration that was named and cannot be read is a usage error.
+            let code = if before.contains(&"--config") { 2 } else { 1 };
+            let is_refused = there.0 == Some(code) && there.1.contains("ermission denied");
             world.claim(&format!("refused: {before:?}: {there:?}"), is_refused);
         }
         let left: Vec<_> = std::fs::read_dir(self.directory.join("private"))
