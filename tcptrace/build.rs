@@ -19,7 +19,7 @@ use object::elf::SHT_STRTAB;
 const CRATE: &str = "tcptrace-ebpf";
 const SET_UP: &str = "run `cargo xtask setup` once";
 
-/// What the outer cargo tells build scripts or was told itself, and the inner one must not hear:
+/// What the outer cargo passes to build scripts or was given itself, and the inner one must not receive:
 /// host flags, wrappers such as clippy's, profiles.
 const OUTER_VARIABLES: [&str; 13] = [
     "CARGO_BUILD_RUSTC_WRAPPER",

@@ -56,8 +56,10 @@ PY
 
 say "A client on a slow line downloads a report of 3 MB"
 live_begin watch --netns "$lb" --lport 80 --only rst_sent
+diagnose_begin "$lb" 4
 inside "$office" "$work/download" >"$work/truncated.out"
 live_end
+diagnose_end linger_zero_resets haproxy
 say "download: $(<"$work/truncated.out")"
 grep -q 'Connection reset by peer' "$work/truncated.out" ||
     fail "the download was not cut off: $(<"$work/truncated.out")"

@@ -49,6 +49,8 @@ expect "the queue was over its limit, which is Redis's own" kind=accept_drop que
 grep -q '^129 connected .* 71 still' "$work/sessions.out" ||
     fail "the sessions saw something else: $(<"$work/sessions.out")"
 
+diagnose_begin "$cache" 2
+diagnose_end accept_queue_full redis-server
 tell listeners --netns "$cache" 6379
 expect "the listener is full" kind=listener owner.comm=redis-server full=true \
     accept_queue.length=129 accept_queue.limit=128 limited_by=backlog drops\>70

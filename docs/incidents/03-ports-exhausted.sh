@@ -47,6 +47,8 @@ expect "the process that left them is named, and the ports are used up" kind=tim
     time_wait=256 ports.used=256 ports.range=256
 
 # Without hooks nobody can say who left them: that it is not known is said.
+diagnose_begin "$shop" 1
+diagnose_end ports_exhausted 10.77.3.1:6379
 tell timewait --netns "$shop"
 expect "a look afterwards does not guess" kind=time_wait_sockets owner.pid=null time_wait=256
 told

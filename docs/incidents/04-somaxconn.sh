@@ -66,8 +66,10 @@ burst() {
 say "60 requests come while nginx's worker is busy for a third of a second"
 serve nginx
 live_begin watch --netns "$web" --only accept_drop --rate-limit 5
+diagnose_begin "$web" 4
 burst refused
 live_end
+diagnose_end accept_queue_full nginx
 say "browsers: $(tail -n 1 "$work/refused.log")"
 expect "refused SYNs are nginx's, and somaxconn is why" kind=accept_drop owner.comm=nginx \
     local.port=8080 step=syn queue.length=17 queue.limit=16 limited_by=somaxconn

@@ -69,8 +69,10 @@ take_turns() {
 
 say "Ann and Bob fetch a page by turns, from one address and port as the server sees it"
 live_begin watch --netns "$web" --only paws_drop,time_wait
+diagnose_begin "$web" 5
 take_turns "$work/hardened.out"
 live_end
+diagnose_end paws nginx
 say "$(paste -sd ';' "$work/hardened.out")"
 grep -q 'cannot connect' "$work/hardened.out" || fail "everybody could connect"
 expect "the TIME_WAIT refused the SYN for its timestamp" kind=paws_drop where=time_wait \

@@ -57,9 +57,11 @@ table ip dead {
     }
 }
 NFT
+diagnose_begin "$bank" 4
 echo go >&"$order"
 until_true "billing has served both" has_ended "$billing"
 live_end
+diagnose_end closes_block billing
 say "billing: $(paste -sd ';' "$work/billing.log")"
 expect "the close that blocked is billing's, with its time" kind=linger_close owner.comm=billing \
     owner.pid="$billing" outcome=timed_out linger_seconds=2 blocked_ms\>1900 \

@@ -44,6 +44,9 @@ wait "$postgres" || true
 postgres_begin postgres-again "$db" 10.77.7.1
 # So that the age can be seen.
 sleep 1
+# Nobody is refused yet: a risk, by which --fail does not fail.
+diagnose_begin "$shop" 2
+diagnose_end close_wait_leak payments 0
 tell states --netns "$shop"
 expect "the pile in CLOSE_WAIT is payments', with its age" kind=sockets state=CLOSE_WAIT \
     owner.comm=payments owner.pid="$payments" count=12 top_remote.addr=10.77.7.1 \

@@ -315,6 +315,29 @@ live_begin() {
     fi
 }
 
+# diagnose_begin NAMESPACE SECONDS: doctor looks at it in the background; its hooks are attached on return.
+diagnose_begin() {
+    rm -f "$work/doctor-ready"
+    "$tcptrace" doctor --fail --netns "$1" --for "$2s" --color never \
+        --ready-file "$work/doctor-ready" >"$work/doctor.txt" 2>>"$work/doctor.log" &
+    doctor=$!
+    until_true "doctor attaches its hooks" test -e "$work/doctor-ready"
+}
+
+# diagnose_end FINDING NAME [CODE]: the first screen of 80x24 begins with that finding and names that process;
+# --fail returned CODE, 5 by default.
+diagnose_end() {
+    local pid=$doctor code=0 screen first
+    wait "$pid" || code=$?
+    screen=$(fold -s -w 80 "$work/doctor.txt" | head -n 24)
+    $checking || printf '\n$ tcptrace doctor\n%s\n' "$screen"
+    first=$(grep -o '\[[a-z0-9_]*\]' <<<"$screen" | head -n 1)
+    [[ $first == "[$1]" ]] || fail "doctor finds $first first and not $1: $screen"
+    grep -q -- "$2" <<<"$screen" || fail "doctor does not name $2 on its first screen: $screen"
+    grep -q '^  do first' <<<"$screen" || fail "doctor does not advise on its first screen: $screen"
+    ((code == ${3:-5})) || fail "doctor --fail returned $code"
+}
+
 watcher_is_ready() {
     [[ -e $work/ready ]] || ! kill -0 "$watcher"
 }

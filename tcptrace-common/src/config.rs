@@ -23,9 +23,9 @@ pub const FILTER_FAMILY: u32 = 1 << 9;
 /// Drop by port: see [`Config::any_ports`] and its neighbours.
 pub const FILTER_PORTS: u32 = 1 << 10;
 
-/// Bits of the word in the map `SERVED`: what a function hook reports, so that the tracepoints that would report it too
+/// Bits of the word in the map `BY_FUNCTION`: what a function hook reports, so that the tracepoints that would report it too
 /// do not. It is known only once the hooks are attached and therefore not part of [`Config`].
-pub mod served {
+pub mod by_function {
     /// SYNs refused by a full queue.
     pub const SYN: u32 = 1 << 0;
     /// Third ACKs refused by a full accept queue.
@@ -38,6 +38,12 @@ pub mod served {
     pub const NO_SOCKET: u32 = 1 << 4;
     /// Timestamps rejected by connections.
     pub const PAWS: u32 = 1 << 5;
+    /// Errors that connect() returns.
+    pub const CONNECT: u32 = 1 << 6;
+    /// Not a signal: the counters of every namespace were read on every CPU when the run began.
+    pub const BASELINES: u32 = 1 << 7;
+    /// Signals that tracepoints recognise by the counters of a CPU.
+    pub const BY_COUNTERS: u32 = SYN | ACK | TIME_WAIT;
 }
 
 /// The programs may call `bpf_get_func_ret` (exits of functions, from 5.17).

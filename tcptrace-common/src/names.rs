@@ -14,8 +14,8 @@ pub const LISTENERS: &str = "LISTENERS";
 pub const LINGERING: &str = "LINGERING";
 /// Processes whose descendants are followed, by pid.
 pub const FOLLOWED: &str = "FOLLOWED";
-/// One word: the bits of [`crate::config::served`].
-pub const SERVED: &str = "SERVED";
+/// One word: the bits of [`crate::config::by_function`].
+pub const BY_FUNCTION: &str = "BY_FUNCTION";
 /// Tasks inside accept(), and the listener they ask.
 pub const ACCEPTING: &str = "ACCEPTING";
 /// By the inode of a listener: one [`crate::waits::Waits`].
@@ -28,6 +28,14 @@ pub const MADE_UP: &str = "MADE_UP";
 pub const AGAIN: &str = "inet_sock_set_state_again";
 /// See [`AGAIN`].
 pub const AGAIN_OF: &str = "inet_sock_set_state";
+/// By network namespace: counters of refused SYNs as last read on each CPU.
+pub const SYN_COUNTERS: &str = "SYN_COUNTERS";
+/// By network namespace: counters of TIME_WAITs that could not be made, likewise.
+pub const TIME_WAIT_OVERFLOWS: &str = "TIME_WAIT_OVERFLOWS";
+/// Network namespaces whose counters could not be read when the run began.
+pub const OLDER: &str = "OLDER";
+/// The program that the user side runs on each CPU to read what was counted before.
+pub const BASELINE: &str = "read_baseline";
 /// Global with the [`crate::offsets::KernelOffsets`] of the running kernel.
 pub const OFFSETS: &str = "OFFSETS";
 /// Global with the [`crate::offsets::HolderOffsets`] of the running kernel.
@@ -35,7 +43,7 @@ pub const HOLDERS: &str = "HOLDERS";
 /// Global with the [`crate::config::Config`] of this run.
 pub const CONFIG: &str = "CONFIG";
 
-/// Per-CPU counters of what found no room: by the numbers of [`limited`].
+/// Per-CPU counters of what found no slot: by the numbers of [`limited`].
 pub const FULL: &str = "FULL";
 
 /// Maps that can be full: their numbers in [`FULL`], and what is lost then.
@@ -48,14 +56,14 @@ pub mod limited {
     pub const LINGERING: u32 = 2;
     /// [`super::FOLLOWED`]
     pub const FOLLOWED: u32 = 3;
-    /// Counters of refused SYNs by namespace.
+    /// [`super::SYN_COUNTERS`]
     pub const SYN_COUNTERS: u32 = 4;
-    /// Counters of TIME_WAITs that could not be made, by namespace.
+    /// [`super::TIME_WAIT_OVERFLOWS`]
     pub const TIME_WAIT_OVERFLOWS: u32 = 5;
     /// [`super::WAITS`]
     pub const WAITS: u32 = 6;
     /// Places where records are built.
-    pub const ROOMS: u32 = 7;
+    pub const HEAD_SLOTS: u32 = 7;
     /// How many there are.
     pub const COUNT: usize = 8;
     /// What was not remembered, by number.

@@ -81,7 +81,7 @@ mod tests {
             let upper = upper_us(bucket);
             assert!(
                 upper <= wait_us + wait_us / 4,
-                "{wait_us} is told as {upper}"
+                "{wait_us} is reported as {upper}"
             );
         }
     }

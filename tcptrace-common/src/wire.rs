@@ -419,17 +419,21 @@ pub mod connect_failed {
     pub const SENT: u8 = 1 << 2;
     /// It has a local port.
     pub const HAS_PORT: u8 = 1 << 3;
+    /// The call returned the error, which `sk_err` has: nothing else is known.
+    pub const RETURNED: u8 = 1 << 4;
+    /// With [`RETURNED`]: it was bind(), not connect().
+    pub const BIND: u8 = 1 << 5;
 }
 
-/// A socket left SYN_SENT for CLOSE without a RST from the peer.
+/// A socket left SYN_SENT for CLOSE without a RST from the peer, or a call returned an error.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConnectFailedRecord {
-    /// Common part; `state` is SYN_SENT.
+    /// Common part; `state` is SYN_SENT, or that after the call which returned the error.
     pub head: Head,
     /// Since connect() began; `u64::MAX` = not known.
     pub waited_ns: u64,
-    /// `sk_err`
+    /// `sk_err`, or what the call returned, above 0
     pub sk_err: i32,
     /// Timeouts in a row after which the SYN was sent again (`icsk_retransmits`).
     pub retransmits: u8,

@@ -9,17 +9,17 @@
     reason = "a value taken from .rodata by reference is not copied to the stack, which is small"
 )]
 
-mod again;
 mod emit;
 mod filter;
-mod full;
+mod full_maps;
+mod head_slot;
 mod hook;
 mod maps;
 mod memory;
 mod note;
 mod offsets;
 mod owner;
-mod room;
+mod reentry;
 mod signal;
 mod sock;
 

@@ -28,9 +28,9 @@ pub(crate) static COUNTERS: PerCpuArray<KindCounters> =
 #[map]
 pub(crate) static READER: Array<u32> = Array::with_max_entries(1, MMAPABLE);
 
-/// One word: see [`served`].
+/// One word: see [`is_reported_by_function`].
 #[map]
-pub(crate) static SERVED: Array<u32> = Array::with_max_entries(1, 0);
+pub(crate) static BY_FUNCTION: Array<u32> = Array::with_max_entries(1, 0);
 
 /// What is remembered of a socket, by its address. Size is set by the loader.
 #[map]
@@ -49,15 +49,16 @@ pub(crate) static LINGERING: HashMap<u64, LingerEntry> = HashMap::with_max_entri
 #[map]
 pub(crate) static FOLLOWED: HashMap<u32, u64> = HashMap::with_max_entries(65_536, 0);
 
-/// Counters of refused SYNs as last seen on this CPU, by network namespace.
+/// Counters of refused SYNs as last read on this CPU, by network namespace. Size is set by the loader.
 #[map]
 pub(crate) static SYN_COUNTERS: PerCpuHashMap<u32, SynCounters> =
-    PerCpuHashMap::with_max_entries(1024, 0);
+    PerCpuHashMap::with_max_entries(1, 0);
 
-/// The counter of TIME_WAITs that could not be made as last seen on this CPU, by network namespace.
+/// The counter of TIME_WAITs that could not be made as last read on this CPU, by network namespace.
+/// Size is set by the loader.
 #[map]
 pub(crate) static TIME_WAIT_OVERFLOWS: PerCpuHashMap<u32, OverflowsSeen> =
-    PerCpuHashMap::with_max_entries(1024, 0);
+    PerCpuHashMap::with_max_entries(1, 0);
 
 /// Tasks inside accept(), and the listener they ask. Size is set by the loader.
 #[map]
@@ -71,11 +72,11 @@ pub(crate) static WAITS: HashMap<u64, Waits> = HashMap::with_max_entries(1, 0);
 #[map]
 pub(crate) static BACKLOGS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(8192, 0);
 
-/// Whether a function hook already reports this: bits of `config::served`.
+/// Whether a function hook already reports this: bits of `config::by_function`.
 #[inline(always)]
-pub(crate) fn served(bit: u32) -> bool {
+pub(crate) fn is_reported_by_function(bit: u32) -> bool {
     // SAFETY: a map value that the user side writes once, before the tracepoints are attached.
-    SERVED
+    BY_FUNCTION
         .get_ptr(0)
         .is_some_and(|word| unsafe { word.read_volatile() } & bit != 0)
 }
@@ -86,7 +87,7 @@ pub(crate) mod sock_bits {
     pub(crate) const CHILD: u8 = 1 << 0;
     /// A RST was received.
     pub(crate) const RST_RECEIVED: u8 = 1 << 1;
-    /// Its last descriptor was on its way in a message (SCM_RIGHTS) that was thrown away.
+    /// Its last descriptor was on its way in a message (SCM_RIGHTS) that was discarded.
     pub(crate) const THROWN_AWAY: u8 = 1 << 2;
     /// The last call came from a kernel thread: it may have closed the socket, for a task that had ended or
     /// as the collector of descriptors that went round in circles.
@@ -213,16 +214,27 @@ pub(crate) struct SynCounters {
     pub(crate) syn_queue_cookies: u64,
     /// All SYNs and third ACKs that a listener dropped, whatever the reason.
     pub(crate) listen_drops: u64,
-    /// Where they were read, which distinguishes namespaces that had one number one after the
-    /// other; 0 until this CPU has read them once.
+    /// Whose they are, `Mib::identity`: namespaces may have one number one after the other. 0 until this
+    /// CPU has read them once; see `signal::baseline`.
     pub(crate) read: u64,
+}
+
+impl SynCounters {
+    /// Not read.
+    pub(crate) const NONE: Self = Self {
+        listen_overflows: 0,
+        syn_queue_drops: 0,
+        syn_queue_cookies: 0,
+        listen_drops: 0,
+        read: 0,
+    };
 }
 
 /// A counter of one namespace on one CPU.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct OverflowsSeen {
-    /// `Mib::identity`; 0 until this CPU has read it once.
+    /// As [`SynCounters::read`].
     pub(crate) identity: u64,
     pub(crate) count: u64,
 }

@@ -15,7 +15,7 @@ use tcptrace_common::kind::basis;
 use tcptrace_common::names::limited;
 use tcptrace_common::wire::{self, Head, OwnerRecord};
 
-use crate::full;
+use crate::full_maps;
 use crate::maps::{FOLLOWED, SOCKS, SockEntry, sock_bits};
 use crate::memory::{Memory, fence};
 use crate::note::note;
@@ -262,7 +262,7 @@ static BLANK: SockEntry = SockEntry::BLANK;
 #[inline(always)]
 pub(crate) fn born(sock: u64, bits: u8, now: u64) -> Option<&'static mut SockEntry> {
     if SOCKS.insert(sock, &BLANK, 0).is_err() {
-        full::count(limited::SOCKS);
+        full_maps::count(limited::SOCKS);
         note!("no room to remember the socket", sock: sock, bits);
         return None;
     }
@@ -331,7 +331,7 @@ pub(crate) fn changed<A: Access>(sk: &SockRef<A>, entry: &mut SockEntry) {
     }
 }
 
-/// As [`task_owns`], for a socket that is remembered: of one whose last descriptor was thrown away unreceived
+/// As [`task_owns`], for a recorded socket: of one whose last descriptor was discarded unreceived
 /// the task that does so is no owner.
 #[inline(always)]
 fn is_callers<A: Access>(sk: &SockRef<A>, entry: &mut SockEntry) -> bool {

@@ -4,6 +4,10 @@
 //! tracepoints and what is reached from them), [`Probe`] for plain addresses. Each getter returns
 //! `None` when this kernel does not have the field.
 
+mod address;
+
+pub(crate) use address::{Address, sock_of};
+
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 

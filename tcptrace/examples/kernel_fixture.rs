@@ -4,10 +4,10 @@
 //! cargo run -p tcptrace --example kernel_fixture -- 6.1.192 vmlinux.btf "bookworm-security linux-image-6.1.0-56-cloud-amd64 6.1.192-2"
 //! ```
 //! Keeps what tcptrace asks a kernel for, and what the table of hooks quotes; run it again for
-//! every kernel when either has changed (a test says so). The source stays when it is not told.
+//! every kernel when either has changed (a test says so). The source stays if it is not given.
 #![allow(
     clippy::print_stdout,
-    reason = "an example tells on its terminal what it did"
+    reason = "an example prints on its terminal what it did"
 )]
 
 #[path = "../tests/fixture/kernels.rs"]

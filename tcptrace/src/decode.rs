@@ -18,11 +18,13 @@ use tcptrace_common::wire::{
 };
 
 use crate::model::event::{
-    CloseFacts, ConnectFailed, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
-    TimedOut,
+    CallFailed, CloseFacts, ConnectFailed, LingerEnd, QueueDrop, Reset, Retransmit, StateChange,
+    TimeWait, TimedOut,
 };
 use crate::model::flow::TcpState;
-use crate::model::incident::{DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase};
+use crate::model::incident::{
+    Call, DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase,
+};
 use crate::model::owner::Heard;
 use crate::model::{Basis, Endpoint, Event, Evidence, Family, Flow, Signal};
 
@@ -136,7 +138,7 @@ fn signal(kind: u16, bytes: &[u8]) -> Result<Signal, DecodeError> {
         }
         kind::CLOSE => Signal::Close(close(&copy(bytes)?)),
         kind::TIMED_OUT => Signal::TimedOut(timed_out(&copy(bytes)?)),
-        kind::CONNECT_FAILED => Signal::ConnectFailed(connect_failed(&copy(bytes)?)),
+        kind::CONNECT_FAILED => connect_failed(&copy(bytes)?),
         other => return Err(DecodeError::Kind(other)),
     })
 }
@@ -384,9 +386,19 @@ fn timed_out(record: &TimedOutRecord) -> TimedOut {
     }
 }
 
-fn connect_failed(record: &ConnectFailedRecord) -> ConnectFailed {
+fn connect_failed(record: &ConnectFailedRecord) -> Signal {
     let has = |bit: u8| record.bits & bit != 0;
-    ConnectFailed {
+    if has(wire::connect_failed::RETURNED) {
+        return Signal::CallFailed(CallFailed {
+            call: if has(wire::connect_failed::BIND) {
+                Call::Bind
+            } else {
+                Call::Connect
+            },
+            errno: record.sk_err,
+        });
+    }
+    Signal::ConnectFailed(ConnectFailed {
         waited_ns: known_u64(record.waited_ns),
         sk_err: record.sk_err,
         retransmits: record.retransmits,
@@ -394,7 +406,7 @@ fn connect_failed(record: &ConnectFailedRecord) -> ConnectFailed {
         is_shut: has(wire::connect_failed::SHUT),
         is_sent: has(wire::connect_failed::SENT),
         has_port: has(wire::connect_failed::HAS_PORT),
-    }
+    })
 }
 
 fn value(field: &'static str, value: u8) -> DecodeError {

@@ -101,7 +101,7 @@ fn assert_presentable(report: &str) {
 }
 
 #[test]
-fn as_root_every_kind_is_told_with_its_hook_and_nothing_is_missing() {
+fn as_root_every_kind_is_reported_with_its_hook_and_nothing_is_missing() {
     if !is_root("as_root_every_kind_is_told_with_its_hook_and_nothing_is_missing") {
         return;
     }
@@ -117,7 +117,7 @@ fn as_root_every_kind_is_told_with_its_hook_and_nothing_is_missing() {
     assert_presentable(&report);
     for kind in Kind::ALL.iter().map(|kind| kind.name()) {
         let lines = lines_of(&report, kind);
-        assert!(!lines.is_empty(), "{kind} is not told");
+        assert!(!lines.is_empty(), "{kind} is not reported");
         let is_served = |line: &&str| line.contains("tp_btf/") && line.contains(" seen ");
         assert!(lines.iter().any(is_served), "{kind}: {lines:?}");
     }
@@ -276,8 +276,8 @@ fn the_object_says_what_the_text_says() {
     let page = text(&binary.doctor_with(&["--no-new-privs"]).stdout);
     for row in report["signals"].as_array().unwrap() {
         let words = ["part", "evidence", "hook"].map(|name| row[name].as_str().unwrap_or("-"));
-        let told = |line: &str| words.iter().all(|word| line.contains(word));
-        assert!(page.lines().any(told), "{row}");
+        let reported = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(page.lines().any(reported), "{row}");
     }
     let programs = report["programs"].as_array().unwrap();
     assert!(
@@ -368,7 +368,7 @@ fn what_contradicts_itself_or_does_not_exist_is_a_usage_error() {
 }
 
 #[test]
-fn the_own_namespace_is_told_to_nobody_too() {
+fn the_own_namespace_is_reported_to_nobody_too() {
     if !is_root("the_own_namespace_is_told_to_nobody_too") {
         return;
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tcptrace::model::{Incident, Kind};
 use tcptrace::sink::sanitize::is_hostile;
 use tcptrace::sink::text::{COLUMNS, TextStyle, column_names};
-use tcptrace::sink::{JsonSink, Sink, Talk, TextSink, TimeStyle};
+use tcptrace::sink::{JsonSink, Messages, Sink, TextSink, TimeStyle};
 
 fn text(style: TextStyle, incidents: &[Incident]) -> String {
     let mut out = Vec::new();
@@ -78,6 +78,26 @@ fn every_name_of_a_line_has_a_value_in_some_incident() {
 }
 
 #[test]
+fn on_a_narrow_terminal_details_have_a_line_of_their_own() {
+    let columns = 80;
+    let style = TextStyle { columns, ..style() };
+    let incidents = fixture::incidents();
+    let text = text(style, &incidents);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2 * (1 + incidents.len()), "{text}");
+    for pair in lines.chunks(2) {
+        assert!(
+            !pair[0].ends_with(' ') && pair[1].starts_with("    "),
+            "{pair:?}"
+        );
+        assert!(pair[1].chars().count() <= columns, "{pair:?}");
+    }
+    assert!(lines[1].contains("DETAIL"), "{text}");
+    let is_whole = |line: &&&str| line.contains("linger_zero") && line.contains("unsent=");
+    assert!(lines.iter().any(|line| is_whole(&line)), "{text}");
+}
+
+#[test]
 fn wide_text_lines() {
     let style = TextStyle {
         is_wide: true,
@@ -128,7 +148,7 @@ fn ndjson_rows() {
 
 fn talk(has_summary: bool) -> String {
     let mut out = Vec::new();
-    let mut talk = Talk::new(&mut out, false, has_summary);
+    let mut talk = Messages::new(&mut out, false, has_summary);
     for loss in fixture::losses() {
         talk.loss(&loss, 0).unwrap();
     }
@@ -144,7 +164,7 @@ fn losses_and_summary_for_people() {
 }
 
 #[test]
-fn quiet_still_tells_losses() {
+fn quiet_still_shows_losses() {
     assert_eq!(talk(false).lines().count(), fixture::losses().len());
 }
 

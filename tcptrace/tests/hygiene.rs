@@ -26,7 +26,7 @@ use tcptrace::model::{Family, Incident, Kind, Owner, RunFacts, Sample};
 use tcptrace::report::{Story, page};
 use tcptrace::sink::sanitize::is_hostile;
 use tcptrace::sink::text::TextStyle;
-use tcptrace::sink::{JsonSink, Sink, TableStyle, Talk, TextSink, json, table};
+use tcptrace::sink::{JsonSink, Messages, Sink, TableStyle, TextSink, json, table};
 use tcptrace::tui::control::{Action, Control, Tab};
 use tcptrace::tui::sink::{Shared, TopSink};
 use tcptrace::tui::state::{Source, State};
@@ -204,7 +204,28 @@ fn assert_lines_of_json(what: &str, bytes: &[u8]) {
     }
 }
 
+/// Columns that a user may choose, of which others choose the text.
+const COLUMNS: [&str; 7] = [
+    "process",
+    "owner.comm",
+    "owner.exe",
+    "owner.cgroup",
+    "owner.container",
+    "reason",
+    "detail",
+];
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn chosen_columns(run in run()) {
+        let columns = COLUMNS.map(str::to_owned);
+        let mut out = Vec::new();
+        run.feed(&mut TextSink::of_columns(&mut out, TextStyle::default(), fixture::clock(), &columns));
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1 + run.incidents.len());
+        assert_harmless("columns", &out);
+    }
+
     #[test]
     fn lines_for_people(run in run(), is_wide: bool, is_colored: bool, is_folded: bool) {
         let style = TextStyle { is_wide, is_colored, is_folded, ..TextStyle::default() };
@@ -217,7 +238,7 @@ proptest! {
     #[test]
     fn losses_notices_findings_and_the_summary(run in run(), is_wide: bool, is_colored: bool) {
         let mut out = Vec::new();
-        run.feed(&mut Talk::new(&mut out, is_colored, true).wide(is_wide));
+        run.feed(&mut Messages::new(&mut out, is_colored, true).wide(is_wide));
         assert_harmless("summary", &out);
     }
 
@@ -238,7 +259,7 @@ proptest! {
 
     #[test]
     fn tables(run in run(), is_wide: bool, is_colored: bool, is_clipped: bool) {
-        let style = TableStyle { is_wide, has_header: true, is_colored, columns: 100, is_clipped };
+        let style = TableStyle { is_wide, has_header: true, is_colored, columns: 100, text_columns: 100, is_clipped };
         let owned = |owner: &mut Option<Owner>, by: &Owner| *owner = Some(by.clone());
         let mut out = Vec::new();
         table::listeners(&mut out, &run.rows(&fixture::rows::listeners(), |row, by| {
@@ -275,8 +296,8 @@ proptest! {
             runs_here: true,
             fields_known: 17,
             fields_absent: run.names(),
-            reset_reasons: Reasons { names: 3, told: true },
-            drop_reasons: Reasons { names: 4, told: false },
+            reset_reasons: Reasons { names: 3, reported: true },
+            drop_reasons: Reasons { names: 4, reported: false },
             drop_socket: true,
             functions: vec![Function { name: "tw_timer_handler", found: false, refused: Some(name) }],
             ticks_per_second: Some(250),

@@ -12,10 +12,10 @@ use tcptrace::model::{Clock, Incident, Kind, What};
 use tcptrace::sink::{JsonSink, Sink};
 use tcptrace::source::ndjson::{LONGEST_LINE, Line, NdjsonError, Parsed, parse};
 
-fn written(clock: Clock, tell: impl FnOnce(&mut dyn Sink)) -> String {
+fn written(clock: Clock, feed: impl FnOnce(&mut dyn Sink)) -> String {
     let mut out = Vec::new();
     let mut sink = JsonSink::new(&mut out, clock);
-    tell(&mut sink);
+    feed(&mut sink);
     sink.flush().unwrap();
     drop(sink);
     String::from_utf8(out).unwrap()
@@ -100,7 +100,7 @@ fn losses_come_back_with_their_moment() {
 }
 
 #[test]
-fn a_summary_comes_back_and_tells_when_the_run_began() {
+fn a_summary_comes_back_and_shows_when_the_run_began() {
     let summary: Summary = fixture::summary();
     let line = written(fixture::clock(), |sink| sink.summary(&summary).unwrap());
     let Parsed {
@@ -121,7 +121,7 @@ fn a_summary_comes_back_and_tells_when_the_run_began() {
 }
 
 #[test]
-fn each_line_tells_the_difference_of_the_clocks() {
+fn each_line_shows_the_difference_of_the_clocks() {
     for line in all_lines() {
         let parsed = parse(line.as_bytes()).unwrap();
         assert_eq!(
@@ -140,7 +140,7 @@ fn a_line_end_does_not_matter() {
 }
 
 #[test]
-fn an_unknown_field_is_passed_over_and_an_unknown_kind_is_told() {
+fn an_unknown_field_is_passed_over_and_an_unknown_kind_is_reported() {
     let line = line_of(&fixture::incidents()[0]);
     let more = line.replacen('{', "{\"new_in_v1\":{\"deep\":[1,{\"x\":null}]},", 1);
     assert_eq!(
@@ -153,7 +153,7 @@ fn an_unknown_field_is_passed_over_and_an_unknown_kind_is_told() {
 }
 
 #[test]
-fn a_newer_version_is_told_apart_from_garbage() {
+fn a_newer_version_is_reported_apart_from_garbage() {
     let line = line_of(&fixture::incidents()[0]);
     let newer = line.replacen("\"v\":1", "\"v\":2", 1);
     assert_eq!(parse(newer.as_bytes()), Err(NdjsonError::Newer(2)));

@@ -82,7 +82,7 @@ fn version_1_is_read_as_ever() {
 }
 
 #[test]
-fn without_its_beginning_a_recording_tells_no_time_of_day() {
+fn without_its_beginning_a_recording_shows_no_time_of_day() {
     let mut bytes = std::fs::read(file("v1.rec")).unwrap();
     bytes[80] ^= 1;
     let path = std::env::temp_dir().join(format!("tcptrace-no-start-{}", std::process::id()));

@@ -231,7 +231,7 @@ fn times_are_those_of_the_zone() {
 }
 
 #[test]
-fn a_connection_that_ended_by_a_rst_is_told_once_unless_only_its_end_is() {
+fn a_connection_that_ended_by_a_rst_is_reported_once_unless_only_its_end_is() {
     let close = fixture::incident(What::Close {
         duration_us: None,
         bytes_sent: None,
@@ -241,7 +241,7 @@ fn a_connection_that_ended_by_a_rst_is_told_once_unless_only_its_end_is() {
         closed_by: None,
         how: Some(CloseHow::RstSent),
     });
-    let told = |chosen: Option<KindSet>| {
+    let reported = |chosen: Option<KindSet>| {
         let mut story = Story::default();
         if let Some(kinds) = chosen {
             story.narrow(kinds);
@@ -250,8 +250,8 @@ fn a_connection_that_ended_by_a_rst_is_told_once_unless_only_its_end_is() {
         story.incident(&close).unwrap();
         written(&story).contains("id=\"close-rst_sent\"")
     };
-    assert!(!told(None));
-    assert!(told(Some(KindSet::EMPTY.with(Kind::Close))));
+    assert!(!reported(None));
+    assert!(reported(Some(KindSet::EMPTY.with(Kind::Close))));
 }
 
 #[test]

@@ -11,6 +11,7 @@ const STYLE: TableStyle = TableStyle {
     has_header: true,
     is_colored: false,
     columns: 100,
+    text_columns: 100,
     is_clipped: false,
 };
 
@@ -53,9 +54,27 @@ fn a_table_fits_a_hundred_columns() {
 }
 
 #[test]
+fn sentences_are_broken_where_a_terminal_is_narrower_than_the_lines() {
+    let text = tables(&TableStyle {
+        text_columns: 72,
+        ..STYLE
+    });
+    let is_sentence = |line: &&str| line.starts_with("netns ") || line.starts_with("not visible");
+    let sentences: Vec<&str> = text.lines().filter(is_sentence).collect();
+    assert!(sentences.len() > 2, "{text}");
+    for line in sentences {
+        assert!(line.chars().count() <= 72, "{line}");
+    }
+    let mut leak = text.lines().skip_while(|line| !line.contains("CLOSE_WAIT"));
+    assert!(!leak.next().unwrap().contains("leak"), "{text}");
+    assert!(leak.next().unwrap().contains("a leak"), "{text}");
+}
+
+#[test]
 fn a_screen_of_forty_columns_is_never_overrun() {
     let style = TableStyle {
         columns: 40,
+        text_columns: 40,
         is_clipped: true,
         ..STYLE
     };

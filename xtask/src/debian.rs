@@ -17,7 +17,9 @@ use crate::workspace::Workspace;
 use crate::{apt, dist, process};
 
 /// Beside what is essential.
-const WANTED: [&str; 2] = ["man-db", "bash"];
+const WANTED: [&str; 3] = ["man-db", "bash", "libcap2-bin"];
+/// Of every Debian system; who is in it may trace in a part of the trial.
+const GROUP: &str = "staff";
 /// In the root, where packages are put to be installed.
 const PACKAGES: &str = "packages";
 /// What dpkg and its triggers write about any package.
@@ -67,6 +69,7 @@ pub(crate) fn main(workspace: &Workspace) -> Result<()> {
     let before = files(&root)?;
     install(&root, &package)?;
     try_out(&root)?;
+    give_to_a_group(&root, &package)?;
     remove(&root, &before)?;
     println!("deb: installed, tried, removed and purged; nothing is left");
     fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))
@@ -163,6 +166,48 @@ fn try_out(root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The documented way to let a group trace: capabilities only after that was asked for, kept over an upgrade,
+/// and only while others may not start the program.
+fn give_to_a_group(root: &Path, package: &Path) -> Result<()> {
+    const PROGRAM: &str = "/usr/bin/tcptrace";
+    let capabilities = || said(root, &format!("getcap {PROGRAM}"));
+    let none = capabilities()?;
+    if !none.is_empty() {
+        bail!("installing it gives capabilities: {none}");
+    }
+    let again = format!("dpkg -i {}", put(package, root)?.display());
+    let over = |mode: &str| {
+        let add =
+            format!("dpkg-statoverride --force-all --update --add root {GROUP} {mode} {PROGRAM}");
+        said(root, &add)?;
+        said(root, &again)
+    };
+    over("0755")?;
+    let none = capabilities()?;
+    if !none.is_empty() {
+        bail!("everybody may start it, and it has capabilities: {none}");
+    }
+    over("0750")?;
+    let given = capabilities()?;
+    if !given.contains("cap_bpf") || !given.contains("=ep") {
+        bail!("the group may not trace: {given:?}");
+    }
+    let as_nobody = |group: &str| {
+        let line = format!(
+            "setpriv --reuid=nobody --regid={group} --clear-groups {PROGRAM} --version \
+             >/dev/null 2>&1 && echo starts || echo refused"
+        );
+        said(root, &line)
+    };
+    let (member, stranger) = (as_nobody(GROUP)?, as_nobody("nogroup")?);
+    if (member.trim(), stranger.trim()) != ("starts", "refused") {
+        bail!("of the group: {member}; not of it: {stranger}");
+    }
+    said(root, &format!("dpkg-statoverride --remove {PROGRAM}"))?;
+    println!("deb: a group may trace once that was asked for ... ok");
+    Ok(())
+}
+
 /// Removed, the package leaves its configuration and what was recorded; purged, nothing.
 fn remove(root: &Path, before: &BTreeSet<PathBuf>) -> Result<()> {
     let recording = root.join(RECORDING);
@@ -218,6 +263,24 @@ fn files(root: &Path) -> Result<BTreeSet<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_package_gives_the_capabilities_that_are_documented() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+        let of = |text: &str| {
+            let words: Vec<String> = text
+                .lines()
+                .filter_map(|line| line.split_once("setcap ")?.1.split(' ').next())
+                .filter(|word| word.starts_with("cap_"))
+                .map(str::to_owned)
+                .collect();
+            words
+        };
+        let documented = of(&read("../docs/privileges.md"));
+        assert_eq!(documented.len(), 1);
+        assert_eq!(of(&read("packaging/debian/postinst")), documented);
+    }
 
     #[test]
     fn what_is_left_is_named() {

@@ -51,7 +51,7 @@ pub(crate) fn main(workspace: &Workspace, filters: &[String]) -> Result<()> {
     let mut verdicts = Vec::new();
     for story in &stories {
         let started = Instant::now();
-        let verdict = tell(story, &prefix, &variables)?;
+        let verdict = run_story(story, &prefix, &variables)?;
         let name = name(story);
         let seconds = started.elapsed().as_secs_f32();
         match &verdict {
@@ -94,7 +94,11 @@ fn name(story: &Path) -> String {
     stem.to_string_lossy().into_owned()
 }
 
-fn tell(story: &Path, prefix: &[OsString], variables: &[(&str, OsString); 2]) -> Result<Verdict> {
+fn run_story(
+    story: &Path,
+    prefix: &[OsString],
+    variables: &[(&str, OsString); 2],
+) -> Result<Verdict> {
     // It asks the story to end, which then removes its namespaces.
     let limited: [&OsStr; 6] = [
         OsStr::new("timeout"),
@@ -145,7 +149,7 @@ fn report(verdicts: &[(String, Verdict)]) -> Result<()> {
         );
     }
     if !failed.is_empty() {
-        bail!("not told as they should be: {}", failed.join(", "));
+        bail!("not reported as they should be: {}", failed.join(", "));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Everything around the build: `cargo xtask setup | build | run | test | fuzz | verifier | bench | vm |
+//! Everything around the build: `cargo xtask setup | build | run | test | fuzz | verifier | bench | soak | vm |
 //! kernels | lint | dist`.
 //!
 //! Each subcommand is a short script over cargo, rustc and the system's package manager. Tools go
@@ -23,6 +23,7 @@ mod lint;
 mod process;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod verifier;
 mod vm;
@@ -63,6 +64,8 @@ enum Task {
     Verifier(verifier::Args),
     /// Measure speed, end to end and beside other tracers (docs/performance.md)
     Bench(bench::Args),
+    /// Run tcptrace for minutes beside many short processes and judge its memory
+    Soak(soak::Args),
     /// Boot a kernel in QEMU and run something in it
     Vm(vm::Args),
     /// Fetch, list or judge the kernels of the VM matrix (target/kernels)
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::main(&workspace, &args),
         Task::Verifier(args) => verifier::main(&workspace, &args),
         Task::Bench(args) => bench::main(&workspace, &args),
+        Task::Soak(args) => soak::main(&workspace, &args),
         Task::Kernels(args) => kernels::main(&workspace, &args),
         Task::Vm(args) => vm::main(&workspace, &args),
         Task::Lint(args) => lint::main(&workspace, &args),

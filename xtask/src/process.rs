@@ -57,7 +57,7 @@ pub(crate) fn stdout_text(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` did not write UTF-8"))
 }
 
-/// What `command` wrote to stderr; its stdout is thrown away.
+/// What `command` wrote to stderr; its stdout is discarded.
 pub(crate) fn stderr_text(command: &mut Command, also_fine: i32) -> Result<String> {
     let line = command_line(command);
     let output = command

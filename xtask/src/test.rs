@@ -158,7 +158,7 @@ fn runner(host: &str, prefix: &[OsString]) -> Result<String> {
         .iter()
         .map(|word| {
             word.to_str()
-                .context("a path is not UTF-8, which cargo cannot be told")
+                .context("a path is not UTF-8, which cargo does not accept")
         })
         .collect::<Result<_>>()?;
     // A JSON list of strings is a TOML one as well.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oracle_is_told_what_was_asked_for() {
+    fn the_oracle_is_reported_what_was_asked_for() {
         let asked = Oracle {
             seed: Some(1237),
             seconds: None,

@@ -3,7 +3,7 @@
 
 mod table;
 
-use crate::config::served;
+use crate::config::by_function;
 
 /// Function hooks that serve together: all of them or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,19 +30,22 @@ pub enum Family {
     Answers,
     /// Timestamps of connections.
     Validation,
+    /// What connect() and bind() return.
+    Calls,
 }
 
 impl Family {
-    /// What tracepoints need not report while the family serves: bits of [`served`].
-    pub const fn served(self) -> u32 {
+    /// What tracepoints need not report while the family serves: bits of [`by_function`].
+    pub const fn by_function(self) -> u32 {
         match self {
             Self::Accepted | Self::AcceptWaits | Self::Backlogs | Self::RequestTimer => 0,
-            Self::Syns => served::SYN,
-            Self::Acks => served::ACK,
-            Self::WaitClose => served::LINGER,
-            Self::TimeWait => served::TIME_WAIT,
-            Self::Answers => served::NO_SOCKET,
-            Self::Validation => served::PAWS,
+            Self::Syns => by_function::SYN,
+            Self::Acks => by_function::ACK,
+            Self::WaitClose => by_function::LINGER,
+            Self::TimeWait => by_function::TIME_WAIT,
+            Self::Answers => by_function::NO_SOCKET,
+            Self::Validation => by_function::PAWS,
+            Self::Calls => by_function::CONNECT,
         }
     }
 }
@@ -161,7 +164,7 @@ macro_rules! tables {
         functions { $(
             $FUNCTION:ident $function:ident in [$($family:ident),+] $(unless $other:ident)?
                 [$($prototype:literal),+]
-                $($form:ident $room:ident::$body:ident($($argument:tt)*))+;
+                $($form:ident $slot:ident::$body:ident($($argument:tt)*))+;
         )* }
     ) => {
         /// Numbers in the order of the rows.

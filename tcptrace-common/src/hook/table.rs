@@ -150,6 +150,38 @@ macro_rules! hooks {
                     ["tcp_validate_incoming(struct sock *, struct sk_buff *, const struct tcphdr *, int)"]
                     entry paws::on_validate(0, 1)
                     exit paws::on_validate_end(0, 1, hook);
+                TCP_V4_CONNECT tcp_v4_connect in [Calls]
+                    [
+                        "tcp_v4_connect(struct sock *, struct sockaddr *, int)",
+                        "tcp_v4_connect(struct sock *, struct sockaddr_unsized *, int)"
+                    ]
+                    fexit calls::on_connect_end(0, 1, ret 3, hook)
+                    kprobe calls::before_connect(0, 1)
+                    kretprobe calls::on_kept_connect_end(ret 3, hook);
+                TCP_V6_CONNECT tcp_v6_connect in [Calls]
+                    [
+                        "tcp_v6_connect(struct sock *, struct sockaddr *, int)",
+                        "tcp_v6_connect(struct sock *, struct sockaddr_unsized *, int)"
+                    ]
+                    fexit calls::on_connect_end(0, 1, ret 3, hook)
+                    kprobe calls::before_connect(0, 1)
+                    kretprobe calls::on_kept_connect_end(ret 3, hook);
+                INET_BIND inet_bind in [Calls]
+                    [
+                        "inet_bind(struct socket *, struct sockaddr *, int)",
+                        "inet_bind(struct socket *, struct sockaddr_unsized *, int)"
+                    ]
+                    fexit calls::on_bind_end(0, 1, ret 3, hook)
+                    kprobe calls::before_bind(0, 1)
+                    kretprobe calls::on_kept_bind_end(ret 3, hook);
+                INET6_BIND inet6_bind in [Calls]
+                    [
+                        "inet6_bind(struct socket *, struct sockaddr *, int)",
+                        "inet6_bind(struct socket *, struct sockaddr_unsized *, int)"
+                    ]
+                    fexit calls::on_bind_end(0, 1, ret 3, hook)
+                    kprobe calls::before_bind(0, 1)
+                    kretprobe calls::on_kept_bind_end(ret 3, hook);
             }
         }
     };

@@ -13,8 +13,8 @@ use tcptrace_common::hook;
 
 use crate::offsets::has;
 use crate::signal::{
-    accept, answer, drop, fork, handshake, linger, listen, minisock, paws, reset, retransmit,
-    snapshot, state, syn, timer,
+    accept, answer, baseline, calls, drop, fork, handshake, linger, listen, minisock, paws, reset,
+    retransmit, snapshot, state, syn, timer,
 };
 
 /// Calls a body with the arguments of a row, one after the other.
@@ -43,13 +43,13 @@ macro_rules! call {
 
 /// One program: its section, its name in the object, its context, its call.
 macro_rules! program {
-    ($section:expr, $name:expr, $context:ident, $number:expr, $room:ident::$body:ident($($argument:tt)*)) => {
+    ($section:expr, $name:expr, $context:ident, $number:expr, $slot:ident::$body:ident($($argument:tt)*)) => {
         const _: () = {
             #[unsafe(export_name = $name)]
             #[unsafe(link_section = $section)]
             extern "C" fn program(ctx: *mut c_void) -> i32 {
                 let _ctx = $context::new(ctx);
-                call!(_ctx, $number, $room::$body, [] $($argument)*);
+                call!(_ctx, $number, $slot::$body, [] $($argument)*);
                 0
             }
         };
@@ -105,7 +105,7 @@ macro_rules! programs {
         functions { $(
             $FUNCTION:ident $function:ident in [$($family:ident),+] $(unless $other:ident)?
                 [$($prototype:literal),+]
-                $($form:ident $room:ident::$body:ident $arguments:tt)+;
+                $($form:ident $slot:ident::$body:ident $arguments:tt)+;
         )* }
     ) => {
         $(program!(
@@ -116,17 +116,26 @@ macro_rules! programs {
             concat!("iter/", stringify!($iterator)), stringify!($iterator),
             Tracepoint, 0, $iterator_room::$iterator_body $iterator_arguments
         );)*
-        $($(function!($form, $FUNCTION, $function, $room::$body $arguments);)+)*
+        $($(function!($form, $FUNCTION, $function, $slot::$body $arguments);)+)*
     };
 }
 
 tcptrace_common::hooks!(programs);
 
-// A second program on the tracepoint whose runs the kernel must not skip: see `crate::again`.
+// A second program on the tracepoint whose runs the kernel must not skip: see `crate::reentry`.
 program!(
     "tp_btf/inet_sock_set_state",
     "inet_sock_set_state_again",
     Tracepoint,
     hook::INET_SOCK_SET_STATE,
     state::on_skipped_state(0, 1, 2)
+);
+
+// Never attached: the user side runs it once on each CPU.
+program!(
+    "raw_tp/read_baseline",
+    "read_baseline",
+    Tracepoint,
+    0,
+    baseline::on_run(0, 1, 2)
 );

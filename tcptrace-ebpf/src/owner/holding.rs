@@ -16,7 +16,7 @@ use crate::offsets::{holder_offset, offset};
 use crate::sock::{Access, Direct, Probe, SockRef, store};
 
 /// The last call did not show the descriptor.
-const NOT_TOLD: u32 = UNTRIED - 1;
+const NOT_SHOWN: u32 = UNTRIED - 1;
 
 /// Reads a word of the kernel's memory; a fault reads as zero.
 #[inline(always)]
@@ -64,7 +64,7 @@ fn is_at(files: u64, descriptor: u32, file: u64) -> u8 {
 #[inline(always)]
 fn first_argument() -> u32 {
     let Some(argument_at) = holder_offset!(first_argument) else {
-        return NOT_TOLD;
+        return NOT_SHOWN;
     };
     // SAFETY: the running task; the offset is that of `pt_regs`. Both are only read.
     unsafe {
@@ -75,7 +75,7 @@ fn first_argument() -> u32 {
             let (Some(stack_at), Some(registers_at)) =
                 (holder_offset!(task_stack), holder_offset!(stack_registers))
             else {
-                return NOT_TOLD;
+                return NOT_SHOWN;
             };
             let stack = word(bpf_get_current_task(), stack_at);
             word(stack, registers_at + argument_at) as u32
@@ -94,7 +94,7 @@ pub(super) fn learn(entry: &mut SockEntry, sock: u64) {
     // SAFETY: a helper without arguments.
     let task = unsafe { bpf_get_current_task() };
     entry.leader = word(task, leader_at);
-    entry.descriptor = NOT_TOLD;
+    entry.descriptor = NOT_SHOWN;
     let descriptor = first_argument();
     if is_at(word(task, files_at), descriptor, file_of(sock)) != 0 {
         entry.descriptor = descriptor;

@@ -11,7 +11,7 @@ use tcptrace_common::wire::{self, Head};
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use super::{entry, holding};
-use crate::full;
+use crate::full_maps;
 use crate::maps::{GROUP, LISTENERS, ListenerGroup, ListenerKey, PAGES, SockEntry};
 use crate::note::note;
 use crate::sock::{Access, Probe, SockRef};
@@ -42,7 +42,7 @@ pub(crate) fn join<A: Access>(sk: &SockRef<A>, netns: u32, port: u16) {
         };
         if LISTENERS.get_ptr(key).is_none() && LISTENERS.insert(key, &EMPTY, 0).is_err() {
             // The listener of a refused SYN is then not known; the refusal is.
-            full::count(limited::LISTENERS);
+            full_maps::count(limited::LISTENERS);
             note!("no room to remember the listener", sock: sk.address(), port);
             break;
         }

@@ -11,7 +11,7 @@ use tcptrace_common::names::limited;
 use tcptrace_common::waits::{BUCKETS, Waits, bucket_of};
 
 use crate::emit::now;
-use crate::full;
+use crate::full_maps;
 use crate::maps::{ACCEPTING, WAITS, sock_bits};
 use crate::offsets::has;
 use crate::owner;
@@ -67,7 +67,7 @@ fn waited(born_ns: u64) {
         return;
     }
     if WAITS.get_ptr(inode).is_none() && WAITS.insert(inode, &NO_WAITS, 0).is_err() {
-        full::count(limited::WAITS);
+        full_maps::count(limited::WAITS);
     }
     let Some(waits) = WAITS.get_ptr_mut(inode) else {
         return;

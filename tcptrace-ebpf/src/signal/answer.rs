@@ -14,10 +14,10 @@ use super::packet::Packet;
 use super::window::Window;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::config;
-use crate::room::Room;
 use crate::sock::{Direct, Probe, SockRef};
 
 /// The packet that may be answered by a RST without a full socket.
@@ -81,10 +81,10 @@ pub(crate) fn on_end(sock: u64, skb: u64, hook: u8) {
     if mib.value(config!(mib_out_resets)) == window.out_resets.get() {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     begin(known, now(), 0);
     let mut bits = reset::REPLY;
     let mut state_now = 0;

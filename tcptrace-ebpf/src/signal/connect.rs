@@ -3,14 +3,16 @@
 //! All of them change from SYN_SENT to CLOSE: in the call itself where no port was free or nothing could
 //! be sent (`tcp_v4_connect`, `tcp_v6_connect`), in softirq where a timer gave up or the network
 //! reported an error (`tcp_write_err`, `tcp_v4_err`), in close() and shutdown() (5.10 to 7.3). An error
-//! before SYN_SENT, such as a missing route or a refused bind(), changes no state and is not seen here.
+//! before SYN_SENT, such as a missing route or a refused bind(), changes no state and is not seen here:
+//! what the call itself returns is for [`super::calls`] where functions can be hooked.
 
+use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{ConnectFailedRecord, Head, UNKNOWN_U64, connect_failed};
 
 use crate::emit::emit;
 use crate::filter::wants;
-use crate::maps::sock_bits;
+use crate::maps::{is_reported_by_function, sock_bits};
 use crate::owner;
 use crate::sock::{Direct, SockRef};
 
@@ -55,6 +57,14 @@ pub(crate) fn on_close(sk: &SockRef<Direct>, old: u8, head: &Head) {
     }
     if sk.num().unwrap_or(0) != 0 {
         bits |= connect_failed::HAS_PORT;
+    }
+    // The call gives up before it sends: what it returns is reported instead.
+    let is_at_once = bits & !connect_failed::HAS_PORT == connect_failed::OWNED;
+    if is_at_once
+        && sk.retransmits().unwrap_or(0) == 0
+        && is_reported_by_function(by_function::CONNECT)
+    {
+        return;
     }
     emit(
         kind::CONNECT_FAILED,

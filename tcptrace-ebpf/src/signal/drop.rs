@@ -1,7 +1,7 @@
 //! Dropped packets with a reason of interest: third ACKs refused for a full accept queue, and
 //! segments rejected for their timestamp.
 
-use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, served};
+use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, by_function};
 use tcptrace_common::kind::{self, hook, tcp_state};
 use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
 
@@ -9,10 +9,10 @@ use super::packet::Packet;
 use super::{answer, in_flight, listen, paws, reset, syn, time_wait};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::served;
+use crate::head_slot::HeadSlot;
+use crate::maps::is_reported_by_function;
 use crate::offsets::{config, has};
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Direct, SockRef};
 
 /// What a drop reason says.
@@ -37,12 +37,12 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     if meaning == meaning::NONE {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let meaning = room.forgotten::<0>(meaning);
-    let reason = room.forgotten::<1>(reason);
-    let head = room.head();
+    let meaning = slot.launder::<0>(meaning);
+    let reason = slot.launder::<1>(reason);
+    let head = slot.head();
     if meaning == meaning::PAWS {
         rejected(skb, reason, sk, head);
         return;
@@ -50,7 +50,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
     if meaning == meaning::MAYBE_REFUSED {
         if !has(ARG_RESET_REASON) && reason == config!(drop_no_socket) {
             // This kernel shows the RST only in a function.
-            if !served(served::NO_SOCKET) {
+            if !is_reported_by_function(by_function::NO_SOCKET) {
                 answer::on_no_socket(skb, head);
             }
             return;
@@ -61,7 +61,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
             return;
         }
     }
-    if !served(served::ACK) {
+    if !is_reported_by_function(by_function::ACK) {
         refused(skb, reason, sk, meaning, head);
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn on_drop(skb: *const u8, reason: u32, sk: *const u8) {
 /// A segment with a timestamp that is too old, or echoes one we never sent.
 #[inline(always)]
 fn rejected(skb: *const u8, reason: u32, sk: *const u8, head: &mut Head) {
-    if !wants(kind::PAWS_DROP) || served(served::PAWS) {
+    if !wants(kind::PAWS_DROP) || is_reported_by_function(by_function::PAWS) {
         return;
     }
     begin(head, now(), 0);

@@ -2,7 +2,7 @@
 
 use tcptrace_common::names::limited;
 
-use crate::full;
+use crate::full_maps;
 use crate::maps::FOLLOWED;
 use crate::owner;
 
@@ -22,6 +22,6 @@ pub(crate) fn on_fork(parent: *const u8, child: *const u8) {
         .insert(owner::process_number(child), start, 0)
         .is_err()
     {
-        full::count(limited::FOLLOWED);
+        full_maps::count(limited::FOLLOWED);
     }
 }

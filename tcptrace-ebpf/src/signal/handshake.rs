@@ -14,18 +14,18 @@ use tcptrace_common::wire::{
     outcome, retransmit, step,
 };
 
-use super::mib::Mib;
+use super::mib::{self, Mib};
 use super::packet::Packet;
 use super::syn::{self, fate};
 use super::window::Window;
 use super::{listen, paws, reset, retransmit as sent_again};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Access, Probe, SockRef};
 
 /// The packet that a listener works on.
@@ -53,8 +53,9 @@ pub(crate) fn on_enter(listener: u64, skb: u64) {
     window.open(listener, skb);
     let sk = SockRef::<Probe>::remembered(listener);
     window.drops.set(u64::from(sk.drops().unwrap_or(0)));
-    if let Some(mib) = sk.net().and_then(Mib::tcp_ext)
-        && let Some(counters) = mib.refusals()
+    if let Some(net) = sk.net()
+        && let Some(mib) = Mib::tcp_ext(net)
+        && let Some(counters) = mib.refusals(net)
     {
         window.refusals.set(counters);
         window.base.set(mib.base());
@@ -82,10 +83,10 @@ pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
     if fate == fate::TAKEN {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     describe(&sk, skb, known);
     known.evidence = how;
     syn::report(fate, listener, known, 1, hook);
@@ -95,7 +96,7 @@ pub(crate) fn on_conn_request_end(listener: u64, skb: u64, hook: u8) {
 #[inline(always)]
 fn fate_of(window: &Window, sk: &SockRef<Probe>) -> (u32, u8) {
     if window.base.get() != 0
-        && let Some(now) = sk.net().and_then(Mib::tcp_ext).and_then(Mib::refusals)
+        && let Some(now) = sk.net().and_then(mib::refusals)
     {
         let before = window.refusals.get();
         let fate = syn::fate_between(&before, &now);
@@ -170,10 +171,10 @@ pub(crate) fn on_ack_end(listener: u64, skb: u64, hook: u8) {
     if is_rejected {
         paws::not_the_backlogs(mib, rejects);
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     describe(&sk, skb, known);
     known.sock = listener;
     known.inode = sk.inode();
@@ -288,10 +289,10 @@ pub(crate) fn on_request_timer_end(timer: u64, hook: u8) {
     if u64::from(timeouts) != due.timeouts.get() || listener.state() != Some(tcp_state::LISTEN) {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     begin(known, now(), tcp_state::SYN_RECV);
     known.flow = SockRef::<Probe>::minisock(request).flow(0);
     known.sock = listener.address();

@@ -1,4 +1,4 @@
-//! Descriptors that are thrown away while they are on their way to another process (SCM_RIGHTS).
+//! Descriptors that are discarded while they are on their way to another process (SCM_RIGHTS).
 //!
 //! The message is freed with its Unix socket, by a process that never had the descriptors in it, which then
 //! closes their sockets.

@@ -6,19 +6,19 @@
 //! expires (timed out), or it is cancelled while a signal is pending (interrupted). Where function
 //! hooks work, `sk_stream_wait_close` is the sleep.
 
-use tcptrace_common::config::served;
+use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::names::limited;
 use tcptrace_common::wire::{Head, LingerRecord, UNKNOWN_U32, linger_end};
 
 use crate::emit::{emit, identify};
 use crate::filter::wants;
-use crate::full;
-use crate::maps::{LINGERING, LingerEntry, SockEntry, served};
+use crate::full_maps;
+use crate::head_slot::HeadSlot;
+use crate::maps::{LINGERING, LingerEntry, SockEntry, is_reported_by_function};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// `SHUTDOWN_MASK`: set by `tcp_close` before anything else.
@@ -73,7 +73,8 @@ pub(crate) fn on_change(
     let wait = unsafe { *wait };
     let _ = LINGERING.remove(task);
     // Acknowledged at once: nobody was blocked. Where sleeps are not seen, all are reported.
-    let is_sleep_seen = config!(process_timeout) != 0 || served(served::LINGER);
+    let is_sleep_seen =
+        config!(process_timeout) != 0 || is_reported_by_function(by_function::LINGER);
     if wait.slept == 0 && is_sleep_seen {
         return;
     }
@@ -117,7 +118,7 @@ fn begin(sk: &SockRef<Direct>, old: u8, entry: &mut SockEntry, time: u64) {
     if LINGERING.insert(task, wait, 0).is_ok() {
         entry.lingering = task;
     } else {
-        full::count(limited::LINGERING);
+        full_maps::count(limited::LINGERING);
         note!("no room to remember the lingering close", sock: wait.sock, linger_jiffies);
     }
 }
@@ -206,10 +207,10 @@ fn finish(task: u64, end: u8, hook: u8) {
     if let Some(entry) = owner::entry(wait.sock) {
         entry.lingering = 0;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     identify(&sk, head);
     owner::last_user(head);
     if head.owner.basis != basis::NONE {

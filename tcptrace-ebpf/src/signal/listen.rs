@@ -58,7 +58,7 @@ pub(crate) fn on_call(backlog: u64) {
 
 /// `security_socket_listen(sock, backlog)`, in the same system call: which socket it is for, and
 /// what is left of the backlog. When the task was moved to another CPU in between, what an earlier
-/// call left is forgotten.
+/// call left is launder.
 #[inline(always)]
 pub(crate) fn on_allowed(socket: u64, granted: u64) {
     let Some(inode) = inode_of(socket) else {

@@ -8,7 +8,7 @@ use core::cell::Cell;
 use aya_ebpf::macros::map;
 use tcptrace_common::config::NO_REASON;
 
-use crate::maps::SynCounters;
+use crate::maps::{OverflowsSeen, SynCounters};
 use crate::memory::Memory;
 use crate::offsets::{config, offset};
 use crate::sock::{Access, Probe};
@@ -74,7 +74,7 @@ impl Mib {
 
     /// The counters of refused SYNs; `None` where the kernel's numbers of them are not known.
     #[inline(always)]
-    pub(crate) fn refusals(self) -> Option<SynCounters> {
+    pub(crate) fn refusals(self, net: *const u8) -> Option<SynCounters> {
         if config!(mib_listen_overflows) == NO_REASON {
             return None;
         }
@@ -83,9 +83,26 @@ impl Mib {
             syn_queue_drops: self.value(config!(mib_syn_queue_drops)),
             syn_queue_cookies: self.value(config!(mib_syn_queue_cookies)),
             listen_drops: self.value(config!(mib_listen_drops)),
-            read: self.base,
+            read: self.identity(net),
         })
     }
+}
+
+/// The counters of refused SYNs of a namespace on this CPU.
+#[inline(always)]
+pub(crate) fn refusals(net: *const u8) -> Option<SynCounters> {
+    Mib::tcp_ext(net)?.refusals(net)
+}
+
+/// The counter of TIME_WAITs that could not be made, likewise.
+#[inline(always)]
+pub(crate) fn time_wait_overflows(net: *const u8) -> Option<OverflowsSeen> {
+    let number = config!(mib_time_wait_overflows);
+    let mib = Mib::tcp_ext(net)?;
+    (number != NO_REASON).then(|| OverflowsSeen {
+        identity: mib.identity(net),
+        count: mib.value(number),
+    })
 }
 
 /// What is added to a per-CPU pointer on this CPU: found from a per-CPU map of ours, whose slot is

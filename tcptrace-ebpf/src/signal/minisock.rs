@@ -16,11 +16,11 @@ use super::window::Window;
 use super::{paws, time_wait};
 use crate::emit::{begin as begin_head, emit, identify, now};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Probe, SockRef};
 
 /// `TCP_TW_SYN` (`enum tcp_tw_status`, 5.10 to 7.3): a SYN may take the minisock's place.
@@ -92,11 +92,11 @@ fn not_made(sock: u64, substate: u64, hook: u8) {
     if !wants(kind::TIME_WAIT) {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
     let sk = SockRef::<Probe>::remembered(sock);
-    let known = room.head();
+    let known = slot.head();
     identify(&sk, known);
     owner::find(&sk, known);
     emit(
@@ -169,12 +169,12 @@ pub(crate) fn on_schedule(minisock: u64, timeout: u64, is_rearmed: u64, hook: u8
     if !time_wait::is_watched() {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
     let substate = turn.substate.get() as u8;
     let sk = SockRef::<Probe>::remembered(turn.sock.get());
-    let known = room.head();
+    let known = slot.head();
     identify(&sk, known);
     owner::find(&sk, known);
     emit(
@@ -324,10 +324,10 @@ pub(crate) fn on_packet_end(minisock: u64, skb: u64, answer: u64, hook: u8) {
         return;
     }
     paws::not_the_backlogs(mib, rejects);
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     begin_head(known, now(), tcp_state::TIME_WAIT);
     known.flow = tw.flow(tw.kept_cookie().unwrap_or(0));
     known.sock = minisock;
@@ -361,10 +361,10 @@ fn ended(minisock: u64, phase: u8, hook: u8, connecting: u64) {
     if !time_wait::is_watched() {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     time_wait::identify(minisock, known);
     if phase == phase::REUSE {
         if connecting == 0 {

@@ -2,6 +2,8 @@
 
 pub(crate) mod accept;
 pub(crate) mod answer;
+pub(crate) mod baseline;
+pub(crate) mod calls;
 pub(crate) mod close;
 pub(crate) mod connect;
 pub(crate) mod drop;

@@ -8,11 +8,11 @@ use super::mib::Mib;
 use super::window::Window;
 use crate::emit::{emit, identify};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::config;
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Probe, SockRef};
 
 /// The segment whose timestamp is checked in a softirq.
@@ -75,10 +75,10 @@ pub(crate) fn on_validate_end(sock: u64, skb: u64, hook: u8) {
     if is_in_softirq {
         not_the_backlogs(mib, rejects.wrapping_sub(before));
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let known = room.head();
+    let known = slot.head();
     identify(&sk, known);
     owner::known(known);
     // What the kernel itself calls it, where it has a name for it.

@@ -10,11 +10,11 @@ use super::listen;
 use super::packet::Packet;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::maps::{SockEntry, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Direct, SockRef};
 
 /// The packet that was just answered by a RST on this CPU.
@@ -59,10 +59,10 @@ pub(crate) fn on_send_reset(sk: *const u8, skb: *const u8, reason: u32) {
     if !wants(kind::RST_SENT) {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     begin(head, now(), 0);
     let mut bits = if skb.is_null() { 0 } else { reset::REPLY };
     let sk = SockRef::or_null(sk);
@@ -232,10 +232,10 @@ pub(crate) fn on_receive_reset(sk: *const u8) {
     if !wants(kind::RST_RECEIVED) || !sk.is_tcp() {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     begin(head, now(), sk.state().unwrap_or(0));
     sk.identify(entry.as_deref_mut(), head);
     owner::find_with(&sk, entry, head);

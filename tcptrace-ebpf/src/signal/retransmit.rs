@@ -5,9 +5,9 @@ use tcptrace_common::wire::{RetransmitRecord, UNKNOWN_U32, retransmit};
 
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
+use crate::head_slot::HeadSlot;
 use crate::offsets::offset;
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TCP flags of a SYN-ACK.
@@ -26,10 +26,10 @@ pub(crate) fn on_retransmit(sk: *const u8, skb: *const u8, err: i32) {
     if !sk.is_full() {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     begin(head, now(), sk.state().unwrap_or(0));
     let mut entry = owner::entry(sk.address());
     sk.identify(entry.as_deref_mut(), head);
@@ -81,10 +81,10 @@ pub(crate) fn on_retransmit_synack(listener: *const u8, req: *const u8) {
     let Some(listener) = SockRef::trusted(listener) else {
         return;
     };
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     begin(head, now(), tcp_state::NEW_SYN_RECV);
     head.flow = SockRef::<Probe>::minisock(req as u64).flow(0);
     head.sock = listener.address();

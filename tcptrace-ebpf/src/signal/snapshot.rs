@@ -6,8 +6,8 @@ use aya_ebpf::macros::map;
 use tcptrace_common::kind::{basis, tcp_state};
 use tcptrace_common::names::limited;
 
-use super::listen;
-use crate::full;
+use super::{baseline, listen};
+use crate::full_maps;
 use crate::maps::{SOCKS, SockEntry};
 use crate::memory::Memory;
 use crate::note::note;
@@ -61,12 +61,14 @@ pub(crate) fn on_task_file(task: *const u8, descriptor: u32, file: *const u8) {
             return;
         }
         Err(_) => {
-            full::count(limited::SOCKS);
+            full_maps::count(limited::SOCKS);
             return;
         }
     }
     if sk.state() == Some(tcp_state::LISTEN) {
-        listen::on_listen(&sk, &sk.flow(0));
+        let flow = sk.flow(0);
+        baseline::on_older_listener(flow.netns);
+        listen::on_listen(&sk, &flow);
     }
 }
 

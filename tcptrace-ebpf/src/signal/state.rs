@@ -1,16 +1,16 @@
 //! State transitions: births and deaths of sockets, and everything that follows from them.
 
-use tcptrace_common::config::served;
+use tcptrace_common::config::by_function;
 use tcptrace_common::kind::{self, basis, hook, tcp_state};
 use tcptrace_common::wire::{Head, StateRecord, UNKNOWN_U64};
 
 use super::{close, connect, linger, listen, minisock, reset, time_wait, timed_out};
-use crate::again::{self, AtWork};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::maps::{SockEntry, UNTRIED, served, sock_bits};
+use crate::head_slot::HeadSlot;
+use crate::maps::{SockEntry, UNTRIED, is_reported_by_function, sock_bits};
 use crate::owner;
-use crate::room::Room;
+use crate::reentry::{self, AtWork};
 use crate::sock::{Direct, PROTOCOL_TCP, SockRef};
 
 /// `inet_sock_set_state(sk, old, new)`.
@@ -25,7 +25,7 @@ pub(crate) fn on_set_state(sk: *const u8, old: i32, new: i32) {
 /// The same, where the kernel has skipped the program that calls [`on_set_state`].
 #[inline(always)]
 pub(crate) fn on_skipped_state(sk: *const u8, old: i32, new: i32) {
-    if again::is_due() {
+    if reentry::is_due() {
         changed(sk, old, new);
     }
 }
@@ -39,7 +39,7 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     if base.is_null() || !may_matter(&base, old, new) {
         return;
     }
-    if !is_told(old, new)
+    if !is_reported(old, new)
         && !may_end_badly(&base, old, new)
         && !linger::may_concern(&base, old, new)
     {
@@ -50,10 +50,10 @@ fn changed(sk: *const u8, old: i32, new: i32) {
     if !sk.is_tcp() {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     begin(head, now(), old);
     head.sock = sk.address();
     let mut entry = if old == tcp_state::LISTEN && new == tcp_state::SYN_RECV {
@@ -67,32 +67,32 @@ fn changed(sk: *const u8, old: i32, new: i32) {
         Some(entry) => turn(entry, old, new, head.time_ns),
         None => UNKNOWN_U64,
     };
-    let old = room.forgotten::<0>(u32::from(old)) as u8;
-    let new = room.forgotten::<1>(u32::from(new)) as u8;
+    let old = slot.launder::<0>(u32::from(old)) as u8;
+    let new = slot.launder::<1>(u32::from(new)) as u8;
     if new == tcp_state::CLOSE {
         reset::on_closed(sk.address(), old);
     }
-    linger::on_change(&sk, old, new, entry.as_deref_mut(), room.head());
-    let old = room.forgotten::<0>(u32::from(old)) as u8;
-    let new = room.forgotten::<1>(u32::from(new)) as u8;
-    if !is_told(old, new) && !may_end_badly(&sk, old, new) {
+    linger::on_change(&sk, old, new, entry.as_deref_mut(), slot.head());
+    let old = slot.launder::<0>(u32::from(old)) as u8;
+    let new = slot.launder::<1>(u32::from(new)) as u8;
+    if !is_reported(old, new) && !may_end_badly(&sk, old, new) {
         if let Some(entry) = entry {
             owner::changed(&sk, entry);
         }
         return;
     }
-    let head = room.head();
+    let head = slot.head();
     sk.identify(entry.as_deref_mut(), head);
     owner::find_with(&sk, entry, head);
-    let old = room.forgotten::<0>(u32::from(old)) as u8;
-    let new = room.forgotten::<1>(u32::from(new)) as u8;
+    let old = slot.launder::<0>(u32::from(old)) as u8;
+    let new = slot.launder::<1>(u32::from(new)) as u8;
     if may_end_badly(&sk, old, new) {
-        timed_out::on_close(&sk, old, room.head());
-        connect::on_close(&sk, old, room.head());
+        timed_out::on_close(&sk, old, slot.head());
+        connect::on_close(&sk, old, slot.head());
     }
-    let old = room.forgotten::<0>(u32::from(old)) as u8;
-    let new = room.forgotten::<1>(u32::from(new)) as u8;
-    tell(&sk, old, new, in_old, room.head());
+    let old = slot.launder::<0>(u32::from(old)) as u8;
+    let new = slot.launder::<1>(u32::from(new)) as u8;
+    report(&sk, old, new, in_old, slot.head());
 }
 
 /// Whether this change ends a connection that was given up, or a connect() that failed.
@@ -156,7 +156,7 @@ fn born_of_listener(sk: &SockRef<Direct>, time: u64) -> Option<&'static mut Sock
 
 /// Whether this change reports or records something for which the owner is needed.
 #[inline(always)]
-fn is_told(old: u8, new: u8) -> bool {
+fn is_reported(old: u8, new: u8) -> bool {
     wants(kind::STATE)
         || old == tcp_state::LISTEN && new == tcp_state::CLOSE
         || new == tcp_state::LISTEN
@@ -164,7 +164,7 @@ fn is_told(old: u8, new: u8) -> bool {
 }
 
 #[inline(always)]
-fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
+fn report(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
     match new {
         tcp_state::LISTEN => listen::on_listen(sk, &head.flow),
         tcp_state::SYN_SENT => time_wait::on_connect(sk),
@@ -172,7 +172,7 @@ fn tell(sk: &SockRef<Direct>, old: u8, new: u8, in_old: u64, head: &mut Head) {
         _ => {}
     }
     if new == tcp_state::CLOSE && old != tcp_state::LISTEN {
-        let time_wait = if served(served::TIME_WAIT) {
+        let time_wait = if is_reported_by_function(by_function::TIME_WAIT) {
             minisock::made_for(head.sock)
         } else {
             time_wait::on_close(sk, head)

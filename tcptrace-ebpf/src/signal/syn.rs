@@ -2,28 +2,26 @@
 //!
 //! No tracepoint says so (up to 7.3): the packet is simply consumed. But the kernel has counted the
 //! refusal on this CPU, in the same softirq, just before. So at each consumed SYN the per-CPU
-//! counters of its namespace are compared with their values at the SYN before. Where they cannot be
-//! read, or have no earlier reading, the listener's drop counter is used instead.
+//! counters of its namespace are compared with their values at the SYN before, or with the
+//! [`baseline`]. Where they cannot be read, or have no earlier value, the listener's drop counter is used
+//! instead.
 
 use core::hint::black_box;
 
-use tcptrace_common::config::{NO_REASON, served};
+use tcptrace_common::config::{NO_REASON, by_function};
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::names::limited;
 use tcptrace_common::wire::{Head, QueueDropRecord, UNKNOWN_U32, evidence, outcome, step};
 
-use super::mib::Mib;
 use super::packet::{Packet, netns_of};
-use super::{listen, time_wait};
+use super::{baseline, listen, mib, time_wait};
 use crate::emit::{self, now};
 use crate::filter::wants;
-use crate::full;
-use crate::maps::{GROUP, ListenerGroup, PAGES, SYN_COUNTERS, SynCounters, served};
+use crate::head_slot::HeadSlot;
+use crate::maps::{GROUP, ListenerGroup, PAGES, SynCounters, is_reported_by_function};
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner::{self, listeners};
-use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// A TCP header without payload is 20 to 60 bytes.
@@ -74,16 +72,16 @@ pub(super) mod fate {
 fn on_syn(packet: &Packet<Direct>) {
     let net = packet.net();
     let netns = netns_of(net);
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let fate = room.forgotten::<0>(fate_by_counters(net, netns));
-    let is_refused = fate != fate::TAKEN && !served(served::SYN);
+    let fate = slot.launder::<0>(fate_by_counters(net, netns));
+    let is_refused = fate != fate::TAKEN && !is_reported_by_function(by_function::SYN);
     let may_reuse = time_wait::may_be_reused();
     if !is_refused && !may_reuse {
         return;
     }
-    let head = room.head();
+    let head = slot.head();
     emit::begin(head, now(), tcp_state::LISTEN);
     head.flow.netns = netns;
     packet.ends_into(&mut head.flow);
@@ -115,32 +113,18 @@ fn on_syn(packet: &Packet<Direct>) {
         fate = fate::MAX_SYN_BACKLOG;
         head.evidence = evidence::INFERRED;
     }
-    let fate = room.forgotten::<0>(fate);
-    report(fate, sock, room.head(), count, hook::CONSUME_SKB);
+    let fate = slot.launder::<0>(fate);
+    report(fate, sock, slot.head(), count, hook::CONSUME_SKB);
 }
 
 /// Reads the refusal counters of this CPU and namespace and compares them with the last reading.
 #[inline(always)]
 fn fate_by_counters(net: *const u8, netns: u32) -> u32 {
-    let Some(now) = counters(net) else {
+    let Some(now) = mib::refusals(net) else {
         return fate::UNKNOWN;
     };
-    let Some(last) = SYN_COUNTERS.get_ptr_mut(netns) else {
-        if SYN_COUNTERS.insert(netns, now, 0).is_err() {
-            full::count(limited::SYN_COUNTERS);
-        }
-        return fate::UNKNOWN;
-    };
-    // SAFETY: this CPU's slot of a map value; the other CPUs' slots begin zeroed: not read yet.
-    let last = unsafe { &mut *last };
-    let before = *last;
-    *last = now;
-    // Memory is used again too: a counter that went back is another namespace's.
-    if before.read != now.read
-        || now.listen_overflows < before.listen_overflows
-        || now.syn_queue_drops < before.syn_queue_drops
-        || now.syn_queue_cookies < before.syn_queue_cookies
-    {
+    let before = baseline::before(netns, &now);
+    if before.read != now.read {
         return fate::UNKNOWN;
     }
     fate_between(&before, &now)
@@ -187,12 +171,6 @@ pub(super) fn most_half_open(net: *const u8) -> u32 {
 pub(super) fn is_beyond(sock: u64, most: u32) -> bool {
     let sk = SockRef::<Probe>::remembered(sock);
     sock != 0 && sk.state() == Some(tcp_state::LISTEN) && sk.syn_queue_length().unwrap_or(0) > most
-}
-
-/// The refusal counters of a namespace on this CPU.
-#[inline(always)]
-fn counters(net: *const u8) -> Option<SynCounters> {
-    Mib::tcp_ext(net)?.refusals()
 }
 
 /// The listener of the port that has dropped a SYN since it was last looked at, and how many; 0 = none
@@ -280,7 +258,7 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
         fate::ACCEPT_QUEUE_FULL => kind::ACCEPT_DROP,
         fate::SYN_QUEUE_FULL | fate::COOKIE | fate::MAX_SYN_BACKLOG => kind::SYN_DROP,
         _ => {
-            note!("a SYN: its fate cannot be told", head: head, fate);
+            note!("a SYN: its fate is unknown", head: head, fate);
             return;
         }
     };
@@ -334,14 +312,11 @@ pub(super) fn report(fate: u32, sock: u64, head: &mut Head, count: u32, hook: u8
 pub(crate) fn forget_ack_drop(sk: &SockRef<Direct>) -> bool {
     let netns = sk.netns();
     let mut was_refused = true;
-    if let (Some(net), Some(last)) = (sk.net(), SYN_COUNTERS.get_ptr_mut(netns))
-        && let Some(now) = counters(net as u64 as *const u8)
+    if let Some(net) = sk.net()
+        && let Some(now) = mib::refusals(net)
     {
-        // SAFETY: this CPU's slot of a map value.
-        let before = unsafe { *last };
+        let before = baseline::before(netns, &now);
         was_refused = before.read != now.read || before.listen_overflows != now.listen_overflows;
-        // SAFETY: as above.
-        unsafe { *last = now };
     }
     listeners::note_drops(sk, netns, sk.num().unwrap_or(0));
     was_refused

@@ -10,22 +10,22 @@ use core::cell::Cell;
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::macros::map;
-use tcptrace_common::config::{NO_REASON, served};
+use tcptrace_common::config::by_function;
 use tcptrace_common::flow::FlowRecord;
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::names::limited;
 use tcptrace_common::wire::{Head, TimeWaitRecord, UNKNOWN_U64, evidence, phase};
 
-use super::mib::Mib;
+use super::baseline;
+use super::mib;
+use super::packet::netns_of;
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
-use crate::full;
-use crate::maps::{OverflowsSeen, TIME_WAIT_OVERFLOWS, served, sock_bits};
+use crate::head_slot::HeadSlot;
+use crate::maps::{is_reported_by_function, sock_bits};
 use crate::memory::Memory;
 use crate::note::note;
 use crate::offsets::{config, offset};
 use crate::owner;
-use crate::room::Room;
 use crate::sock::{Access, Direct, Probe, SockRef};
 
 /// TIME_WAIT is watched for its own sake, and to know who is behind a RST it sends.
@@ -121,7 +121,7 @@ pub(super) fn identify(minisock: u64, known: &mut Head) {
 /// `timer_start` of a minisock's timer.
 #[inline(always)]
 pub(crate) fn on_start(timer: *const u8) {
-    if !is_watched() || served(served::TIME_WAIT) {
+    if !is_watched() || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
     let (Some(timers), Some(minisock), Some(timeout)) =
@@ -261,32 +261,11 @@ mod overflow {
 /// One of [`overflow`], for a namespace and this CPU.
 #[inline(always)]
 fn overflows(net: u64) -> u32 {
-    let (net, number) = (net as *const u8, config!(mib_time_wait_overflows));
-    let (Some(mib), Some(inum_at)) = (Mib::tcp_ext(net), offset!(net_inum)) else {
+    let net = net as *const u8;
+    let Some(now) = mib::time_wait_overflows(net) else {
         return overflow::UNKNOWN;
     };
-    if number == NO_REASON {
-        return overflow::UNKNOWN;
-    }
-    // SAFETY: probing a field of the namespace.
-    let netns = unsafe { Probe::read::<u32>(net.add(inum_at)) };
-    let now = OverflowsSeen {
-        identity: mib.identity(net),
-        count: mib.value(number),
-    };
-    let mut before = OverflowsSeen {
-        identity: 0,
-        count: 0,
-    };
-    match TIME_WAIT_OVERFLOWS.get_ptr_mut(netns) {
-        // SAFETY: this CPU's slot of a map value.
-        Some(seen) => before = unsafe { seen.replace(now) },
-        None => {
-            if TIME_WAIT_OVERFLOWS.insert(netns, now, 0).is_err() {
-                full::count(limited::TIME_WAIT_OVERFLOWS);
-            }
-        }
-    }
+    let before = baseline::overflows_before(netns_of(net), now);
     if now.count == 0 || before == now {
         overflow::NONE
     } else if before.identity == now.identity {
@@ -326,7 +305,7 @@ pub(crate) fn on_connect(sk: &SockRef<Direct>) {
 /// expire; that one is reported by [`on_expire`].
 #[inline(always)]
 pub(crate) fn on_cancel(timer: *const u8) {
-    if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
+    if !wants(kind::TIME_WAIT) || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
     let (Some(timers), Some(connecting)) = (TIMERS.get(), CONNECTING.get()) else {
@@ -340,12 +319,13 @@ pub(crate) fn on_cancel(timer: *const u8) {
     if (timeout as i64) <= 0 {
         return;
     }
-    let Some(mut room) = Room::claim() else {
+    let Some(mut slot) = HeadSlot::claim() else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     identify(minisock, head);
     let is_connecting = connecting.task.get() == owner::pid_tgid()
+        && is_in_connect(connecting.sock.get())
         && connecting.port.get() == u32::from(head.flow.remote_port)
         && ends_alike(&connecting.address.get(), &words(&head.flow.remote_addr));
     if !is_connecting {
@@ -355,11 +335,21 @@ pub(crate) fn on_cancel(timer: *const u8) {
         cancelled.timer.set(timer as u64);
         return;
     }
+    // A connect() takes one over at most.
+    connecting.task.set(0);
     head.sock = connecting.sock.get();
     if owner::task_is_user() {
         owner::current(kind::basis::TASK, &mut head.owner);
     }
     ended(head, phase::REUSE, hook::TIMER_CANCEL);
+}
+
+/// Whether the call that a socket was last connected by still works on it: it does so in SYN_SENT and owns the
+/// socket (`tcp_v4_connect`, 5.10 to 7.3). A connection that stands, or is gone, has left that state.
+#[inline(always)]
+fn is_in_connect(sock: u64) -> bool {
+    let sk = SockRef::<Probe>::remembered(sock);
+    sk.state() == Some(tcp_state::SYN_SENT) && sk.is_owned()
 }
 
 /// Whether a minisock waits for the next SYN to decide how it ended.
@@ -410,13 +400,13 @@ pub(crate) fn on_drop() {
 /// `timer_expire_entry` of a minisock's timer: its time is up.
 #[inline(always)]
 pub(crate) fn on_expire(timer: *const u8) {
-    if !wants(kind::TIME_WAIT) || served(served::TIME_WAIT) {
+    if !wants(kind::TIME_WAIT) || is_reported_by_function(by_function::TIME_WAIT) {
         return;
     }
-    let (Some(minisock), Some(mut room)) = (minisock_of(timer), Room::claim()) else {
+    let (Some(minisock), Some(mut slot)) = (minisock_of(timer), HeadSlot::claim()) else {
         return;
     };
-    let head = room.head();
+    let head = slot.head();
     identify(minisock, head);
     ended(head, phase::EXPIRE, hook::TIMER_EXPIRE_ENTRY);
 }

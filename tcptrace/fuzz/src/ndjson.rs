@@ -6,7 +6,7 @@ use std::io;
 use tcptrace::model::Clock;
 use tcptrace::report::Story;
 use tcptrace::sink::text::TextStyle;
-use tcptrace::sink::{Fan, JsonSink, Sink as _, Talk, TextSink};
+use tcptrace::sink::{Fan, JsonSink, Sink as _, Messages, TextSink};
 use tcptrace::source::ndjson::{Line, parse};
 use tcptrace::tui::{Shared, Source, State, TopSink};
 
@@ -40,7 +40,7 @@ fn sinks() -> Fan {
     Fan::default()
         .with(TextSink::new(io::sink(), style, clock))
         .with(JsonSink::new(io::sink(), clock))
-        .with(Talk::new(io::sink(), false, true).wide(true))
+        .with(Messages::new(io::sink(), false, true).wide(true))
         .with(Story::default())
         .with(TopSink::new(Shared::new(State::new(Source::Recording))))
 }

@@ -140,7 +140,7 @@ struct Scanner<'a> {
 
 impl Scanner<'_> {
     fn process(&mut self, proc_dir: &OwnedFd, pid: u32) -> Result<(), Errno> {
-        // The leader of a process may end before its other threads, which go on with the sockets.
+        // The leader of a process may end before its other threads, which continue to use the sockets.
         // Its own table is then empty, and without privilege not even readable.
         match openat(proc_dir, format!("{pid}/fd"), DIRECTORY, Mode::empty()) {
             Ok(fds) => {

@@ -24,6 +24,13 @@ use crate::model::{Basis, Owner, Process};
 /// the executable and the cgroup of a process that has ended: /proc has those of all others, and the kernel side
 /// sends the rest with each event. About 6 MB.
 const MOST: usize = 16_384;
+/// A process that nobody has asked about for so long is forgotten, so that the table of a host with many short
+/// ones is as large as a minute of them.
+const REMEMBERED_NS: u64 = 60_000_000_000;
+/// Forgotten for each that is new, at most.
+const FORGOTTEN_AT_ONCE: u32 = 2;
+/// Numbers looked up a moment ago. When they are more, they are cleared, and /proc is read again.
+const MOST_FOUND: usize = 1_024;
 /// How long a name stands, boot clock.
 pub(super) const FRESH_NS: u64 = 20_000_000;
 /// Names that are read again per second at most; each takes some 50 us.
@@ -149,7 +156,7 @@ impl Processes {
         }
         let clock_ns = boot_ns();
         let process = self.read(pid, now_ns);
-        if self.found.len() >= MOST {
+        if self.found.len() >= MOST_FOUND {
             self.found.clear();
         }
         let found = Found {
@@ -299,6 +306,17 @@ impl Processes {
         self.refreshes <= REFRESHES_PER_SECOND
     }
 
+    fn forget_the_unasked(&mut self, now_ns: u64) {
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            let oldest = self.known.iter().next();
+            let is_old = |known: &Known| now_ns.saturating_sub(known.named_ns) > REMEMBERED_NS;
+            if !oldest.is_some_and(|(_, known)| is_old(known)) {
+                return;
+            }
+            self.known.remove_lru();
+        }
+    }
+
     fn keep(
         &mut self,
         key: (u32, u64),
@@ -306,6 +324,7 @@ impl Processes {
         process: Process,
         now_ns: u64,
     ) -> Arc<Process> {
+        self.forget_the_unasked(now_ns);
         let process = Arc::new(process);
         self.known.insert(
             key,

@@ -1,12 +1,13 @@
 //! `tcptrace explain`: from a topic to its text, with what follows from the settings of this host.
 
+mod finding;
 mod text;
 
 use clap::error::ErrorKind;
 
 use super::args::ExplainArgs;
 use super::exit::Exit;
-use crate::diagnose::retries::{self, Schedule};
+use crate::diagnose::retries;
 use crate::interpret::advice::{self, Advice};
 use crate::kernel::sysctl;
 use crate::model::Kind;
@@ -18,13 +19,24 @@ use text::{causes, list, text, topic, wrap};
 pub fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     match &args.topic {
         None => super::print(list().as_bytes()),
-        Some(topic) => match find(topic) {
-            Ok(found) => super::print(format!("{}{}", text(found), schedule(found)).as_bytes()),
+        Some(topic) => match printed(topic) {
+            Ok(text) => super::print(text.as_bytes()),
             Err(why) => {
                 let error = super::usage_error("explain", ErrorKind::InvalidValue, &why);
                 Ok(super::parse_failed(&error))
             }
         },
+    }
+}
+
+/// A kind, a cause of it, or the id of a finding.
+fn printed(topic: &str) -> Result<String, String> {
+    match finding::find(&topic.replace('-', "_")) {
+        Some(found) => {
+            let schedule = found.advice().map_or_else(String::new, schedule);
+            Ok(format!("{}{schedule}", found.text()))
+        }
+        None => find(topic).map(|advice| format!("{}{}", text(advice), schedule(advice))),
     }
 }
 
@@ -62,7 +74,10 @@ fn unknown_kind(name: &str) -> String {
         .map(topic);
     let bearing = bearing.collect::<Vec<_>>();
     if bearing.is_empty() {
-        format!("`{name}` is not a kind of incident; the kinds are: {kinds}")
+        format!(
+            "`{name}` is neither a kind of incident nor a finding; the kinds are: {kinds}; the \
+             findings are those that tcptrace doctor prints in [brackets]"
+        )
     } else {
         format!(
             "`{name}` is a cause; write its kind too: {}",
@@ -71,13 +86,8 @@ fn unknown_kind(name: &str) -> String {
     }
 }
 
-/// When this kernel sends a SYN again, where the topic is about that; else nothing.
+/// How long this kernel tries, where the topic is about that; else nothing.
 fn schedule(advice: &Advice) -> String {
-    let topics = [
-        (Kind::AcceptDrop, Some("syn")),
-        (Kind::SynDrop, Some("dropped")),
-        (Kind::Retransmit, Some("syn")),
-    ];
     let mut values = Values::default();
     for name in retries::NAMES {
         if let Ok(Some(text)) = sysctl::text(name) {
@@ -85,14 +95,7 @@ fn schedule(advice: &Advice) -> String {
         }
     }
     let mut out = String::new();
-    if let Some(schedule) =
-        Schedule::of_syns(&values).filter(|_| topics.contains(&(advice.kind, advice.cause)))
-    {
-        let says = format!(
-            "A SYN without an answer is sent again after {}, and connect() fails after {} s.",
-            schedule.moments(),
-            schedule.given_up_ms / 1000
-        );
+    if let Some(says) = retries::of_topic(&values, (advice.kind, advice.cause)) {
         out.push_str("\nOn this host\n");
         wrap(&mut out, "  ", "  ", &says);
     }
@@ -109,6 +112,17 @@ mod tests {
             assert!(find(&topic(advice)).is_ok(), "{}", topic(advice));
         }
         assert!(find("rst-sent/linger-zero").is_ok());
+    }
+
+    #[test]
+    fn no_finding_hides_a_kind_and_both_are_printed() {
+        for kind in Kind::ALL {
+            assert!(finding::find(kind.name()).is_none(), "{kind}");
+        }
+        let text = printed("accept-queue-full").unwrap();
+        assert!(text.starts_with("accept_queue_full\n"), "{text}");
+        assert!(printed("rst_sent/linger_zero").is_ok());
+        assert!(printed("nonsense").is_err());
     }
 
     #[test]

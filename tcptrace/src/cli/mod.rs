@@ -5,6 +5,7 @@
 pub mod args;
 mod choice;
 pub mod completions;
+mod config;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
@@ -13,6 +14,7 @@ pub mod listeners;
 pub mod man;
 pub mod output;
 mod output_file;
+mod period;
 mod phases;
 pub mod plan;
 pub mod record;
@@ -44,12 +46,14 @@ use report::ReportPlan;
 use watch::WatchPlan;
 
 use crate::kernel::{caller, confine};
+use crate::model::doctor::ConfigFile;
 use crate::session::{Refused, logging};
 use crate::sink::sanitize;
 
 /// Parses, runs, and returns the exit code. Errors are printed on stderr.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(words) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let cli = match Cli::try_parse_from(words.clone()) {
         Ok(cli) => cli,
         Err(error) => return parse_failed(&error),
     };
@@ -58,6 +62,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         let why = format!("cannot drop the privileges of the binary: {error}");
         return output::refuse(&why, Exit::Failure);
     }
+    let (cli, config) = match configured(cli, words) {
+        Ok(configured) => configured,
+        Err(exit) => return exit,
+    };
     if let Err(why) = logging::install() {
         return output::refuse(&why, Exit::Usage);
     }
@@ -73,13 +81,38 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Listeners(args) => listeners::run(*args),
         Command::States(args) => states::run(*args),
         Command::Timewait(args) => timewait::run(*args),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => doctor::run(&args, &config),
         Command::Explain(args) => explain::run(&args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => completions::run(shell),
         Command::Man(args) => man::run(&args),
     };
     finish(ended)
+}
+
+/// The command line with the defaults of configuration files, and these files.
+fn configured(cli: Cli, words: Vec<OsString>) -> Result<(Cli, Vec<ConfigFile>), Exit> {
+    let own = words.len();
+    let config = config::load(&cli, words).map_err(|why| output::refuse(&why, Exit::Usage))?;
+    config.notes.iter().for_each(|note| output::say(note));
+    if config.words.len() == own {
+        return Ok((cli, config.files));
+    }
+    let of: Vec<&str> = config.files.iter().map(|file| &*file.path).collect();
+    let of = of.join(", ");
+    if config.has_filter {
+        output::say(&format!(
+            "filters of {of} are in force; --no-config leaves them out"
+        ));
+    }
+    let cli = Cli::try_parse_from(config.words).map_err(|error| {
+        let text = error.to_string();
+        let why = text.lines().next().unwrap_or_default();
+        let why = why.trim_start_matches("error: ");
+        let why = format!("with the defaults of {of}: {why}; --no-config leaves them out");
+        output::refuse(&why, Exit::Usage)
+    })?;
+    Ok((cli, config.files))
 }
 
 fn watch(args: WatchArgs) -> Exit {

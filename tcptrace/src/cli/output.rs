@@ -1,4 +1,4 @@
-//! From output settings to sinks: data on stdout, talk on stderr, each coloured by its own stream.
+//! From output settings to sinks: data on stdout, messages on stderr, each coloured by its own stream.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -12,7 +12,7 @@ use crate::model::Clock;
 use crate::sink::color::ColorChoice;
 use crate::sink::sanitize::clean_lines;
 use crate::sink::text::{COLUMNS, FoldChoice};
-use crate::sink::{Fan, JsonSink, Talk, TextSink, TimeStyle, text::TextStyle};
+use crate::sink::{Fan, JsonSink, Messages, TextSink, TimeStyle, broken, text::TextStyle};
 
 /// Where and how to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,14 @@ impl Output {
 
 /// Prints on stderr what the user should know. Errors are ignored: if stderr is closed, nothing can be printed.
 pub(super) fn say(text: &str) {
-    drop(writeln!(io::stderr(), "tcptrace: {}", clean_lines(text)));
+    print_lines(&format!("tcptrace: {text}"));
+}
+
+/// Prints lines on stderr, harmless for a terminal and broken where it is narrower. Errors are ignored as above.
+pub(super) fn print_lines(text: &str) {
+    let stderr = io::stderr();
+    let text = broken(&clean_lines(text), terminal_columns(&stderr));
+    drop((&stderr).write_all(text.as_bytes()));
 }
 
 /// Says why nothing is done.
@@ -88,7 +95,7 @@ pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
 }
 
 /// Says what the programs in the kernel had no room for.
-pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
+pub(super) fn report_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
     for (meaning, count) in full {
         drop(writeln!(
             io::stderr(),
@@ -99,34 +106,35 @@ pub(super) fn tell_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
 
 /// The sinks of a live command. `clock` ties the boot clock to the wall clock.
 pub fn sinks(output: &Output, clock: Clock) -> Fan {
-    let talk = Talk::new(
+    let messages = Messages::new(
         io::stderr(),
         is_colored(output, &io::stderr()),
         !output.is_quiet,
     )
-    .wide(output.is_wide);
+    .wide(output.is_wide)
+    .in_columns(terminal_columns(&io::stderr()));
     if !output.has_lines {
-        return Fan::default().with(talk);
+        return Fan::default().with(messages);
     }
     if output.is_json {
         return Fan::default()
             .with(JsonSink::new(io::stdout(), clock))
-            .with(talk);
+            .with(messages);
     }
     let style = TextStyle {
         time: output.time,
         is_wide: output.is_wide,
         has_header: output.has_header,
         is_colored: is_colored(output, &io::stdout()),
-        columns: columns(&io::stdout()),
+        columns: page_columns(&io::stdout()),
         is_folded: output.fold.folds(io::stdout().is_terminal()),
     };
     let lines = TextSink::of_columns(io::stdout(), style, clock, &output.columns);
     let fan = Fan::default().with(lines);
     if output.is_quiet {
-        fan.with(talk)
+        fan.with(messages)
     } else {
-        fan.with(Judged::new(talk, clock))
+        fan.with(Judged::new(messages, clock))
     }
 }
 
@@ -143,17 +151,18 @@ pub(super) fn is_colored_as(color: ColorChoice, is_terminal: bool) -> bool {
     color.colors(is_terminal, no_color.as_deref(), term.as_deref())
 }
 
-/// Columns of a terminal; what is no terminal has [`COLUMNS`].
+/// Columns of a terminal; `None` if it is not one, or is a serial line, which does not report them.
+pub(super) fn terminal_columns(stream: &impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// The same; what is no terminal has [`COLUMNS`].
 pub(super) fn page_columns(stream: &impl AsFd) -> usize {
-    match rustix::termios::tcgetwinsize(stream) {
-        // A serial line does not say.
-        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
-        _ => COLUMNS,
-    }
+    terminal_columns(stream).unwrap_or(COLUMNS)
 }
 
 /// Columns of a terminal when it has more than [`COLUMNS`]; what is no terminal has those.
 pub(super) fn columns(stream: &impl AsFd) -> usize {
-    rustix::termios::tcgetwinsize(stream)
-        .map_or(COLUMNS, |size| usize::from(size.ws_col).max(COLUMNS))
+    page_columns(stream).max(COLUMNS)
 }

@@ -51,6 +51,25 @@ impl OutputFile {
         Ok(Self::File(output.to_path_buf()))
     }
 
+    /// Whether the page can be put there later, as far as that is known now.
+    pub(super) fn try_out(&self) -> anyhow::Result<()> {
+        let Self::File(file) = self else {
+            return Ok(());
+        };
+        if fs::metadata(file).is_ok_and(|meta| !meta.is_file()) {
+            return Ok(());
+        }
+        let part = part(file);
+        let opened = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(MODE)
+            .open(&part);
+        opened
+            .and_then(|_| fs::remove_file(&part))
+            .with_context(|| format!("cannot write the report to {}", file.display()))
+    }
+
     /// Puts the page there. Returns the file's name, if it is one.
     pub(super) fn write(&self, page: &[u8]) -> anyhow::Result<Option<&Path>> {
         match self {
@@ -74,15 +93,20 @@ fn is_same(a: &Path, b: &Path) -> bool {
     }
 }
 
+/// The file beside it that becomes it.
+fn part(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    file.with_file_name(name)
+}
+
 /// Through a file beside it, so that nobody ever sees half a page. What is no file, such as a
 /// terminal, is written as it is.
 fn replace(file: &Path, page: &[u8]) -> std::io::Result<()> {
     if fs::metadata(file).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
         return fs::write(file, page);
     }
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = file.with_file_name(name);
+    let part = part(file);
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -7,6 +7,7 @@ use crate::kernel::confine::Phase;
 /// What a command does with this machine; it has no more privileges than that takes.
 pub(super) fn need(command: &Command) -> Need {
     match command {
+        Command::Report(args) if args.live.is_some() => Need::Host,
         Command::Replay(_)
         | Command::Report(_)
         | Command::Explain(_)
@@ -29,7 +30,7 @@ pub(super) fn need(command: &Command) -> Need {
 /// reads none, or attaches first.
 pub(super) fn reads(command: &Command) -> Option<Phase> {
     match command {
-        Command::Report(_) => Some(Phase::Page),
+        Command::Report(args) if args.live.is_none() => Some(Phase::Page),
         Command::Replay(_) => Some(Phase::Read),
         Command::Top(args) if !args.replay.is_empty() => Some(Phase::Read),
         Command::Doctor(args) if args.types.is_some() => Some(Phase::Read),
@@ -49,6 +50,7 @@ mod tests {
     /// binary with more rights than its user must not open what the user may not; `top --replay`, which needs
     /// a terminal, below.
     const FILES: &[&str] = &[
+        "tcptrace config",
         "doctor types",
         "listeners ready_file",
         "man all",
@@ -68,6 +70,12 @@ mod tests {
     #[test]
     fn every_word_that_names_a_file_is_known() {
         let path = ValueParser::path_buf().type_id();
+        let whole = Cli::command();
+        let own = whole.get_arguments();
+        let own = own.filter(|argument| argument.get_value_parser().type_id() == path);
+        let own: Vec<_> = own
+            .map(|argument| format!("tcptrace {}", argument.get_id()))
+            .collect();
         let mut found = Vec::new();
         for command in Cli::command().get_subcommands() {
             let files = command
@@ -78,7 +86,7 @@ mod tests {
             );
         }
         found.sort();
-        assert_eq!(found, FILES);
+        assert_eq!([own, found].concat(), FILES);
     }
 
     #[test]
@@ -92,6 +100,7 @@ mod tests {
         assert_eq!(of("top --replay a"), (Need::Nothing, Some(Phase::Read)));
         assert_eq!(of("doctor --btf a"), (Need::Nothing, Some(Phase::Read)));
         assert_eq!(of("report a"), (Need::Nothing, Some(Phase::Page)));
+        assert_eq!(of("report --live 5s -o a"), (Need::Host, None));
         for words in ["explain", "schema", "man", "completions bash"] {
             assert_eq!(of(words), (Need::Nothing, None), "{words}");
         }

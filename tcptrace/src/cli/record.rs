@@ -75,6 +75,7 @@ mod tests {
             .chain(line.split_whitespace());
         let Ok(Cli {
             command: Command::Record(args),
+            ..
         }) = Cli::try_parse_from(words)
         else {
             panic!("{line} is refused");

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -9,7 +10,7 @@ use crate::model::{Clock, KindSet, RunFacts};
 use crate::pipeline::Ended;
 use crate::pipeline::import::import;
 use crate::pipeline::replay::{Settings, replay};
-use crate::recording::Reader;
+use crate::recording::{Item, Piece, Reader};
 use crate::sink::Sink;
 use crate::source::lines::{Lines, STDIN};
 
@@ -56,6 +57,53 @@ impl RecordedInput {
     /// Whether the time of day is known.
     pub(super) fn has_clock(&self) -> bool {
         matches!(self, Self::Lines(_)) || self.facts().is_some()
+    }
+
+    /// When the recording in these files ends, ns of the wall clock; `None`: one of them is stdin, which can be read
+    /// only once.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(super) fn end_ns(paths: &[PathBuf]) -> anyhow::Result<Option<i64>> {
+        if paths.iter().any(|path| path == Path::new(STDIN)) {
+            return Ok(None);
+        }
+        let mut last = i64::MIN;
+        match Self::open(paths)? {
+            Self::Recording(mut reader) => {
+                let facts = reader.facts();
+                let mut to_wall = facts.map_or(0, |facts| facts.clock.boot_to_wall_ns);
+                let mut see = |piece| {
+                    let boot_ns = match piece {
+                        Piece::Item(Item::Event(event)) => event.boot_ns,
+                        Piece::Item(Item::Sample(sample)) => sample.boot_ns,
+                        Piece::Item(Item::Tick(boot_ns) | Item::Ending(boot_ns)) => boot_ns,
+                        Piece::Item(Item::Clock {
+                            boot_to_wall_ns, ..
+                        }) => {
+                            to_wall = boot_to_wall_ns;
+                            return ControlFlow::Continue(());
+                        }
+                        Piece::End(standing) => standing.boot_ns,
+                        Piece::Start(_) | Piece::Item(_) | Piece::Gap(_) => {
+                            return ControlFlow::Continue(());
+                        }
+                    };
+                    last = last.max(to_wall.saturating_add_unsigned(boot_ns));
+                    ControlFlow::Continue(())
+                };
+                while reader.step(&mut see)? {}
+            }
+            Self::Lines(mut lines) => {
+                let to_wall = lines.clock().boot_to_wall_ns;
+                while let Some(line) = lines.next_line()? {
+                    if let Some(boot_ns) = line.ok().and_then(|parsed| parsed.boot_ns) {
+                        last = last.max(to_wall.saturating_add_unsigned(boot_ns));
+                    }
+                }
+            }
+        }
+        Ok(Some(last.max(0)))
     }
 
     /// The kinds it may hold.

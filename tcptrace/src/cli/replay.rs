@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::args::recorded::ReplayArgs;
+use jiff::tz::TimeZone;
+
+use super::args::recorded::{PeriodArgs, ReplayArgs};
 use super::choice::Choice;
 use super::exit::Exit;
 use super::output::{self, Output};
+use super::period::period;
 use super::plan::PlanError;
 use super::recorded_input::RecordedInput;
 use crate::model::{Kind, KindSet, RunFacts};
@@ -18,6 +21,7 @@ use crate::sink::{Sink, TimeStyle};
 pub struct ReplayPlan {
     files: Vec<PathBuf>,
     speed: Option<f64>,
+    period: PeriodArgs,
     choice: Choice,
     count: Option<u64>,
     output: Output,
@@ -32,6 +36,7 @@ impl ReplayPlan {
             choice: Choice::new(&args.selection, args.filter)?,
             files: args.files,
             speed: args.speed,
+            period: args.period,
             count: args.count.map(u64::from),
             output: Output::lines(&args.output)?,
             is_strict: args.strict,
@@ -45,30 +50,34 @@ impl ReplayPlan {
 /// # Errors
 /// When it cannot be read or shown.
 pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
-    let past = RecordedInput::open(&plan.files)?;
-    let filter = match plan.choice.filter(past.kinds()) {
+    let recorded_run = RecordedInput::open(&plan.files)?;
+    let filter = match plan.choice.filter(recorded_run.kinds()) {
         Ok(filter) => filter,
         Err(why) => return Ok(output::refuse(&why, Exit::Unsupported)),
     };
     let mut output = plan.output.clone();
-    let has_clock = past.has_clock();
+    let has_clock = recorded_run.has_clock();
     if !has_clock && output.time != TimeStyle::None {
         output.time = TimeStyle::Relative;
     }
-    let mut sink = output::sinks(&output, past.clock());
+    let mut sink = output::sinks(&output, recorded_run.clock());
     if !has_clock {
         sink.notice(
             "the beginning of the recording is damaged, so the time of day is unknown: times count from the \
              boot of that host (ts counts from 1970)",
         )?;
     }
-    if let Some(facts) = past.facts().filter(|_| !plan.output.is_quiet) {
+    if let Some(facts) = recorded_run.facts().filter(|_| !plan.output.is_quiet) {
         sink.notice(&banner(facts))?;
         if let Some(gaps) = gaps(facts) {
             sink.notice(&gaps)?;
         }
         sink.flush()?;
     }
+    let zone = match plan.output.time {
+        TimeStyle::Utc => TimeZone::UTC,
+        _ => TimeZone::system(),
+    };
     let stop = ending::stop_flag()?;
     let settings = Settings {
         is_partial: filter.is_partial(),
@@ -76,8 +85,9 @@ pub fn run(plan: &ReplayPlan) -> anyhow::Result<Exit> {
         count: plan.count,
         fail_on: plan.fail_on,
         speed: plan.speed,
+        period: period(plan.period, &plan.files, &recorded_run, zone)?,
     };
-    let ended = past.show(settings, sink, &stop)?;
+    let ended = recorded_run.show(settings, sink, &stop)?;
     Ok(if ended.has_failed {
         Exit::FailOn
     } else if ended.has_lost && plan.is_strict {

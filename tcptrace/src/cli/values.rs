@@ -1,6 +1,7 @@
 //! Values of options: from one word to a typed value. An error says what is wrong and how to write
 //! it; clap puts the option's name in front.
 
+pub(super) mod moments;
 pub(super) mod sizes;
 
 use std::time::Duration;

@@ -4,7 +4,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ use crate::recording::{Files, Outcome};
 use crate::session::ending::{self, Stopper};
 use crate::session::plan::{Plan, Recording};
 use crate::session::{Session, admit, event_loop, ready};
-use crate::sink::sanitize::clean_lines;
 
 /// What `watch` is to do.
 #[derive(Clone, Debug)]
@@ -121,16 +119,16 @@ async fn watch(
     stopper.arm_second();
     let full = session.full();
     let ended = pipeline.finish()?;
-    output::tell_full(full);
+    output::report_full(full);
     drop(session);
     if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {
-        tell_recorded(recording, outcome, plan.output.is_quiet);
+        report_recorded(recording, outcome, plan.output.is_quiet);
     }
     Ok(exit(&ended, plan.is_strict, status))
 }
 
 /// What is in the files now.
-fn tell_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
+fn report_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
     let path = recording.files.path.display();
     let mut text = String::new();
     if !is_quiet {
@@ -150,7 +148,7 @@ fn tell_recorded(recording: &Recording, outcome: &Outcome, is_quiet: bool) {
             _ => format!("not in {path}: {lost} events; {doubtful} more may be missing: {why}\n"),
         });
     }
-    drop(io::stderr().write_all(clean_lines(&text).as_bytes()));
+    output::print_lines(&text);
 }
 
 fn exit(ended: &Ended, is_strict: bool, command: Option<ExitStatus>) -> Exit {
@@ -188,5 +186,5 @@ fn banner(session: &Session, plan: &WatchPlan) {
             "{coverage}; `tcptrace doctor --hooks` shows why\n"
         ));
     }
-    drop(io::stderr().write_all(text.as_bytes()));
+    output::print_lines(&text);
 }

@@ -326,7 +326,7 @@ fn what_a_reset_does_not_know_is_none() {
 }
 
 #[test]
-fn received_reset_tells_whether_the_process_had_closed() {
+fn received_reset_shows_whether_the_process_had_closed() {
     let mut record = received(|_| {});
     for (number, dead) in [(0, false), (1, true), (0xff, true)] {
         record.dead = number;

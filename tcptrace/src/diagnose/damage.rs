@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn every_counter_is_told_once() {
+    fn every_counter_is_reported_once() {
         for (at, telling) in TELLING.iter().enumerate() {
             let rest = &TELLING[at + 1..];
             assert!(rest.iter().all(|other| other.counter != telling.counter));

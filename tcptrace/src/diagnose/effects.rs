@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::retries::{Schedule, client_retries, data_ms, rto_max_ms, span};
+use super::retries::{ORPHANS_MEANT, Schedule, client_retries, data_ms, rto_max_ms, span};
 use crate::model::survey::{Host, Values};
 
 /// The effect; `None` without a value that is understood.
@@ -64,7 +64,7 @@ pub(super) fn of(name: &str, values: &Values, host: &Host) -> Option<String> {
         }
         "tcp_orphan_retries" => {
             let (retries, meant) = if value == 0 {
-                (8, " (0 means 8)")
+                (ORPHANS_MEANT, " (0 means 8)")
             } else {
                 (value, "")
             };

@@ -10,6 +10,8 @@ use crate::model::{Evidence, Incident, Owner, What};
 
 /// Processes distinguished per kind and cause.
 const MOST_OWNERS: usize = 64;
+/// Local ports distinguished per kind and cause.
+const MOST_PORTS: usize = 64;
 
 /// Bytes that nobody received, or whose arrival is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,6 +93,8 @@ pub struct Tally {
     /// Network namespaces; more than one makes it `None`.
     netns: Option<Option<u32>>,
     owners: BTreeMap<(u32, Option<u64>), (Owner, u64)>,
+    /// By namespace and local port; what has no place, or no known end, is in none.
+    local_ports: BTreeMap<(Option<u32>, u16), u64>,
 }
 
 impl Tally {
@@ -121,6 +125,14 @@ impl Tally {
                 *total = total.saturating_add(count);
             } else if has_room {
                 self.owners.insert(identity, (owner.clone(), count));
+            }
+        }
+        if let Some(local) = incident.flow.local {
+            let has_room = self.local_ports.len() < MOST_PORTS;
+            let end = (netns, local.port);
+            if has_room || self.local_ports.contains_key(&end) {
+                let total = self.local_ports.entry(end).or_default();
+                *total = total.saturating_add(count);
             }
         }
         self.discarded.add(&incident.what);
@@ -157,6 +169,13 @@ impl Tally {
     #[must_use]
     pub fn netns(&self) -> Option<u32> {
         self.netns.flatten()
+    }
+
+    /// What happened at local ends that `is_meant` names, by namespace and port.
+    pub fn at_ports(&self, is_meant: impl Fn(Option<u32>, u16) -> bool) -> u64 {
+        let at = self.local_ports.iter();
+        at.filter(|((netns, port), _)| is_meant(*netns, *port))
+            .fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// Known owners with their counts, in no order.

@@ -229,7 +229,7 @@ fn waiting(row: &ListenerRow) -> String {
 fn limit(row: &ListenerRow, space: &SpaceRow) -> String {
     let limit = row.accept_queue.limit;
     let Some(somaxconn) = space.settings.somaxconn else {
-        return "tcptrace could not read net.core.somaxconn of that namespace, so it cannot tell which \
+        return "tcptrace could not read net.core.somaxconn of that namespace, so it does not know which \
                 setting binds"
             .to_owned();
     };

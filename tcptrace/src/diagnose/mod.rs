@@ -12,12 +12,14 @@ mod findings;
 pub mod fold;
 mod late;
 pub mod listener;
+mod merge;
 pub mod retries;
 pub mod settings;
 mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
+mod weight;
 
-pub use findings::{findings, hurt, ids, is_wrong_now, of_topic, whose};
+pub use findings::{findings, hurt, ids, is_wrong_now, of_topic, topics_of, whose};
 pub use fold::{Tallies, Tally};
 pub use survey::survey;

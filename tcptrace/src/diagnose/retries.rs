@@ -4,16 +4,33 @@
 //! further pauses are 1 s too, then each pause is twice as long, up to tcp_rto_max_ms (6.15 and
 //! newer, 120 s before). tcp_syn_retries counts the resends beyond the linear ones.
 
+use crate::model::Kind;
+use crate::model::finding::Topic;
 use crate::model::survey::Values;
 
 /// SYNs that are sent again after one second each (6.5 and newer).
 pub(super) const LINEAR_SYNS: &str = "net.ipv4.tcp_syn_linear_timeouts";
 /// The longest pause between two tries (6.15 and newer).
 pub(super) const LONGEST_PAUSE: &str = "net.ipv4.tcp_rto_max_ms";
-const SYN_RETRIES: &str = "net.ipv4.tcp_syn_retries";
+pub(super) const SYN_RETRIES: &str = "net.ipv4.tcp_syn_retries";
 const SYN_ACK_RETRIES: &str = "net.ipv4.tcp_synack_retries";
-/// The settings that decide over resends of SYNs.
-pub const NAMES: [&str; 3] = [SYN_RETRIES, LINEAR_SYNS, LONGEST_PAUSE];
+const DATA_RETRIES: &str = "net.ipv4.tcp_retries2";
+const ORPHAN_RETRIES: &str = "net.ipv4.tcp_orphan_retries";
+const KEEPALIVE_TIME: &str = "net.ipv4.tcp_keepalive_time";
+const KEEPALIVE_INTERVAL: &str = "net.ipv4.tcp_keepalive_intvl";
+const KEEPALIVE_PROBES: &str = "net.ipv4.tcp_keepalive_probes";
+/// The settings that decide how often, and how long, the kernel tries.
+pub const NAMES: [&str; 9] = [
+    SYN_RETRIES,
+    LINEAR_SYNS,
+    SYN_ACK_RETRIES,
+    LONGEST_PAUSE,
+    DATA_RETRIES,
+    ORPHAN_RETRIES,
+    KEEPALIVE_TIME,
+    KEEPALIVE_INTERVAL,
+    KEEPALIVE_PROBES,
+];
 
 /// The longest pause between two tries unless tcp_rto_max_ms says otherwise, ms.
 const RTO_MAX_MS: u64 = 120_000;
@@ -21,6 +38,8 @@ const RTO_MAX_MS: u64 = 120_000;
 const HANDSHAKE_MS: u64 = 1000;
 /// The shortest pause of a connection, by which the kernel models its limits, ms.
 const RTO_MIN_MS: u64 = 200;
+/// What tcp_orphan_retries 0 means.
+pub(super) const ORPHANS_MEANT: u64 = 8;
 /// More tries than any setting allows to be meant.
 const MOST: u64 = 512;
 /// Resends listed one by one.
@@ -101,13 +120,79 @@ pub fn client_retries(values: &Values) -> String {
     }
 }
 
+/// How long a kernel with these settings tries, where incidents of the topic depend on it, in one
+/// sentence.
+#[must_use]
+pub fn of_topic(values: &Values, topic: Topic) -> Option<String> {
+    let rto_max = rto_max_ms(values);
+    Some(match topic {
+        (Kind::AcceptDrop, Some("syn"))
+        | (Kind::SynDrop, Some("dropped"))
+        | (Kind::Retransmit, Some("syn"))
+        | (Kind::ConnectFailed, None | Some("ETIMEDOUT")) => {
+            let schedule = Schedule::of_syns(values)?;
+            format!(
+                "A SYN without an answer is sent again after {}, and connect() fails after {} s.",
+                schedule.moments(),
+                schedule.given_up_ms / 1000
+            )
+        }
+        (Kind::Retransmit, Some("syn_ack")) => {
+            let schedule = Schedule::of_syn_acks(values)?;
+            format!(
+                "A SYN-ACK without an answer is sent again after {}, and the handshake is dropped after \
+                 {} s.",
+                schedule.moments(),
+                schedule.given_up_ms / 1000
+            )
+        }
+        (Kind::TimedOut, None | Some("retransmits" | "zero_window"))
+        | (Kind::Retransmit, Some("rto")) => {
+            let retries = values.number(DATA_RETRIES)?;
+            format!(
+                "Data that nobody acknowledges is given up {} after it was first sent again, or later \
+                 where the path is slow (tcp_retries2 {retries}).",
+                span(data_ms(retries, rto_max))
+            )
+        }
+        (Kind::TimedOut, Some("orphan")) | (Kind::Retransmit, Some("fin")) => {
+            let retries = match values.number(ORPHAN_RETRIES)? {
+                0 => ORPHANS_MEANT,
+                retries => retries,
+            };
+            format!(
+                "A closed socket with unacknowledged data is given up {} after it was first sent again, \
+                 or later ({retries} resends).",
+                span(data_ms(retries, rto_max))
+            )
+        }
+        (Kind::TimedOut, Some("keepalive")) | (Kind::RstSent, Some("keepalive_timeout")) => {
+            let (idle, pause, probes) = (
+                values.number(KEEPALIVE_TIME)?,
+                values.number(KEEPALIVE_INTERVAL)?,
+                values.number(KEEPALIVE_PROBES)?,
+            );
+            let secs = idle.saturating_add(pause.saturating_mul(probes));
+            format!(
+                "A socket with SO_KEEPALIVE and no times of its own sends its first probe after {}, \
+                 and a silent peer is given up after {}.",
+                span(idle.saturating_mul(1000)),
+                span(secs.saturating_mul(1000))
+            )
+        }
+        _ => return None,
+    })
+}
+
 /// The longest pause between two tries, ms.
 pub(super) fn rto_max_ms(values: &Values) -> u64 {
     values.number(LONGEST_PAUSE).unwrap_or(RTO_MAX_MS)
 }
 
 /// Until a connection is given up after `retries`, from the first resend on: the kernel's model, with
-/// the shortest pause there is. Longer paths take longer.
+/// the shortest pause there is (`retransmits_timed_out`, 5.10 to 7.3). Longer paths take longer. A
+/// tcp_rto_min_us (6.11 and newer) of another length does not change it: with 2 retries and 1 s a
+/// connection was given up after 4 s on 6.18, where a model with that pause would take 7 s.
 pub(super) fn data_ms(retries: u64, rto_max_ms: u64) -> u64 {
     let (mut pause, mut sum) = (RTO_MIN_MS, 0_u64);
     for _ in 0..=retries.min(MOST) {
@@ -185,6 +270,44 @@ mod tests {
         assert_eq!(data_ms(15, RTO_MAX_MS), 924_600);
         assert_eq!(data_ms(8, RTO_MAX_MS), 102_200);
         assert_eq!(data_ms(3, RTO_MAX_MS), 3_000);
+    }
+
+    #[test]
+    fn each_topic_has_the_sentence_of_its_settings() {
+        let all = values(&[
+            (SYN_RETRIES, "2"),
+            (LINEAR_SYNS, "1"),
+            (SYN_ACK_RETRIES, "3"),
+            (DATA_RETRIES, "8"),
+            (ORPHAN_RETRIES, "0"),
+            (KEEPALIVE_TIME, "600"),
+            (KEEPALIVE_INTERVAL, "60"),
+            (KEEPALIVE_PROBES, "5"),
+        ]);
+        let said = |kind, cause| of_topic(&all, (kind, Some(cause))).unwrap_or_default();
+        assert!(
+            said(Kind::ConnectFailed, "ETIMEDOUT")
+                .contains("after 1, 2, 4 s, and connect() fails after 8 s")
+        );
+        assert!(
+            said(Kind::Retransmit, "syn_ack")
+                .contains("after 1, 3, 7 s, and the handshake is dropped after 15 s")
+        );
+        assert!(said(Kind::TimedOut, "retransmits").contains("given up 103 s after"));
+        assert!(
+            said(Kind::TimedOut, "orphan")
+                .contains("given up 103 s after it was first sent again, or later (8 resends)")
+        );
+        assert!(
+            said(Kind::TimedOut, "keepalive")
+                .contains("after 10 min, and a silent peer is given up after 15 min")
+        );
+        assert_eq!(said(Kind::TimedOut, "user_timeout"), "");
+        let unknown = Values::default();
+        assert_eq!(
+            of_topic(&unknown, (Kind::TimedOut, Some("keepalive"))),
+            None
+        );
     }
 
     #[test]

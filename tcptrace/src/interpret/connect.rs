@@ -1,6 +1,6 @@
 //! connect() calls that came to nothing: the error, or that the process did not wait for the answer.
 
-use crate::model::event::ConnectFailed;
+use crate::model::event::{CallFailed, ConnectFailed};
 use crate::model::incident::{Call, ConnectOutcome};
 use crate::model::{Errno, Evidence, What};
 
@@ -36,6 +36,17 @@ pub(super) fn what(facts: &ConnectFailed) -> Option<What> {
         after_ms: facts.waited_ns.map(|waited_ns| waited_ns / NS_PER_MS),
         syns: Some(syns),
     })
+}
+
+/// The fields of the incident of a call that returned an error: nothing was sent.
+pub(super) fn returned(facts: &CallFailed) -> What {
+    What::ConnectFailed {
+        outcome: ConnectOutcome::Failed,
+        call: facts.call,
+        error: Errno::of_number(facts.errno),
+        after_ms: None,
+        syns: (facts.call == Call::Connect).then_some(0),
+    }
 }
 
 /// Whether connect() gave up before it sent anything: no port of the range was free, or the one that bind()

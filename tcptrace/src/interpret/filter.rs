@@ -15,9 +15,9 @@ use super::pids::Pids;
 pub struct Filter {
     /// Of these kinds.
     pub kinds: KindSet,
-    /// Held by one of these processes (descendants already added).
+    /// DelayedResets by one of these processes (descendants already added).
     pub pids: Pids,
-    /// Held by a process of one of these names.
+    /// DelayedResets by a process of one of these names.
     pub comms: Vec<String>,
     /// One of these ports at either end.
     pub ports: Vec<u16>,
@@ -35,7 +35,7 @@ pub struct Filter {
     pub family: Option<Family>,
     /// In one of these network namespaces.
     pub netns: Vec<u32>,
-    /// Held by a process in or below one of these cgroups; paths as in [`cgroup_path`].
+    /// DelayedResets by a process in or below one of these cgroups; paths as in [`cgroup_path`].
     pub cgroups: Vec<String>,
 }
 

@@ -5,8 +5,8 @@ pub mod cidr;
 mod close;
 mod connect;
 pub mod counter_rules;
+mod delayed_resets;
 pub mod filter;
-mod held;
 pub mod listen;
 mod paws;
 pub mod pids;
@@ -20,15 +20,15 @@ mod timed_out;
 use crate::model::event::{LingerEnd, StateChange};
 use crate::model::{Event, Evidence, Host, Incident, Signal, What};
 
-use held::Held;
+use delayed_resets::DelayedResets;
 
-pub use held::HOLD_NS;
+pub use delayed_resets::HOLD_NS;
 
 /// Turns events into incidents.
 #[derive(Debug)]
 pub struct Interpreter {
     host: Host,
-    held: Held,
+    delayed_resets: DelayedResets,
 }
 
 /// Whether what the event means is held back for [`HOLD_NS`].
@@ -41,7 +41,7 @@ impl Interpreter {
     pub fn new(host: Host) -> Self {
         Self {
             host,
-            held: Held::default(),
+            delayed_resets: DelayedResets::default(),
         }
     }
 
@@ -59,7 +59,7 @@ impl Interpreter {
                     && let Some(sock) = sock
                 {
                     // The RST "received" just before was the kernel's own.
-                    self.held.take_back(sock);
+                    self.delayed_resets.take_back(sock);
                 }
                 let verdict = reset::classify(&facts, event.state, host);
                 // What the hook had to infer is not made certain by what it says.
@@ -88,6 +88,7 @@ impl Interpreter {
                 evidence = connect::evidence(&facts);
                 connect::what(&facts)
             }
+            Signal::CallFailed(facts) => Some(connect::returned(&facts)),
         };
         let Some(what) = what else { return };
         let incident = Incident {
@@ -100,7 +101,7 @@ impl Interpreter {
             what,
         };
         if is_held {
-            self.held.push(sock, incident);
+            self.delayed_resets.push(sock, incident);
         } else {
             found(incident);
         }
@@ -108,12 +109,12 @@ impl Interpreter {
 
     /// Whether anything is held back, to be let go by [`Self::tick`].
     pub fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+        !self.delayed_resets.is_empty()
     }
 
     /// Incidents dropped since the last call because too many were held back: to be counted as lost.
     pub fn take_dropped(&mut self) -> u64 {
-        self.held.take_dropped()
+        self.delayed_resets.take_dropped()
     }
 
     /// Lets go of what was held back long enough at `now_ns`.
@@ -128,7 +129,7 @@ impl Interpreter {
 
     #[inline]
     fn release(&mut self, now_ns: Option<u64>, found: &mut impl FnMut(Incident)) {
-        while let Some(incident) = self.held.pop_due(now_ns) {
+        while let Some(incident) = self.delayed_resets.pop_due(now_ns) {
             found(incident);
         }
     }

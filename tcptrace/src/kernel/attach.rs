@@ -4,9 +4,10 @@
 //! Everything is held by links: when this process ends, however it ends, the kernel detaches all.
 
 mod attacher;
+mod baseline;
 mod expected;
 mod gaps;
-mod held;
+mod links;
 mod loader;
 #[cfg(feature = "trace-ebpf")]
 mod notes;
@@ -15,7 +16,7 @@ mod programs;
 use anyhow::{Context, anyhow};
 use aya::maps::{Array, PerCpuArray};
 use aya::{Btf, Ebpf, Endianness};
-use tcptrace_common::config::Config;
+use tcptrace_common::config::{Config, by_function};
 use tcptrace_common::names;
 
 use super::Kernel;
@@ -24,10 +25,11 @@ use super::tiers::{
 };
 use crate::model::{Kind, KindSet, Tier};
 use attacher::Attacher;
-use held::Held;
+use links::Links;
 
+pub use baseline::Baselines;
 pub use gaps::Gap;
-pub use held::{Maps, Programs};
+pub use links::{Maps, Programs};
 
 /// The eBPF object, aligned for the ELF reader.
 pub(super) static OBJECT: &[u8] =
@@ -40,6 +42,8 @@ pub struct Sizes {
     pub ring: u32,
     /// Sockets remembered at once.
     pub socks: u32,
+    /// Network namespaces whose counters are remembered at once.
+    pub namespaces: u32,
 }
 
 /// What became of one signal.
@@ -130,13 +134,13 @@ pub struct Attached {
     pub maps: Maps,
     /// What serves which signal.
     pub report: AttachReport,
-    held: Held,
+    links: Links,
 }
 
 impl Attached {
     /// What is attached, for whoever asks the kernel about it while it runs. To be called once.
     pub fn take_programs(&mut self) -> Programs {
-        std::mem::take(&mut self.held.programs)
+        std::mem::take(&mut self.links.programs)
     }
 
     /// What the programs had no room for, and how often: owners that were not remembered and the like.
@@ -176,7 +180,8 @@ pub struct Wanted {
 /// Loads and attaches what is wanted, then lists the sockets that exist already.
 ///
 /// Function hooks come first: only when they are attached is it known what the tracepoints still
-/// have to report.
+/// have to report. `begin` reads what was counted before in every namespace, where tracepoints need that; it
+/// returns those that it could not enter.
 ///
 /// # Errors
 /// When the object cannot be loaded at all, or the programs that remember owners are refused.
@@ -185,6 +190,7 @@ pub fn attach_all(
     config: Config,
     wanted: Wanted,
     sizes: Sizes,
+    begin: impl FnOnce(&Baselines<'_>) -> anyhow::Result<Vec<u32>>,
 ) -> anyhow::Result<Attached> {
     let types = Btf::parse(&kernel.attach_places.blob(), Endianness::default())
         .context("cannot pass on the kernel's BTF")?;
@@ -201,6 +207,9 @@ pub fn attach_all(
         .override_global(names::CONFIG, &config, true)
         .map_max_entries(names::RING, sizes.ring)
         .map_max_entries(names::SOCKS, sizes.socks)
+        .map_max_entries(names::SYN_COUNTERS, sizes.namespaces)
+        .map_max_entries(names::TIME_WAIT_OVERFLOWS, sizes.namespaces)
+        .map_max_entries(names::OLDER, sizes.namespaces)
         .map_max_entries(names::WAITS, room.0)
         .map_max_entries(names::ACCEPTING, room.1);
     if !wanted.follows {
@@ -251,23 +260,49 @@ pub fn attach_all(
     for open in settled {
         report.outcomes.push(attacher.by_the_rest(open));
     }
-    attacher.serve()?;
+    let by_function = attacher.serve()?;
     let links = attacher.into_links();
+    let by_counters = by_function & by_function::BY_COUNTERS != by_function::BY_COUNTERS;
+    let is_read = by_counters && read_baselines(&mut object, kernel, begin);
     report.attached = links.keys().cloned().collect();
     report.log_gaps();
     report.snapshot_refused = programs::walk_files(&mut object, &types)
         .err()
         .map(|error| format!("{error:#}"));
-    let (held, maps) = Held::take(object, links)?;
-    held.programs.log_verified();
-    Ok(Attached { maps, report, held })
+    // The walk has found every namespace with a listener, unless it does not see all processes.
+    if is_read && report.snapshot_refused.is_none() && !kernel.is_nested() {
+        serve(&mut object, by_function | by_function::BASELINES)?;
+    }
+    let (links, maps) = Links::take(object, links)?;
+    links.programs.log_verified();
+    Ok(Attached {
+        maps,
+        report,
+        links,
+    })
+}
+
+/// Reads what was counted before; whether that worked.
+fn read_baselines(
+    object: &mut Ebpf,
+    kernel: &Kernel,
+    begin: impl FnOnce(&Baselines<'_>) -> anyhow::Result<Vec<u32>>,
+) -> bool {
+    let older = Baselines::load(object, kernel.own_netns).and_then(|all| begin(&all));
+    let noted = older.and_then(|older| baseline::note_older(object, &older));
+    if let Err(error) = &noted {
+        log::info!(target: "attach", "counters of before: {error:#}");
+    }
+    noted.is_ok()
 }
 
 /// Sets for the tracepoints what function hooks already report.
 fn serve(object: &mut Ebpf, bits: u32) -> anyhow::Result<()> {
     let map = object
-        .map_mut(names::SERVED)
-        .context("the object has no map of served signals")?;
-    let mut served: Array<_, u32> = Array::try_from(map)?;
-    served.set(0, bits, 0).context("cannot set what is served")
+        .map_mut(names::BY_FUNCTION)
+        .context("the object has no map of by_function signals")?;
+    let mut by_function: Array<_, u32> = Array::try_from(map)?;
+    by_function
+        .set(0, bits, 0)
+        .context("cannot set what is by_function")
 }

@@ -14,10 +14,10 @@ mod extract;
 pub(crate) mod fixture;
 mod index;
 mod members;
-mod places;
 mod questions;
 #[cfg(test)]
 mod tests;
+mod type_ids;
 
 use std::io;
 use std::path::Path;
@@ -28,8 +28,8 @@ use questions::Notes;
 
 pub use c_form::{Param, Prototype};
 pub use members::Field;
-pub use places::Places;
 pub use questions::Question;
+pub use type_ids::TypeIds;
 
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 

@@ -84,8 +84,8 @@ mod tests {
         let wall = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .expect("after 1970");
-        let told = clock.boot_to_wall_ns.saturating_add_unsigned(boot_ns());
-        let difference = told.abs_diff(i64::try_from(wall.as_nanos()).expect("before 2262"));
+        let reported = clock.boot_to_wall_ns.saturating_add_unsigned(boot_ns());
+        let difference = reported.abs_diff(i64::try_from(wall.as_nanos()).expect("before 2262"));
         assert!(difference < 1_000_000_000, "{difference} ns");
         assert!(clock.start_boot_ns <= boot_ns());
     }

@@ -57,7 +57,7 @@ impl Kept {
 /// [`confine_recorder`], the ready file exists and systemd is notified, and before another thread is started: a thread
 /// that already runs keeps its privileges, which is then reported. After it no program can be started and no file be
 /// opened for writing, a terminal (`/dev/tty`) included: open it before.
-#[must_use = "the user is to be told"]
+#[must_use = "the user must be informed"]
 pub fn confine(command: Option<u32>) -> Vec<String> {
     let mut kept = Kept::default();
     if let Some(others) = other_threads() {

@@ -16,7 +16,7 @@ use tcptrace_common::config::{
 
 use tcptrace_common::offsets::HolderOffsets;
 
-use super::btf::{Btf, Places};
+use super::btf::{Btf, TypeIds};
 use super::enums::ReasonNames;
 use super::{Kernel, offsets, tiers};
 
@@ -44,6 +44,7 @@ impl Kernel {
             process_timeout: function(types, "process_timeout"),
             config,
             skips_runs: false,
+            own_netns: None,
             hz: None,
         }
     }
@@ -81,10 +82,10 @@ fn function(types: &Btf, name: &str) -> Result<Option<u64>, String> {
     }
 }
 
-fn places_of(kernel: &Btf) -> Places {
+fn places_of(kernel: &Btf) -> TypeIds {
     let typedefs = tiers::tracepoints().map(|name| format!("btf_trace_{name}"));
     let functions = tiers::functions().chain([tiers::WALK]);
-    Places::find(kernel, typedefs, functions)
+    TypeIds::find(kernel, typedefs, functions)
 }
 
 fn functions_of(kernel: &Btf) -> BTreeSet<&'static str> {

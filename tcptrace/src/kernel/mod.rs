@@ -12,6 +12,7 @@ pub mod clock;
 pub mod confine;
 pub mod enums;
 mod facts;
+pub mod memory_limit;
 pub mod offsets;
 pub mod symbols;
 pub mod sysctl;
@@ -25,7 +26,7 @@ use tcptrace_common::config::{ARG_RESET_REASON, Config, NESTED_PIDNS, NO_REASON}
 use tcptrace_common::offsets::{HolderOffsets, KernelOffsets};
 
 use crate::model::Host;
-use btf::{Btf, BtfError, Places};
+use btf::{Btf, BtfError, TypeIds};
 use enums::ReasonNames;
 
 /// Inode of the initial PID namespace (`PROC_PID_INIT_INO`, the same on every kernel).
@@ -50,7 +51,7 @@ pub struct Kernel {
     /// `kfree_skb` reports the socket.
     pub has_drop_socket: bool,
     /// Where its types have the names by which programs are attached.
-    attach_places: Places,
+    attach_places: TypeIds,
     /// Which of [`tiers::functions`] it has.
     functions: BTreeSet<&'static str>,
     /// Which of [`tiers::tracepoints`] it has.
@@ -60,6 +61,8 @@ pub struct Kernel {
     /// A tracepoint's program is not run again on a CPU where it runs (from 6.1 on); known of the running
     /// kernel only.
     pub skips_runs: bool,
+    /// `task_struct.nsproxy` and `nsproxy.net_ns`; of the running kernel only.
+    own_netns: Option<[u64; 2]>,
     /// Ticks per second of jiffies; known of the running kernel only.
     pub hz: Option<u64>,
 }
@@ -81,6 +84,8 @@ impl Kernel {
         kernel.holder_offsets = offsets::holders(&types);
         // Nor these: without them SYNs that tcp_max_syn_backlog refuses are counted and not seen.
         offsets::half_open_limits(&types, &mut kernel.config);
+        // Nor these: without them the first refusal on each CPU is judged by the queues.
+        kernel.own_netns = offsets::own_netns(&types);
         // Exported for the other programs by the change that guards those of tracepoints.
         kernel.skips_runs = types.function("bpf_prog_inc_misses_counter").is_some();
         pid_namespace(&mut kernel.config);
@@ -92,6 +97,11 @@ impl Kernel {
         kernel.process_timeout = process_timeout.map(Some);
         kernel.hz = ticks_per_second();
         Ok(kernel)
+    }
+
+    /// Whether we are in a PID namespace of our own, where processes outside are not listed.
+    pub fn is_nested(&self) -> bool {
+        self.config.features & NESTED_PIDNS != 0
     }
 
     /// Whether its types know the function. It may still be inlined everywhere: only attaching shows it.

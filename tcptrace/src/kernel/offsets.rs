@@ -201,6 +201,19 @@ pub fn half_open_limits(kernel: &Btf, config: &mut Config) {
         .unwrap_or(NO_REASON);
 }
 
+/// The way from a task to its network namespace.
+pub fn own_netns(kernel: &Btf) -> Option<[u64; 2]> {
+    let field = |strukt, path| {
+        kernel
+            .field(strukt, path)
+            .map(|field| u64::from(field.byte_offset))
+    };
+    Some([
+        field("task_struct", "nsproxy")?,
+        field("nsproxy", "net_ns")?,
+    ])
+}
+
 /// The kernel's name of an offset that was looked up as one field, for messages.
 pub fn kernel_name(field: &str) -> Option<String> {
     let (_, strukt, path) = FIELDS.iter().find(|(name, _, _)| *name == field)?;

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_tells_its_listen_limits() {
+    fn this_machine_shows_its_listen_limits() {
         let sysctls = Sysctls::read();
         assert!(sysctls.somaxconn.is_some() && sysctls.tcp_max_syn_backlog.is_some());
         let (first, last) = sysctls

@@ -56,8 +56,8 @@ pub struct Candidate {
     pub evidence: Evidence,
     /// What cannot be seen here; empty = nothing.
     pub blind_to: &'static str,
-    /// What the tracepoints then need not report: bits of `config::served`.
-    pub served: u32,
+    /// What the tracepoints then need not report: bits of `config::by_function`.
+    pub by_function: u32,
     /// What is missing on this kernel.
     pub obstacle: Obstacle,
 }

@@ -24,6 +24,8 @@ pub struct Doctor<'a> {
     /// What the object is.
     #[schemars(extend("const" = KIND))]
     pub kind: &'a str,
+    /// Configuration files that were found.
+    pub config: &'a [ConfigFile],
     /// null with `--btf`.
     pub privileges: Option<Privileges>,
     /// The kernel's types.
@@ -67,6 +69,18 @@ pub struct Doctor<'a> {
     pub findings: Option<&'a [Finding]>,
     /// Why something is missing.
     pub unseen: Option<&'a [String]>,
+}
+
+/// A configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ConfigFile {
+    /// Its path.
+    pub path: String,
+    /// What it sets: the section, and the options as on a command line.
+    pub options: Vec<String>,
+    /// Why it was not read; null: it was.
+    pub skipped: Option<String>,
 }
 
 /// What this process may do.
@@ -140,7 +154,8 @@ pub struct Reasons {
     /// How many there are names of.
     pub names: usize,
     /// Whether its hooks report them.
-    pub told: bool,
+    #[serde(rename = "told")]
+    pub reported: bool,
 }
 
 /// A function of the kernel.
@@ -311,7 +326,7 @@ pub struct Namespace<'a> {
 named! {
     /// What damage means for users.
     Weight {
-        /// Connections were refused or thrown away by limits of this host or namespace.
+        /// Connections were refused or discarded because of limits of this host or namespace.
         Refused = "refused",
         /// Connections ended badly, or worked worse.
         Degraded = "degraded",

@@ -2,7 +2,7 @@
 
 use super::flow::TcpState;
 use super::incident::{
-    DropOutcome, Evidence, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase,
+    Call, DropOutcome, Evidence, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase,
 };
 use super::owner::Heard;
 use super::{Flow, Kind, Owner};
@@ -70,6 +70,8 @@ pub enum Signal {
     TimedOut(TimedOut),
     /// A socket that left SYN_SENT for CLOSE.
     ConnectFailed(ConnectFailed),
+    /// A connect() or bind() that returned an error.
+    CallFailed(CallFailed),
 }
 
 /// See [`Signal::State`].
@@ -203,6 +205,15 @@ pub struct ConnectFailed {
     pub has_port: bool,
 }
 
+/// See [`Signal::CallFailed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallFailed {
+    /// Which call.
+    pub call: Call,
+    /// The error number that it returned, above 0.
+    pub errno: i32,
+}
+
 impl Signal {
     /// The kind of incident it becomes.
     pub const fn kind(&self) -> Kind {
@@ -218,7 +229,7 @@ impl Signal {
             Self::Paws { .. } => Kind::PawsDrop,
             Self::Close(_) => Kind::Close,
             Self::TimedOut(_) => Kind::TimedOut,
-            Self::ConnectFailed(_) => Kind::ConnectFailed,
+            Self::ConnectFailed(_) | Self::CallFailed(_) => Kind::ConnectFailed,
         }
     }
 }

@@ -57,7 +57,7 @@ struct Space {
     /// Counters when it was first read; 0 for a namespace that is certainly younger than the run.
     start: HashMap<Count, u64>,
     /// Already reported.
-    told: HashMap<Count, u64>,
+    reported: HashMap<Count, u64>,
     /// Missing at the last reading.
     missing: HashMap<Count, u64>,
     /// Drop counters of its listeners, by cookie.
@@ -111,15 +111,15 @@ impl Counted {
             {
                 let value = counters.value(count.counter()).unwrap_or(0);
                 let start = space.start.get(&count).copied().unwrap_or(0);
-                let told = space.told.entry(count).or_default();
+                let reported = space.reported.entry(count).or_default();
                 let missing = value
                     .saturating_sub(start)
                     .saturating_sub(seen(inode, count.counter()))
-                    .saturating_sub(*told);
+                    .saturating_sub(*reported);
                 let before = space.missing.insert(count, missing).unwrap_or(0);
                 let certain = missing.min(before);
                 if certain > 0 {
-                    *told += certain;
+                    *reported += certain;
                     space.missing.insert(count, missing - certain);
                     let listener = the_one(listeners, &space.drops);
                     events.push(event(count, inode, certain, listener, now_ns));

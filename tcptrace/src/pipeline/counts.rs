@@ -8,13 +8,23 @@ use crate::model::{Evidence, Incident, Kind};
 pub(super) const SLACK_NS: u64 = 2_000_000;
 
 /// Our counts of one namespace, in the order of the rules.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Counts {
     pub(super) seen: [u64; RULES.len()],
     /// Read off the very counter: no second opinion.
     pub(super) counted: [u64; RULES.len()],
     /// Seen so close to a reading of the kernel's counters that they may be on its other side.
     pub(super) at_edge: [u64; RULES.len()],
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            seen: [0; RULES.len()],
+            counted: [0; RULES.len()],
+            at_edge: [0; RULES.len()],
+        }
+    }
 }
 
 impl Counts {
@@ -42,7 +52,7 @@ fn sum(sums: &mut [u64; RULES.len()], incident: &Incident) {
 }
 
 /// The rules each kind feeds, one bit per place: looked up once an incident.
-const FED: [u32; Kind::ALL.len()] = {
+const FED: [u64; Kind::ALL.len()] = {
     let mut fed = [0; Kind::ALL.len()];
     let mut place = 0;
     while place < RULES.len() {

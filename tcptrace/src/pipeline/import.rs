@@ -1,12 +1,13 @@
 //! From NDJSON of earlier runs to the sinks: what was interpreted once is only filtered and shown.
 //!
-//! The books go on from those of the lines: what was left out or lost then is so now.
+//! The counts continue from those of the lines: what was filtered or lost then is so now.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Ended;
+use super::delivery::Delivery;
 use super::ledger::Ledger;
-use super::outlet::Outlet;
+use super::period::{Part, Place};
 use super::replay::{Pace, Settings};
 use crate::model::KindSet;
 use crate::model::loss::Tally;
@@ -16,7 +17,7 @@ use crate::source::lines::{Bad, Lines};
 use crate::source::ndjson::Line;
 
 /// Bad lines that are reported one by one.
-const TOLD: u64 = 10;
+const LISTED: u64 = 10;
 
 /// Shows lines. `stop`, once set, ends it as a signal ends a live run.
 ///
@@ -29,13 +30,15 @@ pub fn import<S: Sink>(
     stop: &AtomicBool,
 ) -> anyhow::Result<Ended> {
     let start_ns = lines.clock().start_boot_ns;
+    let part = Part::new(settings.period, lines.clock().boot_to_wall_ns);
     let mut import = Import {
-        outlet: Outlet::of_the_past(
+        delivery: Delivery::of_the_past(
             settings.filter,
             settings.count,
-            Ledger::new(start_ns, false),
+            Ledger::new(part.begin_ns(start_ns), false),
             sink,
         ),
+        part,
         pace: settings.speed.map(Pace::new),
         last_ns: start_ns,
         bad: 0,
@@ -59,14 +62,15 @@ pub fn import<S: Sink>(
         }
         // More of a file is there at once; of a pipe, nobody knows when.
         if lines.is_piped() {
-            import.outlet.write_out();
+            import.delivery.write_out();
         }
     }
     import.finish(settings.fail_on)
 }
 
 struct Import<'a, S> {
-    outlet: Outlet<S>,
+    delivery: Delivery<S>,
+    part: Part,
     pace: Option<Pace>,
     last_ns: u64,
     /// Lines that say nothing.
@@ -80,22 +84,26 @@ struct Import<'a, S> {
 
 impl<S: Sink> Import<'_, S> {
     fn is_over(&self) -> bool {
-        self.outlet.is_pipe_closed
-            || self.outlet.failure.is_some()
-            || self.outlet.has_enough()
+        self.delivery.is_pipe_closed
+            || self.delivery.failure.is_some()
+            || self.delivery.has_enough()
             || self.stop.load(Ordering::Relaxed)
     }
 
     fn line(&mut self, line: Line) {
-        let outlet = &mut self.outlet;
+        let delivery = &mut self.delivery;
         match line {
             Line::Incident(incident) => {
-                if let Some(pace) = &mut self.pace {
-                    pace.wait_for(incident.boot_ns, outlet, self.stop);
+                let place = self.part.reach(incident.boot_ns, delivery);
+                if let Some(pace) = self.pace.as_mut().filter(|_| place == Place::Within) {
+                    pace.wait_for(incident.boot_ns, delivery, self.stop);
                 }
-                outlet.take(&incident);
+                self.part.take(&incident, delivery);
             }
-            Line::Lost(loss, boot_ns) => outlet.lost_before(&loss, boot_ns),
+            Line::Lost(loss, boot_ns) => match self.part.reach(boot_ns, delivery) {
+                Place::Within => delivery.lost_before(&loss, boot_ns),
+                place => self.part.lost(place, loss.count),
+            },
             Line::Summary(summary) => self.summaries.push(summary),
             Line::Other(_) => self.others += 1,
         }
@@ -103,39 +111,42 @@ impl<S: Sink> Import<'_, S> {
 
     fn bad(&mut self, bad: &Bad) {
         self.bad += 1;
-        if self.bad <= TOLD {
+        if self.bad <= LISTED {
             let text = format!("{}: line {}: {}", bad.path.display(), bad.number, bad.why);
-            self.outlet.notice(&text);
+            self.delivery.notice(&text);
         }
     }
 
     fn finish(mut self, fail_on: KindSet) -> anyhow::Result<Ended> {
         let is_cut = self.is_over();
-        if self.bad > TOLD {
-            let more = self.bad - TOLD;
-            self.outlet.notice(&format!("and {more} more such lines"));
+        if self.bad > LISTED {
+            let more = self.bad - LISTED;
+            self.delivery.notice(&format!("and {more} more such lines"));
         }
         if self.others > 0 {
             let text = format!("{} lines are not events and were skipped", self.others);
-            self.outlet.notice(&text);
+            self.delivery.notice(&text);
         }
         let has_missed = self.summaries.is_empty() && !is_cut;
         if has_missed {
-            self.outlet
+            self.delivery
                 .notice("the summary is missing, so the end of the run is missing too");
         }
-        self.outlet.ledger.end(self.last_ns);
-        let mut summary = self.outlet.ledger.summary(Vec::new());
-        if !is_cut {
+        self.delivery.ledger.end(self.part.end_ns(self.last_ns));
+        self.part.read_to_the_end();
+        self.part.finish(self.last_ns, &mut self.delivery);
+        let mut summary = self.delivery.ledger.summary(Vec::new());
+        // A summary is that of all of it.
+        if !is_cut && self.part.is_all() {
             self.complete(&mut summary);
         }
-        self.outlet.summary(&summary);
-        self.outlet.flush()?;
-        let ledger = &self.outlet.ledger;
+        self.delivery.summary(&summary);
+        self.delivery.flush()?;
+        let ledger = &self.delivery.ledger;
         Ok(Ended {
             has_failed: fail_on.iter().any(|kind| ledger.shown(kind) > 0),
             has_lost: summary.loss.lost > 0 || self.bad > 0 || has_missed,
-            is_pipe_closed: self.outlet.is_pipe_closed,
+            is_pipe_closed: self.delivery.is_pipe_closed,
             recorded: None,
         })
     }
@@ -148,12 +159,12 @@ impl<S: Sink> Import<'_, S> {
         let sum =
             |of: fn(&Summary) -> u64| self.summaries.iter().map(of).fold(0, u64::saturating_add);
         let here = summary.loss;
-        let told = here.shown.saturating_add(here.filtered);
+        let reported = here.shown.saturating_add(here.filtered);
         // Lines that were shown then and are not there now.
-        let gone = sum(|run| run.loss.shown).saturating_sub(told);
+        let gone = sum(|run| run.loss.shown).saturating_sub(reported);
         summary.duration_ms = sum(|run| run.duration_ms);
         summary.loss = Tally {
-            seen: sum(|run| run.loss.seen).max(told),
+            seen: sum(|run| run.loss.seen).max(reported),
             shown: here.shown,
             filtered: here.filtered.saturating_add(sum(|run| run.loss.filtered)),
             rate_limited: sum(|run| run.loss.rate_limited),

@@ -23,8 +23,8 @@ pub(super) struct KernelCounters {
     has_gone: bool,
 }
 
-/// The groups of TCP counters.
-const RECORDED: [&str; 2] = ["Tcp.", "TcpExt."];
+/// The counters of TCP, and others that explain them.
+const RECORDED: [&str; 3] = ["Tcp.", "TcpExt.", "Ip6.OutNoRoutes"];
 
 impl KernelCounters {
     /// As they were when a recording began and when it ended; without an end nothing can be compared.
@@ -132,6 +132,11 @@ impl KernelCounters {
             };
             Some((*inode, rise))
         })
+    }
+
+    /// Whether [`Self::rises`] has the namespace.
+    pub(super) fn is_compared(&self, inode: u32) -> bool {
+        self.is_read(inode) && (self.before.contains_key(&inode) || self.presence.is_before(inode))
     }
 
     /// Whether the namespace's counters were there at the end.

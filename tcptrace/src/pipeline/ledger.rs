@@ -16,7 +16,7 @@ use crate::model::{Incident, Kind};
 const KINDS: usize = Kind::ALL.len();
 /// Owners listed in the summary.
 const LISTED: usize = 20;
-/// Owners kept; beyond this only the totals go on.
+/// Owners stored at most; beyond this only the totals count.
 const KEPT: usize = 10_000;
 
 /// Who: pid and start, or nobody.

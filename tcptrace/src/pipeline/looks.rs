@@ -38,7 +38,7 @@ impl<S: Sink> Pipeline<S> {
         self.drain();
         self.look_for_skips();
         let rows = self.compared();
-        Ok(Some(self.lasting.settle(rows)))
+        Ok(Some(self.persistent.settle(rows)))
     }
 
     /// A snapshot; the run continues meanwhile. `None`: `stop` was done first.
@@ -80,7 +80,7 @@ impl<S: Sink> Pipeline<S> {
             }
             Answer::Refusals(reading) => self.count_unseen(&reading),
             Answer::Queues(sample) => {
-                self.outlet.sample(&sample);
+                self.delivery.sample(&sample);
                 if let Some(tap) = &mut self.tap {
                     tap.sample(&sample);
                 }
@@ -96,20 +96,20 @@ impl<S: Sink> Pipeline<S> {
             counted,
             attributor,
             interpreter,
-            outlet,
+            delivery,
             tap,
             ..
         } = self;
-        let ledger = &outlet.ledger;
+        let ledger = &delivery.ledger;
         let found = counted.poll(reading, now_ns, |netns, counter| {
             ledger.seen(netns, counter)
         });
         for mut event in found {
             attributor.attribute(&mut event);
             if let Some(tap) = tap {
-                pass_by(tap, outlet, &event);
+                pass_by(tap, delivery, &event);
             }
-            interpreter.on(event, &mut |incident| outlet.take(&incident));
+            interpreter.on(event, &mut |incident| delivery.take(&incident));
         }
     }
 }

@@ -8,12 +8,13 @@
 
 mod counted;
 mod counts;
+mod delivery;
 pub mod import;
 mod kernel_counters;
 mod ledger;
 mod looks;
-mod outlet;
 mod pace;
+pub mod period;
 mod rate;
 mod reconcile;
 mod recording_hooks;
@@ -43,13 +44,13 @@ use crate::source::live::Live;
 use crate::survey::{self, RefusalReading};
 
 use counted::Counted;
+use delivery::Delivery;
 use kernel_counters::KernelCounters;
 use ledger::Ledger;
 use looks::Wanted;
-use outlet::Outlet;
 use pace::{Pace, Pause};
 use rate::RateLimit;
-use reconcile::lasting::Lasting;
+use reconcile::persistent::PersistentDifferences;
 use recording_hooks::pass_by;
 use surveys::Surveys;
 use tap::Tap;
@@ -66,7 +67,10 @@ const ASKED: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(1);
 const HOLDING: Duration = Duration::from_millis(10);
 
-/// How long the ring is emptied at most where it never runs dry: many times what it holds.
+/// How long to wait for a record that is being written.
+const WRITING: Duration = Duration::from_millis(1);
+
+/// How long the ring is emptied at most: many times what it holds.
 const DRAINING: Duration = Duration::from_secs(1);
 
 /// What a run is to do.
@@ -112,9 +116,9 @@ pub struct Pipeline<S> {
     fail_on: KindSet,
     is_partial: bool,
     kernel_counters: KernelCounters,
-    lasting: Lasting,
+    persistent: PersistentDifferences,
     counted: Counted,
-    outlet: Outlet<S>,
+    delivery: Delivery<S>,
     tap: Option<Tap>,
     surveys: Surveys,
     /// A snapshot that was asked for is waited for, or is there.
@@ -156,8 +160,8 @@ impl<S: Sink> Pipeline<S> {
             after: settings.after,
             fail_on: settings.fail_on,
             is_partial: settings.is_partial,
-            lasting: Lasting::default(),
-            outlet: Outlet {
+            persistent: PersistentDifferences::default(),
+            delivery: Delivery {
                 ledger,
                 rate: settings.rate_limit.map(RateLimit::new),
                 filter: settings.filter,
@@ -214,10 +218,10 @@ impl<S: Sink> Pipeline<S> {
             }
             if now.duration_since(round) >= ROUND {
                 round = now;
-                self.outlet.tick(survey::boot_ns());
+                self.delivery.tick(survey::boot_ns());
                 let waiting = self.attributor.waiting(now);
                 for text in self.surveys.troubles(now, waiting) {
-                    self.outlet.notice(&text);
+                    self.delivery.notice(&text);
                 }
                 // Nothing is lost where nothing comes.
                 if std::mem::take(&mut has_read) {
@@ -229,7 +233,7 @@ impl<S: Sink> Pipeline<S> {
                 }
             }
             self.keep_recording(now);
-            self.outlet.flush()?;
+            self.delivery.flush()?;
             let pause = pace.next(taken, since);
             if taken >= BATCH && !self.is_over(begin) {
                 // Signals are noticed even when the ring never runs dry.
@@ -281,7 +285,7 @@ impl<S: Sink> Pipeline<S> {
         if self.is_partial {
             return Vec::new();
         }
-        let Outlet { ledger, filter, .. } = &self.outlet;
+        let Delivery { ledger, filter, .. } = &self.delivery;
         reconcile::rows(&self.kernel_counters, ledger, filter.kinds, Some(0))
     }
 
@@ -295,47 +299,47 @@ impl<S: Sink> Pipeline<S> {
         let end_ns = self.kernel_counters.end_ns();
         let mut answers = Vec::new();
         if let Err(why) = self.surveys.last_counters(|answer| answers.push(answer)) {
-            self.outlet.notice(&why);
+            self.delivery.notice(&why);
         }
-        self.outlet.ledger.end(end_ns);
+        self.delivery.ledger.end(end_ns);
         if let Some(tap) = &mut self.tap {
             tap.ending(end_ns);
         }
         self.drain();
         answers.into_iter().for_each(|answer| self.surveyed(answer));
-        let outlet = &mut self.outlet;
+        let delivery = &mut self.delivery;
         self.interpreter
-            .finish(&mut |incident| outlet.take(&incident));
-        outlet.dropped(self.interpreter.take_dropped());
+            .finish(&mut |incident| delivery.take(&incident));
+        delivery.dropped(self.interpreter.take_dropped());
         if let Some(tap) = &mut self.tap {
             tap.release_all(end_ns);
         }
         self.look_for_losses()?;
         self.look_for_skips();
         let recorded = self.tap.take().map(|tap| {
-            let ledger = &self.outlet.ledger;
+            let ledger = &self.delivery.ledger;
             let standing = tap::standing(&self.kernel_counters, ledger, end_ns);
             tap.recorder.finish(&standing)
         });
         let rows = self.compared();
-        let summary = self.outlet.ledger.summary(rows);
-        self.outlet.summary(&summary);
-        self.outlet.flush()?;
+        let summary = self.delivery.ledger.summary(rows);
+        self.delivery.summary(&summary);
+        self.delivery.flush()?;
         Ok(Ended {
             has_failed: self
                 .fail_on
                 .iter()
-                .any(|kind| self.outlet.ledger.shown(kind) > 0),
+                .any(|kind| self.delivery.ledger.shown(kind) > 0),
             has_lost: summary.loss.lost > 0,
-            is_pipe_closed: self.outlet.is_pipe_closed,
+            is_pipe_closed: self.delivery.is_pipe_closed,
             recorded,
         })
     }
 
     fn is_over(&self, begin: Instant) -> bool {
-        self.outlet.is_pipe_closed
+        self.delivery.is_pipe_closed
             || self.after.is_some_and(|after| begin.elapsed() >= after)
-            || self.outlet.has_enough()
+            || self.delivery.has_enough()
             || self.tap.as_ref().is_some_and(|tap| tap.is_full)
             || matches!(self.snapshot, Wanted::There(_))
             || matches!(self.counters, Wanted::There(()))
@@ -355,10 +359,19 @@ impl<S: Sink> Pipeline<S> {
         }
     }
 
-    /// Takes everything from the ring.
+    /// Takes everything from the ring that is there now. A processor that is held up while a program writes a
+    /// record (a virtual one may be, for milliseconds) holds up what others have written since.
     fn drain(&mut self) {
-        let begin = Instant::now();
-        while self.read() == BATCH && begin.elapsed() < DRAINING {}
+        let (begin, end) = (Instant::now(), self.live.end());
+        while begin.elapsed() < DRAINING {
+            let taken = self.read();
+            if self.live.has_read_to(end) {
+                return;
+            }
+            if taken == 0 {
+                std::thread::park_timeout(WRITING);
+            }
+        }
     }
 
     /// Takes a batch from the ring and shows what it means; how many records it were.
@@ -367,36 +380,36 @@ impl<S: Sink> Pipeline<S> {
             live,
             attributor,
             interpreter,
-            outlet,
+            delivery,
             tap,
             ..
         } = self;
         live.drain(BATCH, |bytes| {
             let Ok(mut event) = decode(bytes) else {
                 let kind = kind_of(bytes).and_then(|n| Kind::from_index(usize::from(n)));
-                outlet.ledger.lose(LossPlace::Channel, kind, 1);
+                delivery.ledger.lose(LossPlace::Channel, kind, 1);
                 if let Some(tap) = tap {
                     tap.undecodable(kind, survey::boot_ns());
                 }
                 return;
             };
             attributor.attribute(&mut event);
-            outlet.heard_of(&event);
+            delivery.heard_of(&event);
             if let Some(tap) = tap {
-                pass_by(tap, outlet, &event);
+                pass_by(tap, delivery, &event);
             }
-            interpreter.on(event, &mut |incident| outlet.take(&incident));
+            interpreter.on(event, &mut |incident| delivery.take(&incident));
         })
     }
 
     /// Shows what interpretation held back long enough.
     fn release(&mut self) {
         if self.interpreter.is_holding() {
-            let outlet = &mut self.outlet;
+            let delivery = &mut self.delivery;
             let now_ns = survey::boot_ns();
             self.interpreter
-                .tick(now_ns, &mut |incident| outlet.take(&incident));
-            outlet.dropped(self.interpreter.take_dropped());
+                .tick(now_ns, &mut |incident| delivery.take(&incident));
+            delivery.dropped(self.interpreter.take_dropped());
             if let Some(tap) = &mut self.tap {
                 tap.tick(now_ns);
             }
@@ -409,7 +422,7 @@ impl<S: Sink> Pipeline<S> {
         for (index, counters) in self.live.counters()?.iter().enumerate() {
             if let Some(kind) = Kind::from_index(index) {
                 let (filtered, lost) = (counters.filtered, counters.lost);
-                self.outlet.kernel(kind, filtered, lost, now_ns);
+                self.delivery.kernel(kind, filtered, lost, now_ns);
                 if let Some(tap) = &mut self.tap {
                     tap.kernel(kind, filtered, lost, now_ns);
                 }
@@ -422,7 +435,7 @@ impl<S: Sink> Pipeline<S> {
     fn look_for_skips(&mut self) {
         let now_ns = survey::boot_ns();
         for (hook, count) in self.live.skipped() {
-            self.outlet.skipped(hook.into(), count, now_ns);
+            self.delivery.skipped(hook.into(), count, now_ns);
         }
     }
 }

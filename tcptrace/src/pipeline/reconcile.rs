@@ -1,12 +1,12 @@
 //! Our counts against the kernel's own counters, over the same interval and namespaces.
 
-pub(super) mod lasting;
+pub(super) mod persistent;
 #[cfg(test)]
 mod tests;
 
 use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
-use crate::interpret::counter_rules::{RULES, Rule, hooks};
+use crate::interpret::counter_rules::{self, RULES, Rule, hooks};
 use crate::model::summary::{Reconciled, Verdict};
 use crate::model::{Kind, KindSet};
 
@@ -21,12 +21,16 @@ pub(super) fn rows(
     if !namespaces.is_known() {
         return Vec::new();
     }
-    let has_gone = namespaces.has_gone(ledger.counts.keys().copied());
+    let both = Both {
+        namespaces,
+        ledger,
+        kinds,
+    };
     let mut rows: Vec<Reconciled> = Vec::new();
     for (place, rule) in RULES.iter().enumerate() {
-        let is_told = rule.kinds.iter().all(|kind| kinds.contains(*kind));
+        let is_reported = rule.kinds.iter().all(|kind| kinds.contains(*kind));
         let is_first = || rows.iter().all(|row| row.counter != rule.counter);
-        if !is_told || !is_first() {
+        if !is_reported || !is_first() {
             continue;
         }
         let lost = rule.kinds.iter().map(|kind| ledger.lost_of(*kind)).sum();
@@ -38,7 +42,6 @@ pub(super) fn rows(
             lost,
             skipped: skipped(ledger, rule),
             unrecorded,
-            has_gone,
             unread: namespaces.unread,
         };
         // What later kernels count apart.
@@ -59,7 +62,7 @@ pub(super) fn rows(
             }
         }
         if is_there {
-            let (verdict, note) = sums.verdict(rule);
+            let (verdict, note) = sums.verdict(rule, &both);
             rows.push(Reconciled {
                 counter: rule.counter.into(),
                 kernel: sums.kernel,
@@ -70,6 +73,35 @@ pub(super) fn rows(
         }
     }
     rows
+}
+
+/// Whether a run reports all that a rule needs.
+fn holds(rule: &Rule, kinds: KindSet) -> bool {
+    rule.kinds.iter().all(|kind| kinds.contains(*kind))
+}
+
+/// Both sides' counts, for the limits of gaps.
+struct Both<'a> {
+    namespaces: &'a KernelCounters,
+    ledger: &'a Ledger,
+    kinds: KindSet,
+}
+
+impl counter_rules::Sums for Both<'_> {
+    fn kernel(&self, counter: &str) -> Option<u64> {
+        let rises = self.namespaces.rises(counter).map(|(_, rise)| rise);
+        rises.reduce(u64::saturating_add)
+    }
+
+    fn ours(&self, counter: &str) -> u64 {
+        let mut rules = RULES.iter().enumerate();
+        let rule = rules.find(|(_, rule)| rule.counter == counter && holds(rule, self.kinds));
+        let counts = self.ledger.counts.iter();
+        let compared = counts.filter(|(inode, _)| self.namespaces.is_compared(**inode));
+        rule.map_or(0, |(place, _)| {
+            compared.map(|(_, counts)| counts.seen[place]).sum()
+        })
+    }
 }
 
 /// Runs that the kernel skipped of hooks that report a rule's kinds.
@@ -99,54 +131,68 @@ struct Sums {
     /// Runs of its hooks that the kernel skipped.
     skipped: u64,
     unrecorded: Option<u64>,
-    /// A namespace ended with its counters.
-    has_gone: bool,
     /// Namespaces whose counters could not be read.
     unread: u32,
 }
 
 impl Sums {
-    fn is_unrecorded(&self, count: u64) -> bool {
-        self.unrecorded.is_none_or(|missing| count <= missing)
-    }
-
-    fn verdict(&self, rule: &Rule) -> (Verdict, Option<String>) {
-        let unread = || format!("{} network namespaces could not be read", self.unread);
+    /// Whether the two agree, or which reasons together account for the difference. A reason accounts for as much
+    /// as what it counts itself; what is left over differs.
+    fn verdict(&self, rule: &Rule, both: &dyn counter_rules::Sums) -> (Verdict, Option<String>) {
         if self.kernel == self.ours {
+            let unread = || format!("{} network namespaces could not be read", self.unread);
             return (Verdict::Exact, (self.unread > 0).then(unread));
         }
-        let side = self.kernel.cmp(&self.ours);
-        let note = if self.counted > 0 && self.kernel == self.ours + self.counted {
-            format!(
-                "{} were counted from this counter and not observed",
-                self.counted
-            )
-        } else if self.kernel > self.ours && self.kernel - self.ours <= self.lost {
+        let difference = self.kernel.abs_diff(self.ours);
+        let reasons = self.reasons(rule, both);
+        // One that suffices says more than several.
+        if let Some((_, why)) = reasons.iter().find(|(limit, _)| difference <= *limit) {
+            return (Verdict::Explained, Some(why.clone()));
+        }
+        let (mut left, mut said) = (difference, Vec::new());
+        for (limit, why) in reasons.iter().filter(|(limit, _)| *limit > 0) {
+            said.push(why.as_str());
+            left = left.saturating_sub(*limit);
+            if left == 0 {
+                return (Verdict::Explained, Some(said.join("; ")));
+            }
+        }
+        (Verdict::Differs, None)
+    }
+
+    /// Why the two may differ on the side that is larger, and by how much at most.
+    fn reasons(&self, rule: &Rule, both: &dyn counter_rules::Sums) -> Vec<(u64, String)> {
+        let mut reasons = Vec::new();
+        if self.kernel > self.ours {
             let kinds: Vec<&str> = rule.kinds.iter().map(|kind| kind.name()).collect();
-            format!(
-                "{} events of kind {} were lost",
-                self.lost,
-                kinds.join(" or ")
-            )
-        } else if self.kernel > self.ours && self.kernel - self.ours <= self.skipped {
-            let skipped = self.skipped;
-            format!("the kernel skipped {skipped} runs of the hooks that report them")
-        } else if self.kernel > self.ours && self.is_unrecorded(self.kernel - self.ours) {
-            "events are missing in the recording".to_owned()
-        } else if self.kernel.abs_diff(self.ours) <= self.at_edge {
+            let (counted, lost, skipped) = (self.counted, self.lost, self.skipped);
+            reasons.push((
+                counted,
+                format!("{counted} were counted from this counter and not observed"),
+            ));
+            reasons.push((
+                lost,
+                format!("{lost} events of kind {} were lost", kinds.join(" or ")),
+            ));
+            reasons.push((
+                skipped,
+                format!("the kernel skipped {skipped} runs of the hooks that report them"),
+            ));
+            reasons.push((
+                self.unrecorded.unwrap_or(u64::MAX),
+                "events are missing in the recording".to_owned(),
+            ));
+        }
+        reasons.push((
+            self.at_edge,
             format!(
                 "{} events arrived within 2 ms of reading the kernel's counters",
                 self.at_edge
-            )
-        } else if let Some(gap) = rule.gaps.iter().find(|gap| side == gap.kernel_is) {
-            gap.why.to_owned()
-        } else if self.has_gone && self.ours > self.kernel {
-            "a network namespace ended, and its counters with it".to_owned()
-        } else if self.unread > 0 {
-            unread()
-        } else {
-            return (Verdict::Differs, None);
-        };
-        (Verdict::Explained, Some(note))
+            ),
+        ));
+        let side = self.kernel.cmp(&self.ours);
+        let gaps = rule.gaps.iter().filter(|gap| side == gap.kernel_is);
+        reasons.extend(gaps.map(|gap| ((gap.limit)(both), gap.why.to_owned())));
+        reasons
     }
 }

@@ -8,7 +8,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Pipeline;
-use super::outlet::Outlet;
+use super::delivery::Delivery;
 use super::tap::{self, Tap};
 use crate::model::{Event, Host, RunFacts};
 use crate::recording::{Confine, Files, Recorder, Start};
@@ -32,7 +32,7 @@ impl<S: Sink> Pipeline<S> {
         let mut run = [0; 16];
         getrandom(&mut run, GetRandomFlags::empty()).context("no random numbers")?;
         let start_ns = self.kernel_counters.start_ns();
-        let standing = tap::standing(&self.kernel_counters, &self.outlet.ledger, start_ns);
+        let standing = tap::standing(&self.kernel_counters, &self.delivery.ledger, start_ns);
         let start = Start {
             run,
             sequence: 0,
@@ -64,7 +64,7 @@ impl<S: Sink> Pipeline<S> {
 
     /// Passes the facts of the run to the sink.
     pub fn begin(&mut self, facts: &RunFacts) {
-        self.outlet.begin(facts);
+        self.delivery.begin(facts);
     }
 
     /// What a recording needs now and then.
@@ -85,7 +85,7 @@ impl<S: Sink> Pipeline<S> {
                 let doubtful = trouble.doubtful_events;
                 text.push_str(&format!("; {doubtful} more may be missing"));
             }
-            self.outlet.notice(&text);
+            self.delivery.notice(&text);
         }
     }
 
@@ -104,7 +104,7 @@ impl<S: Sink> Pipeline<S> {
         tap.rotation_since = None;
         let now = Instant::now();
         while tap.is_next_due(now) {
-            let (counters, ledger) = (&self.kernel_counters, &self.outlet.ledger);
+            let (counters, ledger) = (&self.kernel_counters, &self.delivery.ledger);
             let boot_ns = read_ns.unwrap_or_else(survey::boot_ns);
             let mut standing = tap::standing(counters, ledger, boot_ns);
             if read_ns.is_none() {
@@ -116,8 +116,8 @@ impl<S: Sink> Pipeline<S> {
 }
 
 /// Records the event if it will be shown. One that will not may still let go of what was held back.
-pub(super) fn pass_by<S: Sink>(tap: &mut Tap, outlet: &mut Outlet<S>, event: &Event) {
-    if outlet.wants(event) {
+pub(super) fn pass_by<S: Sink>(tap: &mut Tap, delivery: &mut Delivery<S>, event: &Event) {
+    if delivery.wants(event) {
         tap.event(event);
     } else {
         tap.tick(event.boot_ns);

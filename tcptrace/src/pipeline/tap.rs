@@ -13,7 +13,7 @@ use crate::model::{Event, Kind, Sample};
 use crate::recording::{Item, KernelCount, Recorder, Standing, Trouble, Want};
 
 /// How often the same trouble is reported.
-const TOLD: Duration = Duration::from_secs(10);
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Tap {
     held_ns: VecDeque<u64>,
     /// Lost in the ring, as recorded last.
     lost: HashMap<Kind, u64>,
-    told_at: Option<Instant>,
+    reported_at: Option<Instant>,
     /// Since when the next file waits to begin.
     pub(super) rotation_since: Option<Instant>,
     /// The file is full, and there is to be no other.
@@ -36,7 +36,7 @@ impl Tap {
             recorder,
             held_ns: VecDeque::new(),
             lost: HashMap::new(),
-            told_at: None,
+            reported_at: None,
             rotation_since: None,
             is_full: false,
         }
@@ -113,12 +113,12 @@ impl Tap {
 
     /// What the disk did not accept, if that is due to be reported now.
     pub(super) fn trouble(&mut self, now: Instant) -> Option<Trouble> {
-        let is_new = |told: Instant| now.saturating_duration_since(told) >= TOLD;
-        if !self.told_at.is_none_or(is_new) {
+        let is_new = |reported: Instant| now.saturating_duration_since(reported) >= REPORT_EVERY;
+        if !self.reported_at.is_none_or(is_new) {
             return None;
         }
         let trouble = self.recorder.trouble()?;
-        self.told_at = Some(now);
+        self.reported_at = Some(now);
         Some(trouble)
     }
 }

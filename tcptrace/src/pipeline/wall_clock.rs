@@ -53,7 +53,7 @@ impl<S: Sink> Pipeline<S> {
         let Some(step_ns) = clock.step(boot_to_wall_ns) else {
             return;
         };
-        self.outlet.set_clock(boot_to_wall_ns, step_ns);
+        self.delivery.set_clock(boot_to_wall_ns, step_ns);
         if let Some(tap) = &mut self.tap {
             tap.recorder
                 .clock(boot_to_wall_ns, step_ns, survey::boot_ns());
@@ -62,7 +62,7 @@ impl<S: Sink> Pipeline<S> {
 }
 
 /// What people should know of it.
-pub(super) fn told(step_ns: i64) -> String {
+pub(super) fn text_of(step_ns: i64) -> String {
     let (seconds, way) = (
         step_ns.unsigned_abs() / 1_000_000_000,
         if step_ns > 0 { "forward" } else { "back" },
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_told_once_and_inaccuracy_is_none() {
+    fn a_step_is_reported_once_and_inaccuracy_is_none() {
         let mut clock = WallClock {
             boot_to_wall_ns: 5_000_000_000,
             looked: None,
@@ -88,8 +88,8 @@ mod tests {
         assert_eq!(clock.step(3_605_000_000_000), Some(3_600_000_000_000));
         assert_eq!(clock.step(3_605_000_000_000), None);
         assert_eq!(clock.step(3_603_500_000_000), Some(-1_500_000_000));
-        let text = told(-1_500_000_000);
+        let text = text_of(-1_500_000_000);
         assert!(text.contains("back by 1.500 s"), "{text}");
-        assert!(told(3_600_000_000_000).contains("forward by 3600.000 s"));
+        assert!(text_of(3_600_000_000_000).contains("forward by 3600.000 s"));
     }
 }

@@ -18,12 +18,13 @@ use super::{is_shown, owner, page};
 const PILE: u64 = 10;
 /// One in CLOSE_WAIT that received nothing for so long is a leak: a request takes less.
 const LEAK_MS: u32 = 60_000;
-/// A SYN sent so often again has been unanswered for 7 s.
+/// A SYN sent so often again has been unanswered for 3 s or longer: for 7 s where no pause is linear
+/// (before 6.5).
 const STUCK_RESENDS: u8 = 3;
 
 /// So many resends without an acknowledgement are no delay any more, with [`STALLED_MS`].
 const STALLED_RESENDS: u8 = 3;
-/// A sender or a window that stood still for so long is stuck; flow control alone takes less.
+/// A sender or a window without progress for so long is stuck; flow control alone takes less.
 const STALLED_MS: u64 = 1000;
 
 /// Rows of one state and holder.
@@ -156,7 +157,7 @@ fn add_sending(row: &mut StateRow, own_shut_ms: &mut Option<u32>, socket: &Socke
         row.unsent_bytes = add(row.unsent_bytes, nothing);
         return;
     };
-    // Both are read one after the other while the connection goes on.
+    // Both are read one after the other while the connection is active.
     let unsent = sending
         .unsent_bytes
         .map(|bytes| u64::from(bytes).min(queued));

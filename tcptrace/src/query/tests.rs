@@ -242,13 +242,17 @@ fn refusals_are_folded_by_step_and_need_hooks() {
         client,
         drop(Some(Step::Syn), 500),
     ));
-    let told = refusals(&folds).unwrap();
-    assert_eq!((told.accept_syn, told.accept_ack), (1, 2));
+    let reported = refusals(&folds).unwrap();
+    assert_eq!((reported.accept_syn, reported.accept_ack), (1, 2));
     assert_eq!(
-        (told.accept_counted, told.syn_queue, told.cookies),
+        (
+            reported.accept_counted,
+            reported.syn_queue,
+            reported.cookies
+        ),
         (40, 3, 3)
     );
-    assert_eq!(told.refused(), 46);
+    assert_eq!(reported.refused(), 46);
 }
 
 #[test]
@@ -300,9 +304,9 @@ fn sockets_that_are_not_accepted_name_their_listener() {
         let waits = |row: &&StateRow| row.held == Held::AcceptQueue;
         rows.iter().find(waits).cloned().unwrap()
     };
-    let told = row(&["1.1.1.1:80", "0.0.0.0:80", "1.1.1.1:81"], "1.1.1.1:80");
-    let owner = told.owner.unwrap();
-    assert_eq!((told.count, owner.basis), (2, Basis::Listener));
+    let reported = row(&["1.1.1.1:80", "0.0.0.0:80", "1.1.1.1:81"], "1.1.1.1:80");
+    let owner = reported.owner.unwrap();
+    assert_eq!((reported.count, owner.basis), (2, Basis::Listener));
     assert_eq!(owner.process, listener(77, "1.1.1.1:80", 3, 5).holders[0]);
     // Another port's, or one of several that share the address: not known.
     assert_eq!(row(&["1.1.1.1:81"], "1.1.1.1:80").owner, None);
@@ -366,7 +370,7 @@ fn who_left_a_time_wait_is_learnt_or_inferred_or_unknown() {
     ));
     folds.look(&taken);
     let page = timewait::rows(&taken, &folds, &everything());
-    let told: Vec<_> = page
+    let reported: Vec<_> = page
         .rows
         .iter()
         .map(|row| {
@@ -381,7 +385,7 @@ fn who_left_a_time_wait_is_learnt_or_inferred_or_unknown() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             (LeftBy::Inferred, Some(42), Some(80), None, 2),
             (LeftBy::None, None, None, Some(443), 1),

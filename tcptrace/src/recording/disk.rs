@@ -89,7 +89,7 @@ pub(super) struct Done {
 #[derive(Debug, Default)]
 struct Shared {
     pub(super) done: Done,
-    is_told: bool,
+    is_reported: bool,
     /// Events in blocks on their way.
     queued_events: u64,
     /// Blocks on their way.
@@ -112,7 +112,7 @@ impl Shared {
 
     fn trouble(&mut self, why: String) {
         self.done.trouble = Some(why);
-        self.is_told = false;
+        self.is_reported = false;
     }
 }
 
@@ -180,14 +180,14 @@ impl Disk {
 
     /// Starts the thread, which runs `confine` first; waits for that.
     pub(super) fn confine(&mut self, confine: Confine) -> Vec<String> {
-        let (told, kept) = sync_channel(1);
+        let (reported, kept) = sync_channel(1);
         self.start_with(move |writer| {
             let confined = confine(writer.directory.as_fd());
             if confined.is_inside {
                 writer.directory.is_entered();
             }
             // Nobody waits for it any more where the process is ending.
-            drop(told.send(confined.kept));
+            drop(reported.send(confined.kept));
         });
         kept.recv().unwrap_or_default()
     }
@@ -270,7 +270,7 @@ impl Disk {
     /// What went wrong since the last call.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         let mut shared = lock(&self.shared);
-        if std::mem::replace(&mut shared.is_told, true) {
+        if std::mem::replace(&mut shared.is_reported, true) {
             return None;
         }
         Some(Trouble {

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn no_flipped_bit_goes_unnoticed() {
-        let raw = b"what was heard, what was heard, what was heard".repeat(3);
+        let raw = b"what was recorded, what was recorded, what was recorded".repeat(3);
         let sound = block(&raw);
         for bit in 0..sound.len() * 8 {
             let mut bytes = sound.clone();

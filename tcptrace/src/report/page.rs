@@ -9,11 +9,11 @@ mod findings;
 mod headline;
 mod markup;
 mod origin;
+mod phrases;
 mod pictures;
 mod plot;
 mod settings;
 mod tables;
-mod words;
 
 use std::cmp::Reverse;
 
@@ -121,7 +121,7 @@ pub fn page(story: &Story, zone: &TimeZone) -> String {
     found.sort_by_key(|found| {
         let tally = &found.facts.tally;
         let worst_first = Reverse((tally.count, tally.discarded.total()));
-        let place = words::ORDER.iter().position(|kind| *kind == found.kind);
+        let place = phrases::ORDER.iter().position(|kind| *kind == found.kind);
         let severity = found.finding.map(|finding| finding.severity);
         (severity, worst_first, place)
     });

@@ -189,7 +189,7 @@ impl Story {
 
     /// Whether another kind reports the same: a connection that ends by a RST has had one, and one that was
     /// given up has been reported so.
-    fn is_told_elsewhere(&self, incident: &Incident) -> bool {
+    fn is_reported_elsewhere(&self, incident: &Incident) -> bool {
         let other = match &incident.what {
             What::Close {
                 how: Some(CloseHow::RstSent),
@@ -338,7 +338,7 @@ impl Sink for Story {
         self.incidents += 1;
         self.time_waits.incident(incident, &self.grid, wall_ns);
         self.queues.incident(incident, &self.grid, wall_ns);
-        if advice::one_line(incident).is_some() && !self.is_told_elsewhere(incident) {
+        if advice::one_line(incident).is_some() && !self.is_reported_elsewhere(incident) {
             self.trouble(incident, wall_ns);
         } else {
             self.ordinary[incident.kind().index()] += 1;

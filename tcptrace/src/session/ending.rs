@@ -151,7 +151,7 @@ fn is_ignored(signal: libc::c_int) -> bool {
 /// When no thread can be started for it.
 pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    let (told, is_listening) = std::sync::mpsc::sync_channel(1);
+    let (reported, is_listening) = std::sync::mpsc::sync_channel(1);
     let set = Arc::clone(&flag);
     std::thread::Builder::new()
         .name("signals".to_owned())
@@ -162,7 +162,7 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
                 let stopper = Stopper::listen();
-                let _ = told.send(stopper.is_ok());
+                let _ = reported.send(stopper.is_ok());
                 if let Ok(mut stopper) = stopper {
                     stopper.wait(None, &mut None).await;
                     set.store(true, Ordering::Relaxed);

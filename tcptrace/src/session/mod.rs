@@ -6,6 +6,7 @@
 //! only attaching needed. What a command shows, and on which stream, is the command line's business:
 //! nothing here prints.
 
+mod baseline;
 pub mod ending;
 mod facts;
 pub mod logging;
@@ -23,7 +24,7 @@ use tokio::runtime::Runtime;
 
 use crate::attribute::Attributor;
 use crate::kernel::Kernel;
-use crate::kernel::attach::{AttachReport, Attached, Wanted, attach_all};
+use crate::kernel::attach::{AttachReport, Attached, Baselines, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
 use crate::kernel::clock;
 use crate::model::{Clock, Kind, RunFacts};
@@ -94,6 +95,9 @@ impl Session {
     /// [`Refused`] inside when this kernel or the privileges do not allow it; anything else is a
     /// failure.
     pub fn attach(plan: &Plan, scope: Scope, privileges: &Privileges) -> anyhow::Result<Self> {
+        if let Some(why) = settings::too_little_memory(plan.engine.ring_bytes) {
+            anyhow::bail!(why);
+        }
         let kernel = Kernel::probe()?;
         let config = settings::config(kernel.config, plan, &scope);
         let wanted = Wanted {
@@ -103,7 +107,8 @@ impl Session {
             tier: plan.engine.tier,
         };
         let sizes = settings::sizes(plan.engine.ring_bytes);
-        let attached = match attach_all(&kernel, config, wanted, sizes) {
+        let begin = |all: &Baselines<'_>| baseline::read(all, &scope.filter.netns);
+        let attached = match attach_all(&kernel, config, wanted, sizes, begin) {
             Ok(attached) => attached,
             Err(error) => {
                 return Err(match privileges.refusal(&error) {

@@ -66,7 +66,7 @@ fn create(path: &Path) -> io::Result<()> {
 
 /// Keeps only the privileges that are needed from here on, `command` being the number of the traced one. To be
 /// called last: see [`confine::confine`] for what is no longer possible. Returns what could not be given up.
-#[must_use = "the user is to be told"]
+#[must_use = "the user must be informed"]
 pub fn confine<S: Sink>(pipeline: Option<&mut Pipeline<S>>, command: Option<u32>) -> Vec<String> {
     let recorder = |directory: BorrowedFd<'_>| {
         let confine::Recorder { is_inside, kept } = confine::confine_recorder(directory);

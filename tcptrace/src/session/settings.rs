@@ -7,6 +7,7 @@ use tcptrace_common::flow::{AF_INET, AF_INET6};
 
 use super::{Plan, Scope};
 use crate::kernel::attach::{AttachReport, Sizes};
+use crate::kernel::memory_limit;
 use crate::model::{Family, Kind, KindSet, Tier};
 use crate::source::netns;
 use crate::source::sock_diag::{self, States};
@@ -15,6 +16,9 @@ use crate::survey::namespaces;
 /// Sockets remembered at least, and at most.
 const FEWEST_SOCKS: u32 = 65_536;
 const MOST_SOCKS: u32 = 1 << 20;
+/// Network namespaces whose counters are remembered at least, and at most.
+const FEWEST_NAMESPACES: u32 = 1024;
+const MOST_NAMESPACES: u32 = 16_384;
 
 /// The kernel's configuration with this plan's filters.
 pub(super) fn config(kernel: Config, plan: &Plan, scope: &Scope) -> Config {
@@ -93,10 +97,33 @@ fn fill<T: Copy + Default>(list: &mut [T; LIST], values: impl ExactSizeIterator<
     true
 }
 
-/// Room for twice the sockets there are now.
+/// Maps without the ring, and what loading the programs takes besides; measured as what does not suffice.
+const LEAST_MEMORY: u64 = 30 << 20;
+
+/// Why the kernel would kill this process instead of running it; `None`: nothing is known against it.
+pub(super) fn too_little_memory(ring: u32) -> Option<String> {
+    let (limit, group) = memory_limit::memory_limit()?;
+    lacks_memory(limit, ring).then(|| {
+        let least = (LEAST_MEMORY + u64::from(ring)) >> 20;
+        format!(
+            "the control group {} may use {} MB of memory and tcptrace needs more than {least}: raise its \
+             limit, or use a smaller --ring-size",
+            group.display(),
+            limit >> 20
+        )
+    })
+}
+
+fn lacks_memory(limit: u64, ring: u32) -> bool {
+    limit < LEAST_MEMORY + u64::from(ring)
+}
+
+/// Room for twice the sockets and namespaces there are now.
 pub(super) fn sizes(ring: u32) -> Sizes {
     let mut sockets = 0_u32;
-    for found in namespaces(&[]).unwrap_or_default().found {
+    let all = namespaces(&[]).unwrap_or_default();
+    let spaces = u32::try_from(all.listed.len()).unwrap_or(u32::MAX);
+    for found in all.found {
         if let Ok(stat) = crate::source::mib::Sockstat::read(&found) {
             let inuse = stat.tcp_inuse.unwrap_or(0);
             sockets = sockets.saturating_add(u32::try_from(inuse).unwrap_or(u32::MAX));
@@ -105,6 +132,9 @@ pub(super) fn sizes(ring: u32) -> Sizes {
     Sizes {
         ring,
         socks: sockets.saturating_mul(2).clamp(FEWEST_SOCKS, MOST_SOCKS),
+        namespaces: spaces
+            .saturating_mul(2)
+            .clamp(FEWEST_NAMESPACES, MOST_NAMESPACES),
     }
 }
 
@@ -136,6 +166,13 @@ mod tests {
     use super::*;
     use crate::interpret::filter::Filter;
     use crate::session::plan::Engine;
+
+    #[test]
+    fn a_limit_below_what_maps_take_is_too_little() {
+        assert!(lacks_memory(34 << 20, 8 << 20));
+        assert!(lacks_memory((34 << 20) - 1, 4 << 20));
+        assert!(!lacks_memory(34 << 20, 4 << 20));
+    }
 
     fn patched(change: impl Fn(&mut Filter)) -> Config {
         let kinds = KindSet::EMPTY.with(Kind::AcceptDrop);

@@ -9,6 +9,7 @@ pub mod columns;
 pub mod doctor;
 mod flows;
 pub mod json;
+pub mod messages;
 mod out;
 pub mod page;
 mod put;
@@ -16,7 +17,6 @@ pub mod sanitize;
 pub mod schema;
 pub mod stamp;
 pub mod table;
-pub mod talk;
 pub mod text;
 
 use std::io;
@@ -26,9 +26,10 @@ use crate::model::summary::Summary;
 use crate::model::{Finding, Incident, RunFacts, Sample};
 
 pub use json::JsonSink;
+pub use messages::Messages;
+pub use out::broken;
 pub use stamp::TimeStyle;
 pub use table::TableStyle;
-pub use talk::Talk;
 pub use text::TextSink;
 
 /// Where the findings of a run go.

@@ -45,6 +45,11 @@ impl Page {
         }
     }
 
+    /// Columns of a line.
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// Begins a part.
     pub fn heading(&mut self, title: &str) {
         if !self.text.is_empty() {

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_style_tells_the_same_moment_its_way() {
+    fn every_style_shows_the_same_moment_its_way() {
         let at = 15_123_456_789;
         assert_eq!(text(TimeStyle::Utc, at), "03:04:20.123");
         assert_eq!(text(TimeStyle::Relative, at), "   10.123456");

@@ -41,6 +41,9 @@ pub struct TableStyle {
     pub is_colored: bool,
     /// Columns of a line.
     pub columns: usize,
+    /// Columns of sentences below and above a table. Where they are fewer than `columns`, the last cell of a longer
+    /// line stands below the others.
+    pub text_columns: usize,
     /// Nothing may be longer than `columns`.
     pub is_clipped: bool,
 }
@@ -196,7 +199,16 @@ impl<'a> Grid<'a> {
                 (true, None) => "  ",
             });
             self.put_cells(&mut text, &line.cells, &widths, last);
-            finish(out, &text, line.impact, style);
+            // A terminal that is narrower than a line should be gets the last cell below the others.
+            let is_narrow = style.text_columns < style.columns && width(&text) > style.text_columns;
+            match line.cells.get(last).filter(|_| is_narrow) {
+                Some(notes) => {
+                    let others = text.strip_suffix(notes.as_str()).unwrap_or(&text);
+                    finish(out, others, line.impact, style);
+                    words(out, &format!("    {notes}"), line.impact, style);
+                }
+                None => finish(out, &text, line.impact, style),
+            }
         }
     }
 
@@ -271,7 +283,7 @@ fn words(out: &mut Vec<u8>, text: &str, impact: Option<Impact>, style: &TableSty
     let mut line = " ".repeat(indent);
     let mut is_empty = true;
     for word in text.split_whitespace() {
-        if !is_empty && width(&line) + 1 + width(word) > style.columns {
+        if !is_empty && width(&line) + 1 + width(word) > style.text_columns {
             finish(out, &line, impact, style);
             line = " ".repeat(indent + 2);
             is_empty = true;
@@ -343,7 +355,7 @@ fn space_note(netns: u32, spaces: &[SpaceRow]) -> Option<String> {
 }
 
 /// `250ms` below ten seconds, `45s`, `12m`, `3h`.
-fn lasting(ms: u64) -> String {
+fn duration_text(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms}ms"),
         10_000..120_000 => format!("{}s", ms / 1000),

@@ -1,6 +1,6 @@
 //! One line per incident for people: `TIME KIND PID PROCESS LOCAL > REMOTE DETAIL`.
 //!
-//! Data only: losses and the summary are talk (see [`super::Talk`]). Without `wide` a line between
+//! Data only: losses and the summary are talk (see [`super::Messages`]). Without `wide` a line between
 //! IPv4 ends stays within its columns; what does not fit is replaced by `…`, never cut within a
 //! number. An IPv6 address is never cut, so its line may be longer.
 
@@ -52,6 +52,8 @@ const FLOW_WIDTH_WIDE: usize = 45;
 const DETAIL_WISHED: usize = 19;
 /// The same, whatever the columns, beside IPv6 addresses.
 const DETAIL_BESIDE_IPV6: usize = 24;
+/// What stands before details that have a line of their own.
+const BELOW: &[u8] = b"\n    ";
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub struct TextStyle {
     pub has_header: bool,
     /// Colour.
     pub is_colored: bool,
-    /// Columns without `is_wide`; [`COLUMNS`] or more.
+    /// Columns without `is_wide`. Where they are fewer than [`COLUMNS`], details have a line of their own.
     pub columns: usize,
     /// Lines that say the same within a second become one.
     pub is_folded: bool,
@@ -139,7 +141,29 @@ impl<W: Write> TextSink<W> {
         cell("    PID", PID_WIDTH);
         cell("PROCESS", comm_width);
         cell("LOCAL > REMOTE", flow_width);
+        self.begin_detail(0);
         self.out.buffer.extend_from_slice(b"DETAIL\n");
+    }
+
+    /// Whether a terminal has no room for details behind the ends.
+    const fn is_narrow(&self) -> bool {
+        self.style.columns < COLUMNS && !self.style.is_wide
+    }
+
+    /// Where details begin, and their room, which is `room` behind the ends.
+    fn begin_detail(&mut self, room: usize) -> (usize, usize) {
+        let is_narrow = self.is_narrow();
+        let buffer = &mut self.out.buffer;
+        if !is_narrow {
+            return (buffer.len(), room);
+        }
+        let end = buffer.trim_ascii_end().len();
+        buffer.truncate(end);
+        buffer.extend_from_slice(BELOW);
+        (
+            buffer.len(),
+            self.style.columns.saturating_sub(BELOW.len() - 1),
+        )
     }
 
     const fn flow_width(&self) -> usize {
@@ -201,7 +225,8 @@ impl<W: Write> TextSink<W> {
         let buffer = &mut self.out.buffer;
         put::line(buffer, self.flows.text(&incident.flow, put_flow));
         put::spaces(buffer, missing + 1);
-        let start = buffer.len();
+        let (start, room) = self.begin_detail(room);
+        let buffer = &mut self.out.buffer;
         buffer.extend_from_slice(mark(incident.evidence).as_bytes());
         detail::put(buffer, incident, self.style.is_wide);
         self.cut_detail(start, room);
@@ -219,7 +244,8 @@ impl<W: Write> TextSink<W> {
         let buffer = &mut self.out.buffer;
         put::line(buffer, flow.as_bytes());
         buffer.push(b' ');
-        let start = buffer.len();
+        let (start, room) = self.begin_detail(room);
+        let buffer = &mut self.out.buffer;
         buffer.extend_from_slice(folded::detail(folded).as_bytes());
         self.cut_detail(start, room);
         self.out.buffer.push(b'\n');
@@ -232,10 +258,8 @@ impl<W: Write> TextSink<W> {
         let mut used = self.put_time(boot_ns);
         let overhang = self.put_kind(incident);
         used += KIND_WIDTH + overhang + 1;
-        let owner_room = self
-            .style
-            .columns
-            .saturating_sub(used + flow_width + DETAIL_WISHED);
+        let columns = self.style.columns.max(COLUMNS);
+        let owner_room = columns.saturating_sub(used + flow_width + DETAIL_WISHED);
         used += self.owners.append(
             &mut self.out.buffer,
             incident.owner.as_ref(),
@@ -245,7 +269,7 @@ impl<W: Write> TextSink<W> {
         if self.style.is_wide {
             return usize::MAX;
         }
-        let room = self.style.columns.saturating_sub(used + flow_width);
+        let room = columns.saturating_sub(used + flow_width);
         if has_ipv6(&incident.flow) {
             room.max(DETAIL_BESIDE_IPV6)
         } else {

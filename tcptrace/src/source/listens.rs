@@ -18,7 +18,7 @@ pub struct Listens {
 }
 
 impl Listens {
-    /// Takes its maps; the programs go on writing to them.
+    /// Takes its maps; the programs keep writing to them.
     ///
     /// # Errors
     /// When a map is missing.

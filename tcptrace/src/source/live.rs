@@ -31,7 +31,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Takes its maps; the programs go on writing to them.
+    /// Takes its maps; the programs keep writing to them.
     ///
     /// # Errors
     /// When a map is missing or cannot be mapped.
@@ -55,6 +55,17 @@ impl Live {
     /// Hands every waiting record to `take`, at most `limit` of them; how many it were.
     pub fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize {
         self.ring.drain(limit, take)
+    }
+
+    /// Where the programs are in the ring.
+    pub fn end(&self) -> u64 {
+        self.ring.end()
+    }
+
+    /// Whether every record before a position of [`Self::end`] was read. One that a program is still writing
+    /// holds up those behind it.
+    pub fn has_read_to(&self, end: u64) -> bool {
+        self.ring.has_read_to(end)
     }
 
     /// Says whether the reader is about to sleep. After saying so it must look once more.

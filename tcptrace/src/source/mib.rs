@@ -1,4 +1,4 @@
-//! Turns the kernel's per-namespace counter files (`/proc/PID/net/{netstat,snmp,sockstat}`) into
+//! Turns the kernel's per-namespace counter files (`/proc/PID/net/{netstat,snmp,snmp6,sockstat}`) into
 //! named numbers, for the namespace asked for.
 //!
 //! Names are the kernel's, `GROUP.NAME` ("TcpExt.ListenOverflows"). A counter this kernel does not
@@ -71,7 +71,25 @@ impl Counters {
         let [netstat, snmp] = read_files(netns, ["netstat", "snmp"])?;
         let mut counters = Self::parse(&netstat);
         counters.values.append(&mut Self::parse(&snmp).values);
+        // Where IPv6 is off there is no such file.
+        if let Ok([snmp6]) = read_files(netns, ["snmp6"]) {
+            counters.values.append(&mut Self::parse_six(&snmp6).values);
+        }
         Ok(counters)
+    }
+
+    /// Takes the counters of IPv6 from the text of a snmp6 file: lines of a name and a value. Those of a single
+    /// type of ICMP message, and lines that are no counter, are passed over.
+    #[must_use]
+    pub fn parse_six(text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        let counter = |line: &str| {
+            let mut words = line.split_ascii_whitespace();
+            let name = words.next()?.strip_prefix("Ip6")?;
+            let value = words.next()?.parse().ok()?;
+            Some((format!("Ip6.{name}"), value))
+        };
+        text.lines().filter_map(counter).collect()
     }
 
     /// Takes the counters from the text of a netstat or snmp file: pairs of lines, names then

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use aya::maps::MapData;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// Bits of a record's length: still being written, and thrown away by its writer
+/// Bits of a record's length: still being written, and discarded by its writer
 /// (`BPF_RINGBUF_BUSY_BIT`, `BPF_RINGBUF_DISCARD_BIT`).
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
@@ -100,6 +100,16 @@ impl Ring {
         }
         self.give_back();
         count
+    }
+
+    /// Where the writers are; [`Self::has_read_to`] says when all before it was read.
+    pub(super) fn end(&self) -> u64 {
+        self.produced().load(Ordering::Acquire)
+    }
+
+    /// Whether everything before a position of [`Self::end`] was read.
+    pub(super) fn has_read_to(&self, end: u64) -> bool {
+        self.position >= end
     }
 
     fn give_back(&self) {

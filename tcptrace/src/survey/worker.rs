@@ -206,10 +206,10 @@ impl Worker {
             return;
         };
         let (questions, asked) = mpsc::channel();
-        let (told, answers) = unbounded_channel();
+        let (reported, answers) = unbounded_channel();
         let started = std::thread::Builder::new()
             .name("survey".to_owned())
-            .spawn(move || work(surveyor, &asked, &told))
+            .spawn(move || work(surveyor, &asked, &reported))
             .context("cannot start the survey's thread");
         match started {
             Ok(_) => self.state = State::Running { questions, answers },

@@ -14,6 +14,8 @@ use super::state::{Numbered, State};
 /// The pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tab {
+    /// What is wrong.
+    Findings,
     /// By process.
     Processes,
     /// Queues.
@@ -30,7 +32,8 @@ pub enum Tab {
 
 impl Tab {
     /// Every page, as they stand side by side.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::Findings,
         Self::Processes,
         Self::Listeners,
         Self::Waits,
@@ -47,6 +50,8 @@ impl Tab {
 /// Which row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowId {
+    /// Of the findings: its name, its namespace, the process concerned most.
+    Finding(&'static str, Option<u32>, Option<u32>),
     /// Of the processes.
     Process(Who),
     /// Of the listeners.
@@ -203,7 +208,7 @@ pub struct Control {
 impl Default for Control {
     fn default() -> Self {
         Self {
-            tab: Tab::Processes,
+            tab: Tab::Findings,
             mode: Mode::Rows,
             filter: String::new(),
             frozen: None,

@@ -8,7 +8,7 @@ const WHEEL: isize = 3;
 
 /// The keys, for the page of help and the docs.
 pub const KEYS: &[(&str, &str)] = &[
-    ("1 to 6, Tab, Left, Right", "switch page"),
+    ("1 to 7, Tab, Left, Right", "switch page"),
     ("Up, Down, k, j", "select a row; scroll a text"),
     (
         "PgUp, PgDn, Home, End, g, G",
@@ -92,7 +92,7 @@ fn turned(key: Key) -> Option<Action> {
     Some(match key {
         Key::Tab | Key::Right => Action::NextTab,
         Key::BackTab | Key::Left => Action::PreviousTab,
-        Key::Char(digit @ '1'..='6') => {
+        Key::Char(digit @ '1'..='7') => {
             let tab = Tab::ALL.get(digit as usize - '1' as usize)?;
             Action::Tab(*tab)
         }
@@ -142,10 +142,10 @@ mod tests {
             Some(Action::OtherRow(1))
         );
         assert_eq!(
-            action(Key::Char('6'), &Mode::Rows),
+            action(Key::Char('7'), &Mode::Rows),
             Some(Action::Tab(Tab::Incidents))
         );
-        assert_eq!(action(Key::Char('7'), &Mode::Rows), None);
+        assert_eq!(action(Key::Char('8'), &Mode::Rows), None);
     }
 
     #[test]

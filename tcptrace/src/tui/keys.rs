@@ -1,8 +1,8 @@
 //! From the bytes of a terminal to keys and clicks.
 //!
-//! Written for this screen because a general reader waits for the rest of a sequence that never
-//! comes, and this screen must go on: what is incomplete stays in the buffer until more comes, or until
-//! the caller says that nothing did ([`Decoder::give_up`]). Bytes that mean nothing here are skipped.
+//! Written for this screen because a general reader waits for the rest of a sequence that never comes, and
+//! this screen must keep drawing: what is incomplete stays in the buffer until more comes, or until the caller
+//! says that nothing did ([`Decoder::give_up`]). Bytes that mean nothing here are skipped.
 
 /// A key, or a button of the mouse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

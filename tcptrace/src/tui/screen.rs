@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_wide_character_the_place_is_told_again() {
+    fn after_a_wide_character_the_place_is_reported_again() {
         let empty = Buffer::empty(Rect::new(0, 0, 10, 1));
         let mut full = empty.clone();
         full.set_string(0, 0, "漢x", Style::new());

@@ -183,7 +183,7 @@ mod tests {
         }
 
         #[test]
-        fn any_moment_is_told(boot_to_wall_ns: i64, boot_ns: u64) {
+        fn any_moment_is_reported(boot_to_wall_ns: i64, boot_ns: u64) {
             let clock = Clock { boot_to_wall_ns, start_boot_ns: 0 };
             prop_assert_eq!(moment(clock, &TimeZone::UTC, boot_ns, true).len(), 12);
         }

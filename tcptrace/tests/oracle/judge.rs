@@ -128,7 +128,7 @@ impl Judge {
         // What no socket answers has the family of the packet.
         let is_other_family =
             event.family.as_deref() != Some(family) && event.cause.as_deref() != Some("no_socket");
-        if matches!(cookies, (Some(truth), Some(told)) if truth != told) {
+        if matches!(cookies, (Some(truth), Some(stated)) if truth != stated) {
             self.deviates(Class::WrongSocket, id, "another cookie", Some(event));
         }
         if is_other_family {
@@ -315,9 +315,9 @@ impl Judge {
         }
         if let Some(bytes) = reset.bytes {
             self.figures.byte_counts += 1;
-            let told = [event.unsent_bytes, event.unacked_bytes, event.unread_bytes];
-            if !may_be(told, bytes) {
-                let text = format!("unsent, unacked, unread {told:?} for {bytes:?}");
+            let stated = [event.unsent_bytes, event.unacked_bytes, event.unread_bytes];
+            if !may_be(stated, bytes) {
+                let text = format!("unsent, unacked, unread {stated:?} for {bytes:?}");
                 self.deviates(Class::WrongBytes, id, &text, Some(event));
             }
         }
@@ -391,14 +391,16 @@ impl Judge {
             .map_or(0, |peer| self.truth.sockets[peer].written);
         let received = socket.received.unwrap_or(of_peer);
         self.figures.byte_counts += 1;
-        let (told_sent, told_received) = (event.bytes_sent, event.bytes_received);
+        let (stated_sent, stated_received) = (event.bytes_sent, event.bytes_received);
         // What the peer had not sent yet when it reset this, it may still have sent before.
         let may_have_come = own.contains(&"late_data") || self.unsent_of_peer(id) > 0;
-        let is_right = (told_sent == Some(sent) || told_sent == Some(socket.written))
-            && (told_received == Some(received) || may_have_come && told_received == Some(of_peer));
+        let is_right = (stated_sent == Some(sent) || stated_sent == Some(socket.written))
+            && (stated_received == Some(received)
+                || may_have_come && stated_received == Some(of_peer));
         if !is_right {
-            let text =
-                format!("sent {told_sent:?} for {sent}, received {told_received:?} for {received}");
+            let text = format!(
+                "sent {stated_sent:?} for {sent}, received {stated_received:?} for {received}"
+            );
             self.deviates(Class::WrongBytes, id, &text, Some(event));
         }
     }

@@ -133,7 +133,7 @@ fn try_run(options: &Options, binary: &Path) -> Result<bool, String> {
     let mut is_right = true;
     if let Some(failure) = failure {
         is_right = false;
-        told(options, &failure, &spaces, &running);
+        describe(options, &failure, &spaces, &running);
     }
     report.skipped = running.skipped();
     let strays = running.feed.strays();
@@ -222,7 +222,7 @@ fn play(
 }
 
 /// Says what was found, and in how few steps it shows.
-fn told(options: &Options, failure: &Failure, spaces: &[Arc<Space>; 2], running: &Running) {
+fn describe(options: &Options, failure: &Failure, spaces: &[Arc<Space>; 2], running: &Running) {
     println!(
         "\nfound in round {} of lane {}:\n{}",
         failure.round, failure.lane, failure.deviation.text

@@ -63,7 +63,7 @@ impl Report {
         ];
         let wrong: usize = wrong.map(count).iter().sum();
         println!(
-            "{} owners: {wrong} wrong, {} stale but told as certain, {} of another name, {} of \
+            "{} owners: {wrong} wrong, {} stale but reported as certain, {} of another name, {} of \
              another user",
             figures.owners,
             count(Class::StaleOwner),
@@ -88,7 +88,7 @@ impl Report {
             figures.bases, figures.listeners_after_accept
         );
         println!(
-            "{} marked as stale, of which {} held the socket all the same",
+            "{} marked as stale, of which {} held the socket anyway",
             figures.stale, figures.needlessly_stale
         );
         println!("{} lost, {} runs of hooks skipped", self.lost, self.skipped);

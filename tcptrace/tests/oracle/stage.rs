@@ -316,7 +316,7 @@ impl Stage {
     pub(super) fn refused(&mut self, seat: Seat, name: Name) -> Option<()> {
         let target = format!("{}:9", self.fresh_address()).parse().ok()?;
         let (client, reached) = self.attempt((seat, name), target, false, false)?;
-        assert!(!reached, "somebody listens at {target}");
+        assert!(!reached, "something listens at {target}");
         let space = self.player(seat)?.space;
         let mut nobody = self.socket(name, Role::Nobody, space, target);
         nobody.remote = Some(self.truth.sockets[client].local);

@@ -225,7 +225,7 @@ pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
 
 /// Whether these unsent, unacknowledged and unread bytes may be what was seen a moment before: an
 /// acknowledgement may have come since, for all that was sent, and what was unsent may have gone out.
-pub(super) fn may_be(told: [Option<i64>; 3], seen: [i64; 3]) -> bool {
+pub(super) fn may_be(stated: [Option<i64>; 3], seen: [i64; 3]) -> bool {
     let [unsent, unacked, unread] = seen;
     let later = [
         [unsent, unacked],
@@ -235,5 +235,5 @@ pub(super) fn may_be(told: [Option<i64>; 3], seen: [i64; 3]) -> bool {
         [0, 0],
     ];
     let queues = later.map(|[unsent, unacked]| [Some(unsent), Some(unacked)]);
-    told[2] == Some(unread) && queues.contains(&[told[0], told[1]])
+    stated[2] == Some(unread) && queues.contains(&[stated[0], stated[1]])
 }

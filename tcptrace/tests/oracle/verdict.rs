@@ -49,10 +49,10 @@ impl Class {
             Self::StaleOwner => {
                 Some("A1: an owner is not checked again after the socket was given away")
             }
-            Self::Discarder => Some("F12: a descriptor thrown away in flight is the discarder's"),
+            Self::Discarder => Some("F12: a descriptor discarded in flight is the discarder's"),
             Self::OtherName => Some("A2, F4: names are those of reading"),
             Self::OtherListener => {
-                Some("A5, F10: listeners of one port are not told apart by their address")
+                Some("A5, F10: listeners of one port are not distinguished by their address")
             }
             Self::OwnerOfReading => Some("F4: owners found in /proc are those of reading"),
             Self::MissingClose | Self::BrokenChain => {

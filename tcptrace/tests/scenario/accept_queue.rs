@@ -13,7 +13,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         #[own]
         listener_older_than_the_tracer,
         somaxconn_is_the_limit,
-        backlog_given_to_listen_tells_what_binds,
+        backlog_given_to_listen_shows_what_binds,
         full_queue_drops_the_last_ack,
         full_queue_resets_the_last_ack,
         late_syn_ack_finds_the_queue_full,
@@ -142,7 +142,7 @@ fn somaxconn_is_the_limit(world: &World) {
 }
 
 /// Below somaxconn too: it was raised after listen(), which only who saw listen() can know.
-fn backlog_given_to_listen_tells_what_binds(world: &World) {
+fn backlog_given_to_listen_shows_what_binds(world: &World) {
     let tracer = world.watch(&[]);
     let (server, client) = cast(world);
     world.sysctl("core.somaxconn", 1);
@@ -366,7 +366,7 @@ fn next_namespace_of_that_number_drops_nothing(world: &World) {
         if inode == first {
             world.note(format!("the number came again after {numbers} namespaces"));
             tracer.expect(
-                "the later namespace is heard",
+                "the later namespace is observed",
                 Expect::new("rst_sent")
                     .is("netns", inode)
                     .cause("linger_zero")

@@ -82,7 +82,7 @@ impl Stage {
     }
 
     /// The output of user nobody on both streams, without the name of the file.
-    fn told(&self, words: &[&str], name: &str) -> (Option<i32>, String) {
+    fn reported(&self, words: &[&str], name: &str) -> (Option<i32>, String) {
         let output = self.run(Some(NOBODY), words);
         let errors = [output.stdout, output.stderr].concat();
         let errors = String::from_utf8_lossy(&errors).replace(name, "NAME");
@@ -95,7 +95,7 @@ impl Stage {
             &["replay", "--json", &recording][..],
             &["report", &recording, "-o", "-"],
         ] {
-            let (code, errors) = self.told(words, "root.rec");
+            let (code, errors) = self.reported(words, "root.rec");
             let is_refused = code == Some(1)
                 && errors.starts_with("tcptrace: ")
                 && errors.lines().count() == 1
@@ -106,7 +106,7 @@ impl Stage {
             );
         }
         let open = self.path("open.rec");
-        let read = self.told(&["replay", "--json", &open], "open.rec");
+        let read = self.reported(&["replay", "--json", &open], "open.rec");
         world.claim_eq("what anybody may read is read", read.0, Some(0));
         let own = self.path("own.rec");
         // Every word of the command line that names a file: `cli::phases` has the list.
@@ -123,11 +123,13 @@ impl Stage {
             &["listeners", "--watch", "0.2", "--ready-file"],
             &["states", "--watch", "0.2", "--ready-file"],
             &["timewait", "--watch", "0.2", "--ready-file"],
+            &["states", "--config"],
+            &["explain", "--config"],
         ] {
             let answer = |name: &str| {
                 let path = self.path(&format!("private/{name}"));
                 let words: Vec<&str> = before.iter().copied().chain([&*path]).collect();
-                self.told(&words, name)
+                self.reported(&words, name)
             };
             let (there, absent) = (answer("there"), answer("absent"));
             world.claim_eq(&format!("no difference by {before:?}"), &there, &absent);

@@ -36,7 +36,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         live_listeners_are_seen_in_namespaces_that_appear_later,
         a_traced_command_keeps_every_privilege,
         capabilities_without_root_are_enough_and_are_dropped_too,
-        a_service_manager_is_told_when_all_is_attached,
+        a_service_manager_is_reported_when_all_is_attached,
         a_recorder_goes_on_to_the_next_file_in_another_users_directory,
     ]
 }
@@ -112,7 +112,7 @@ fn after_attaching_few_privileges_are_left(world: &World) {
     let expected = Expect::new("rst_received")
         .owner(&pair.client)
         .conn(pair.conn);
-    tracer.expect("it goes on", expected);
+    tracer.expect("it continues", expected);
     // It detaches and prints the summary.
     let _ = tracer.stop();
 }
@@ -326,8 +326,8 @@ fn capabilities_without_root_are_enough_and_are_dropped_too(world: &World) {
         };
         seen.push(object);
     }
-    let is_told = seen.iter().any(|object| expected.matches(object));
-    world.claim(&format!("it is told: {seen:?}"), is_told);
+    let is_reported = seen.iter().any(|object| expected.matches(object));
+    world.claim(&format!("it is reported: {seen:?}"), is_reported);
     sys_ops::kill(pid, libc::SIGINT).expect("interrupt");
     let output = child.wait_with_output().expect("it ends");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -335,7 +335,7 @@ fn capabilities_without_root_are_enough_and_are_dropped_too(world: &World) {
     world.claim(&errors, !errors.contains("more privileges are kept"));
 }
 
-fn a_service_manager_is_told_when_all_is_attached(world: &World) {
+fn a_service_manager_is_reported_when_all_is_attached(world: &World) {
     let socket = std::env::temp_dir().join(format!("tcptrace-notify-{}", world.netns));
     let manager = UnixDatagram::bind(&socket).expect("a socket of the manager");
     manager
@@ -351,7 +351,7 @@ fn a_service_manager_is_told_when_all_is_attached(world: &World) {
         let mut text = [0; 64];
         let length = manager.recv(&mut text).unwrap_or(0);
         let said = String::from_utf8_lossy(&text[..length]).into_owned();
-        world.claim_eq("what it is told", said.trim(), "READY=1");
+        world.claim_eq("what it receives", said.trim(), "READY=1");
         sys_ops::kill(child.id() as i32, libc::SIGINT).expect("interrupt");
         world.claim_eq("0", child.wait().expect("it ends").code(), Some(0));
     }

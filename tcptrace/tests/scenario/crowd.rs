@@ -203,12 +203,12 @@ fn small_ring_loses_and_strict_says_so(world: &World) {
     let lost = field(summary, "loss.lost").as_u64().unwrap_or(0);
     world.note(format!("{lost} lost of {}", field(summary, "loss.seen")));
     world.claim_eq("exit code", code, Some(if lost > 0 { 6 } else { 0 }));
-    let told = events.matching_kind("lost");
-    let told: u64 = told
+    let reported = events.matching_kind("lost");
+    let reported: u64 = reported
         .iter()
         .filter_map(|event| field(event, "count").as_u64())
         .sum();
-    world.claim_eq("lost objects tell the same number", told, lost);
+    world.claim_eq("lost objects report the same number", reported, lost);
 }
 
 /// A reader that is stopped while its ring fills: the last eighth is reserved for rare events.

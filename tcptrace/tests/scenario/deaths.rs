@@ -11,6 +11,9 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         unanswered_connect_fails,
         connect_closed_before_the_answer,
         connect_without_a_free_port,
+        connect_without_a_route,
+        bind_of_a_port_in_use,
+        bind_of_a_foreign_address_over_v6,
         refused_connect_is_reported_once,
     ]
 }
@@ -178,17 +181,121 @@ fn connect_without_a_free_port(world: &World) {
         client.try_order(&order).err(),
         Some(libc::EADDRNOTAVAIL),
     );
-    let expected = failed(&client)
+    // The call's own answer where functions are hooked; else it follows from a call that sent nothing.
+    let expected = Expect::new("connect_failed")
+        .owner(&client)
+        .is("call", "connect")
         .remote(listener.local)
+        .one_of("evidence", &["inferred", "seen"])
         .basis(&["task"])
         .is("outcome", "failed")
         .is("error", "EADDRNOTAVAIL")
-        .is("evidence", "inferred")
         .is("syns", 0);
     tracer.expect("no port towards that peer", expected);
     tracer
         .stop()
         .exactly("only one failed", 1, Expect::new("connect_failed"));
+}
+
+/// Whether errors of the calls themselves are seen here.
+fn sees_calls(world: &World) -> bool {
+    world.sees("connect_failed", "errors of the call")
+}
+
+fn connect_without_a_route(world: &World) {
+    if !sees_calls(world) {
+        return;
+    }
+    let tracer = world.watch(&[]);
+    let client = world.actor_as("nr-client", 12345);
+    let fd: i32 = client.number("socket");
+    let answer = client
+        .try_order(&format!("connect {fd} 198.51.100.7:4711"))
+        .err();
+    world.claim_eq("no route", answer, Some(libc::ENETUNREACH));
+    // An IPv4 address on an inet6 socket ends in the same function, once.
+    let mapped: i32 = client.number("socket v6");
+    let answer = client
+        .try_order(&format!("connect {mapped} [::ffff:198.51.100.8]:4712"))
+        .err();
+    world.claim_eq("nor for it", answer, Some(libc::ENETUNREACH));
+    let six: i32 = client.number("socket v6");
+    let answer = client
+        .try_order(&format!("connect {six} [2001:db8::7]:4713"))
+        .err();
+    world.claim_eq("nor over IPv6", answer, Some(libc::ENETUNREACH));
+    for (family, remote) in [
+        ("inet", "198.51.100.7:4711"),
+        ("inet6", "198.51.100.8:4712"),
+        ("inet6", "[2001:db8::7]:4713"),
+    ] {
+        let remote: std::net::SocketAddr = remote.parse().expect("an address");
+        let expected = Expect::new("connect_failed")
+            .owner(&client)
+            .basis(&["task"])
+            .is("family", family)
+            .is("call", "connect")
+            .is("outcome", "failed")
+            .is("error", "ENETUNREACH")
+            .is("evidence", "seen")
+            .is("syns", 0)
+            .remote(remote);
+        tracer.expect("the call's own answer", expected);
+    }
+    tracer
+        .stop()
+        .exactly("each once", 3, Expect::new("connect_failed"));
+}
+
+fn bind_of_a_port_in_use(world: &World) {
+    if !sees_calls(world) {
+        return;
+    }
+    let tracer = world.watch(&[]);
+    let server = world.actor_as("bu-server", 23457);
+    let client = world.actor_as("bu-client", 12345);
+    let listener = server.listen("127.0.7.9:0", 5);
+    let fd: i32 = client.number("socket");
+    let answer = client
+        .try_order(&format!("bind {fd} {}", listener.local))
+        .err();
+    world.claim_eq("in use", answer, Some(libc::EADDRINUSE));
+    let expected = Expect::new("connect_failed")
+        .owner(&client)
+        .basis(&["task"])
+        .is("call", "bind")
+        .is("outcome", "failed")
+        .is("error", "EADDRINUSE")
+        .is("evidence", "seen")
+        .absent("syns")
+        .local(listener.local);
+    tracer.expect("with the address that was asked for", expected);
+    tracer
+        .stop()
+        .exactly("once", 1, Expect::new("connect_failed"));
+}
+
+fn bind_of_a_foreign_address_over_v6(world: &World) {
+    if !sees_calls(world) {
+        return;
+    }
+    let tracer = world.watch(&[]);
+    let client = world.actor_as("bf-client", 12345);
+    let fd: i32 = client.number("socket v6");
+    let answer = client
+        .try_order(&format!("bind {fd} [2001:db8::9]:4714"))
+        .err();
+    world.claim_eq("nobody's here", answer, Some(libc::EADDRNOTAVAIL));
+    let foreign: std::net::SocketAddr = "[2001:db8::9]:4714".parse().expect("an address");
+    let expected = Expect::new("connect_failed")
+        .owner(&client)
+        .is("call", "bind")
+        .is("error", "EADDRNOTAVAIL")
+        .local(foreign);
+    tracer.expect("the address of another host", expected);
+    tracer
+        .stop()
+        .exactly("once", 1, Expect::new("connect_failed"));
 }
 
 fn refused_connect_is_reported_once(world: &World) {

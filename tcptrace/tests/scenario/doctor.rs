@@ -13,12 +13,12 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         quiet_namespace_is_fine,
         full_accept_queue_is_wrong_with_its_owner_and_a_command,
         backlog_that_binds_gets_no_sysctl,
-        refusals_of_long_ago_are_told_but_not_wrong,
+        refusals_of_long_ago_are_reported_but_not_wrong,
         rising_drops_are_wrong_though_the_queue_has_room,
-        changed_setting_is_told_with_its_effect,
+        changed_setting_is_reported_with_its_effect,
         setting_that_resets_clients_is_advised_against_with_its_evidence,
-        rejected_timestamps_are_told,
-        resets_by_linger_are_told_and_not_wrong,
+        rejected_timestamps_are_reported,
+        resets_by_linger_are_reported_and_not_wrong,
         time_wait_limit_that_is_reached_is_wrong,
         ports_that_are_used_up_are_wrong_with_their_holder,
         cookies_for_every_syn_are_no_full_queue,
@@ -141,7 +141,7 @@ fn quiet_namespace_is_fine(world: &World) {
     world.claim_eq("no finding", none, &Value::Null);
     world.claim_eq("no listener is named", &report["listeners"], &json!([]));
     let overflows = counter(&report, "TcpExt.ListenOverflows");
-    world.claim_eq("zeros are told to programs", &overflows["value"], &json!(0));
+    world.claim_eq("JSON has the zeros", &overflows["value"], &json!(0));
     let Some(page) = page(world) else { return };
     world.claim(
         "but not to people",
@@ -194,7 +194,7 @@ fn full_accept_queue_is_wrong_with_its_owner_and_a_command(world: &World) {
     let command = format!("nsenter -t {pid} -n sysctl -w net.core.somaxconn=1024");
     let change = &found["do_then"];
     world.claim_eq("the command", &change["command"], &json!(command));
-    world.claim("the risk is told", change["risk"].is_string());
+    world.claim("the risk is reported", change["risk"].is_string());
     let Some(page) = page(world) else { return };
     says(world, &page, "FULL df-server");
     says(
@@ -231,7 +231,7 @@ fn backlog_that_binds_gets_no_sysctl(world: &World) {
     );
 }
 
-fn refusals_of_long_ago_are_told_but_not_wrong(world: &World) {
+fn refusals_of_long_ago_are_reported_but_not_wrong(world: &World) {
     let (server, mut client) = (world.actor("da-server"), world.actor("da-client"));
     let listener = server.listen("127.0.0.1:0", 2);
     let before = world.counters();
@@ -247,12 +247,12 @@ fn refusals_of_long_ago_are_told_but_not_wrong(world: &World) {
         return;
     };
     passes(world, &report, code);
-    let told = counter(&report, "TcpExt.ListenOverflows");
+    let reported = counter(&report, "TcpExt.ListenOverflows");
     world.claim(
         "it is counted",
-        told["value"].as_u64().is_some_and(|value| value >= 1),
+        reported["value"].as_u64().is_some_and(|value| value >= 1),
     );
-    world.claim_eq("it does not rise", &told["rose"], &json!(0));
+    world.claim_eq("it does not rise", &reported["rose"], &json!(0));
     let row = &report["listeners"][0];
     world.claim_eq(
         "its listener is named",
@@ -284,10 +284,10 @@ fn rising_drops_are_wrong_though_the_queue_has_room(world: &World) {
     fails(world, &report, code);
     let kinds = wrong(&report);
     world.claim_eq("it alone", kinds, vec!["syn_queue_full".to_owned()]);
-    let told = counter(&report, "TcpExt.TCPReqQFullDrop");
+    let reported = counter(&report, "TcpExt.TCPReqQFullDrop");
     world.claim(
         "it rises",
-        told["rose"].as_u64().is_some_and(|rose| rose > 0),
+        reported["rose"].as_u64().is_some_and(|rose| rose > 0),
     );
     let found = finding(&report, "syn_queue_full");
     let command = found["do_then"]["command"].as_str().unwrap_or_default();
@@ -297,7 +297,7 @@ fn rising_drops_are_wrong_though_the_queue_has_room(world: &World) {
     );
 }
 
-fn changed_setting_is_told_with_its_effect(world: &World) {
+fn changed_setting_is_reported_with_its_effect(world: &World) {
     world.sysctl("core.somaxconn", 23);
     world.sysctl("ipv4.tcp_timestamps", 0);
     let _resident = world.actor("dc-resident");
@@ -341,7 +341,7 @@ fn setting_that_resets_clients_is_advised_against_with_its_evidence(world: &Worl
     );
 }
 
-fn rejected_timestamps_are_told(world: &World) {
+fn rejected_timestamps_are_reported(world: &World) {
     let pair = Pair::connected(world, "dp");
     pair.client.write(pair.conn, 511);
     pair.server.order(&format!("read {} 511", pair.accepted.fd));
@@ -367,7 +367,7 @@ fn rejected_timestamps_are_told(world: &World) {
     says(world, &page, "tcptrace explain paws_drop/established");
 }
 
-fn resets_by_linger_are_told_and_not_wrong(world: &World) {
+fn resets_by_linger_are_reported_and_not_wrong(world: &World) {
     let pair = Pair::connected(world, "dl");
     pair.client.write(pair.conn, 511);
     let before = world.counters();
@@ -378,9 +378,9 @@ fn resets_by_linger_are_told_and_not_wrong(world: &World) {
         return;
     };
     passes(world, &report, code);
-    let told = counter(&report, "TcpExt.TCPAbortOnClose");
-    world.claim_eq("it is counted", &told["value"], &json!(1));
-    world.claim_eq("of all", &told["of_total"], &json!(2));
+    let reported = counter(&report, "TcpExt.TCPAbortOnClose");
+    world.claim_eq("it is counted", &reported["value"], &json!(1));
+    world.claim_eq("of all", &reported["of_total"], &json!(2));
     let found = finding(&report, "unread_data_resets");
     world.claim_eq(
         "what explains it",

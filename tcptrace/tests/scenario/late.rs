@@ -262,7 +262,7 @@ fn frozen_and_throttled_groups_are_named(world: &World) {
             says(world, found, "why", "is frozen");
             proves(world, found, "cgroup", "is frozen");
         }
-        world.note(format!("{file}: told"));
+        world.note(format!("{file}: reported"));
     }
 }
 

@@ -21,10 +21,12 @@ mod privileges;
 mod queries;
 mod queries_live;
 mod recording;
+mod report_live;
 mod reset;
 mod reset_received;
 mod retransmit;
 mod robustness;
+mod signals;
 mod stalled;
 mod syn_queue;
 mod text;
@@ -66,6 +68,7 @@ pub(crate) fn families() -> Vec<Family> {
         stalled,
         #[own]
         recording,
+        report_live,
         #[own]
         doctor,
         #[own]
@@ -76,6 +79,8 @@ pub(crate) fn families() -> Vec<Family> {
         folding,
         #[own]
         robustness,
+        #[own]
+        signals,
         #[own]
         privileges,
         #[own]

@@ -28,6 +28,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         root_of_a_user_namespace_is_sent_to_the_host,
         in_a_pid_namespace_pids_are_those_of_its_proc,
         in_a_time_namespace_times_and_processes_are_those_of_the_host,
+        a_control_group_with_too_little_memory_is_an_error,
         without_tracefs_nothing_changes,
         lockdown_is_named_where_it_refuses,
     ]
@@ -64,7 +65,7 @@ impl Refused {
     }
 
     /// The event about it; claims that there is one, and that the command's code is returned.
-    fn told(&self, world: &World, output: &Output) -> Option<Value> {
+    fn reported(&self, world: &World, output: &Output) -> Option<Value> {
         let errors = String::from_utf8_lossy(&output.stderr);
         let code = output.status.code();
         world.claim(
@@ -78,7 +79,7 @@ impl Refused {
         let events = verdict::objects(&output.stdout);
         let event = events.iter().find(|event| expected.matches(event));
         world.claim(
-            &format!("its refused connection is told: {events:?}"),
+            &format!("its refused connection is reported: {events:?}"),
             event.is_some(),
         );
         event.cloned()
@@ -125,7 +126,7 @@ fn with_only(capabilities: &'static [u8]) -> impl FnMut() -> io::Result<()> + Se
 fn are_enough(world: &World, capabilities: &'static [u8]) {
     let refused = Refused::new(world);
     if let Some(output) = output(world, &refused.words, with_only(capabilities)) {
-        refused.told(world, &output);
+        refused.reported(world, &output);
     }
 }
 
@@ -150,7 +151,7 @@ fn is_refused(world: &World, output: &Output, missing: &str) {
     let setcap = errors
         .lines()
         .any(|line| line.starts_with("sudo setcap cap_bpf,cap_perfmon,") && line.contains("=ep /"));
-    world.claim(&format!("the way out is told: {errors}"), setcap);
+    world.claim(&format!("the way out is reported: {errors}"), setcap);
 }
 
 fn without(world: &World, capabilities: &'static [u8], missing: &str) {
@@ -175,10 +176,10 @@ fn doctor_names_what_is_missing_too(world: &World) {
     };
     is_refused(world, &output, "missing: CAP_BPF");
     let page = String::from_utf8_lossy(&output.stdout);
-    let told = page
+    let reported = page
         .lines()
         .any(|line| line.contains("CAP_BPF") && line.contains("required"));
-    world.claim(&format!("it stands in the report: {page}"), told);
+    world.claim(&format!("it stands in the report: {page}"), reported);
 }
 
 fn root_of_a_user_namespace_is_sent_to_the_host(world: &World) {
@@ -189,8 +190,8 @@ fn root_of_a_user_namespace_is_sent_to_the_host(world: &World) {
     };
     let errors = String::from_utf8_lossy(&output.stderr);
     world.claim_eq("exit code", output.status.code(), Some(3));
-    let told = errors.contains("user namespace") && errors.contains("run on the host");
-    world.claim(&format!("it is told where to run: {errors}"), told);
+    let reported = errors.contains("user namespace") && errors.contains("run on the host");
+    world.claim(&format!("it is reported where to run: {errors}"), reported);
 }
 
 fn in_a_pid_namespace_pids_are_those_of_its_proc(world: &World) {
@@ -204,7 +205,7 @@ fn in_a_pid_namespace_pids_are_those_of_its_proc(world: &World) {
     let Some(output) = finished(world, &mut command) else {
         return;
     };
-    if let Some(event) = refused.told(world, &output) {
+    if let Some(event) = refused.reported(world, &output) {
         let pid = field(&event, "owner.pid").as_u64();
         let own = u64::from(std::process::id());
         // The tracer is process 1 there, and its threads have the next numbers.
@@ -229,20 +230,21 @@ fn in_a_time_namespace_times_and_processes_are_those_of_the_host(world: &World) 
         let Some(output) = finished(world, &mut command) else {
             return;
         };
-        let Some(event) = refused.told(world, &output) else {
+        let Some(event) = refused.reported(world, &output) else {
             return;
         };
         let own = std::env::current_exe().expect("own path");
         world.claim_eq(
-            "the executable, which only /proc tells",
+            "the executable, which only /proc shows",
             field(&event, "owner.exe").as_str(),
             own.to_str(),
         );
-        let told = field(&event, "ts").as_str().map(str::to_owned);
-        let told = told.and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        let is_now = told.is_some_and(|told| (before..=wall_seconds()).contains(&told.as_second()));
+        let reported = field(&event, "ts").as_str().map(str::to_owned);
+        let reported = reported.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let is_now = reported
+            .is_some_and(|reported| (before..=wall_seconds()).contains(&reported.as_second()));
         world.claim(
-            &format!("the time of day: {told:?}, it is {before}"),
+            &format!("the time of day: {reported:?}, it is {before}"),
             is_now,
         );
     }
@@ -251,6 +253,44 @@ fn in_a_time_namespace_times_and_processes_are_those_of_the_host(world: &World) 
 /// Since 1970.
 fn wall_seconds() -> i64 {
     jiff::Timestamp::now().as_second()
+}
+
+/// The kernel would kill it, which explains nothing.
+fn a_control_group_with_too_little_memory_is_an_error(world: &World) {
+    let name = format!("tcptrace-small-{}", world.netns);
+    let mounted = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].map(std::path::Path::new);
+    let group = mounted
+        .map(|mounted| mounted.join(&name))
+        .into_iter()
+        .find(|group| {
+            let limits = ["memory.limit_in_bytes", "memory.max"].map(|file| group.join(file));
+            let is_made = std::fs::create_dir(group).is_ok();
+            let is_set = is_made
+                && limits
+                    .iter()
+                    .any(|file| std::fs::write(file, "20971520").is_ok());
+            if is_made && !is_set {
+                drop(std::fs::remove_dir(group));
+            }
+            is_set
+        });
+    let Some(group) = group else {
+        return world.cannot("no control group for memory can be made here");
+    };
+    let members = std::fs::File::options()
+        .write(true)
+        .open(group.join("cgroup.procs"));
+    let members = members.expect("the group's members");
+    let words = ["watch", "--json", "--duration", "1s"];
+    let enter = move || io::Write::write_all(&mut &members, b"0");
+    let output = output(world, &words, enter);
+    if let Some(output) = output {
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        world.claim_eq(&errors, output.status.code(), Some(1));
+        let is_explained = errors.contains(&name) && errors.contains("20 MB");
+        world.claim(&format!("the reason is printed: {errors}"), is_explained);
+    }
+    std::fs::remove_dir(&group).expect("the group is empty again");
 }
 
 fn without_tracefs_nothing_changes(world: &World) {
@@ -267,7 +307,7 @@ fn without_tracefs_nothing_changes(world: &World) {
         Ok(())
     };
     if let Some(output) = output(world, &refused.words, change) {
-        refused.told(world, &output);
+        refused.reported(world, &output);
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         thirty_time_waits_of_one_process_are_counted_per_remote,
         time_wait_of_a_service_is_inferred_from_its_listener,
         close_wait_leak_names_its_owner,
-        v6_and_v4_mapped_connections_are_told_apart_by_address,
+        v6_and_v4_mapped_connections_are_reported_apart_by_address,
         foreign_namespace_is_looked_into,
         port_is_explained_in_sentences,
         filters_leave_others_out,
@@ -94,10 +94,10 @@ fn full_accept_queue_is_marked_with_length_above_limit(world: &World) {
     world.claim_eq("found in /proc", &row["owner"]["basis"], &json!("snapshot"));
     world.claim_eq("no hook was asked", &row["refusals"], &Value::Null);
     let somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("somaxconn");
-    let told = &end["namespaces"][0]["settings"]["somaxconn"];
+    let reported = &end["namespaces"][0]["settings"]["somaxconn"];
     world.claim_eq(
         "the namespace's own somaxconn",
-        told.to_string(),
+        reported.to_string(),
         somaxconn.trim().into(),
     );
 }
@@ -286,7 +286,7 @@ fn close_wait_leak_names_its_owner(world: &World) {
     );
 }
 
-fn v6_and_v4_mapped_connections_are_told_apart_by_address(world: &World) {
+fn v6_and_v4_mapped_connections_are_reported_apart_by_address(world: &World) {
     let (server, client) = (world.actor("v6-server"), world.actor("v6-client"));
     let listener = server.listen("[::]:0", 17);
     let port = listener.local.port();

@@ -13,7 +13,7 @@ use super::queries::{closed, crowd};
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         time_wait_owner_is_learnt_while_watching,
-        refusals_are_told_by_step_while_watching,
+        refusals_are_reported_by_step_while_watching,
         waits_for_accept_are_measured_where_functions_can_be_hooked,
         closed_pipe_ends_quietly,
         interrupted_watch_ends_with_success,
@@ -89,7 +89,7 @@ fn time_wait_owner_is_learnt_while_watching(world: &World) {
     }
 }
 
-fn refusals_are_told_by_step_while_watching(world: &World) {
+fn refusals_are_reported_by_step_while_watching(world: &World) {
     let (server, client) = (world.actor("rf-server"), world.actor("rf-client"));
     let listener = server.listen("127.0.0.1:0", 1);
     crowd(&client, listener, 2);

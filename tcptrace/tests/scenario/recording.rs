@@ -14,7 +14,7 @@ use super::kit::expect::field;
 use super::kit::tracer::{START_PATIENCE, forced_tier};
 use super::kit::world::poll;
 use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios, sys_ops, verdict};
-use disks::{a_limit_on_file_sizes_is_told_and_counted, full_disk_is_told_and_counted};
+use disks::{a_limit_on_file_sizes_is_reported_and_counted, full_disk_is_reported_and_counted};
 use failing::{
     a_directory_that_vanishes_is_reported, a_disk_that_becomes_read_only_costs_the_next_files,
     a_disk_that_cannot_keep_what_it_took_is_no_success,
@@ -29,8 +29,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         replay_filters_what_was_recorded,
         replay_needs_no_privilege,
         killed_recorder_loses_a_second_at_most,
-        full_disk_is_told_and_counted,
-        a_limit_on_file_sizes_is_told_and_counted,
+        full_disk_is_reported_and_counted,
+        a_limit_on_file_sizes_is_reported_and_counted,
         a_disk_that_refuses_writing_is_reported_with_its_error,
         a_disk_that_cannot_keep_what_it_took_is_no_success,
         a_disk_that_becomes_read_only_costs_the_next_files,
@@ -97,11 +97,11 @@ impl Run {
             stderr: open("stderr"),
         };
         let attached = is_ready && Path::new(&ready).exists();
-        assert!(attached, "the tracer is not ready: {}", run.told());
+        assert!(attached, "the tracer is not ready: {}", run.errors());
         Some(run)
     }
 
-    fn told(&mut self) -> String {
+    fn errors(&mut self) -> String {
         text_of(&mut self.stderr)
     }
 
@@ -295,7 +295,7 @@ fn replay_needs_no_privilege(world: &World) {
     let output = command.uid(12_345).gid(12_345).output().expect("replay");
     world.claim_eq("exit code", output.status.code(), Some(0));
     let expected = Expect::new("rst_sent").conn(conn);
-    world.claim_eq("the reset is told", matching(&output, &expected), 1);
+    world.claim_eq("the reset is reported", matching(&output, &expected), 1);
 }
 
 fn killed_recorder_loses_a_second_at_most(world: &World) {
@@ -315,12 +315,12 @@ fn killed_recorder_loses_a_second_at_most(world: &World) {
     world.claim_eq("exit code", output.status.code(), Some(0));
     for conn in conns {
         let expected = Expect::new("rst_sent").conn(conn);
-        world.claim_eq("each reset is told", matching(&output, &expected), 1);
+        world.claim_eq("each reset is reported", matching(&output, &expected), 1);
     }
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     world.claim(
-        &format!("it is told: {told}"),
-        told.contains("it has no end"),
+        &format!("it is errors: {errors}"),
+        errors.contains("it has no end"),
     );
     let strict = replay(world, &["--json", "--strict", &file]).and_then(|o| o.status.code());
     world.claim_eq("with --strict", strict, Some(6));
@@ -351,8 +351,11 @@ fn flight_recorder_keeps_its_budget(world: &World) {
     client.finish().expect("the client got through");
     server.finish().expect("the server got through");
     world.claim_eq("exit code", run.end(libc::SIGTERM), Some(0));
-    let told = run.told();
-    world.claim(&format!("files are told: {told}"), told.contains(" files"));
+    let errors = run.errors();
+    world.claim(
+        &format!("files are errors: {errors}"),
+        errors.contains(" files"),
+    );
     let files = [file.clone(), format!("{file}.1"), format!("{file}.2")];
     for path in &files {
         let length = fs::metadata(path).map_or(0, |found| found.len());
@@ -369,10 +372,10 @@ fn flight_recorder_keeps_its_budget(world: &World) {
     let Some(output) = replay(world, &args) else {
         return;
     };
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     world.claim(
-        &format!("nothing is missing: {told}"),
-        !told.contains("missing"),
+        &format!("nothing is missing: {errors}"),
+        !errors.contains("missing"),
     );
     let last = events(&output).pop().unwrap_or_default();
     let is_balanced = |loss: &serde_json::Value| {
@@ -441,19 +444,19 @@ fn what_cannot_be_replayed_is_refused(world: &World) {
         let Some(output) = replay(world, args) else {
             return;
         };
-        let told = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr);
         world.claim_eq(&format!("{args:?}"), output.status.code(), Some(code));
         world.claim(
-            &format!("{args:?} is explained: {told}"),
-            told.contains(says),
+            &format!("{args:?} is explained: {errors}"),
+            errors.contains(says),
         );
     }
     let second = world
         .command(&["record", "-o", &file])
         .map(|mut command| command.stdout(Stdio::null()).output().expect("record"));
     if let Some(second) = second {
-        let told = String::from_utf8_lossy(&second.stderr);
+        let errors = String::from_utf8_lossy(&second.stderr);
         world.claim_eq("an existing file", second.status.code(), Some(1));
-        world.claim(&format!("is kept: {told}"), told.contains("--force"));
+        world.claim(&format!("is kept: {errors}"), errors.contains("--force"));
     }
 }

@@ -74,11 +74,11 @@ fn code_of(world: &World, command: Option<Command>, code: i32, label: &str) -> O
     ));
     let got = output.as_ref().and_then(|output| output.status.code());
     if got != Some(code) {
-        let told = output
+        let reported = output
             .as_ref()
             .map(|output| String::from_utf8_lossy(&output.stderr));
         world.claim(
-            &format!("{label}: exit code {code}, got {got:?}, {told:?}"),
+            &format!("{label}: exit code {code}, got {got:?}, {reported:?}"),
             false,
         );
     }
@@ -248,14 +248,20 @@ fn command_is_traced_and_its_code_returned(world: &World) {
         .is("owner.comm", "cm-command")
         .remote(refusing.local)
         .is("netns", world.netns);
-    let told = events.iter().any(|event| expected.matches(event));
-    world.claim(&format!("its refused connection is told: {events:?}"), told);
+    let reported = events.iter().any(|event| expected.matches(event));
+    world.claim(
+        &format!("its refused connection is reported: {events:?}"),
+        reported,
+    );
 }
 
 fn fail_on(world: &World, kind: &str, code: i32) {
     let tracer = world.watch(&["--fail-on", kind]);
     let pair = reset(world);
-    tracer.expect("the reset is told", Expect::new("rst_sent").conn(pair.conn));
+    tracer.expect(
+        "the reset is reported",
+        Expect::new("rst_sent").conn(pair.conn),
+    );
     if let Some(pid) = tracer.pid() {
         sys_ops::kill(pid, libc::SIGINT).expect("interrupt the tracer");
     }
@@ -409,8 +415,8 @@ fn quiet_prints_no_summary_on_stderr(world: &World) {
     let netns = format!("inode:{}", world.netns);
     let args = ["watch", "--quiet", "--duration", "1s", "--netns", &netns];
     if let Some(output) = code_of(world, world.command(&args), 0, "quiet") {
-        let told = String::from_utf8_lossy(&output.stderr);
-        world.claim(&format!("nothing is said: {told}"), told.is_empty());
+        let reported = String::from_utf8_lossy(&output.stderr);
+        world.claim(&format!("nothing is said: {reported}"), reported.is_empty());
     }
 }
 

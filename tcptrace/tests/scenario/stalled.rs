@@ -1,4 +1,4 @@
-//! `states` and `doctor` on connections whose data stands still, and on those whose data moves.
+//! `states` and `doctor` on connections whose data does not move, and on those whose data moves.
 
 use serde_json::{Value, json};
 

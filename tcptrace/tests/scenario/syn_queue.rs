@@ -8,6 +8,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         full_syn_queue_answers_with_a_cookie,
         tcp_max_syn_backlog_refuses_below_the_listeners_limit,
         cookies_for_every_syn,
+        the_first_cookie_of_each_processor_is_reported,
         half_open_connections_that_fit_are_no_drop,
     ]
 }
@@ -127,6 +128,51 @@ fn cookies_for_every_syn(world: &World) {
         "nothing was dropped",
         Expect::new("syn_drop").is("outcome", "dropped"),
     );
+}
+
+/// Each processor counts for itself: its first cookie has no earlier one to be compared with, in a namespace
+/// that is younger than the tracer and in one that has counted before.
+fn the_first_cookie_of_each_processor_is_reported(world: &World) {
+    let everywhere = world.watch_with(&["--only", "syn_drop,accept_drop"]);
+    world.elsewhere(|young| {
+        let cookies = cookies_on_each_processor(world, 1);
+        let events = everywhere.stop();
+        let cookie = Expect::new("syn_drop").is("outcome", "cookie");
+        let cookie = cookie.is("evidence", "seen").is("netns", young);
+        events.exactly("all cookies of a young namespace", cookies, cookie);
+        events.none(
+            "nothing else",
+            Expect::new("accept_drop").is("netns", young),
+        );
+    });
+    let before = cookies_on_each_processor(world, 2);
+    let tracer = world.watch_alone(&[]);
+    let cookies = cookies_on_each_processor(world, 1);
+    let events = tracer.stop();
+    let cookie = Expect::new("syn_drop").is("outcome", "cookie");
+    let label = format!("all cookies after {before} others");
+    events.exactly(&label, cookies, cookie.is("evidence", "seen"));
+    events.none("nothing was dropped", Expect::new("accept_drop"));
+}
+
+/// Connections that are answered with a cookie, `of_first` from the first processor and one from each other; how
+/// many they were.
+fn cookies_on_each_processor(world: &World, of_first: usize) -> usize {
+    world.sysctl("ipv4.tcp_syncookies", 2);
+    let server = world.actor_as("sq-server", 23457);
+    let listener = server.listen("127.0.7.9:0", 77);
+    let before = world.counters();
+    let mut cookies = 0;
+    for processor in 0..world.processors {
+        world.on_processor(processor);
+        let client = world.actor_as("sq-client", 12345);
+        for _ in 0..if processor == 0 { of_first } else { 1 } {
+            client.connect("127.0.0.4:0", listener.local);
+            cookies += 1;
+        }
+    }
+    world.rose(&before, "TCPReqQFullDoCookies", cookies);
+    usize::try_from(cookies).expect("few")
 }
 
 fn half_open_connections_that_fit_are_no_drop(world: &World) {

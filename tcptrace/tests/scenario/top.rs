@@ -14,7 +14,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         listener_is_shown_with_its_queue_and_its_refusals,
         screen_follows_the_size_of_the_terminal,
         sigterm_gives_the_terminal_back,
-        ctrl_c_gives_the_terminal_back_and_tells_the_summary,
+        ctrl_c_gives_the_terminal_back_and_shows_the_summary,
         ctrl_z_gives_the_terminal_back_until_fg,
         panic_gives_the_terminal_back,
         recording_is_shown_as_the_run_was,
@@ -52,7 +52,7 @@ fn in_terminal<'a>(world: &'a World, script: &str) -> Option<Tmux<'a>> {
     let ready = tmux.directory.join("ready");
     let is_ready = poll(START_PATIENCE, || ready.exists());
     world.claim(&format!("top is ready:\n{}", tmux.screen()), is_ready);
-    tmux.shows("the picture", &["tcptrace top", "1 Processes", "? help"]);
+    tmux.shows("the picture", &["tcptrace top", "1 Find", "? help"]);
     Some(tmux)
 }
 
@@ -67,7 +67,7 @@ fn restored(world: &World, tmux: &Tmux<'_>, code: &str) {
     world.claim_eq("exit code", tmux.left("code").trim(), code);
     world.claim_eq("modes of the terminal", after, before);
     let screen = tmux.screen();
-    let is_left = !screen.contains("1 Processes");
+    let is_left = !screen.contains("1 Find");
     world.claim(&format!("the other screen is left:\n{screen}"), is_left);
     let modes = tmux.modes();
     world.claim_eq("cursor, mouse, other screen", modes.trim(), "1 0 0");
@@ -81,8 +81,15 @@ fn reset_is_shown_with_its_process_and_cause(world: &World) {
     pair.client.linger(pair.conn, 0);
     pair.client.close(pair.conn);
     let pid = pair.client.pid.to_string();
+    tmux.shows(
+        "what is wrong, first",
+        &["SEVERITY", "broken", "tp-client", "SO_LINGER"],
+    );
+    tmux.hit("Enter");
+    tmux.shows("why", &["evidence", "do first", "linger_zero_resets"]);
+    tmux.hit("2");
     tmux.shows("by process", &[&pid, "tp-client", "rst_sent 1"]);
-    tmux.hit("4");
+    tmux.hit("5");
     tmux.shows("by cause", &["linger_zero", &pid, "tp-client", "rcvd"]);
     tmux.hit("/");
     for letter in ["l", "i", "n", "g", "Enter", "Enter"] {
@@ -111,7 +118,7 @@ fn listener_is_shown_with_its_queue_and_its_refusals(world: &World) {
     let third = client.connect_start("127.0.0.4:0", listener.local, None);
     world.rose(&before, "ListenOverflows", 1);
     client.close(third);
-    tmux.hit("2");
+    tmux.hit("3");
     let (local, pid) = (listener.local.to_string(), server.pid.to_string());
     tmux.shows("the queue", &[&local, " 2/1", &pid, "lq-server"]);
     tmux.hit("Enter");
@@ -131,11 +138,11 @@ fn screen_follows_the_size_of_the_terminal(world: &World) {
     tmux.resize(150, 40);
     world.until("150 columns are used", || widest() == Some(150));
     tmux.resize(40, 10);
-    tmux.shows("a small picture", &["0/s", "1 Processes"]);
+    tmux.shows("a small picture", &["0/s", "1 Find"]);
     tmux.resize(10, 3);
     tmux.shows("too small", &["too small"]);
     tmux.resize(SIZE.0, SIZE.1);
-    tmux.shows("as before", &["1 Processes", "6 Incidents", "q quit"]);
+    tmux.shows("as before", &["1 Find", "7 Inc", "q quit"]);
     tmux.hit("q");
     restored(world, &tmux, "0");
 }
@@ -150,7 +157,7 @@ fn sigterm_gives_the_terminal_back(world: &World) {
     restored(world, &tmux, "0");
 }
 
-fn ctrl_c_gives_the_terminal_back_and_tells_the_summary(world: &World) {
+fn ctrl_c_gives_the_terminal_back_and_shows_the_summary(world: &World) {
     let Some(tmux) = started(world, "") else {
         return;
     };
@@ -179,7 +186,7 @@ fn ctrl_z_gives_the_terminal_back_until_fg(world: &World) {
     world.claim_eq("modes while it is stopped", stopped, before);
     world.claim_eq("screen while it is stopped", tmux.modes().trim(), "1 0 0");
     tmux.hit("Enter");
-    tmux.shows("the picture again", &["1 Processes", "q quit"]);
+    tmux.shows("the picture again", &["1 Find", "q quit"]);
     tmux.hit("q");
     restored(world, &tmux, "0");
 }
@@ -206,6 +213,7 @@ fn recording_is_shown_as_the_run_was(world: &World) {
     tracer.stop();
     let top = format!("{} top --replay {path}", quoted(binary));
     if let Some(tmux) = Tmux::start(world, SIZE, &script(&top)) {
+        tmux.hit("2");
         tmux.shows(
             "by process",
             &[&pid, "rp-client", "rst_sent 1", "recording"],

@@ -27,7 +27,7 @@ fn main() -> Result<()> {
         .context("usage: bench-reference OBJECT")?;
     let bytes =
         std::fs::read(&object).with_context(|| format!("cannot read {}", object.display()))?;
-    let kernel = Kernel::probe().context("the kernel does not tell its types")?;
+    let kernel = Kernel::probe().context("the kernel does not show its types")?;
     let types = Btf::from_sys_fs().context("cannot read the kernel's types")?;
     let mut loaded = EbpfLoader::new()
         .btf(Some(&types))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::loss::{LossTold, OWN};
+use super::loss::{LossForm, OWN};
 use super::tracer::{Ready, TracerSpec};
 use crate::setup::peers;
 use crate::workspace::{BENCH_EBPF_CRATE, Workspace};
@@ -34,9 +34,9 @@ pub(super) fn tcptrace(binary: &Path, name: &'static str, arguments: &[&str]) ->
         ready: Ready::File,
         needs_tracefs: false,
         loss: if is_json {
-            LossTold::JsonSummary
+            LossForm::JsonSummary
         } else {
-            LossTold::TextSummary
+            LossForm::TextSummary
         },
         other_lines: u64::from(is_json),
         has_own_output: false,
@@ -69,7 +69,7 @@ impl Peers {
                     libraries: peer.libraries,
                     ready: Ready::Settled,
                     needs_tracefs: true,
-                    loss: LossTold::Lines,
+                    loss: LossForm::Lines,
                     other_lines: 1,
                     has_own_output: false,
                 };
@@ -129,7 +129,7 @@ pub(super) fn reference(workspace: &Workspace) -> Result<TracerSpec> {
         libraries: None,
         ready: Ready::Line,
         needs_tracefs: false,
-        loss: LossTold::Untold,
+        loss: LossForm::Unreported,
         other_lines: 0,
         has_own_output: false,
     })

@@ -152,10 +152,8 @@ impl Load {
 
     /// Lets it run.
     pub(super) fn go(&mut self) -> Result<()> {
-        let stdin = self.stdin.as_mut().context("the load was told to end")?;
-        stdin
-            .write_all(b"go\n")
-            .context("cannot tell the load to go")
+        let stdin = self.stdin.as_mut().context("the load was asked to end")?;
+        stdin.write_all(b"go\n").context("cannot start the load")
     }
 
     /// Ends it in the midst of what it does.

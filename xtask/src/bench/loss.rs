@@ -14,7 +14,7 @@ pub(super) const OWN: &str = "own";
 
 /// How a tracer reports its loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LossTold {
+pub(super) enum LossForm {
     /// tcptrace's summary object, the last line of stdout.
     JsonSummary,
     /// tcptrace's summary on stderr.
@@ -22,28 +22,28 @@ pub(super) enum LossTold {
     /// `Lost N events` here and there, on stdout or stderr: bpftrace, perf and libbpf's tools.
     Lines,
     /// Never.
-    Untold,
+    Unreported,
 }
 
 /// The events lost, by what lies in `directory`.
-pub(super) fn read(told: LossTold, directory: &Path) -> Result<Option<u64>> {
+pub(super) fn read(reported: LossForm, directory: &Path) -> Result<Option<u64>> {
     let text = |name: &str| {
         let path = directory.join(name);
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok::<_, anyhow::Error>(String::from_utf8_lossy(&bytes).into_owned())
     };
-    Ok(match told {
-        LossTold::Untold => None,
-        LossTold::JsonSummary => {
+    Ok(match reported {
+        LossForm::Unreported => None,
+        LossForm::JsonSummary => {
             let path = directory.join("stdout");
             let last = last_line(&path)?;
             Some(json_summary(&last).with_context(|| format!("no summary at the end: {last:?}"))?)
         }
-        LossTold::TextSummary => {
+        LossForm::TextSummary => {
             let text = text("stderr")?;
             Some(text_summary(&text).with_context(|| format!("no summary on stderr: {text}"))?)
         }
-        LossTold::Lines => {
+        LossForm::Lines => {
             let mut lost = 0;
             for name in ["stderr", "stdout", OWN] {
                 let path = directory.join(name);
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_summaries_of_tcptrace_tell_the_loss() {
+    fn both_summaries_of_tcptrace_show_the_loss() {
         let line = r#"{"v":1,"kind":"summary","loss":{"seen":9,"lost":3}}"#;
         assert_eq!(json_summary(line), Some(3));
         assert_eq!(json_summary(r#"{"kind":"rst_sent"}"#), None);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_tell_their_loss_line_by_line() {
+    fn peers_show_their_loss_line_by_line() {
         let text = "Attaching 1 probe...\nLost 20 events\n1 2 x\nLOST 5 events!\n\
                     lost 3 events on CPU #1\nLost in thought\n";
         let lost: u64 = text.lines().map(|line| lost_of(line.as_bytes())).sum();

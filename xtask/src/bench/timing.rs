@@ -98,7 +98,7 @@ fn one_delay(bench: &Bench, load: &LoadSpec, tracer: &TracerSpec) -> Result<Vec<
         .filter_map(|stamp| Some(ms(stamp.event_ns?, stamp.arrived_ns)))
         .collect();
     if delays.is_empty() {
-        bail!("no event was told");
+        bail!("no event was reported");
     }
     become_quiet(quiet);
     Ok(delays)
@@ -184,7 +184,7 @@ fn one_start(bench: &Bench, held: Option<&LoadSpec>, tracer: &TracerSpec) -> Res
     let (stamps, reader) = stamps(tracer.stdout.take().context("no pipe")?);
     let first = stamps
         .recv_timeout(FIRST_LINE)
-        .context("no event was told")?;
+        .context("no event was reported")?;
     let first_ms = ms(tracer.started_ns, first.arrived_ns);
     tracer.wait_ready()?;
     busy.kill()?;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::loss::{self, LossTold};
+use super::loss::{self, LossForm};
 use super::programs::{self, Cost};
 use super::{proc, tracefs};
 use crate::process;
@@ -49,7 +49,7 @@ pub(super) struct TracerSpec {
     pub(super) ready: Ready,
     /// It reads `/sys/kernel/tracing`, which not every host has mounted.
     pub(super) needs_tracefs: bool,
-    pub(super) loss: LossTold,
+    pub(super) loss: LossForm,
     /// Lines that it writes besides those of events.
     pub(super) other_lines: u64,
     /// It writes to the file [`loss::OWN`] by itself; else its stdout is taken.
@@ -160,7 +160,7 @@ impl Running {
 
     /// What it says of its loss went elsewhere.
     pub(super) fn without_loss(mut self) -> Self {
-        self.spec.loss = LossTold::Untold;
+        self.spec.loss = LossForm::Unreported;
         self
     }
 

@@ -240,9 +240,9 @@ fn mount_all() -> Vec<String> {
 }
 
 fn mount(kind: &str, place: &str) -> Result<(), String> {
-    let told = |error: Error| format!("mount {kind} at {place}: {error}");
+    let failed = |error: Error| format!("mount {kind} at {place}: {error}");
     if !fs::exists(place).unwrap_or(false) {
-        fs::create_dir_all(place).map_err(told)?;
+        fs::create_dir_all(place).map_err(failed)?;
     }
     let (kind_text, place_text) = (CString::new(kind), CString::new(place));
     let (Ok(kind_text), Ok(place_text)) = (kind_text, place_text) else {
@@ -261,7 +261,7 @@ fn mount(kind: &str, place: &str) -> Result<(), String> {
     if done == 0 {
         Ok(())
     } else {
-        Err(told(Error::last_os_error()))
+        Err(failed(Error::last_os_error()))
     }
 }
 

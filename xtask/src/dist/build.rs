@@ -85,7 +85,7 @@ fn flags(workspace: &Workspace, target: &str, work: &Path) -> Result<String> {
     for (path, name) in places {
         let path = path
             .to_str()
-            .context("a path is not UTF-8, which rustc cannot be told")?;
+            .context("a path is not UTF-8, which rustc does not accept")?;
         flags.push(format!("--remap-path-prefix={path}={name}"));
     }
     Ok(flags.join(SEPARATOR))

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_database_is_told_from_an_advisory() {
+    fn a_missing_database_is_reported_from_an_advisory() {
         assert!(lacks_database(
             "[ERROR] failed to fetch advisory database https://example.org with cli: failed to clone"
         ));

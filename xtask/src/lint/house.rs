@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::circles::{self, File};
 use super::imports::{self, HOUSES, House};
-use super::{paths, words};
+use super::{file_rules, language, paths};
 
 /// The crates whose files must not import one another in a circle.
 const WITHOUT_CIRCLES: [&str; 4] = [
@@ -28,8 +28,13 @@ pub(super) fn check(root: &Path) -> Result<()> {
     for own in OWN {
         for file in rust_files(&root.join(own))? {
             let (relative, text) = read(root, &file)?;
-            findings.extend(located(&relative, words::findings(&relative, &text)));
+            findings.extend(located(&relative, file_rules::findings(&relative, &text)));
+            findings.extend(located(&relative, language::of_rust(&relative, &text)));
         }
+    }
+    for page in language::pages(root)? {
+        let (relative, text) = read(root, &page)?;
+        findings.extend(located(&relative, language::of_page(&text)));
     }
     for house in HOUSES {
         findings.extend(house_findings(root, house)?);

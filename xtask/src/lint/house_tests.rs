@@ -94,7 +94,7 @@ fn a_tests_file_may_import_what_it_feeds() {
 
 #[test]
 fn a_room_nobody_ruled_on_is_a_finding() {
-    let sample = Sample::new("room");
+    let sample = Sample::new("head_slot");
     sample.write("tcptrace/src/helpers.rs", "");
     assert!(sample.findings().contains("module `helpers` has no rule"));
 }

@@ -5,13 +5,14 @@
 
 mod circles;
 mod dependencies;
+mod file_rules;
 mod house;
 mod imports;
+mod language;
 mod licences;
 mod paths;
 mod rust_text;
 mod unsafe_count;
-mod words;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum as _;
@@ -30,7 +31,7 @@ pub(crate) struct Args {
 enum Part {
     /// cargo fmt --check
     Fmt,
-    /// Who imports whom, circles between files, the version gate, file length, open ends
+    /// Who imports whom, circles between files, the version gate, file length, open ends, words to avoid
     House,
     /// Licences of all dependencies against deny.toml
     Licences,

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_passed_on_are_told_from_names_that_are_used() {
+    fn names_that_are_passed_on_are_reported_from_names_that_are_used() {
         let text = "pub use a::B; pub(crate) use c::{D, E}; use f::G; fn h() { i::j() }";
         let passed_on: Vec<(bool, bool)> = named_paths(text, &[])
             .iter()

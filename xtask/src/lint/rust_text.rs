@@ -18,14 +18,26 @@ pub(super) enum TokenKind<'a> {
     /// Any other single character of punctuation.
     Mark(char),
     Comment(&'a str),
+    /// A literal of text, with its quotes: only for [`prose`].
+    Text(&'a str),
 }
 
 /// All tokens of `text`, in order.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
+    read(text, false)
+}
+
+/// Comments and literals of `text`, in order, among the other tokens.
+pub(super) fn prose(text: &str) -> Vec<Token<'_>> {
+    read(text, true)
+}
+
+fn read(text: &str, has_literals: bool) -> Vec<Token<'_>> {
     let mut reader = Reader {
         text,
         at: 0,
         line: 1,
+        has_literals,
     };
     let mut tokens = Vec::new();
     while let Some(token) = reader.next_token() {
@@ -38,6 +50,7 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     line: usize,
+    has_literals: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -67,7 +80,10 @@ impl<'a> Reader<'a> {
                 return token(TokenKind::Comment(self.take(block_comment_length(rest))));
             }
             if let Some(length) = literal_length(rest) {
-                self.take(length);
+                let literal = self.take(length);
+                if self.has_literals && literal.ends_with(['"', '#']) {
+                    return token(TokenKind::Text(literal));
+                }
                 continue;
             }
             if is_word_start(first) {

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_told_and_not_fatal() {
+    fn a_warning_is_reported_and_not_fatal() {
         let watch = seen(&["WARNING: CPU: 0 PID: 1 at net/x.c:1\n", "all is well\n"]);
         assert!(watch.fatal.is_empty());
         assert_eq!(watch.warnings.len(), 1);

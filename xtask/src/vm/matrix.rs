@@ -163,6 +163,7 @@ impl Cell {
                 "privileges::",
                 "killed_tracer_leaves_nothing",
                 "waits_for_accept",
+                "signals::",
             ],
             LOCKDOWN => &["privileges::lockdown"],
             _ => &[],
@@ -176,6 +177,9 @@ impl Cell {
         ];
         if is_tier {
             env.push(("TCPTRACE_TIER", &self.tier));
+        } else {
+            // Nothing else runs there whose clock could be set.
+            env.push(("TCPTRACE_TEST_OWN_MACHINE", "1"));
         }
         let filters = filters.iter().map(String::as_str).filter(|_| is_tier);
         Job {

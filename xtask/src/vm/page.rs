@@ -27,7 +27,7 @@ pub(super) fn main(workspace: &Workspace, directory: &Path) -> Result<()> {
     let cells: Vec<Value> = serde_json::from_str(&text)
         .with_context(|| format!("{} is no result of the matrix", file.display()))?;
     if cells.iter().any(|cell| count(cell, "failed") > 0) {
-        bail!("the last matrix has failures: the page tells of kernels that work");
+        bail!("the last matrix has failures: the page lists kernels that work");
     }
     let page = workspace.root().join(PAGE);
     fs::write(&page, render(&cells)).with_context(|| format!("cannot write {}", page.display()))?;
@@ -86,9 +86,9 @@ fn render(cells: &[Value]) -> String {
         let _infallible = writeln!(page, "| {what} | {} |", joined(&places));
     }
     page.push_str(
-        "\n## What told each kind\n\nHooks of the events that the scenarios caused, with their evidence.\n",
+        "\n## What reported each kind\n\nHooks of the events that the scenarios caused, with their evidence.\n",
     );
-    for (kind, hooks) in told(cells) {
+    for (kind, hooks) in reported(cells) {
         let _infallible = write!(
             page,
             "\n### `{kind}`\n\n| hook | evidence | where |\n|---|---|---|\n"
@@ -134,7 +134,7 @@ fn unseen(cells: &[Value]) -> BTreeMap<&str, Places<'_>> {
 
 type Hooks<'a> = BTreeMap<(&'a str, &'a str), Places<'a>>;
 
-fn told(cells: &[Value]) -> BTreeMap<&str, Hooks<'_>> {
+fn reported(cells: &[Value]) -> BTreeMap<&str, Hooks<'_>> {
     let mut all: BTreeMap<&str, Hooks<'_>> = BTreeMap::new();
     for cell in cells {
         for one in cell["measured"].as_array().into_iter().flatten() {
@@ -153,7 +153,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_page_tells_verdicts_announcements_and_hooks_by_place() {
+    fn the_page_shows_verdicts_announcements_and_hooks_by_place() {
         let cell = |kernel: &str, tier: &str, unseen: Value| {
             json!({ "kernel": kernel, "package": "p 1", "tier": tier,
                 "measured": [["rst_sent", "tp_btf/x", "seen", 3]],

@@ -16,10 +16,10 @@ pub const DOCTOR_HELP: &str = "\
   (ListenOverflows, ListenDrops, TCPReqQFullDrop, TCPAbortOnMemory, TCPAbortFailed,
   TCPTimeWaitOverflow); tcp_max_tw_buckets, tcp_max_orphans, the memory of tcp_mem, or 9 in 10
   local ports (to one destination, or of one address whose connections each took their own) are
-  used up. docs/findings.md lists every finding.
-Rising means: between two samples taken about a second apart. Earlier counts, resets by
-applications, changed settings and kinds that this kernel cannot show are reported but do not
-count. Exit code 5 takes precedence over 3 (missing privilege) and 1 (nothing is observable).";
+  used up; or hooks report connections that are refused, reset or given up, unless they are fewer
+  than 1 in 100 of those opened meanwhile. docs/findings.md lists every finding.
+Now means: while it observes (--for). Earlier counts, changed settings and kinds that this kernel
+cannot show are reported but do not count. Exit code 5 takes precedence over 3 (missing privilege) and 1 (nothing is observable).";
 
 /// Options of `doctor`.
 #[derive(Args, Clone, Debug)]
@@ -43,6 +43,9 @@ pub struct DoctorArgs {
     /// Observe for this long before judging: 2s, 500ms, 1m; a plain number means seconds
     #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = values::duration)]
     pub observe: Duration,
+    /// Create this file once the hooks are attached
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["hooks", "types"])]
+    pub ready_file: Option<PathBuf>,
     /// Only this network namespace: that of a process, a name from `ip netns`, or an inode number
     #[arg(long, value_name = "PID|NAME|inode:N", value_delimiter = ',')]
     pub netns: Vec<NetnsSpec>,

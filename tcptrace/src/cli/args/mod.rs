@@ -24,6 +24,8 @@ use snapshot::{ListenersArgs, StatesArgs, TimewaitArgs};
 use top::TopArgs;
 use watch::WatchArgs;
 
+const CONFIGURATION: &str = "Configuration";
+
 /// The whole command line.
 #[derive(Parser, Debug)]
 #[command(
@@ -37,6 +39,13 @@ use watch::WatchArgs;
     arg_required_else_help = true
 )]
 pub struct Cli {
+    /// Read defaults of filters and output from this file only, instead of /etc/tcptrace.toml and
+    /// $XDG_CONFIG_HOME/tcptrace.toml
+    #[arg(long, value_name = "PATH", global = true, help_heading = CONFIGURATION)]
+    pub config: Option<PathBuf>,
+    /// Read no configuration file
+    #[arg(long, global = true, help_heading = CONFIGURATION, conflicts_with = "config")]
+    pub no_config: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

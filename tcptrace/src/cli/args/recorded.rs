@@ -2,13 +2,14 @@
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::filter::FilterArgs;
-use super::groups::{OUTPUT, OutputArgs, STOP, SelectionArgs};
+use super::groups::{OUTPUT, OutputArgs, SELECTION, STOP, SelectionArgs};
 use super::help::watch_help;
-use crate::cli::values::{self, named_values};
+use crate::cli::values::{self, moments::Moment, named_values};
 use crate::model::{Kind, named};
 
 named! {
@@ -21,12 +22,29 @@ named! {
     }
 }
 
+/// Which part of a recording.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct PeriodArgs {
+    /// Show only what happened from then on: 2026-11-22T18:29:58Z, "2026-11-22 18:29" or 18:29 (in the time zone
+    /// of the output), or "10m ago" (before the end of the recording)
+    #[arg(long, value_name = "TIME", help_heading = SELECTION, value_parser = values::moments::moment)]
+    pub since: Option<Moment>,
+    /// Show only what happened until then; the same forms
+    #[arg(long, value_name = "TIME", help_heading = SELECTION, value_parser = values::moments::moment)]
+    pub until: Option<Moment>,
+}
+
 /// Options of `report`.
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
     /// A recording, several files of one recording, or NDJSON written by tcptrace; - reads stdin
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "live")]
     pub files: Vec<PathBuf>,
+    /// Watch this host for so long, and write the report of that run: 60s, 5m; Ctrl-C ends earlier. Nothing is
+    /// recorded; -o is needed
+    #[arg(long, value_name = "TIME", value_parser = values::duration, requires = "page",
+        conflicts_with_all = ["files", "since", "until"])]
+    pub live: Option<Duration>,
     /// Write the page to this file, replacing it if it exists; - writes to stdout [default: FILE
     /// with .html]
     #[arg(short = 'o', long = "output", value_name = "OUT", help_heading = OUTPUT)]
@@ -35,6 +53,9 @@ pub struct ReportArgs {
     #[arg(long, value_name = "ZONE", help_heading = OUTPUT, default_value = "local",
         value_parser = named_values!(Zone))]
     pub time: Zone,
+    /// Which part.
+    #[command(flatten)]
+    pub period: PeriodArgs,
     /// What to show.
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -53,6 +74,9 @@ pub struct ReplayArgs {
     /// Replay at the original speed (1) or N times as fast (10, 0.5) [default: as fast as possible]
     #[arg(long, value_name = "N", value_parser = values::speed)]
     pub speed: Option<f64>,
+    /// Which part.
+    #[command(flatten)]
+    pub period: PeriodArgs,
     /// What to show.
     #[command(flatten)]
     pub selection: SelectionArgs,

@@ -78,7 +78,7 @@ fn kernel(kernel: &Kernel, runs_here: bool) -> KernelTypes<'_> {
     let absent = absent_fields(&kernel.offsets);
     let reasons = |names: usize, argument: u32| Reasons {
         names,
-        told: kernel.config.features & argument != 0,
+        reported: kernel.config.features & argument != 0,
     };
     let functions = [
         ("tw_timer_handler", &kernel.tw_timer_handler),

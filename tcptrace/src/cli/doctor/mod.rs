@@ -1,13 +1,15 @@
 //! `tcptrace doctor`: what is wrong with TCP on this host and what to do about it, then one line on what
 //! this kernel cannot show. `--hooks` prints the report on privileges, kernel types and hooks instead.
 //!
-//! Attaches every program for a moment, as `watch` would. Before and after that it reads settings,
-//! counters and listeners. It changes nothing, and nothing stays attached. Without the privileges to
+//! Attaches every program for a moment to see what this kernel shows, then the programs of `watch`, and
+//! folds what they report for as long as `--for` says. Before and after that it reads settings, counters
+//! and listeners. It changes nothing, and nothing stays attached. Without the privileges to
 //! attach it reports everything else and returns 3; when the kernel refuses every hook it returns 1; with
 //! `--fail`, 5 takes precedence over both. For a kernel given by a file it reports what would be tried.
 
 mod json;
 mod json_state;
+mod observe;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,7 @@ use super::args::doctor::DoctorArgs;
 use super::exit::Exit;
 use super::output;
 use crate::kernel::caps::Privileges;
+use crate::model::doctor::ConfigFile;
 use crate::session::{lack, namespaces};
 use crate::sink;
 use crate::sink::page::Page;
@@ -27,10 +30,10 @@ use report::Report;
 ///
 /// # Errors
 /// When stdout cannot be written, or the file holds no kernel's types.
-pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
+pub fn run(args: &DoctorArgs, config: &[ConfigFile]) -> anyhow::Result<Exit> {
     if let Some(path) = &args.types {
         let report = Report::of_file(path)?;
-        super::print(&rendered(&report, args))?;
+        super::print(&rendered(&report, args, config))?;
         return Ok(able(&report));
     }
     let watched = match namespaces(&args.netns) {
@@ -41,8 +44,8 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     };
     let privileges = Privileges::probe();
     let lack = lack(&privileges);
-    let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args.observe);
-    super::print(&rendered(&report, args))?;
+    let report = Report::of_this_machine(privileges, lack.is_none(), &watched, args);
+    super::print(&rendered(&report, args, config))?;
     let lack = lack.or_else(|| report.refusal.clone());
     if let Some(message) = &lack {
         output::say(message);
@@ -67,8 +70,9 @@ fn able(report: &Report) -> Exit {
     }
 }
 
-fn rendered(report: &Report, args: &DoctorArgs) -> Vec<u8> {
-    let object = json::object(report);
+fn rendered(report: &Report, args: &DoctorArgs, config: &[ConfigFile]) -> Vec<u8> {
+    let mut object = json::object(report);
+    object.config = config;
     if args.json {
         return sink::json::line(&object);
     }

@@ -1,13 +1,14 @@
 //! What there is to report, before anybody renders it: gathers, and attaches for a moment.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context;
 use tcptrace_common::config::MEASURE_ACCEPTS;
 
 use super::chain;
-use crate::diagnose::{self, Tallies, settings};
+use super::observe::{Observed, observe};
+use crate::cli::args::doctor::DoctorArgs;
+use crate::diagnose::{self, settings};
 use crate::kernel::Kernel;
 use crate::kernel::attach::{AttachReport, Sizes, Wanted, attach_all};
 use crate::kernel::caps::Privileges;
@@ -20,6 +21,7 @@ use crate::survey::First;
 const SIZES: Sizes = Sizes {
     ring: 64 * 1024,
     socks: 1024,
+    namespaces: 1,
 };
 
 /// All of it.
@@ -55,7 +57,7 @@ impl Report {
         privileges: Privileges,
         may_attach: bool,
         watched: &[u32],
-        observe: Duration,
+        args: &DoctorArgs,
     ) -> Self {
         // Attaching takes the time between the two looks.
         let first = First::take(watched);
@@ -75,14 +77,36 @@ impl Report {
                 }
             },
         };
+        // The report on hooks has no findings.
+        let listens = !args.hooks && matches!(signals, Signals::Tried(_));
+        let observed = listens.then(|| observe(args, &privileges));
+        let (observed, blind) = match observed {
+            None => (Observed::default(), None),
+            Some(Ok(observed)) => {
+                let lost = observed.lost;
+                let why = format!("{lost} events were lost while the hooks were observed");
+                (observed, (lost > 0).then_some(why))
+            }
+            Some(Err(error)) => {
+                let why = format!("what hooks report: {}", chain(&error));
+                (Observed::default(), Some(why))
+            }
+        };
         let names: Vec<&str> = settings::names().collect();
         let survey = first
-            .and_then(|first| first.again(observe, &names))
+            // The hooks were observed for the time between the two looks.
+            .and_then(|first| first.again(args.observe, &names))
             .map(diagnose::survey)
+            .and_then(|mut survey| {
+                // Not to have looked must not pass for having found nothing.
+                anyhow::ensure!(!survey.spaces.is_empty(), "the network namespace is gone");
+                survey.unseen.extend(blind);
+                Ok(survey)
+            })
             .map_err(|error| chain(&error));
         let findings = survey.as_ref().map_or_else(
             |_| Vec::new(),
-            |survey| diagnose::findings(survey, &Tallies::default()),
+            |survey| diagnose::findings(survey, &observed.tallies),
         );
         Self {
             privileges: Some(privileges),
@@ -135,7 +159,7 @@ fn attach(kernel: &Kernel) -> anyhow::Result<AttachReport> {
         follows: true,
         tier: None,
     };
-    let attached =
-        attach_all(kernel, config, wanted, SIZES).context("no program can be attached")?;
+    let attached = attach_all(kernel, config, wanted, SIZES, |_| Ok(Vec::new()))
+        .context("no program can be attached")?;
     Ok(attached.report)
 }

@@ -100,6 +100,44 @@ fn a_hostile_name_reaches_no_terminal_and_no_line_is_too_long() {
     assert!(text.contains("why ?[2J"));
 }
 
+/// A host without listeners or counters that ever rose, observed for that long.
+fn healthy(looked_ms: u64) -> String {
+    let mut survey = host(1, "payments").unwrap();
+    survey.looked_ms = looked_ms;
+    survey.spaces[0].listeners.clear();
+    let found = findings(&survey, &Tallies::default());
+    assert_eq!(found, []);
+    let survey = Ok(survey);
+    let mut report = Doctor::default();
+    json_state::add(&mut report, Some(&survey), &found);
+    let mut page = Page::default();
+    sink::doctor::diagnosis(&mut page, &report, false);
+    page.text().to_owned()
+}
+
+#[test]
+fn a_healthy_host_gets_three_lines_that_fit_a_terminal() {
+    let text = healthy(2100);
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    assert!(text.starts_with("Nothing is wrong now: "), "{text}");
+    assert!(
+        text.contains("Observed 2.1s. Error counters above 0: 1;"),
+        "{text}"
+    );
+    assert!(text.contains("changed settings: 1 "), "{text}");
+}
+
+#[test]
+fn a_look_that_was_too_short_does_not_say_that_nothing_is_wrong() {
+    let text = healthy(999);
+    assert!(text.starts_with("Observed too briefly"), "{text}");
+    assert!(!text.contains("Nothing is wrong"), "{text}");
+}
+
 #[test]
 fn what_could_not_be_looked_at_is_said() {
     let text = printed(&Err("no /proc".to_owned()));

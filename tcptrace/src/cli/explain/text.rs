@@ -1,5 +1,6 @@
 //! Topics as text of at most 80 columns.
 
+use crate::diagnose;
 use crate::interpret::advice::{self, Advice};
 use crate::model::Kind;
 
@@ -31,6 +32,9 @@ pub(super) fn list() -> String {
         out.push('\n');
         wrap(&mut out, "    ", "    ", advice.line);
     }
+    out.push_str("\nFindings of tcptrace doctor\n");
+    let ids: Vec<_> = diagnose::ids().collect();
+    wrap(&mut out, "    ", "    ", &ids.join(", "));
     out
 }
 

@@ -39,4 +39,8 @@ pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     ("TERM", "if dumb, no colour unless --color always"),
     ("TZ", "the time zone of --time local"),
+    (
+        "XDG_CONFIG_HOME",
+        "where tcptrace.toml of the user is, after /etc/tcptrace.toml; $HOME/.config if not set",
+    ),
 ];

@@ -73,7 +73,7 @@ impl Hooks {
     pub(super) fn finish(self) -> anyhow::Result<()> {
         let full = self.session.full();
         self.pipeline.finish()?;
-        output::tell_full(full);
+        output::report_full(full);
         Ok(())
     }
 

@@ -88,6 +88,7 @@ fn style(output: &Output) -> TableStyle {
         has_header: output.has_header,
         is_colored: output::is_colored(output, &stdout),
         columns: output::columns(&stdout),
+        text_columns: output::page_columns(&stdout),
         is_clipped: false,
     }
 }
@@ -101,6 +102,7 @@ fn style_in_place(output: &Output) -> Option<(TableStyle, usize)> {
     let (columns, rows) = Screen::size(&stdout)?;
     let style = TableStyle {
         columns,
+        text_columns: columns,
         is_clipped: true,
         ..style(output)
     };

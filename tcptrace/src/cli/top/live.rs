@@ -51,7 +51,7 @@ async fn watch(
     let full = session.full();
     pipeline.finish()?;
     super::last_word(&shared, output.color)?;
-    output::tell_full(full);
+    output::report_full(full);
     drop(session);
     Ok(Exit::Done)
 }

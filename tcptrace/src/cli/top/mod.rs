@@ -15,7 +15,7 @@ use super::output::{self, Output, refuse};
 use super::plan::{self, PlanError};
 use crate::session::plan::{Plan, Stop};
 use crate::sink::color::ColorChoice;
-use crate::sink::{Sink, Talk};
+use crate::sink::{Messages, Sink};
 use crate::survey;
 use crate::tui::theme::{Marks, Theme};
 use crate::tui::view::Look;
@@ -84,14 +84,15 @@ fn usage(why: &PlanError) -> Exit {
 fn last_word(shared: &Shared, color: ColorChoice) -> io::Result<()> {
     let stderr = io::stderr();
     let is_colored = output::is_colored_as(color, stderr.is_terminal());
-    let mut talk = Talk::new(stderr, is_colored, true);
+    let columns = output::terminal_columns(&stderr);
+    let mut messages = Messages::new(stderr, is_colored, true).in_columns(columns);
     for notice in shared.lock().notices() {
-        talk.notice(notice)?;
+        messages.notice(notice)?;
     }
     if let Some(summary) = shared.take_summary() {
-        talk.summary(&summary)?;
+        messages.summary(&summary)?;
     }
-    talk.flush()
+    messages.flush()
 }
 
 fn look(color: ColorChoice) -> Look {

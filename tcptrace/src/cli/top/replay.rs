@@ -14,6 +14,7 @@ use crate::cli::output::refuse;
 use crate::cli::plan::PlanError;
 use crate::cli::recorded_input::RecordedInput;
 use crate::model::KindSet;
+use crate::pipeline::period::Period;
 use crate::pipeline::replay::Settings;
 use crate::session::event_loop;
 use crate::sink::color::ColorChoice;
@@ -44,8 +45,8 @@ pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::
         let why = "--replay -: top reads keys from stdin; save the recording to a file first";
         return Ok(refuse(why, Exit::Usage));
     }
-    let past = RecordedInput::open(&plan.files)?;
-    let filter = match plan.choice.filter(past.kinds()) {
+    let recorded_run = RecordedInput::open(&plan.files)?;
+    let filter = match plan.choice.filter(recorded_run.kinds()) {
         Ok(filter) => filter,
         Err(why) => return Ok(refuse(&why, Exit::Unsupported)),
     };
@@ -55,19 +56,20 @@ pub(super) fn run(plan: &Plan, options: Options, color: ColorChoice) -> anyhow::
         count: None,
         fail_on: KindSet::EMPTY,
         speed: plan.speed,
+        period: Period::default(),
     };
-    event_loop()?.block_on(show(past, settings, options, color))
+    event_loop()?.block_on(show(recorded_run, settings, options, color))
 }
 
 async fn show(
-    past: RecordedInput,
+    recorded_run: RecordedInput,
     settings: Settings,
     options: Options,
     color: ColorChoice,
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let shared = Shared::new(State::new(Source::Recording));
-    shared.lock().tell_clock(past.clock());
+    shared.lock().set_recorded_clock(recorded_run.clock());
     let stop = Arc::new(AtomicBool::new(false));
     let (sink, is_stopped) = (TopSink::new(shared.clone()), Arc::clone(&stop));
     let mut screen = Screen::start(shared.clone(), options)?;
@@ -76,7 +78,7 @@ async fn show(
         std::thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || {
-                let ended = past.show(settings, sink, &is_stopped);
+                let ended = recorded_run.show(settings, sink, &is_stopped);
                 shared.lock().read_up();
                 ended
             })

@@ -29,13 +29,13 @@ impl Screen {
     /// Takes the terminal and draws.
     pub(super) fn start(shared: Shared, options: Options) -> anyhow::Result<Self> {
         let bell = Bell::new().context("cannot make the screen's bell")?;
-        let (tell, ended) = oneshot::channel();
+        let (done, ended) = oneshot::channel();
         let heard = bell.clone();
         std::thread::Builder::new()
             .name("screen".to_owned())
             .spawn(move || {
                 // Nobody waits for it any more when the run was given up.
-                drop(tell.send(tui::run::run(&shared, &heard, &options)));
+                drop(done.send(tui::run::run(&shared, &heard, &options)));
             })
             .context("cannot start the screen's thread")?;
         Ok(Self {

@@ -14,6 +14,7 @@ fn parsed(line: &str) -> Result<Box<WatchArgs>, String> {
     match Cli::try_parse_from(words) {
         Ok(Cli {
             command: Command::Watch(args),
+            ..
         }) => Ok(args),
         Ok(other) => panic!("not watch: {other:?}"),
         Err(error) => Err(error.to_string()),

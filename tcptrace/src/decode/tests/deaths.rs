@@ -1,6 +1,8 @@
 //! Records of connections given up and of connect() that failed.
 
 use super::*;
+use crate::model::event::CallFailed;
+use crate::model::incident::Call;
 
 pub(super) fn timed_out_record(bits: u8) -> TimedOutRecord {
     TimedOutRecord {
@@ -85,5 +87,18 @@ fn connect_failed_arrives_with_each_bit() {
     match signal_of(&unknown) {
         Signal::ConnectFailed(facts) => assert_eq!(facts.waited_ns, None),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_call_returned_arrives_as_that() {
+    use wire::connect_failed as bit;
+    for (bits, call) in [
+        (bit::RETURNED, Call::Connect),
+        (bit::RETURNED | bit::BIND, Call::Bind),
+    ] {
+        let expected = CallFailed { call, errno: 902 };
+        let got = signal_of(&connect_failed_record(bits));
+        assert_eq!(got, Signal::CallFailed(expected));
     }
 }

@@ -283,11 +283,11 @@ fn timestamp_reject_arrives() {
             check,
             ..paws_record()
         };
-        let told = Signal::Paws {
+        let reported = Signal::Paws {
             reason: 701,
             check: Some(place),
         };
-        assert_eq!(signal_of(&record), told);
+        assert_eq!(signal_of(&record), reported);
     }
 }
 

@@ -37,6 +37,14 @@ pub(super) const FAMILIES: &[Family] = &[
         find: only_incidents!(Severity::Broken),
     },
     Family {
+        id: "binds_failed",
+        topics: &[
+            (Kind::ConnectFailed, Some("EADDRINUSE")),
+            (Kind::ConnectFailed, Some("EACCES")),
+        ],
+        find: only_incidents!(Severity::Broken),
+    },
+    Family {
         id: "connects_abandoned",
         topics: &[(Kind::ConnectFailed, None)],
         find: only_incidents!(Severity::Degraded),

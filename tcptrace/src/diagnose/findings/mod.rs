@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use super::damage;
 use super::fold::{Tallies, Tally};
+use super::merge::merged;
+use super::weight::weighed;
 use crate::interpret::advice;
 use crate::model::Kind;
 use crate::model::Owner;
@@ -66,18 +68,28 @@ const ROOM: u64 = 1024;
 /// From this part of a limit on it is nearly used up, in percent.
 const NEAR_PERCENT: u64 = 90;
 
+/// What clients and peers notice of other findings: behind their causes where both are as bad.
+const EFFECTS: &[&str] = &[
+    "connects_unanswered",
+    "connects_abandoned",
+    "reset_by_peer",
+    "connections_refused",
+    "no_socket_resets",
+    "late_segments",
+    "connects_failed",
+];
+
 /// Everything that is wrong, the worst first.
 #[must_use]
 pub fn findings(survey: &Survey, tallies: &Tallies) -> Vec<Finding> {
     let case = Case { survey, tallies };
-    let mut found: Vec<Finding> = FAMILIES
-        .iter()
-        .copied()
-        .flatten()
-        .flat_map(|family| (family.find)(family, &case))
-        .filter(|finding| !finding.evidence.is_empty())
-        .collect();
-    found.sort_by_key(|finding| (finding.severity, Reverse(finding.count)));
+    let found = FAMILIES.iter().copied().flatten();
+    let found = found.flat_map(|family| (family.find)(family, &case));
+    let mut found = merged(found.filter(|one| !one.evidence.is_empty()).collect());
+    found.sort_by_key(|finding| {
+        let is_effect = EFFECTS.contains(&finding.id);
+        (finding.severity, is_effect, Reverse(finding.count))
+    });
     found
 }
 
@@ -90,6 +102,14 @@ pub fn is_wrong_now(findings: &[Finding]) -> bool {
 /// Every id there is.
 pub fn ids() -> impl Iterator<Item = &'static str> {
     FAMILIES.iter().copied().flatten().map(|family| family.id)
+}
+
+/// The id of a finding and the kinds and causes that it covers; `None`: no such id.
+#[must_use]
+pub fn topics_of(id: &str) -> Option<(&'static str, &'static [Topic])> {
+    let mut families = FAMILIES.iter().copied().flatten();
+    let family = families.find(|family| family.id == id)?;
+    Some((family.id, family.topics))
 }
 
 /// The id of the finding that covers a kind and cause; `None`: incidents of it are ordinary.
@@ -207,6 +227,7 @@ impl Family {
         let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
         let netns = tallies.first().and_then(|(_, tally)| tally.netns());
         let is_one = tallies.iter().all(|(_, tally)| tally.netns() == netns);
+        let severity = weighed(severity, case.survey, *main, &tallies);
         Some(Finding {
             netns: netns.filter(|_| is_one),
             who: most_concerned(&tallies),

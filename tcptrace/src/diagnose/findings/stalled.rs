@@ -1,4 +1,4 @@
-//! Connections whose data stands still: nobody acknowledges it, or one end does not read.
+//! Connections whose data does not move: the peer does not acknowledge it, or one end does not read.
 
 use super::unanswered::{of_row, rows, to};
 use super::{Case, Family, first_fix, proof};
@@ -106,8 +106,8 @@ fn readers(family: &Family, case: &Case<'_>) -> Vec<Finding> {
             "sock_diag",
         ));
         Finding {
-            why: "The receive buffer is full, and the peer has been told to wait: its data does not \
-                  move until this process reads."
+            why: "The receive buffer is full, and the window asks the peer to wait: its data does not move \
+                  until this process reads."
                 .to_owned(),
             do_first: "Find what the process does instead of reading: a worker that is busy or \
                        blocked, a consumer behind it that is slower than the peer, or a connection \

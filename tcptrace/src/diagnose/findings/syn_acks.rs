@@ -1,6 +1,7 @@
 //! SYN-ACKs that get no answer.
 
 use super::{Case, Family, counter, looked, place, proof, rate, whose};
+use crate::diagnose::retries::of_topic;
 use crate::model::Kind;
 use crate::model::finding::{Finding, Severity};
 use crate::model::rows::ListenerRow;
@@ -50,16 +51,19 @@ fn at(family: &Family, survey: &Survey, space: &Space, row: &ListenerRow) -> Fin
         ),
     ];
     evidence.extend(counter(survey, space, RESENT));
+    let schedule = of_topic(&space.settings, (Kind::Retransmit, Some("syn_ack")));
+    let schedule = schedule.map_or_else(String::new, |says| format!(" {says}"));
     Finding {
         netns: Some(space.netns),
         who: row.owner.iter().cloned().collect(),
         rate_per_s: rate(survey, rose),
         count: rose,
         evidence,
-        why: "Clients send their SYN again although it arrived, and the kernel sends its answer again too: \
-              the SYN-ACKs do not reach the clients, or their ACKs do not reach this host. A firewall, or a \
-              route that differs between the two directions, causes this."
-            .to_owned(),
+        why: format!(
+            "Clients send their SYN again although it arrived, and the kernel sends its answer again too: \
+             the SYN-ACKs do not reach the clients, or their ACKs do not reach this host. A firewall, or a \
+             route that differs between the two directions, causes this.{schedule}"
+        ),
         do_first: "Run tcpdump -ni any 'tcp[tcpflags] & tcp-syn != 0' here and at a client, and find \
                    where the SYN-ACK is lost."
             .to_owned(),

@@ -1,7 +1,7 @@
 //! Peers that do not answer: to a SYN, or to a close.
 
 use super::{Case, Family, first_fix, place, proof};
-use crate::diagnose::retries::Schedule;
+use crate::diagnose::retries::{SYN_RETRIES, Schedule};
 use crate::model::Kind;
 use crate::model::finding::{Finding, Severity};
 use crate::model::rows::{Anomaly, StateRow, TopRemote};
@@ -24,6 +24,11 @@ fn connects(family: &Family, case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::from_iter(family.of_incidents(case, Severity::Degraded));
     for (space, row) in rows(case, Anomaly::SynSentStuck) {
         let schedule = Schedule::of_syns(&space.settings);
+        let resent = usize::from(row.resends_max);
+        let oldest = schedule
+            .as_ref()
+            .and_then(|schedule| schedule.resends_ms.get(resent.checked_sub(1)?))
+            .map(|ms| proof(format!("the oldest has waited for {} s or longer", ms / 1000), *ms, SYN_RETRIES));
         let give_up = schedule.map_or_else(String::new, |schedule| {
             format!(
                 " This kernel sends the SYN again after {} and gives up after {} s.",
@@ -32,13 +37,15 @@ fn connects(family: &Family, case: &Case<'_>) -> Vec<Finding> {
             )
         });
         let title = format!("SYNs{} get no answer", to(space, row));
+        let mut finding = of_row(family, space, row, title, "are in SYN_SENT");
+        finding.evidence.extend(oldest);
         found.push(Finding {
             why: format!(
                 "The peer is down or unreachable, a firewall drops the SYNs silently, or the peer's accept \
                  queue or SYN queue is full.{give_up}"
             ),
             do_first: first_fix((Kind::Retransmit, Some("syn"))),
-            ..of_row(family, space, row, title, "are in SYN_SENT")
+            ..finding
         });
     }
     found

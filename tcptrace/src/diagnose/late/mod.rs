@@ -7,7 +7,7 @@
 //! waits for its children.
 
 mod cause;
-mod words;
+mod sentences;
 
 use std::collections::BTreeMap;
 
@@ -50,26 +50,26 @@ pub(super) fn late(row: &ListenerRow) -> Option<Late> {
         )
     })?;
     let same = counts.get(&cause.rank()).copied().unwrap_or(1);
-    let mut why = words::why(cause, &holder.activity);
+    let mut why = sentences::why(cause, &holder.activity);
     let holders = row.pids.len().max(row.holders.len());
     if holders > 1 {
-        why.push_str(&words::among(same, serving.len(), holders));
+        why.push_str(&sentences::among(same, serving.len(), holders));
     }
     if let Some(group) = row.group {
         let others = group.length.saturating_sub(row.accept_queue.length);
-        why.push_str(&words::in_group(group.size, others));
+        why.push_str(&sentences::in_group(group.size, others));
     }
-    let mut evidence = words::evidence(cause, &holder.activity);
+    let mut evidence = sentences::evidence(cause, &holder.activity);
     if let Some(ms) = row.accepts.and_then(|accepts| accepts.last_ms) {
         evidence.push(Proof {
-            text: format!("the last accept() was {} ago", words::duration(ms)),
+            text: format!("the last accept() was {} ago", sentences::duration(ms)),
             value: Some(ms),
             source: "accept()".to_owned(),
         });
     }
     Some(Late {
         why,
-        do_first: words::do_first(cause, &holder.activity),
+        do_first: sentences::do_first(cause, &holder.activity),
         evidence,
         fills_any_queue: cause.fills_any_queue(),
     })

@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use crate::diagnose::{Tallies, findings, ids, of_topic};
 use crate::interpret::advice;
 use crate::model::finding::Severity;
-use crate::model::incident::{CloseHow, Evidence, LimitedBy, Queue, ResetCause, Step};
+use crate::model::incident::{
+    CloseHow, Evidence, LimitedBy, Queue, ResetCause, ResetMeaning, RetransmitType, Step,
+};
 use crate::model::survey::Survey;
-use crate::model::{Family, Flow, Incident, Kind, What};
+use crate::model::{Endpoint, Family, Flow, Incident, Kind, What};
 
 fn incident(what: What) -> Incident {
     let owner = super::listener(0, 0, None).owner;
@@ -94,6 +96,94 @@ fn incidents_make_findings_with_their_owner_and_their_bytes() {
     assert!(finding.evidence[1].text.contains("never sent"));
     assert!(finding.do_first.starts_with("Remove the option"));
     assert_eq!(finding.explain, Some((Kind::RstSent, Some("linger_zero"))));
+}
+
+/// The connections that a survey saw opened, and the severity of ten resets beside them.
+fn beside(opened: u64, what: fn() -> What) -> Severity {
+    let mut tallies = Tallies::default();
+    for _ in 0..10 {
+        tallies.on(&incident(what()), 1);
+    }
+    let survey = super::survey(super::counted(&[
+        ("Tcp.PassiveOpens", 5000, Some(opened)),
+        ("Tcp.OutSegs", 90_000, Some(opened)),
+    ]));
+    findings(&survey, &tallies)[0].severity
+}
+
+fn unread() -> What {
+    reset(ResetCause::UnreadData).what
+}
+
+#[test]
+fn incidents_are_weighed_by_what_went_well_meanwhile() {
+    assert_eq!(beside(1000, unread), Severity::Broken);
+    assert_eq!(beside(1001, unread), Severity::Risk);
+    assert_eq!(beside(0, unread), Severity::Broken);
+    let stalled = || What::Retransmit {
+        kind: RetransmitType::Rto,
+        attempt: None,
+        bytes: 9,
+        sequence: None,
+        segments: None,
+        error: None,
+        gave_up: false,
+    };
+    assert_eq!(beside(1000, stalled), Severity::Degraded);
+    assert_eq!(beside(1001, stalled), Severity::Risk);
+}
+
+#[test]
+fn a_linger_reset_that_discarded_nothing_is_a_risk() {
+    let harmless = || What::RstSent {
+        cause: ResetCause::LingerZero,
+        reason: None,
+        unsent_bytes: Some(0),
+        unacked_bytes: Some(0),
+        unread_bytes: Some(0),
+        linger: None,
+    };
+    assert_eq!(beside(1, harmless), Severity::Risk);
+    assert_eq!(
+        beside(1, || reset(ResetCause::LingerZero).what),
+        Severity::Broken
+    );
+}
+
+/// How bad it is that the peer of a connection with that local port sent a RST; port 80 has a listener.
+fn reset_at(port: u16) -> Severity {
+    let mut received = incident(What::RstReceived {
+        meaning: ResetMeaning::Reset,
+    });
+    received.flow.local = Some(Endpoint {
+        addr: [127, 0, 0, 1].into(),
+        port,
+    });
+    let mut tallies = Tallies::default();
+    for _ in 0..10 {
+        tallies.on(&received, 1);
+    }
+    let mut space = super::counted(&[("Tcp.ActiveOpens", 9, Some(3))]);
+    space.listeners = vec![super::listener(0, 5, None)];
+    findings(&super::survey(space), &tallies)[0].severity
+}
+
+#[test]
+fn clients_that_abort_are_a_risk_and_servers_that_do_are_not() {
+    assert_eq!(reset_at(80), Severity::Risk);
+    assert_eq!(reset_at(41_000), Severity::Broken);
+}
+
+#[test]
+fn refused_clients_are_never_few() {
+    let refused = || What::AcceptDrop {
+        step: Some(Step::Syn),
+        outcome: None,
+        queue: None,
+        limited_by: None,
+        count: 1,
+    };
+    assert_eq!(beside(100_000, refused), Severity::Broken);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn finding(row: ListenerRow) -> Finding {
 }
 
 /// The finding on a listener that this process alone holds.
-fn told(activity: Activity) -> Finding {
+fn finding_of(activity: Activity) -> Finding {
     finding(held_by(vec![holder(activity)]))
 }
 
@@ -124,7 +124,7 @@ fn without_a_cause_the_finding_is_as_before() {
 #[test]
 fn stopped_traced_and_frozen_processes_need_no_longer_queue() {
     let stopped = activity(42, vec![thread(42, 'T'), thread(43, 'T')]);
-    let finding = told(stopped.clone());
+    let finding = finding_of(stopped.clone());
     says(
         &finding,
         "payments (42) is stopped by a signal",
@@ -141,7 +141,7 @@ fn stopped_traced_and_frozen_processes_need_no_longer_queue() {
         ..activity(42, vec![thread(42, 't')])
     };
     says(
-        &told(traced.clone()),
+        &finding_of(traced.clone()),
         "payments (42) is stopped by gdb (process 99), which traces it",
         "end process 99",
         "its only thread is in state t",
@@ -153,7 +153,7 @@ fn stopped_traced_and_frozen_processes_need_no_longer_queue() {
         ..traced
     };
     says(
-        &told(watched),
+        &finding_of(watched),
         "blocked in futex()",
         "lock",
         "gdb (99) traces it",
@@ -167,21 +167,21 @@ fn stopped_traced_and_frozen_processes_need_no_longer_queue() {
         ..activity(42, vec![thread(42, 'S')])
     };
     says(
-        &told(frozen),
+        &finding_of(frozen),
         "frozen with its control group /docker/abc",
         "docker unpause",
         "/docker/abc is frozen",
         "cgroup",
     );
     // One thread that is stopped alone says nothing of the others.
-    let one = told(activity(42, vec![thread(42, 'R'), thread(43, 'T')]));
+    let one = finding_of(activity(42, vec![thread(42, 'R'), thread(43, 'T')]));
     assert!(!one.why.contains("stopped"), "{}", one.why);
 }
 
 #[test]
 fn descriptors_count_against_their_limit() {
     let open = |open_files, limit| {
-        told(Activity {
+        finding_of(Activity {
             open_files: Some(open_files),
             open_files_limit: Some(limit),
             ..activity(42, vec![thread(42, 'S')])
@@ -206,7 +206,7 @@ fn waiting_in_the_kernel_for_a_disk() {
         ..thread(42, 'D')
     };
     says(
-        &told(activity(42, vec![stuck.clone()])),
+        &finding_of(activity(42, vec![stuck.clone()])),
         "payments (42) waits inside the kernel in rpc_wait_bit_killable",
         "cat /proc/42/stack",
         "state D in rpc_wait_bit_killable",
@@ -217,7 +217,11 @@ fn waiting_in_the_kernel_for_a_disk() {
         has_run: Some(true),
         ..stuck
     };
-    assert!(!told(activity(42, vec![passing])).why.contains("state D"));
+    assert!(
+        !finding_of(activity(42, vec![passing]))
+            .why
+            .contains("state D")
+    );
 }
 
 #[test]
@@ -228,7 +232,7 @@ fn who_has_no_time_and_who_gets_none() {
         ..thread(43, 'R')
     };
     let with = |one: Thread| activity(42, vec![thread(42, 'S'), one]);
-    let busy = told(with(computing(1900, 60)));
+    let busy = finding_of(with(computing(1900, 60)));
     says(
         &busy,
         "payments (42) is busy: thread worker-43 (43) used a CPU for 95 % of the time",
@@ -238,7 +242,7 @@ fn who_has_no_time_and_who_gets_none() {
     );
     assert!(busy.do_then.is_some(), "a longer queue bridges a peak");
     says(
-        &told(with(computing(400, 1500))),
+        &finding_of(with(computing(400, 1500))),
         "gets too little CPU: thread worker-43 (43) was ready to run but waited for a CPU for 75 %",
         "top",
         "400 ms on a CPU and 1500 ms",
@@ -250,14 +254,14 @@ fn who_has_no_time_and_who_gets_none() {
         ..activity(42, vec![thread(42, 'S'), thread(43, 'R'), thread(44, 'R')])
     };
     says(
-        &told(together),
+        &finding_of(together),
         "its threads together used 97 % of a CPU",
         "perf top",
         "1950 ms on CPUs",
         "/proc/42/stat",
     );
     let quota = |throttled| {
-        told(Activity {
+        finding_of(Activity {
             cgroup: Cgroup {
                 throttled: Some(Throttled {
                     path: "/kubepods/a".to_owned(),
@@ -285,7 +289,7 @@ fn who_has_no_time_and_who_gets_none() {
         ..activity(42, vec![thread(42, 'S')])
     };
     says(
-        &told(short),
+        &finding_of(short),
         "probably waits for memory",
         "memory.max",
         "900 ms of 2.0 s",
@@ -296,7 +300,7 @@ fn who_has_no_time_and_who_gets_none() {
 #[test]
 fn a_blocked_call_is_named_with_what_it_waits_for() {
     let mut query = call("recvfrom", Some(12), Some("socket:[8181]"));
-    let blocked = |call: &Call| told(activity(42, vec![asleep(42, call.clone())]));
+    let blocked = |call: &Call| finding_of(activity(42, vec![asleep(42, call.clone())]));
     says(
         &blocked(&query),
         "payments (42) is blocked in recvfrom() on descriptor 12 (socket:[8181]), and none calls accept()",
@@ -318,7 +322,7 @@ fn a_blocked_call_is_named_with_what_it_waits_for() {
     let threads = |calls: &[&'static str]| {
         let numbers = 42..;
         let all = calls.iter().zip(numbers);
-        told(activity(
+        finding_of(activity(
             42,
             all.map(|(name, tid)| asleep(tid, call(name, None, None)))
                 .collect(),
@@ -337,10 +341,14 @@ fn a_blocked_call_is_named_with_what_it_waits_for() {
         42,
         vec![asleep(42, call("futex", None, None)), thread(43, 'S')],
     );
-    assert!(told(hidden.clone()).why.starts_with("The process does not"));
+    assert!(
+        finding_of(hidden.clone())
+            .why
+            .starts_with("The process does not")
+    );
     hidden.threads.truncate(1);
     assert!(
-        told(hidden).why.starts_with("The process does not"),
+        finding_of(hidden).why.starts_with("The process does not"),
         "64 of more threads"
     );
 }

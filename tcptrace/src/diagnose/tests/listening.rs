@@ -75,7 +75,7 @@ fn retries_are_those_of_this_kernels_settings() {
 }
 
 #[test]
-fn an_inferred_backlog_is_told_as_one_of_two_reasons() {
+fn an_inferred_backlog_is_reported_as_one_of_two_reasons() {
     let full = row(17, 16, Some(LimitedBy::Backlog));
     let limit = |row: &ListenerRow| text(&says(row), "limit").to_owned();
     assert_eq!(

@@ -130,7 +130,7 @@ fn namespaces_with_equal_settings_are_one_group() {
 }
 
 #[test]
-fn recycling_is_told_only_where_it_exists() {
+fn recycling_is_reported_only_where_it_exists() {
     let name = "net.ipv4.tcp_tw_recycle";
     let has = |texts: &[(&'static str, &str)]| {
         let survey = survey(Space {

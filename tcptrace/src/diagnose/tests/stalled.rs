@@ -1,4 +1,4 @@
-//! Rows of `states` whose data stands still.
+//! Rows of `states` whose data does not move.
 
 use super::{found, ids, space, survey, values};
 use crate::model::finding::{Finding, Severity};

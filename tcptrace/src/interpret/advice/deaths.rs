@@ -181,17 +181,18 @@ pub(super) const ADVICE: &[Advice] = &[
         pitfalls: &[
             "A client that tries several addresses at once closes the attempts that lose; each appears as \
              one line.",
-            "Errors before the first SYN (no route, bind()) are not visible by tracepoints.",
+            "Errors before the first SYN (no route, bind()) are visible only where functions can be hooked.",
         ],
     },
     Advice {
         kind: Kind::ConnectFailed,
         cause: Some("EADDRNOTAVAIL"),
-        line: "No local port was free for a connection to that address and port.",
-        meaning: "Each connection from one local address to one remote address and port needs its own local \
+        line: "No local port was free for the connection, or bind() asked for an address of another host.",
+        meaning: "Of connect(): each connection from one local address to one remote address and port needs its own local \
                   port. Live connections and TIME_WAIT sockets use all ports of \
                   net.ipv4.ip_local_port_range, or the port chosen by bind() is already connected to that \
-                  destination.",
+                  destination. Of bind() (the line says bind, and call has it): no interface of this host \
+                  has the address.",
         confirm: &[
             (
                 "tcptrace timewait",
@@ -207,7 +208,59 @@ pub(super) const ADVICE: &[Advice] = &[
             "Reuse connections: use a pool, keep-alive or HTTP/2.",
             "Widen net.ipv4.ip_local_port_range, or connect from more local addresses.",
         ],
-        pitfalls: &["A program that binds before it connects should set IP_BIND_ADDRESS_NO_PORT."],
+        pitfalls: &[
+            "A program that binds before it connects should set IP_BIND_ADDRESS_NO_PORT.",
+            "net.ipv4.ip_nonlocal_bind=1 lets programs bind to an address that arrives later, as with a \
+             floating address.",
+        ],
+    },
+    Advice {
+        kind: Kind::ConnectFailed,
+        cause: Some("EADDRINUSE"),
+        line: "bind() failed: the port, or every port of the range, is in use at that local address.",
+        meaning: "bind() needs a port that no other socket uses at its local address, whatever the \
+                  destination. With a port in the call, another socket holds that port: a second copy of \
+                  the program, or a connection that the last one left. With port 0, all ports of \
+                  net.ipv4.ip_local_port_range are in use.",
+        confirm: &[
+            (
+                "ss -tanp sport = :PORT",
+                "The command lists the sockets that hold the port, in every state.",
+            ),
+            (
+                "tcptrace timewait",
+                "The output shows the ports in use by local address.",
+            ),
+        ],
+        fix: &[
+            "If another program listens on the port, stop it or choose another port.",
+            "If connections of the program's last run hold it, set SO_REUSEADDR before bind().",
+            "If all ports are in use, set IP_BIND_ADDRESS_NO_PORT before bind(), so that connect() chooses \
+             the port for each destination.",
+        ],
+        pitfalls: &[],
+    },
+    Advice {
+        kind: Kind::ConnectFailed,
+        cause: Some("EACCES"),
+        line: "bind() to a port below net.ipv4.ip_unprivileged_port_start, or a route prohibits connect().",
+        meaning: "Of bind(): ports below that limit (1024 unless changed) need CAP_NET_BIND_SERVICE. Of \
+                  connect(): a route of type prohibit matches, or the address is a broadcast address.",
+        confirm: &[
+            (
+                "sysctl net.ipv4.ip_unprivileged_port_start",
+                "This is the first port that every program may bind.",
+            ),
+            (
+                "ip route get PEER",
+                "The output shows the route that the kernel uses.",
+            ),
+        ],
+        fix: &[
+            "Give the service CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities), or lower the limit.",
+            "For connect(), check the routes and the address.",
+        ],
+        pitfalls: &[],
     },
     Advice {
         kind: Kind::ConnectFailed,
@@ -254,12 +307,17 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::ConnectFailed,
         cause: Some("ENETUNREACH"),
         line: "The network reported that it has no route to the peer, and connect() failed.",
-        meaning: "A router sent ICMP network unreachable.",
+        meaning: "With syns 0 this host itself has no route; otherwise a router sent ICMP network \
+                  unreachable. A client that tries the IPv6 addresses of a name first gets this on every \
+                  host without IPv6, and continues with IPv4.",
         confirm: &[(
             "ip route get PEER",
             "The output shows the route that the kernel uses.",
         )],
-        fix: &["Find the router that sent the message (tcpdump icmp), and check its routes."],
+        fix: &[
+            "With syns 0, check this host's routes and its default gateway.",
+            "Otherwise find the router that sent the message (tcpdump icmp), and check its routes.",
+        ],
         pitfalls: &[],
     },
     Advice {

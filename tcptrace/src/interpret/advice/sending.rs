@@ -33,8 +33,8 @@ pub(super) const ADVICE: &[Advice] = &[
         kind: Kind::Retransmit,
         cause: Some("syn"),
         line: "The kernel sent a SYN again: the peer did not answer connect().",
-        meaning: "Users experience connects that take whole seconds; the schedule of this host is below. \
-                  The peer is down or unreachable, a firewall drops the SYNs silently, or the peer's accept \
+        meaning: "Users experience connects that take whole seconds: tcptrace explain retransmit/syn prints the \
+                  schedule of this host. The peer is down or unreachable, a firewall drops the SYNs silently, or the peer's accept \
                   queue or SYN queue is full.",
         confirm: &[
             (
@@ -46,7 +46,11 @@ pub(super) const ADVICE: &[Advice] = &[
                 "Run it on the peer's host: it reports a full queue.",
             ),
         ],
-        fix: &["If the peer drops SYNs because a queue is full, see tcptrace explain accept_drop."],
+        fix: &[
+            "Run tcptrace doctor on the peer's host: it names a full queue and its process. If nothing is \
+             wrong there, a firewall or a full connection tracking table drops the SYNs: conntrack -S, \
+             nf_conntrack_count against nf_conntrack_max.",
+        ],
         pitfalls: &[],
     },
     Advice {
@@ -120,7 +124,7 @@ pub(super) const ADVICE: &[Advice] = &[
     Advice {
         kind: Kind::Retransmit,
         cause: Some("other"),
-        line: "The kernel sent a segment again, and tcptrace cannot tell why.",
+        line: "The kernel sent a segment again, and tcptrace could not determine why.",
         meaning: "Neither the segment nor the state of the connection matches one of the other types.",
         confirm: &[(
             "ss -tin",

@@ -248,7 +248,7 @@ fn destroyed_socket_is_reset_under_its_lock() {
 }
 
 #[test]
-fn keepalive_is_told_from_user_timeout_by_the_option() {
+fn keepalive_is_reported_from_user_timeout_by_the_option() {
     let reason = "TCP_KEEPALIVE_TIMEOUT";
     judged_both_ways(still_connected(), EST, reason, KeepaliveTimeout);
     let facts = Reset {
@@ -319,7 +319,7 @@ fn bad_packet_for_a_connection_is_protocol() {
 }
 
 #[test]
-fn memory_is_told_by_its_reason_and_else_inferred_for_an_orphan() {
+fn memory_is_reported_by_its_reason_and_else_inferred_for_an_orphan() {
     let reason = Some("TCP_ABORT_ON_MEMORY");
     judged(closing(), Some(EST), reason, (OutOfMemory, Seen));
     let reason = Some("NOT_SPECIFIED");
@@ -368,7 +368,7 @@ fn only_the_reply_of_a_closed_orphan_answers_late_data() {
     }
 }
 
-fn linger_told(facts: &Reset, state: Option<TcpState>, host: &Host) -> Option<Linger> {
+fn linger_reported(facts: &Reset, state: Option<TcpState>, host: &Host) -> Option<Linger> {
     let What::RstSent { linger, .. } = what(facts, Unknown, state, host) else {
         panic!("a RST");
     };
@@ -376,26 +376,32 @@ fn linger_told(facts: &Reset, state: Option<TcpState>, host: &Host) -> Option<Li
 }
 
 #[test]
-fn linger_is_told_for_connections_in_seconds() {
+fn linger_is_reported_for_connections_in_seconds() {
     let facts = Reset {
         linger_jiffies: 750,
         ..linger_zero()
     };
-    let told = |seconds| Some(Linger { on: true, seconds });
-    assert_eq!(linger_told(&facts, Some(EST), &host()), told(Some(3)));
+    let reported = |seconds| Some(Linger { on: true, seconds });
+    assert_eq!(
+        linger_reported(&facts, Some(EST), &host()),
+        reported(Some(3))
+    );
     let clueless = Host { hz: None, ..host() };
-    assert_eq!(linger_told(&facts, Some(EST), &clueless), told(None));
+    assert_eq!(
+        linger_reported(&facts, Some(EST), &clueless),
+        reported(None)
+    );
     let off = Linger {
         on: false,
         seconds: None,
     };
-    assert_eq!(linger_told(&closing(), None, &host()), Some(off));
+    assert_eq!(linger_reported(&closing(), None, &host()), Some(off));
     for (facts, state) in [
         (nobody(), None),
         (minisock(), Some(TcpState::TimeWait)),
         (listener(2, 1), Some(TcpState::Listen)),
     ] {
-        assert_eq!(linger_told(&facts, state, &host()), None, "{facts:?}");
+        assert_eq!(linger_reported(&facts, state, &host()), None, "{facts:?}");
     }
 }
 

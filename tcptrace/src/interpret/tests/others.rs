@@ -48,7 +48,7 @@ fn recovery_beats_a_scheduled_loss_probe() {
 }
 
 #[test]
-fn handshake_segments_are_told_whatever_the_congestion_state() {
+fn handshake_segments_are_reported_whatever_the_congestion_state() {
     let lossy = Retransmit {
         ca_state: LOSS,
         ..PLAIN
@@ -78,7 +78,7 @@ fn fin_is_a_fin_only_without_data() {
 
 #[test]
 fn attempt_and_error_of_zero_are_none() {
-    let told = |attempt, error| {
+    let reported = |attempt, error| {
         let facts = Retransmit {
             attempt,
             error,
@@ -89,8 +89,8 @@ fn attempt_and_error_of_zero_are_none() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(told(Some(0), Some(0)), (None, None));
-    assert_eq!(told(Some(3), Some(-11)), (Some(3), Some(-11)));
+    assert_eq!(reported(Some(0), Some(0)), (None, None));
+    assert_eq!(reported(Some(3), Some(-11)), (Some(3), Some(-11)));
 }
 
 const LIFE: CloseFacts = CloseFacts {
@@ -197,7 +197,7 @@ fn end_that_fits_no_rule_is_none() {
 }
 
 #[test]
-fn life_of_a_connection_is_told_whole() {
+fn life_of_a_connection_is_reported_whole() {
     let expected = What::Close {
         duration_us: Some(1_234),
         bytes_sent: Some(10),
@@ -231,33 +231,33 @@ fn limited_by(
 
 #[test]
 fn without_the_backlog_the_limit_is_compared_with_somaxconn() {
-    let told = |limit, somaxconn| limited_by(limit, somaxconn, None);
-    assert_eq!(told(Some(127), Some(128)), Some(LimitedBy::Backlog));
-    assert_eq!(told(Some(128), Some(128)), Some(LimitedBy::Somaxconn));
+    let reported = |limit, somaxconn| limited_by(limit, somaxconn, None);
+    assert_eq!(reported(Some(127), Some(128)), Some(LimitedBy::Backlog));
+    assert_eq!(reported(Some(128), Some(128)), Some(LimitedBy::Somaxconn));
     // somaxconn was lowered after listen().
-    assert_eq!(told(Some(512), Some(128)), None);
-    assert_eq!(told(None, Some(128)), None);
-    assert_eq!(told(Some(128), None), None);
+    assert_eq!(reported(Some(512), Some(128)), None);
+    assert_eq!(reported(None, Some(128)), None);
+    assert_eq!(reported(Some(128), None), None);
 }
 
 #[test]
 fn a_backlog_that_was_seen_says_what_binds() {
-    let told = |limit, somaxconn, backlog| limited_by(Some(limit), somaxconn, Some(backlog));
-    assert_eq!(told(128, Some(128), 511), Some(LimitedBy::Somaxconn));
-    assert_eq!(told(128, Some(128), 128), Some(LimitedBy::Both));
-    assert_eq!(told(128, Some(4096), 128), Some(LimitedBy::Backlog));
+    let reported = |limit, somaxconn, backlog| limited_by(Some(limit), somaxconn, Some(backlog));
+    assert_eq!(reported(128, Some(128), 511), Some(LimitedBy::Somaxconn));
+    assert_eq!(reported(128, Some(128), 128), Some(LimitedBy::Both));
+    assert_eq!(reported(128, Some(4096), 128), Some(LimitedBy::Backlog));
     // somaxconn was raised, or lowered, after listen(), or cannot be read.
-    assert_eq!(told(128, Some(4096), 511), Some(LimitedBy::Somaxconn));
-    assert_eq!(told(511, Some(128), 511), Some(LimitedBy::Backlog));
-    assert_eq!(told(511, None, 511), Some(LimitedBy::Backlog));
+    assert_eq!(reported(128, Some(4096), 511), Some(LimitedBy::Somaxconn));
+    assert_eq!(reported(511, Some(128), 511), Some(LimitedBy::Backlog));
+    assert_eq!(reported(511, None, 511), Some(LimitedBy::Backlog));
     // Not this listener's.
-    assert_eq!(told(511, Some(4096), 128), None);
+    assert_eq!(reported(511, Some(4096), 128), None);
 }
 
 #[test]
 fn each_timestamp_reject_has_its_place() {
     let host = host();
-    let told = |reason| match paws::what(reason, None, &host)? {
+    let reported = |reason| match paws::what(reason, None, &host)? {
         What::PawsDrop { place, reason } => Some((place, reason?.to_string())),
         other => panic!("{other:?}"),
     };
@@ -267,15 +267,15 @@ fn each_timestamp_reject_has_its_place() {
         (3, PawsWhere::Ack, "TCP_RFC7323_PAWS_ACK"),
         (4, PawsWhere::Echo, "TCP_RFC7323_TSECR"),
     ] {
-        assert_eq!(told(number), Some((place, name.to_owned())));
+        assert_eq!(reported(number), Some((place, name.to_owned())));
     }
 }
 
 #[test]
 fn a_hook_that_knows_the_check_needs_no_reason() {
-    let told = paws::what(u32::MAX, Some(PawsWhere::TimeWait), &host());
+    let reported = paws::what(u32::MAX, Some(PawsWhere::TimeWait), &host());
     assert_eq!(
-        told,
+        reported,
         Some(What::PawsDrop {
             place: PawsWhere::TimeWait,
             reason: None,
@@ -285,8 +285,8 @@ fn a_hook_that_knows_the_check_needs_no_reason() {
 }
 
 #[test]
-fn time_wait_tells_its_time_rounded_and_how_it_ended() {
-    let told = |phase, timeout_jiffies, is_cancelled| {
+fn time_wait_shows_its_time_rounded_and_how_it_ended() {
+    let reported = |phase, timeout_jiffies, is_cancelled| {
         let facts = TimeWait {
             phase,
             substate: None,
@@ -305,16 +305,16 @@ fn time_wait_tells_its_time_rounded_and_how_it_ended() {
     };
     let enter = TimeWaitPhase::Enter;
     for jiffies in [14_999, 15_000, 15_001] {
-        assert_eq!(told(enter, Some(jiffies), false), (Some(60_000), None));
+        assert_eq!(reported(enter, Some(jiffies), false), (Some(60_000), None));
     }
     let expire = TimeWaitPhase::Expire;
     assert_eq!(
-        told(expire, None, false),
+        reported(expire, None, false),
         (None, Some(TimeWaitEnd::Timeout))
     );
     assert_eq!(
-        told(expire, None, true),
+        reported(expire, None, true),
         (None, Some(TimeWaitEnd::Cancelled))
     );
-    assert_eq!(told(TimeWaitPhase::Reuse, None, true), (None, None));
+    assert_eq!(reported(TimeWaitPhase::Reuse, None, true), (None, None));
 }

@@ -39,7 +39,7 @@ fn has_cause(facts: TimedOut, state: TcpState, expected: TimeoutCause) {
 }
 
 #[test]
-fn each_limit_is_told_by_what_was_tried() {
+fn each_limit_is_reported_by_what_was_tried() {
     let established = TcpState::Established;
     has_cause(SENDING, established, TimeoutCause::Retransmits);
     has_cause(IDLE, established, TimeoutCause::Keepalive);
@@ -114,9 +114,9 @@ fn what_was_counted_arrives_with_its_unit() {
             silent_jiffies,
             ..SENDING
         };
-        let told = what(&facts, Some(TcpState::Established), &host);
+        let reported = what(&facts, Some(TcpState::Established), &host);
         assert!(matches!(
-            told,
+            reported,
             What::TimedOut {
                 silent_ms: None,
                 ..
@@ -131,7 +131,7 @@ fn another_error_than_etimedout_is_inferred() {
     for (sk_err, error) in [(113, Some(Errno::Ehostunreach)), (512, None)] {
         let facts = TimedOut { sk_err, ..SENDING };
         assert_eq!(evidence(&facts), Evidence::Inferred);
-        let told = what(&facts, None, &host());
-        assert!(matches!(told, What::TimedOut { error: got, .. } if got == error));
+        let reported = what(&facts, None, &host());
+        assert!(matches!(reported, What::TimedOut { error: got, .. } if got == error));
     }
 }

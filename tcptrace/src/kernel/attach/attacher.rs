@@ -8,14 +8,14 @@ use anyhow::Context;
 use aya::{Btf, Ebpf};
 use tcptrace_common::names;
 
-use super::held::Link;
+use super::links::Link;
 use super::programs::{self, Loaded};
 use super::{OTHER_TIER, Outcome, serve};
 use crate::kernel::Kernel;
 use crate::kernel::tiers::{Candidate, Hooks, Program, Signal};
 use crate::model::Tier;
 
-/// A signal on its way: either chosen, or the place of the candidate to go on with.
+/// A signal on its way: either chosen, or the index of the candidate to try next.
 #[derive(Debug)]
 pub(super) struct Open {
     outcome: Outcome,
@@ -33,7 +33,7 @@ pub(super) struct Attacher<'a> {
     links: BTreeMap<String, Link>,
     /// The first refusal of a function tier that holds for all its programs.
     closed: BTreeMap<&'static str, String>,
-    served: u32,
+    by_function: u32,
 }
 
 impl<'a> Attacher<'a> {
@@ -52,7 +52,7 @@ impl<'a> Attacher<'a> {
             tried: BTreeMap::new(),
             links: BTreeMap::new(),
             closed: BTreeMap::new(),
-            served: 0,
+            by_function: 0,
         }
     }
 
@@ -118,7 +118,7 @@ impl<'a> Attacher<'a> {
             Ok(()) => {
                 open.outcome.chosen = Some(candidate);
                 open.outcome.hook = candidate.label(self.kernel);
-                self.served |= candidate.served;
+                self.by_function |= candidate.by_function;
             }
             Err((target, why)) => {
                 let label = candidate.label(self.kernel);
@@ -230,9 +230,10 @@ impl<'a> Attacher<'a> {
         self.loaded = programs::load_tracepoints(self.object, self.types, &names);
     }
 
-    /// Sets for the tracepoints what function hooks report so far.
-    pub(super) fn serve(&mut self) -> anyhow::Result<()> {
-        serve(self.object, self.served)
+    /// Sets for the tracepoints what function hooks report so far: bits of `config::by_function`.
+    pub(super) fn serve(&mut self) -> anyhow::Result<u32> {
+        serve(self.object, self.by_function)?;
+        Ok(self.by_function)
     }
 
     /// What is attached, by the names of the programs.

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_a_tracepoint_loses_what_only_that_tells() {
+    fn a_kernel_without_a_tracepoint_loses_what_only_that_shows() {
         let owners = kernel(OWNERS);
         let report = AttachReport::expected(&owners);
         let impossible = report.impossible(KindSet::ALL);

@@ -12,7 +12,7 @@ use aya::programs::{BtfTracePoint, Iter, Program, ProgramError};
 use aya::{Btf, Ebpf};
 use rustix::io::Errno;
 
-use super::held::Link;
+use super::links::Link;
 
 /// Programs that take the verifier longest.
 const LONG: &[&str] = &[

@@ -41,7 +41,7 @@ pub(super) fn blob(btf: &Btf, questions: &[Question]) -> Vec<u8> {
 /// What is kept of a type.
 #[derive(Default)]
 struct Kept {
-    /// Places of members or variants.
+    /// TypeIds of members or variants.
     elements: BTreeSet<usize>,
     /// A struct is held by value: its size counts.
     is_sized: bool,

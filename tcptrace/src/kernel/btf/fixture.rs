@@ -141,7 +141,7 @@ impl Blob {
 }
 
 /// Says on stderr that a test could not do its work here: a silent pass would be a lie.
-#[expect(clippy::print_stderr, reason = "tests have no other way to tell")]
+#[expect(clippy::print_stderr, reason = "tests have no other output")]
 pub(crate) fn skipped(why: impl std::fmt::Display) {
     eprintln!("SKIPPED: {why}");
 }

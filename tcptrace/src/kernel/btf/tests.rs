@@ -148,7 +148,7 @@ fn what_a_kernel_lacks_is_none() {
 }
 
 #[test]
-fn bitfields_tell_their_bits_and_others_have_none() {
+fn bitfields_show_their_bits_and_others_have_none() {
     let btf = read(&sample());
     let bits = |path| {
         btf.field("flags", path)
@@ -184,7 +184,7 @@ fn narrow_integers_are_bitfields_even_without_the_flag() {
 }
 
 #[test]
-fn fields_tell_pointers_and_signs() {
+fn fields_show_pointers_and_signs() {
     let btf = read(&sample());
     let outer = btf.field("holder", "outer").unwrap();
     assert_eq!(
@@ -351,7 +351,7 @@ fn every_known_kind_is_stepped_over() {
 }
 
 #[test]
-fn a_name_longer_than_the_hash_is_told_from_its_neighbours() {
+fn a_name_longer_than_the_hash_is_reported_from_its_neighbours() {
     let mut blob = Blob::new();
     let stem = "a_name_of_more_than_twenty_four_bytes_";
     for i in 0..20 {

@@ -81,7 +81,7 @@ fn missing_names_what_is_lost() {
 }
 
 #[test]
-fn root_in_a_user_namespace_is_told_so() {
+fn root_in_a_user_namespace_is_reported_so() {
     let root = Privileges {
         in_user_namespace: Some(true),
         ..process(&Capability::ALL, 40)

@@ -224,11 +224,11 @@ pub(super) const TABLE: &[Row] = &[
         "not to write or create",
         &[&[Lacks(1, OPEN_TO_WRITE)]],
     ),
-    row(&[Read, Page], "hearing of signals", calls![SYS_socketpair])
+    row(&[Read, Page], "notice of signals", calls![SYS_socketpair])
         .only("AF_UNIX", one_of![0: libc::AF_UNIX]),
     row(READERS, "what a socket has", calls![SYS_recvfrom]),
     // A handler notifies the runtime of its signal this way, on whatever thread it arrived.
-    row(EVERY, "hearing of signals, lists of sockets", calls![SYS_sendto])
+    row(EVERY, "notice of signals, lists of sockets", calls![SYS_sendto])
         .only("on a connected socket", &[&[IsNull(4)]]),
     row(
         &[Page],

@@ -66,7 +66,7 @@ fn parts_that_are_missing_or_too_far_have_no_sum() {
 }
 
 #[test]
-fn kernel_names_are_told_by_field() {
+fn kernel_names_are_reported_by_field() {
     let name = kernel_name("icsk_syn_qlen");
     assert_eq!(
         name.as_deref(),

@@ -20,7 +20,7 @@ const fn candidate(tier: Tier, family: Family, reporter: u8) -> Candidate {
         hooks: Hooks::Functions { family, reporter },
         evidence: Evidence::Seen,
         blind_to: "",
-        served: family.served(),
+        by_function: family.by_function(),
         obstacle: super::nothing,
     }
 }

@@ -19,7 +19,7 @@ const fn tracepoint(
         hooks: Hooks::Tracepoints(names),
         evidence: Evidence::Seen,
         blind_to,
-        served: 0,
+        by_function: 0,
         obstacle,
     }
 }
@@ -37,7 +37,7 @@ const COUNTED: Candidate = Candidate {
     hooks: Hooks::Counters,
     evidence: Evidence::Counted,
     blind_to: "the client, the queue at that instant, which listener when several dropped",
-    served: 0,
+    by_function: 0,
     obstacle: nothing,
 };
 
@@ -374,9 +374,15 @@ pub static SIGNALS: &[Signal] = &[
         fact: "connect() that failed",
         candidates: &[tracepoint(
             &["inet_sock_set_state", "tcp_receive_reset"],
-            "errors before the first SYN: no route, bind()",
+            "",
             nothing,
         )],
+    },
+    Signal {
+        kind: Kind::ConnectFailed,
+        part: "errors of the call",
+        fact: "connect() and bind() that failed before the first SYN: no route, address in use",
+        candidates: &candidates(Family::Calls, hook::TCP_V4_CONNECT),
     },
     Signal {
         kind: Kind::PawsDrop,

@@ -39,7 +39,7 @@ fn minisocks_are_made_by_the_function_that_the_kernel_has() {
 }
 
 #[test]
-fn a_tracepoint_that_tells_everything_comes_before_functions() {
+fn a_tracepoint_that_shows_everything_comes_before_functions() {
     let rejects = |release| first(&kernel(release), Kind::PawsDrop, "by connections", None);
     assert_eq!(rejects("6.18.15"), "tp_btf/kfree_skb");
     // No reasons on 5.10, no receiving socket on 6.1.

@@ -75,7 +75,7 @@ fn overflows_are_counted_and_given_to_the_only_listener() {
         assert_eq!(facts.queue.map(|queue| queue.limit), Some(0));
         assert!(
             counted.poll(&refusals(&[inode]), 4, |_, _| 0).is_empty(),
-            "told once"
+            "reported once"
         );
     });
 }
@@ -119,7 +119,7 @@ fn counts(events: &[Event]) -> Vec<(Option<u32>, u64)> {
 }
 
 #[test]
-fn a_namespace_read_late_does_not_tell_its_lifetime() {
+fn a_namespace_read_late_does_not_show_its_lifetime() {
     let kinds = KindSet::EMPTY.with(Kind::AcceptDrop);
     // 7 is there from the start but is not read; 8 is born later.
     let mut start = reading(&[(6, 100), (7, 5000)]);
@@ -127,9 +127,9 @@ fn a_namespace_read_late_does_not_tell_its_lifetime() {
     let mut counted = Counted::begin(kinds, start);
     let later = reading(&[(6, 103), (7, 5000), (8, 2)]);
     assert!(counted.poll(&later, 1, |_, _| 0).is_empty());
-    let mut told = counts(&counted.poll(&later, 2, |_, _| 0));
-    told.sort_unstable();
-    assert_eq!(told, [(Some(6), 3), (Some(8), 2)]);
+    let mut reported = counts(&counted.poll(&later, 2, |_, _| 0));
+    reported.sort_unstable();
+    assert_eq!(reported, [(Some(6), 3), (Some(8), 2)]);
     let later = reading(&[(7, 5004)]);
     assert!(counted.poll(&later, 3, |_, _| 0).is_empty());
     assert_eq!(counts(&counted.poll(&later, 4, |_, _| 0)), [(Some(7), 4)]);

@@ -96,8 +96,8 @@ fn keep(ledger: &mut Ledger, call: Call) {
         Call::Filter => ledger.filtered(),
         Call::RateLimit => ledger.rate_limited(),
         Call::LoseInSink => ledger.lose(LossPlace::Sink, Some(kind), 1),
-        Call::LoseUndecoded(count, is_told) => {
-            ledger.lose(LossPlace::Channel, is_told.then_some(kind), count);
+        Call::LoseUndecoded(count, is_reported) => {
+            ledger.lose(LossPlace::Channel, is_reported.then_some(kind), count);
         }
         Call::Kernel(kind, filtered, lost) => {
             ledger.kernel(kind, filtered, lost);
@@ -117,7 +117,8 @@ fn any_call() -> impl Strategy<Value = Vec<Call>> {
     ];
     let kind = prop::sample::select(Kind::ALL);
     let aside = prop_oneof![
-        (0..1000_u64, any::<bool>()).prop_map(|(count, told)| Call::LoseUndecoded(count, told)),
+        (0..1000_u64, any::<bool>())
+            .prop_map(|(count, reported)| Call::LoseUndecoded(count, reported)),
         (kind, 0..1_u64 << 40, 0..1_u64 << 40)
             .prop_map(|(kind, filtered, lost)| Call::Kernel(kind, filtered, lost)),
         (0..1_u64 << 40).prop_map(Call::Skip),
@@ -178,7 +179,7 @@ fn each_fate_has_its_column() {
 }
 
 #[test]
-fn incident_that_was_noted_and_forgotten_is_told() {
+fn incident_that_was_noted_and_forgotten_is_reported() {
     let mut ledger = ledger();
     ledger.note(&received());
     assert!(!ledger.summary(Vec::new()).loss.is_balanced());

@@ -48,10 +48,14 @@ fn a_block_of_a_killed_recorder_is_all_that_is_lost() {
             .filter(|(_, end)| **end <= length);
         let pieces = read_bytes(&room, &sound[..length]);
         assert_eq!(times(&pieces).len(), whole.count() * 10, "cut at {length}");
-        let told = gaps(&pieces);
-        assert_eq!(told.len(), 1, "cut at {length}");
+        let reported = gaps(&pieces);
+        assert_eq!(reported.len(), 1, "cut at {length}");
         let is_at_edge = places.contains(&length);
-        assert_eq!(told[0].bytes == 0, is_at_edge, "cut at {length}: {told:?}");
+        assert_eq!(
+            reported[0].bytes == 0,
+            is_at_edge,
+            "cut at {length}: {reported:?}"
+        );
     }
 }
 
@@ -67,12 +71,12 @@ fn damage_costs_its_block_and_is_counted() {
         let pieces = read_bytes(&room, &bytes);
         let expected: Vec<u64> = (0..10).chain(20..50).collect();
         assert_eq!(times(&pieces), expected);
-        let told = gaps(&pieces);
-        assert_eq!(told.len(), 1);
-        assert_eq!(told[0].events, Some(10));
-        assert_eq!(told[0].offset, places[2] as u64);
-        assert_eq!(told[0].bytes, (places[3] - places[2]) as u64);
-        assert_eq!(told[0].after_ns, Some(9));
+        let reported = gaps(&pieces);
+        assert_eq!(reported.len(), 1);
+        assert_eq!(reported[0].events, Some(10));
+        assert_eq!(reported[0].offset, places[2] as u64);
+        assert_eq!(reported[0].bytes, (places[3] - places[2]) as u64);
+        assert_eq!(reported[0].after_ns, Some(9));
         assert_eq!(pieces.last(), Some(&Piece::End(end())));
     }
     let mut bytes = sound.clone();

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use super::*;
 use crate::model::event::*;
 use crate::model::flow::TcpState;
-use crate::model::incident::{DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase};
+use crate::model::incident::{
+    Call, DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase,
+};
 use crate::model::sample::{ListenerSample, SpaceSample};
 use crate::model::{Basis, Endpoint, Evidence, Family, Flow, Owner, Process, Signal};
 
@@ -167,6 +169,10 @@ fn each_signal() -> Vec<Signal> {
             is_shut: false,
             is_sent: true,
             has_port: false,
+        }),
+        Signal::CallFailed(CallFailed {
+            call: Call::Bind,
+            errno: 49,
         }),
     ]
 }

@@ -110,11 +110,11 @@ fn a_rotation_stays_within_its_budget_and_loses_only_the_oldest() {
     // Events of files that are gone for good are no gap.
     assert!(times[0] > 0);
     let missing = read(&[paths[0].clone(), paths[2].clone()]);
-    let told = gaps(&missing);
-    assert_eq!(told.len(), 1);
-    assert!(told[0].why.contains("is missing"), "{told:?}");
+    let reported = gaps(&missing);
+    assert_eq!(reported.len(), 1);
+    assert!(reported[0].why.contains("is missing"), "{reported:?}");
     let between = times.len() - super::times(&missing).len();
-    assert_eq!(told[0].events, Some(between as u64));
+    assert_eq!(reported[0].events, Some(between as u64));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::Malformed;
 use super::fields::{Found, Frozen, Owners};
 use crate::model::flow::TcpState;
-use crate::model::incident::{DropOutcome, LingerOutcome, PawsWhere, Step, TimeWaitPhase};
+use crate::model::incident::{Call, DropOutcome, LingerOutcome, PawsWhere, Step, TimeWaitPhase};
 use crate::model::{Basis, Evidence, Family, Kind};
 
 /// An enum with frozen positions.
@@ -65,6 +65,7 @@ macro_rules! coded {
 
 coded!(
     Basis,
+    Call,
     DropOutcome,
     Evidence,
     Family,

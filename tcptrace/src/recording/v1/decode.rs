@@ -154,7 +154,7 @@ fn code<T: Coded>(code: u8) -> Result<T, Malformed> {
 }
 
 /// Names of hooks that this program does not know, and the longest: a newer tcptrace may write some,
-/// a hostile file would go on for ever.
+/// a hostile file would never end.
 const FOREIGN_MOST: usize = 256;
 const HOOK_BYTES: usize = 64;
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::Malformed;
 use super::fields::{Frozen, OwnerForm, QueueForm};
 use crate::model::event::{
-    CloseFacts, ConnectFailed, LingerEnd, QueueDrop, Reset, Retransmit, StateChange, TimeWait,
-    TimedOut,
+    CallFailed, CloseFacts, ConnectFailed, LingerEnd, QueueDrop, Reset, Retransmit, StateChange,
+    TimeWait, TimedOut,
 };
 use crate::model::{Owner, Signal};
 
@@ -176,6 +176,10 @@ signals! {
         is_shut: bool,
         is_sent: bool,
         has_port: bool,
+    }
+    CallFailed(CallFailed) {
+        call: u8,
+        errno: i32,
     }
 }
 

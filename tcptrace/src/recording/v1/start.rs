@@ -337,14 +337,16 @@ mod tests {
 
     #[test]
     fn skipped_runs_come_back_by_hook_and_as_a_sum_where_no_hook_is_named() {
-        let mut told = Standing::default();
-        told.skipped.insert("tp_btf/inet_sock_set_state".into(), 7);
-        told.skipped.insert("fexit/tcp_check_req".into(), 4);
-        assert_eq!(read_end(&end_bytes(&told)).unwrap(), told);
-        let old = standing(standing_form(&told), &[]);
+        let mut reported = Standing::default();
+        reported
+            .skipped
+            .insert("tp_btf/inet_sock_set_state".into(), 7);
+        reported.skipped.insert("fexit/tcp_check_req".into(), 4);
+        assert_eq!(read_end(&end_bytes(&reported)).unwrap(), reported);
+        let old = standing(standing_form(&reported), &[]);
         assert_eq!(old.skipped, BTreeMap::from([("".into(), 11)]));
         let damaged = [(SKIPPED.to_owned(), vec![0xff; 9])];
-        let read = standing(standing_form(&told), &damaged);
+        let read = standing(standing_form(&reported), &damaged);
         assert_eq!(read.skipped, old.skipped);
     }
 

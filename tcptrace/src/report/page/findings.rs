@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::markup::{bytes, listed, plural, prose, thousands};
+use super::phrases;
 use super::plot::{self, Layer};
-use super::words;
 use super::{Found, View};
 use crate::interpret::advice::{self, Advice};
 use crate::model::finding::Severity;
@@ -84,8 +84,8 @@ fn details(view: &View<'_>, found: &Found<'_>) -> Markup {
     html! {
         dt { "Who" }
         dd {
-            (words::shares(&facts.owners.top(IN_A_LINE), |who, count| html! {
-                span class="keep" { (words::who(view.story, who)) " " (words::times(*count)) }
+            (phrases::shares(&facts.owners.top(IN_A_LINE), |who, count| html! {
+                span class="keep" { (phrases::who(view.story, who)) " " (phrases::times(*count)) }
             }))
         }
         dt { "Where" }
@@ -97,11 +97,11 @@ fn details(view: &View<'_>, found: &Found<'_>) -> Markup {
             }
             @if !facts.peers.is_empty() {
                 "; peers "
-                (words::shares(&facts.peers.top(IN_A_LINE), |addr, count| words::share(addr, *count)))
+                (phrases::shares(&facts.peers.top(IN_A_LINE), |addr, count| phrases::share(addr, *count)))
             }
             @if spaces.rows.len() > 1 {
                 "; network namespaces "
-                (words::shares(&spaces, |netns, count| words::share(netns, *count)))
+                (phrases::shares(&spaces, |netns, count| phrases::share(netns, *count)))
             }
         }
         dt { "When" }
@@ -140,7 +140,7 @@ fn ports(names: [&'static str; 2], ports: &Ranking<u16, u64>, count: u64) -> Mar
         } @else if top.rows.is_empty() {
             (thousands(top.others)) " different" (many)
         } @else {
-            (one) (words::shares(&top, |port, count| words::share(port, *count)))
+            (one) (phrases::shares(&top, |port, count| phrases::share(port, *count)))
         }
     }
 }
@@ -161,14 +161,14 @@ fn cost(facts: &Trouble) -> Markup {
     let is_limited = limits.clone().next().is_some();
     html! {
         @if thrown.reported_by > 0 {
-            dt { "Thrown away" }
+            dt { "Discarded" }
             dd {
                 @if parts.clone().next().is_none() { "no bytes" }
                 (listed(parts.map(|(count, what)| html! { (bytes(count)) (what) })))
                 @if thrown.reported_by < facts.tally.incidents {
                     "; "
                     (plural(facts.tally.incidents - thrown.reported_by, "incident does", "incidents do"))
-                    " not tell"
+                    " not report"
                 }
             }
         }
@@ -178,7 +178,7 @@ fn cost(facts: &Trouble) -> Markup {
                 (thousands(queue.length.into())) " waiting with a limit of "
                 (thousands(queue.limit.into()))
                 @if is_limited { "; limited by " }
-                (listed(limits.map(|(limit, count)| words::share(limit.name(), count))))
+                (listed(limits.map(|(limit, count)| phrases::share(limit.name(), count))))
             }
         }
         @if facts.tally.gave_up > 0 {
@@ -206,7 +206,7 @@ fn evidence(facts: &Trouble) -> Markup {
             Evidence::Inferred => "inferred by a documented rule",
             Evidence::Counted => "counted from the kernel's counters",
         };
-        html! { (said) " " (words::times(count)) }
+        html! { (said) " " (phrases::times(count)) }
     }))
 }
 
@@ -274,14 +274,14 @@ fn line(incident: &Incident) -> String {
 /// What is no trouble, in a sentence.
 fn ordinary(view: &View<'_>) -> Markup {
     let counts = &view.story.ordinary;
-    let present = words::ORDER
+    let present = phrases::ORDER
         .iter()
         .map(|kind| (*kind, counts[kind.index()]));
     html! {
         @if counts.iter().any(|count| *count > 0) {
             p class="dim" {
                 "In addition, normal connection events were recorded: "
-                (words::kinds(present.filter(|(_, count)| *count > 0))) "."
+                (phrases::kinds(present.filter(|(_, count)| *count > 0))) "."
             }
         }
     }

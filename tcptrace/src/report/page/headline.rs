@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::clock::duration;
 use super::markup::{bytes, listed, plural, prose, text, thousands};
-use super::{Found, SECTIONS, View, words};
+use super::{Found, SECTIONS, View, phrases};
 use crate::model::loss::LossPlace;
 use crate::model::{KindSet, RunFacts};
 use crate::report::story::Story;
@@ -91,7 +91,7 @@ fn where_and_what(facts: &RunFacts, is_narrow: bool) -> Markup {
 
 /// The kinds in words.
 pub(super) fn kinds(set: KindSet) -> Markup {
-    let chosen = words::ORDER.iter().filter(|kind| set.contains(**kind));
+    let chosen = phrases::ORDER.iter().filter(|kind| set.contains(**kind));
     html! {
         @if set == KindSet::ALL {
             "every kind"
@@ -106,9 +106,9 @@ pub(super) fn kinds(set: KindSet) -> Markup {
 fn lost(story: &Story) -> Markup {
     let summaries = || story.runs.iter().filter_map(|run| run.summary.as_ref());
     let by_place = &story.losses.by_place;
-    let told = by_place.values().copied().fold(0, u64::saturating_add);
+    let reported = by_place.values().copied().fold(0, u64::saturating_add);
     let tally = summaries().fold(story.loss_left_out, |sum, summary| sum.plus(summary.loss));
-    let lost = tally.lost.max(told);
+    let lost = tally.lost.max(reported);
     html! {
         @if lost > 0 {
             strong class="bad" { (plural(lost, "event was", "events were")) " lost" }
@@ -224,9 +224,9 @@ fn one(found: &Found<'_>) -> Markup {
         @if let Some((who, count)) = facts.owners.top(1).rows.first() {
             ", "
             @if **count < facts.tally.count { "most of " }
-            (words::name(who))
+            (phrases::name(who))
         }
-        @if thrown > 0 { ", " (bytes(thrown)) " thrown away" }
+        @if thrown > 0 { ", " (bytes(thrown)) " discarded" }
         @if let Some(advice) = found.advice() {
             br;
             span class="dim" { (prose(advice.line)) }

@@ -6,7 +6,7 @@ use super::View;
 use super::clock::{Clock, duration};
 use super::headline::{self, MOST_SENTENCES};
 use super::markup::{listed, plural, text, thousands};
-use super::words;
+use super::phrases;
 use crate::model::RunFacts;
 use crate::report::story::Run;
 
@@ -57,10 +57,10 @@ fn runs(view: &View<'_>) -> Markup {
     ];
     let rows = html! {
         @for (at, run) in view.story.runs.iter().enumerate() {
-            tr { (words::number_cell(at as u64 + 1)) (one(run, &view.axis.clock)) }
+            tr { (phrases::number_cell(at as u64 + 1)) (one(run, &view.axis.clock)) }
         }
     };
-    words::table("Runs of tcptrace", &columns, &rows)
+    phrases::table("Runs of tcptrace", &columns, &rows)
 }
 
 fn one(run: &Run, clock: &Clock<'_>) -> Markup {

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::View;
 use super::markup::{plural, thousands};
+use super::phrases;
 use super::plot::{self, Layer, Level};
-use super::words;
 use crate::model::incident::TimeWaitPhase;
 use crate::model::{Endpoint, Kind};
 use crate::report::bins::Series;
@@ -30,7 +30,7 @@ pub(super) fn timeline(view: &View<'_>) -> Markup {
         name: kind.name(),
         values: series.over(&view.axis.grid),
     };
-    let by_kind = words::ORDER.iter().filter_map(|kind| {
+    let by_kind = phrases::ORDER.iter().filter_map(|kind| {
         let layer = of_kind(*kind, story.over_time.get(kind)?);
         let count = thousands(story.by_kind[kind.index()]);
         let name = html! { b { (kind.name()) } " " span class="dim" { (count) } };
@@ -38,11 +38,11 @@ pub(super) fn timeline(view: &View<'_>) -> Markup {
     });
     let top = story.owners.top(LANES);
     let by_owner = top.rows.iter().map(|(who, facts)| {
-        let layers: Vec<Layer> = words::ORDER
+        let layers: Vec<Layer> = phrases::ORDER
             .into_iter()
             .filter_map(|kind| Some(of_kind(kind, facts.over_time.get(&kind)?)))
             .collect();
-        let name = words::who_with(who, &facts.members);
+        let name = phrases::who_with(who, &facts.members);
         view.axis.lane(&name, &layers)
     });
     let lost = || Layer {
@@ -72,7 +72,7 @@ pub(super) fn timeline(view: &View<'_>) -> Markup {
                     (view.axis.times())
                 }
                 (legend(view))
-                (words::left_out(&top, "programs"))
+                (phrases::left_out(&top, "programs"))
             }
         }
     }
@@ -82,7 +82,7 @@ fn legend(view: &View<'_>) -> Markup {
     let by_kind = &view.story.by_kind;
     html! {
         ul class="legend" {
-            @for kind in words::ORDER.iter().filter(|kind| by_kind[kind.index()] > 0) {
+            @for kind in phrases::ORDER.iter().filter(|kind| by_kind[kind.index()] > 0) {
                 li { i class=(plot::class(*kind)) {} " " (kind.name()) }
             }
         }
@@ -161,7 +161,7 @@ fn listener_name(place: Place, listener: &Listener) -> Markup {
         }
         " "
         @match &listener.who {
-            Some(who) => { (words::who_with(who, &listener.members)) }
+            Some(who) => { (phrases::who_with(who, &listener.members)) }
             None => { span class="dim" { "owner not known" } }
         }
         br;
@@ -208,7 +208,7 @@ pub(super) fn time_wait(view: &View<'_>) -> Markup {
             b { "entries" } " "
             span class="dim" { "netns " (netns) }
             br;
-            "at most " (thousands(entries.peak)) ", last " (words::optional(entries.last))
+            "at most " (thousands(entries.peak)) ", last " (phrases::optional(entries.last))
             @if let Some(limit) = entries.limit { ", limit " (thousands(limit.into())) }
         };
         view.axis.level(&name, &level)
@@ -237,7 +237,7 @@ pub(super) fn time_wait(view: &View<'_>) -> Markup {
                 @for lane in levels.chain(phases) { (lane) }
                 (view.axis.times())
             }
-            (words::left_out(&top, "namespaces"))
+            (phrases::left_out(&top, "namespaces"))
         }
         (owners(view))
     }
@@ -270,15 +270,15 @@ fn owners(view: &View<'_>) -> Markup {
     let rows = html! {
         @for (who, owned) in &top.rows {
             tr {
-                td { (words::who_with(who, &owned.members)) }
-                @for phase in phases { (words::number_cell(owned.by_phase[phase as usize])) }
+                td { (phrases::who_with(who, &owned.members)) }
+                @for phase in phases { (phrases::number_cell(owned.by_phase[phase as usize])) }
             }
         }
     };
     html! {
         @if !top.rows.is_empty() {
-            (words::table("Who left TIME_WAIT entries", &columns, &rows))
-            (words::left_out(&top, "programs"))
+            (phrases::table("Who left TIME_WAIT entries", &columns, &rows))
+            (phrases::left_out(&top, "programs"))
         }
     }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::View;
 use super::markup::{listed, text, thousands};
-use super::words;
+use super::phrases;
 use crate::diagnose::settings::known;
 use crate::model::Kind;
 use crate::model::run::SpaceFacts;
@@ -27,7 +27,10 @@ fn bears_on(name: &str) -> &'static [(Kind, Option<&'static str>)] {
     match name.rsplit('.').next().unwrap_or(name) {
         "somaxconn" | "tcp_abort_on_overflow" => ACCEPT,
         "tcp_max_syn_backlog" | "tcp_syncookies" => SYN,
-        "tcp_syn_retries" => &[(Kind::Retransmit, Some("syn"))],
+        "tcp_syn_retries" => &[
+            (Kind::Retransmit, Some("syn")),
+            (Kind::ConnectFailed, Some("ETIMEDOUT")),
+        ],
         "tcp_tw_recycle" | "tcp_timestamps" => PAWS,
         "tcp_fin_timeout" => &[(Kind::RstSent, Some("fin_timeout"))],
         "tcp_max_orphans" => &[(Kind::RstSent, Some("out_of_memory"))],
@@ -113,7 +116,7 @@ fn group(view: &View<'_>, spaces: &[&SpaceFacts]) -> Markup {
                 " and " (thousands((spaces.len() - NAMED) as u64)) " more"
             }
         }
-        (words::table("Settings for queues, orphans and TIME_WAIT", &columns, &rows))
+        (phrases::table("Settings for queues, orphans and TIME_WAIT", &columns, &rows))
     }
 }
 

@@ -6,8 +6,8 @@ use std::cmp::Reverse;
 use maud::{Markup, html};
 
 use super::markup::{bytes, listed, prose, text};
+use super::phrases;
 use super::plot;
-use super::words;
 use super::{Found, View};
 use crate::model::Kind;
 use crate::model::incident::RetransmitType;
@@ -50,25 +50,25 @@ pub(super) fn resets(view: &View<'_>) -> Markup {
             @let thrown = facts.tally.discarded;
             tr {
                 td { (found.link()) }
-                (words::number_cell(facts.tally.count))
-                (words::bar_cell(plot::class(found.kind), facts.tally.count, most))
-                td { @if let Some((who, _)) = facts.owners.top(1).rows.first() { (words::name(who)) } }
+                (phrases::number_cell(facts.tally.count))
+                (phrases::bar_cell(plot::class(found.kind), facts.tally.count, most))
+                td { @if let Some((who, _)) = facts.owners.top(1).rows.first() { (phrases::name(who)) } }
                 @for count in [thrown.unsent, thrown.unacked, thrown.unread] {
                     (bytes_cell(count, thrown.reported_by > 0))
                 }
             }
         }
     };
-    words::table("RSTs sent and received", &columns, &rows)
+    phrases::table("RSTs sent and received", &columns, &rows)
 }
 
-fn bytes_cell(count: u64, is_told: bool) -> Markup {
+fn bytes_cell(count: u64, is_reported: bool) -> Markup {
     html! {
         td class="n" {
             @if count > 0 {
                 (bytes(count))
             } @else {
-                span class="dim" { @if is_told { "–" } @else { "?" } }
+                span class="dim" { @if is_reported { "–" } @else { "?" } }
             }
         }
     }
@@ -84,14 +84,14 @@ pub(super) fn owners(view: &View<'_>) -> Markup {
     let most_met = most(peers.rows.first().map(|(_, facts)| &facts.by_kind));
     let counts = |by_kind: &ByKind, most| {
         html! {
-            (words::number_cell(total(by_kind)))
-            (words::kinds_cell(by_kind, most))
+            (phrases::number_cell(total(by_kind)))
+            (phrases::kinds_cell(by_kind, most))
         }
     };
     let owner_rows = html! {
         @for (who, facts) in &owners.rows {
             tr {
-                td { (words::who_with(who, &facts.members)) (origin(facts)) }
+                td { (phrases::who_with(who, &facts.members)) (origin(facts)) }
                 (counts(&facts.by_kind, most_owned))
             }
         }
@@ -103,11 +103,11 @@ pub(super) fn owners(view: &View<'_>) -> Markup {
     };
     let columns = |first| [(first, false), ("Incidents", true), ("By kind", false)];
     html! {
-        (words::table("Owners: the processes that opened, accepted or listen", &columns("Program"), &owner_rows))
-        (words::left_out(&owners, "programs"))
+        (phrases::table("Owners: the processes that opened, accepted or listen", &columns("Program"), &owner_rows))
+        (phrases::left_out(&owners, "programs"))
         @if !peers.rows.is_empty() {
-            (words::table("Peers: addresses at the other end", &columns("Address"), &peer_rows))
-            (words::left_out(&peers, "addresses"))
+            (phrases::table("Peers: addresses at the other end", &columns("Address"), &peer_rows))
+            (phrases::left_out(&peers, "addresses"))
         }
     }
 }
@@ -139,10 +139,10 @@ pub(super) fn retransmits(view: &View<'_>) -> Markup {
     let type_rows = html! {
         @for found in &by_type {
             tr {
-                td { a href={ "#" (found.anchor()) } { (found.cause.unwrap_or("not told")) } }
-                (words::number_cell(found.facts.tally.count))
-                (words::bar_cell(plot::class(Kind::Retransmit), found.facts.tally.count, most))
-                (words::number_cell(found.facts.tally.gave_up))
+                td { a href={ "#" (found.anchor()) } { (found.cause.unwrap_or("not reported")) } }
+                (phrases::number_cell(found.facts.tally.count))
+                (phrases::bar_cell(plot::class(Kind::Retransmit), found.facts.tally.count, most))
+                (phrases::number_cell(found.facts.tally.gave_up))
             }
         }
     };
@@ -161,19 +161,19 @@ pub(super) fn retransmits(view: &View<'_>) -> Markup {
             @let types = types.filter(|(_, count)| *count > 0);
             tr {
                 td { b { (addr) } }
-                (words::number_cell(resends.count))
+                (phrases::number_cell(resends.count))
                 td class="n" { (bytes(resends.bytes)) }
-                td class="n" { (words::optional(resends.attempts.map(u64::from))) }
-                (words::number_cell(resends.gave_up))
-                td { (listed(types.map(|(kind, count)| words::share(kind.name(), count)))) }
+                td class="n" { (phrases::optional(resends.attempts.map(u64::from))) }
+                (phrases::number_cell(resends.gave_up))
+                td { (listed(types.map(|(kind, count)| phrases::share(kind.name(), count)))) }
             }
         }
     };
     html! {
-        (words::table("Retransmits by type", &type_columns, &type_rows))
+        (phrases::table("Retransmits by type", &type_columns, &type_rows))
         @if !top.rows.is_empty() {
-            (words::table("Retransmits by peer", &columns, &rows))
-            (words::left_out(&top, "addresses"))
+            (phrases::table("Retransmits by peer", &columns, &rows))
+            (phrases::left_out(&top, "addresses"))
         }
     }
 }
@@ -207,7 +207,7 @@ pub(super) fn counters(view: &View<'_>) -> Markup {
         }
         @for (at, summary) in summaries {
             @if runs.len() != 1 { h3 { "Run " (at + 1) } }
-            (words::table("Kernel counters and ours", &columns, &rows(&summary.reconciliation)))
+            (phrases::table("Kernel counters and ours", &columns, &rows(&summary.reconciliation)))
         }
     }
 }
@@ -216,8 +216,8 @@ fn counter(row: &Reconciled) -> Markup {
     html! {
         tr {
             td { code { (text(&row.counter)) } }
-            (words::number_cell(row.kernel))
-            (words::number_cell(row.ours))
+            (phrases::number_cell(row.kernel))
+            (phrases::number_cell(row.ours))
             @match row.verdict {
                 Verdict::Exact => { td class="good" { "exact" } }
                 Verdict::Explained => { td { "explained" } }

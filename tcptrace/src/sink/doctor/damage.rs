@@ -69,10 +69,14 @@ fn listener(report: &Doctor<'_>, row: &HurtListener<'_>) -> String {
 pub(super) fn counters(page: &mut Page, report: &Doctor<'_>) {
     let moved = |space: &Namespace<'_>| -> Vec<Damage> {
         let counters = space.counters.iter().flatten();
-        counters
+        let mut moved: Vec<Damage> = counters
             .filter(|one| one.count.total > 0)
             .copied()
-            .collect()
+            .collect();
+        // Per mille: a share has no order of its own.
+        let share = |one: &Damage| one.percent().map(|percent| (percent * 10.0) as u64);
+        moved.sort_by_key(|one| (one.weight, Reverse(one.rose()), Reverse(share(one))));
+        moved
     };
     let mut spaces: Vec<(&Namespace<'_>, Vec<Damage>)> = namespaces(report)
         .iter()

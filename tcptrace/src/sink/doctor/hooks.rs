@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use super::namespaces;
 use crate::model::Kind;
 use crate::model::coverage::Coverage;
 use crate::model::doctor::{Doctor, FoundBy, Served, SignalRow};
@@ -11,6 +12,8 @@ use crate::sink::page::Page;
 
 /// Where the remarks below a row begin.
 const REMARK_AT: usize = 17;
+/// Where a hook begins that has a line of its own.
+const HOOK_AT: usize = 44;
 
 /// One line: how many facts this kernel does not show, and which.
 pub(super) fn coverage(page: &mut Page, report: &Doctor<'_>) {
@@ -23,6 +26,27 @@ pub(super) fn coverage(page: &mut Page, report: &Doctor<'_>) {
         }
     };
     page.hang("", 2, &format!("{text} Details: tcptrace doctor --hooks"));
+}
+
+/// The same in few words, where nothing was found.
+pub(super) fn coverage_line(page: &mut Page, report: &Doctor<'_>) {
+    let spaces = namespaces(report).len();
+    let unread = match report.unseen.unwrap_or_default().len() {
+        0 => String::new(),
+        unread => format!("; {unread} not readable: --json"),
+    };
+    let hooks = match report.untried {
+        Some(_) => "no hook is attached".to_owned(),
+        None => {
+            let facts = report.signals.iter().map(|row| (row.fact, row.served.tier));
+            let coverage = Coverage::of(facts);
+            let visible = coverage.facts - coverage.hidden.len();
+            format!("{visible} of {} facts by hooks", coverage.facts)
+        }
+    };
+    page.line(&format!(
+        "Coverage: network namespaces: {spaces}, {hooks} (--hooks){unread}"
+    ));
 }
 
 /// Everything, in the order of the kinds; or why nothing is known.
@@ -151,12 +175,32 @@ fn one(page: &mut Page, kind: &str, row: &SignalRow<'_>, printed: &mut Printed) 
 }
 
 fn line(page: &mut Page, kind: &str, part: &str, evidence: &str, hook: &str) {
-    page.line(&format!("  {kind:<14} {part:<26} {evidence:<11} {hook}"));
+    let cells = format!("  {kind:<14} {part:<26} {evidence:<8} ");
+    if cells.len() + hook.len() <= page.columns() {
+        page.line(&format!("{cells}{hook}"));
+    } else {
+        page.line(&cells);
+        page.hang("", HOOK_AT, hook);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hook_that_is_too_long_for_the_terminal_has_its_own_line() {
+        let hook = "fentry/inet_twsk_hashdance_schedule";
+        let text = |columns| {
+            let mut page = Page::default().in_columns(columns);
+            line(&mut page, "time_wait", "enter", "seen", hook);
+            page.text().to_owned()
+        };
+        assert_eq!(text(100).lines().count(), 1);
+        let narrow = text(80);
+        assert_eq!(narrow.lines().count(), 2, "{narrow}");
+        assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
+    }
     use crate::model::{Evidence, Tier};
 
     fn rows(is_served: impl Fn(Kind) -> bool, refusals: &[String]) -> Vec<SignalRow<'_>> {
@@ -196,7 +240,7 @@ mod tests {
             let is_of = |line: &&str| line.split_whitespace().next() == Some(kind.name());
             let line = text.lines().find(is_of).unwrap();
             assert!(line.contains("of something"), "{line}");
-            assert!(line.ends_with("inferred    a/hook"), "{line}");
+            assert!(line.ends_with("inferred a/hook"), "{line}");
         }
         assert!(text.contains("    without      its colour"));
     }

@@ -94,7 +94,7 @@ fn fields(kernel: &KernelTypes<'_>) -> String {
 }
 
 fn reasons(reasons: &Reasons) -> String {
-    match (reasons.names, reasons.told) {
+    match (reasons.names, reasons.reported) {
         (0, _) => "this kernel has none".to_owned(),
         (names, true) => format!("{names} names, reported by the hook"),
         (names, false) => format!("{names} names, but the hook does not report them"),
@@ -129,11 +129,11 @@ mod tests {
             fields_absent: vec!["a.b".to_owned(), "c.d".to_owned()],
             reset_reasons: Reasons {
                 names: 0,
-                told: false,
+                reported: false,
             },
             drop_reasons: Reasons {
                 names: 7,
-                told: false,
+                reported: false,
             },
             drop_socket: false,
             functions: Vec::new(),

@@ -17,12 +17,18 @@ pub use findings::brief;
 const SENTENCE_AT: usize = 13;
 
 /// What is wrong, the worst first; then listeners that are full, damage that was counted, settings that
-/// were changed or matter to a finding (or all of them), and one line on what this kernel does not show.
+/// were changed or matter to a finding (or all of them), and one line on what this kernel does not show. Where
+/// nothing was found: three lines.
 pub fn diagnosis(page: &mut Page, report: &Doctor<'_>, all_settings: bool) {
     match report.counters_error {
         Some(error) => {
             page.heading("TCP ON THIS HOST");
             page.row("not known", error);
+        }
+        None if report.findings.unwrap_or_default().is_empty() && !all_settings => {
+            findings::none(page, report);
+            hooks::coverage_line(page, report);
+            return;
         }
         None => {
             findings::all(page, report);
@@ -33,6 +39,19 @@ pub fn diagnosis(page: &mut Page, report: &Doctor<'_>, all_settings: bool) {
         }
     }
     hooks::coverage(page, report);
+    configuration(page, report);
+}
+
+/// What configuration files set: it holds for the other commands, too.
+fn configuration(page: &mut Page, report: &Doctor<'_>) {
+    for file in report.config {
+        let says = match &file.skipped {
+            Some(why) => format!("{} is not read: {why}", file.path),
+            None if file.options.is_empty() => format!("{} sets nothing", file.path),
+            None => format!("{} sets {}", file.path, file.options.join(", ")),
+        };
+        page.hang("CONFIG", SENTENCE_AT, &says);
+    }
 }
 
 /// Privileges, the kernel's types, and the hook that serves each fact.
@@ -42,6 +61,7 @@ pub fn hooks(page: &mut Page, report: &Doctor<'_>) {
     }
     machine::kernel(page, report);
     hooks::all(page, report);
+    configuration(page, report);
 }
 
 fn not_visible(page: &mut Page, report: &Doctor<'_>) {

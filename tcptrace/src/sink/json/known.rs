@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_under_a_new_name_is_written_anew() {
+    fn a_process_under_a_new_name_is_written_again() {
         let mut known = Known::default();
         let (old, new) = (owner("old"), owner("new"));
         for owner in [&old, &new, &old] {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_process_known_otherwise_is_written_anew() {
+    fn the_same_process_known_otherwise_is_written_again() {
         let mut known = Known::default();
         let task = owner("x");
         for (basis, shared_by) in [

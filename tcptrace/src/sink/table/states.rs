@@ -1,6 +1,8 @@
 //! The table of `states`.
 
-use super::{Align, By, Column, TableStyle, Tabled, column, finish, grid, lasting, or_unknown};
+use super::{
+    Align, By, Column, TableStyle, Tabled, column, duration_text, finish, grid, or_unknown,
+};
 use super::{owner_cells, reconciled, space_note, unseen, words};
 use crate::model::Endpoint;
 use crate::model::flow::TcpState;
@@ -54,7 +56,7 @@ impl Tabled for StateRow {
             | Anomaly::PeerWindowShut
             | Anomaly::OwnWindowShut => Impact::Degraded,
         });
-        let silent = self.silent_ms_max.map(|ms| lasting(u64::from(ms)));
+        let silent = self.silent_ms_max.map(|ms| duration_text(u64::from(ms)));
         let cells = vec![
             self.count.to_string(),
             self.state.name().to_owned(),
@@ -185,5 +187,5 @@ fn of_row(count: u64, row: &StateRow) -> String {
 }
 
 fn span(ms: Option<u64>) -> String {
-    ms.map_or_else(|| "?".to_owned(), lasting)
+    ms.map_or_else(|| "?".to_owned(), duration_text)
 }

@@ -1,6 +1,8 @@
 //! The table of `timewait`.
 
-use super::{Align, By, Column, TableStyle, Tabled, column, finish, grid, lasting, or_unknown};
+use super::{
+    Align, By, Column, TableStyle, Tabled, column, duration_text, finish, grid, or_unknown,
+};
 use super::{owner_cells, reconciled, space_note, unseen, words};
 use crate::model::rows::{LeftBy, Page, PortUse, SpaceRow, TimeWaitRow};
 use crate::sink::color::Impact;
@@ -211,7 +213,7 @@ fn space(out: &mut Vec<u8>, space: &SpaceRow, settings: &[Setting], style: &Tabl
     if let Some(secs) = space.settings.tcp_fin_timeout_secs {
         let line = format!(
             "  FIN_WAIT2: closed on this host, not yet by the peer; given up after tcp_fin_timeout={}",
-            lasting(u64::from(secs) * 1000)
+            duration_text(u64::from(secs) * 1000)
         );
         words(out, &line, None, style);
     }

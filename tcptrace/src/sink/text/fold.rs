@@ -1,5 +1,5 @@
 //! Folds lines that say the same: the first of a group is shown at once, further ones of the same kind,
-//! cause, owner, service and direction within a second become one line with their number. Pure: the time
+//! cause, owner (and how it is known), evidence, service and direction within a second become one line with their number. Pure: the time
 //! is that of the incidents, and of who asks what is due.
 //!
 //! What is ordinary on a healthy host (TIME_WAIT begins and ends, a RST after both ends closed) is folded
@@ -12,10 +12,11 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
+use super::owners::suffix;
 use super::spread::Spread;
 use crate::model::flow::TcpState;
 use crate::model::incident::{ResetMeaning, RetransmitType, TimeWaitPhase, What};
-use crate::model::{Endpoint, Incident, Kind};
+use crate::model::{Endpoint, Evidence, Incident, Kind};
 
 /// How long a line waits for others.
 const WINDOW_NS: u64 = 1_000_000_000;
@@ -31,6 +32,9 @@ struct Key {
     cause: Option<&'static str>,
     /// Process and its start.
     owner: Option<(u32, Option<u64>)>,
+    /// How it is known, as far as a line says: what is said of one holds for all.
+    known: &'static str,
+    evidence: Evidence,
     netns: Option<u32>,
     /// `None` for what is ordinary: one line for each owner.
     service: Option<Service>,
@@ -57,6 +61,8 @@ impl Key {
             kind: incident.kind(),
             cause: incident.what.cause(),
             owner: owner.map(|owner| (owner.process.pid, owner.process.start_ticks)),
+            known: owner.map_or("", suffix),
+            evidence: incident.evidence,
             netns: incident.flow.netns,
             service: (!is_ordinary).then(|| service(incident)),
         }

@@ -16,6 +16,7 @@ pub mod resets;
 pub(super) mod tests;
 pub mod waits;
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -49,6 +50,15 @@ pub enum Source {
     Read,
 }
 
+/// A finding and its place among the others, the worst first.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// 0 is the worst.
+    pub rank: usize,
+    /// What is wrong.
+    pub finding: Finding,
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -77,6 +87,8 @@ pub struct State {
     /// Retransmissions.
     pub peers: Peers,
     tallies: Tallies,
+    /// Made when they are asked for; empty again with every incident.
+    findings: OnceCell<Vec<Ranked>>,
     recent: VecDeque<Numbered>,
 }
 
@@ -103,6 +115,7 @@ impl State {
             resets: Resets::default(),
             peers: Peers::default(),
             tallies: Tallies::default(),
+            findings: OnceCell::new(),
             recent: VecDeque::new(),
         }
     }
@@ -116,7 +129,7 @@ impl State {
     }
 
     /// The offset of the clocks, if there are no facts of a run.
-    pub fn tell_clock(&mut self, clock: Clock) {
+    pub fn set_recorded_clock(&mut self, clock: Clock) {
         self.clock = Some(clock);
     }
 
@@ -146,6 +159,7 @@ impl State {
             .boot_to_wall_ns
             .saturating_add_unsigned(incident.boot_ns);
         self.tallies.on(incident, wall_ns);
+        self.findings.take();
         let numbered = Numbered {
             number: self.number,
             incident: Arc::new(incident.clone()),
@@ -203,6 +217,7 @@ impl State {
         self.resets.clear();
         self.peers.clear();
         self.tallies.clear();
+        self.findings.take();
         self.recent.clear();
     }
 
@@ -279,8 +294,14 @@ impl State {
     }
 
     /// What is wrong, the worst first, as `report` would say it.
-    pub fn findings(&self) -> Vec<Finding> {
-        diagnose::findings(&Survey::default(), &self.tallies)
+    pub fn findings(&self) -> &[Ranked] {
+        self.findings.get_or_init(|| {
+            let findings = diagnose::findings(&Survey::default(), &self.tallies);
+            let ranked = findings.into_iter().enumerate();
+            ranked
+                .map(|(rank, finding)| Ranked { rank, finding })
+                .collect()
+        })
     }
 
     /// The last incidents, the youngest first.

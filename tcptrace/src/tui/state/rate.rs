@@ -126,23 +126,23 @@ mod tests {
     proptest! {
         #[test]
         fn a_minute_is_the_same_as_counting_by_hand(
-            told in proptest::collection::vec((0_u64..200, 1_u64..5), 0..60)
+            reported in proptest::collection::vec((0_u64..200, 1_u64..5), 0..60)
         ) {
             let mut rate = Rate::default();
-            let mut told = told;
-            told.sort_unstable();
-            for (second, count) in &told {
+            let mut reported = reported;
+            reported.sort_unstable();
+            for (second, count) in &reported {
                 rate.add(second * S, *count);
             }
-            let now = told.last().map_or(0, |(second, _)| *second);
-            let by_hand: u64 = told.iter().filter(|(s, _)| s + 60 > now).map(|(_, c)| c).sum();
+            let now = reported.last().map_or(0, |(second, _)| *second);
+            let by_hand: u64 = reported.iter().filter(|(s, _)| s + 60 > now).map(|(_, c)| c).sum();
             prop_assert_eq!(rate.minute(now * S).iter().map(|c| u64::from(*c)).sum::<u64>(), by_hand);
         }
 
         #[test]
-        fn no_moment_is_too_odd(told: Vec<(u64, u64)>, now: u64, begin: u64) {
+        fn no_moment_is_too_odd(reported: Vec<(u64, u64)>, now: u64, begin: u64) {
             let mut rate = Rate::default();
-            for (at, count) in told {
+            for (at, count) in reported {
                 rate.add(at, count);
             }
             prop_assert!(rate.per_second(now, begin).is_finite());

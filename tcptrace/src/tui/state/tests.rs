@@ -226,12 +226,12 @@ fn bytes_that_are_not_known_are_not_taken_for_none() {
 fn held_is_begins_less_ends_and_never_below() {
     let mut state = begun();
     let client = process(10, "client");
-    let mut tell = |phase| state.incident(&incident(0, Some(&client), waiting(phase)));
-    tell(TimeWaitPhase::Enter);
-    tell(TimeWaitPhase::Enter);
-    tell(TimeWaitPhase::Enter);
-    tell(TimeWaitPhase::Reuse);
-    tell(TimeWaitPhase::Expire);
+    let mut feed = |phase| state.incident(&incident(0, Some(&client), waiting(phase)));
+    feed(TimeWaitPhase::Enter);
+    feed(TimeWaitPhase::Enter);
+    feed(TimeWaitPhase::Enter);
+    feed(TimeWaitPhase::Reuse);
+    feed(TimeWaitPhase::Expire);
     let held = |state: &State| state.waits.rows().next().unwrap().held();
     assert_eq!(held(&state), Some(1));
     let row_owner = Some(&client);
@@ -292,7 +292,7 @@ fn a_refusal_goes_to_its_listener_and_never_to_one_of_several() {
 }
 
 #[test]
-fn drops_of_a_young_listener_count_even_when_a_refusal_told_of_it_first() {
+fn drops_of_a_young_listener_count_even_when_a_refusal_reported_of_it_first() {
     let mut state = begun();
     state.sample(&sample(0, Vec::new()));
     state.incident(&refusal(1, "127.0.0.9:80", Some(9)));
@@ -303,7 +303,7 @@ fn drops_of_a_young_listener_count_even_when_a_refusal_told_of_it_first() {
 }
 
 #[test]
-fn more_listeners_than_there_is_room_for_are_told_and_those_in_trouble_are_kept() {
+fn more_listeners_than_there_is_room_for_are_reported_and_those_in_trouble_are_kept() {
     let mut state = begun();
     let many = |length: u32| {
         let listeners = (0..1500).map(|number: u32| {
@@ -322,7 +322,7 @@ fn more_listeners_than_there_is_room_for_are_told_and_those_in_trouble_are_kept(
 }
 
 #[test]
-fn clearing_begins_counts_anew_and_keeps_what_is_and_what_was_lost() {
+fn clearing_begins_counts_again_and_keeps_what_is_and_what_was_lost() {
     let mut state = begun();
     state.sample(&sample(0, vec![listener("0.0.0.0:80", 1, 2, 40)]));
     state.sample(&sample(1, vec![listener("0.0.0.0:80", 1, 1, 44)]));

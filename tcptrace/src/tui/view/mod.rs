@@ -22,7 +22,7 @@ use super::control::{Control, Mode, Seen, Tab};
 use super::state::{Numbered, State};
 use super::text;
 use super::theme::Theme;
-use pages::{Incidents, Listeners, Processes, Resets, Retransmits, Waits};
+use pages::{Findings, Incidents, Listeners, Processes, Resets, Retransmits, Waits};
 use table::{Ordered, Sheet};
 
 /// Columns and rows below which there is no picture.
@@ -99,7 +99,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, control: &Control, look: &Look) 
     };
     if area.width < LEAST.0 || area.height < LEAST.1 {
         too_small(buffer, area, look.theme);
-        // Keys go on to mean what they meant.
+        // Keys keep their meaning.
         seen.order.clone_from(&control.seen.order);
         return seen;
     }
@@ -117,6 +117,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, control: &Control, look: &Look) 
     let footer = Rect::new(0, area.height - 1, area.width, 1);
     let held = control.held.as_ref();
     match control.tab {
+        Tab::Findings => page::<Findings>(buffer, body, &scene, control, &mut seen),
         Tab::Processes => page::<Processes>(buffer, body, &scene, control, &mut seen),
         Tab::Listeners => page::<Listeners>(buffer, body, &scene, control, &mut seen),
         Tab::Waits => page::<Waits>(buffer, body, &scene, control, &mut seen),

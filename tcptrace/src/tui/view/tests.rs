@@ -123,6 +123,13 @@ const SMALL: (u16, u16) = (80, 24);
 const LARGE: (u16, u16) = (120, 40);
 const TINY: (u16, u16) = (40, 10);
 
+/// At the page of processes.
+fn of_processes() -> Control {
+    let mut control = Control::default();
+    control.tab = Tab::Processes;
+    control
+}
+
 fn keys(text: &str) -> Vec<Key> {
     text.chars().map(Key::Char).collect()
 }
@@ -131,13 +138,38 @@ fn keys(text: &str) -> Vec<Key> {
 fn processes_at_three_sizes() {
     for size in [SMALL, LARGE, TINY] {
         let name = format!("processes_{}x{}", size.0, size.1);
-        assert_snapshot!(name, after(size, busy(), &[]));
+        assert_snapshot!(name, after(size, busy(), &keys("2")));
     }
 }
 
 #[test]
+fn findings_come_first_with_their_evidence_and_what_to_do() {
+    for size in [SMALL, LARGE, TINY] {
+        let name = format!("findings_{}x{}", size.0, size.1);
+        assert_snapshot!(name, after(size, busy(), &[]));
+    }
+    let open = after(LARGE, busy(), &[Key::Enter]);
+    assert_snapshot!("details_of_a_finding_120x40", open);
+    let fine = || {
+        let mut state = begun();
+        let client = process(99, "curl");
+        state.incident(&incident(
+            SECOND,
+            Some(&client),
+            waiting(TimeWaitPhase::Enter),
+        ));
+        state
+    };
+    let shown = after(SMALL, fine(), &[]);
+    assert!(
+        shown.contains("nothing is wrong by the 1 incidents"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn every_other_page_at_80x24() {
-    for page in ["2", "3", "4", "5", "6"] {
+    for page in ["3", "4", "5", "6", "7"] {
         assert_snapshot!(
             format!("page_{page}_80x24"),
             after(SMALL, busy(), &keys(page))
@@ -147,7 +179,7 @@ fn every_other_page_at_80x24() {
 
 #[test]
 fn every_other_page_at_120x40() {
-    for page in ["2", "3", "4", "5", "6"] {
+    for page in ["3", "4", "5", "6", "7"] {
         assert_snapshot!(
             format!("page_{page}_120x40"),
             after(LARGE, busy(), &keys(page))
@@ -157,7 +189,7 @@ fn every_other_page_at_120x40() {
 
 #[test]
 fn every_other_page_at_40x10() {
-    for page in ["2", "3", "4", "5", "6"] {
+    for page in ["3", "4", "5", "6", "7"] {
         assert_snapshot!(
             format!("page_{page}_40x10"),
             after(TINY, busy(), &keys(page))
@@ -167,10 +199,10 @@ fn every_other_page_at_40x10() {
 
 #[test]
 fn details_share_a_large_screen_and_fill_a_small_one() {
-    let open = [Key::Char('4'), Key::Down, Key::Enter];
+    let open = [Key::Char('5'), Key::Down, Key::Enter];
     assert_snapshot!("details_120x40", after(LARGE, busy(), &open));
     assert_snapshot!("details_80x24", after(SMALL, busy(), &open));
-    let incident = [Key::Char('6'), Key::Enter];
+    let incident = [Key::Char('7'), Key::Enter];
     assert_snapshot!(
         "details_of_an_incident_80x24",
         after(SMALL, busy(), &incident)
@@ -178,7 +210,7 @@ fn details_share_a_large_screen_and_fill_a_small_one() {
 }
 
 #[test]
-fn help_tells_keys_marks_and_what_is_not_seen() {
+fn help_shows_keys_marks_and_what_is_not_seen() {
     assert_snapshot!("help_80x24", after(SMALL, busy(), &keys("?")));
     let end = [Key::Char('?'), Key::End];
     assert_snapshot!("help_end_80x24", after(SMALL, busy(), &end));
@@ -186,7 +218,7 @@ fn help_tells_keys_marks_and_what_is_not_seen() {
 
 #[test]
 fn a_filter_is_written_held_and_given_up() {
-    let mut typed = keys("6/retr");
+    let mut typed = keys("7/retr");
     assert_snapshot!("filter_being_written", after(SMALL, busy(), &typed));
     typed.push(Key::Enter);
     assert_snapshot!("filter_held", after(SMALL, busy(), &typed));
@@ -230,7 +262,7 @@ fn what_was_lost_is_red_and_what_is_lost_is_never_hidden_by_a_narrow_screen() {
 
 #[test]
 fn names_that_terminals_obey_never_reach_one() {
-    for page in ["1", "4", "6"] {
+    for page in ["1", "2", "5", "7"] {
         let open = [Key::Char(page.chars().next().unwrap()), Key::Enter];
         for shown in [
             after(LARGE, busy(), &open),
@@ -239,13 +271,13 @@ fn names_that_terminals_obey_never_reach_one() {
             assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown}");
         }
     }
-    assert!(after(LARGE, busy(), &[]).contains("?[31mevil?"));
+    assert!(after(LARGE, busy(), &keys("2")).contains("?[31mevil?"));
 }
 
 #[test]
 fn a_pause_shows_what_was_while_counting_goes_on() {
     let shared = Shared::new(busy());
-    let mut control = Control::default();
+    let mut control = of_processes();
     control.apply(Action::Pause, &shared);
     let client = process(5, "late-comer");
     let what = reset(ResetCause::LingerZero, None);
@@ -302,7 +334,7 @@ fn clearing_closes_the_details_of_what_is_gone() {
 #[test]
 fn a_chosen_row_stays_chosen_when_others_overtake_it() {
     let shared = Shared::new(busy());
-    let mut control = Control::default();
+    let mut control = of_processes();
     screen(SMALL, &shared, &mut control);
     control.apply(Action::Move(2), &shared);
     let chosen = control.choice().row.unwrap();
@@ -322,7 +354,7 @@ fn a_chosen_row_stays_chosen_when_others_overtake_it() {
 #[test]
 fn clicks_turn_pages_sort_and_choose() {
     let shared = Shared::new(busy());
-    let mut control = Control::default();
+    let mut control = of_processes();
     let mut click = |column, row| {
         screen(SMALL, &shared, &mut control);
         control.apply(Action::Click(column, row), &shared);
@@ -330,7 +362,8 @@ fn clicks_turn_pages_sort_and_choose() {
     };
     // The line of tabs is the third here, since something is not seen.
     assert_eq!(click(20, 2).0, Tab::Listeners);
-    assert_eq!(click(5, 2).0, Tab::Processes);
+    assert_eq!(click(2, 2).0, Tab::Findings);
+    assert_eq!(click(14, 2).0, Tab::Processes);
     // Names of columns, then rows, follow three findings and the line with all kinds.
     assert_eq!(click(3, 7).1.sort, Some(0));
     assert!(click(3, 7).1.is_reversed);
@@ -342,7 +375,7 @@ fn clicks_turn_pages_sort_and_choose() {
 #[test]
 fn sorting_goes_through_the_columns_that_are_shown() {
     let shared = Shared::new(busy());
-    let mut control = Control::default();
+    let mut control = of_processes();
     let mut sorts = Vec::new();
     for _ in 0..7 {
         screen(SMALL, &shared, &mut control);
@@ -354,7 +387,7 @@ fn sorting_goes_through_the_columns_that_are_shown() {
 
 #[test]
 fn an_empty_run_says_so_on_every_page() {
-    for page in ["1", "2", "3", "4", "5", "6"] {
+    for page in ["1", "2", "3", "4", "5", "6", "7"] {
         let shown = after(SMALL, begun(), &keys(page));
         assert!(shown.contains("yet"), "{shown}");
     }

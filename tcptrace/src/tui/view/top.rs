@@ -15,6 +15,7 @@ impl Tab {
     /// Whole, and where there is less room.
     const fn names(self) -> [&'static str; 2] {
         match self {
+            Self::Findings => ["Findings", "Find"],
             Self::Processes => ["Processes", "Proc"],
             Self::Listeners => ["Listeners", "List"],
             Self::Waits => ["TIME_WAIT", "TW"],

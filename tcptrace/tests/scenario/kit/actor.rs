@@ -74,7 +74,7 @@ fn obey(args: &[String], mut control: RawFd) -> Result<()> {
         let order = String::from_utf8_lossy(&order).into_owned();
         let words: Vec<&str> = order.split(' ').collect();
         let reply = match (words[0], fd) {
-            // Both processes go on from here, each with a control socket of its own.
+            // Both processes continue from here, each with a control socket of its own.
             (verb @ ("fork" | "fork-pidns"), Some(new_control)) => {
                 fork(verb, words.get(1).copied(), &mut control, new_control)
             }

@@ -1,6 +1,6 @@
 //! A file system that fails on demand: one directory in memory, served through /dev/fuse by a thread of the
-//! test. Writing, syncing and creating can be given an error of their own, and writing can stand still, which
-//! no real disk does when it is asked to.
+//! test. Writing, syncing and creating can be given an error of their own, and writing can hang, which no
+//! real disk does when it is asked to.
 //!
 //! Only what a recorder and a reader of its files ask for is served; the rest is ENOSYS, which the kernel
 //! remembers.

@@ -115,7 +115,7 @@ impl<'a, T> Groups<'a, T> {
     fn group(&self, spaces: &[Arc<Space>]) -> Option<Arc<Group>> {
         let binary = self.binary.clone()?;
         let inodes = spaces.iter().map(|space| space.inode);
-        let told = if is_emulated() {
+        let arguments = if is_emulated() {
             Vec::new()
         } else {
             inodes.collect()
@@ -123,7 +123,7 @@ impl<'a, T> Groups<'a, T> {
         let (in_use, wait) = mpsc::channel::<()>();
         let (started, receive_started) = mpsc::channel();
         let keeper = std::thread::spawn(move || {
-            let running = match Running::start(&binary, &told) {
+            let running = match Running::start(&binary, &arguments) {
                 Ok(running) => running,
                 Err(problem) => return (Measured::new(), vec![problem]),
             };

@@ -20,7 +20,7 @@ struct Rule {
     /// The counter of kernels that have no such one.
     joins: Option<&'static str>,
     /// The part of a kind that reports it, where another tier may not see it.
-    told_by: Option<(&'static str, &'static str)>,
+    reported_by: Option<(&'static str, &'static str)>,
 }
 
 const EXACT: Rule = Rule {
@@ -28,14 +28,14 @@ const EXACT: Rule = Rule {
     adds: |_| 0,
     gaps: &[],
     joins: None,
-    told_by: None,
+    reported_by: None,
 };
 
 const RULES: &[Rule] = &[
     Rule {
         counter: "TcpExt.ListenOverflows",
         adds: |event| is(event, "accept_drop", &[]) * count(event),
-        told_by: Some(("accept_drop", "at the ACK")),
+        reported_by: Some(("accept_drop", "at the ACK")),
         ..EXACT
     },
     Rule {
@@ -45,7 +45,7 @@ const RULES: &[Rule] = &[
                 * count(event)
         },
         gaps: &[(Ordering::Greater, "SYNs refused for other reasons")],
-        told_by: Some(("accept_drop", "at the ACK")),
+        reported_by: Some(("accept_drop", "at the ACK")),
         ..EXACT
     },
     Rule {
@@ -65,7 +65,7 @@ const RULES: &[Rule] = &[
     Rule {
         counter: "Tcp.OutRsts",
         adds: |event| is(event, "rst_sent", &[]),
-        told_by: Some(("rst_sent", "of TIME_WAIT sockets")),
+        reported_by: Some(("rst_sent", "of TIME_WAIT sockets")),
         ..EXACT
     },
     Rule {
@@ -101,7 +101,7 @@ const RULES: &[Rule] = &[
     Rule {
         counter: "TcpExt.PAWSEstab",
         adds: |event| is(event, "paws_drop", &[("where", "established")]),
-        told_by: Some(("paws_drop", "by TIME_WAIT sockets")),
+        reported_by: Some(("paws_drop", "by TIME_WAIT sockets")),
         ..EXACT
     },
     Rule {
@@ -180,14 +180,14 @@ fn difference(rule: &Rule, kernel: i64, ours: i64, shared: &Shared) -> Option<St
     let side = kernel.cmp(&ours);
     let is_known = rule.gaps.iter().any(|(gap, _)| *gap == side);
     let is_unseen = || {
-        rule.told_by
+        rule.reported_by
             .is_some_and(|(kind, part)| shared.cannot_see(kind, part).is_some())
     };
     if side == Ordering::Equal || is_known || (side == Ordering::Greater && is_unseen()) {
         return None;
     }
     Some(format!(
-        "  {} does not add up: kernel {kernel}, told {ours}",
+        "  {} does not add up: kernel {kernel}, reported {ours}",
         rule.counter
     ))
 }

@@ -304,7 +304,7 @@ fn run_all(
                 problems,
                 ..Report::default()
             };
-            let outcome = told("kit::shared_tracer", report, 0.0, options.json);
+            let outcome = reported("kit::shared_tracer", report, 0.0, options.json);
             outcomes.lock().expect("no panic").push(outcome);
         }
     }
@@ -335,7 +335,7 @@ fn tried(
         let text: String = text.chars().take(300).collect();
         report.notes.push(format!("second try; the first: {text}"));
     }
-    told(name, report, started.elapsed().as_secs_f64(), as_json)
+    reported(name, report, started.elapsed().as_secs_f64(), as_json)
 }
 
 /// A thread per scenario: it takes its network namespace with it when it ends.
@@ -361,7 +361,7 @@ fn run_one(scenario: Scenario, binary: Option<&Path>, place: Place) -> Report {
 }
 
 /// Prints a verdict.
-fn told(name: &str, report: Report, seconds: f64, as_json: bool) -> Outcome {
+fn reported(name: &str, report: Report, seconds: f64, as_json: bool) -> Outcome {
     if as_json {
         let line = json!({ "scenario": name, "verdict": report.verdict(), "seconds": seconds,
             "problems": report.problems, "notes": report.notes, "unseen": report.unseen });

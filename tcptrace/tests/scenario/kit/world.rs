@@ -25,6 +25,8 @@ pub(crate) type Problems = Rc<RefCell<Vec<String>>>;
 pub(crate) struct World {
     /// The inode of the namespace, `netns` in every event.
     pub(crate) netns: u64,
+    /// Processors that this run may use.
+    pub(crate) processors: usize,
     /// The tracer that serves this namespace and others.
     shared: Option<Arc<Shared>>,
     /// How many runs of its programs had been skipped.
@@ -69,6 +71,7 @@ impl World {
         }
         Self {
             netns: space.inode,
+            processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             skipped_before: shared.as_ref().map_or(0, |shared| shared.skipped()),
             shared,
             binary,
@@ -98,10 +101,14 @@ impl World {
         result
     }
 
-    /// Keeps this thread, and the actors it starts from here on, on one processor. Without function
-    /// hooks, the first SYN that a processor takes in a namespace only sets the baseline of the counters.
+    /// Keeps this thread, and the actors it starts from here on, on one processor.
     pub(crate) fn on_one_processor(&self) {
-        sys_ops::pin_to(0).expect("one processor");
+        self.on_processor(0);
+    }
+
+    /// The same, on a processor with a number.
+    pub(crate) fn on_processor(&self, number: usize) {
+        sys_ops::pin_to(number).expect("one processor");
     }
 
     pub(crate) fn actor(&self, comm: &str) -> Actor {

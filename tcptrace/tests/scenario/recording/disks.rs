@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Room, Run, matching, replay, reset, text_of};
 use crate::scenario::kit::{Expect, World, confine};
 
-pub(super) fn full_disk_is_told_and_counted(world: &World) {
+pub(super) fn full_disk_is_reported_and_counted(world: &World) {
     let room = Room::new("full");
     confine::own_mounts().expect("mounts of our own");
     let disk = room.0.join("disk");
@@ -24,7 +24,9 @@ pub(super) fn full_disk_is_told_and_counted(world: &World) {
     fill(&filler);
     let lost = (0..40).map(|n| reset(world, &format!("l{n}"))).count();
     let stderr = &mut run.stderr;
-    world.until("it is told", || text_of(stderr).contains("No space left"));
+    world.until("it is reported", || {
+        text_of(stderr).contains("No space left")
+    });
     fs::remove_file(&filler).expect("remove the filler");
     let (_pair, conn) = reset(world, "after");
     world.claim_eq("a run that is not whole", run.end(libc::SIGINT), Some(1));
@@ -38,15 +40,15 @@ pub(super) fn full_disk_is_told_and_counted(world: &World) {
         &format!("{resets} resets of {lost} are there"),
         resets <= lost,
     );
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     world.claim(
-        &format!("the replay says how many are not: {told}"),
-        told.contains("the disk did not accept it") && told.contains("events are missing"),
+        &format!("the replay says how many are not: {errors}"),
+        errors.contains("the disk did not accept it") && errors.contains("events are missing"),
     );
     confine::detach_path(&disk);
 }
 
-pub(super) fn a_limit_on_file_sizes_is_told_and_counted(world: &World) {
+pub(super) fn a_limit_on_file_sizes_is_reported_and_counted(world: &World) {
     let room = Room::new("limit");
     let file = room.file("a.rec");
     let words = ["record", "--all", "-o", &file, "--sample", "0"];
@@ -60,7 +62,9 @@ pub(super) fn a_limit_on_file_sizes_is_told_and_counted(world: &World) {
         .last()
         .expect("a reset");
     let stderr = &mut run.stderr;
-    world.until("it is told", || text_of(stderr).contains("File too large"));
+    world.until("it is reported", || {
+        text_of(stderr).contains("File too large")
+    });
     limit_files(&run, before);
     let (_pair, conn) = reset(world, "after");
     world.claim_eq("a run that is not whole", run.end(libc::SIGINT), Some(1));
@@ -70,10 +74,10 @@ pub(super) fn a_limit_on_file_sizes_is_told_and_counted(world: &World) {
     let there = |conn| matching(&output, &Expect::new("rst_sent").conn(conn));
     world.claim_eq("what came after is there", there(conn), 1);
     world.claim_eq("what came before is not", there(lost.1), 0);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     world.claim(
-        &format!("the replay says how many are not: {told}"),
-        told.contains("events are missing"),
+        &format!("the replay says how many are not: {errors}"),
+        errors.contains("events are missing"),
     );
 }
 

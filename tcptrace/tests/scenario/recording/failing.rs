@@ -83,9 +83,9 @@ pub(super) fn a_disk_that_refuses_writing_is_reported_with_its_error(world: &Wor
         let there = |conn| matching(&output, &Expect::new("rst_sent").conn(conn));
         world.claim_eq("what came after is there", there(conn), 1);
         world.claim_eq("what came before is not", there(lost), 0);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let reported = String::from_utf8_lossy(&output.stderr).into_owned();
         let gap = format!("{} events are missing", missing.unwrap_or_default());
-        world.claim(&format!("{gap}: {told}"), told.contains(&gap));
+        world.claim(&format!("{gap}: {reported}"), reported.contains(&gap));
     }
 }
 
@@ -106,8 +106,9 @@ pub(super) fn a_disk_that_cannot_keep_what_it_took_is_no_success(world: &World) 
         Some(1),
     );
     let said = text_of(&mut run.stderr);
-    let is_told = said.contains("events may be missing in") && said.contains("Input/output error");
-    world.claim(&format!("it is told: {said}"), is_told);
+    let is_reported =
+        said.contains("events may be missing in") && said.contains("Input/output error");
+    world.claim(&format!("it is reported: {said}"), is_reported);
     let doubtful = number_before(&said, " events may be missing");
     world.claim(&format!("how many: {said}"), doubtful > Some(0));
 }
@@ -140,7 +141,7 @@ pub(super) fn a_disk_that_becomes_read_only_costs_the_next_files(world: &World) 
         return;
     };
     let resets = matching(&output, &Expect::new("rst_sent"));
-    world.claim(&format!("it went on: {resets}"), resets > 0);
+    world.claim(&format!("it continued: {resets}"), resets > 0);
     let expected = Expect::new("rst_sent").conn(lost);
     world.claim_eq("what came before is not", matching(&output, &expected), 0);
 }
@@ -159,10 +160,10 @@ pub(super) fn a_disk_that_hangs_does_not_hold_up_the_summary(world: &World) {
     std::thread::sleep(Duration::from_secs(2));
     sys_ops::kill(run.child.id() as i32, libc::SIGINT).expect("interrupt");
     let stderr = &mut run.stderr;
-    let is_told = poll(Duration::from_secs(25), || {
+    let is_reported = poll(Duration::from_secs(25), || {
         text_of(stderr).contains("the disk has not answered for 10 s")
     });
-    world.claim("it is told while the disk hangs", is_told);
+    world.claim("it is reported while the disk hangs", is_reported);
     // A process ends when the last of its system calls does; the kernel waits for that.
     disk.fail(Faults::default());
     let child = &mut run.child;

@@ -39,7 +39,7 @@ fn connections(group: u32, count: u32) -> Result<Vec<(TcpStream, TcpStream)>> {
 /// Forks a child that makes something, holds it and sleeps; returns when it is made.
 fn child<T>(make: impl FnOnce() -> Result<T>) -> Result<()> {
     let (mut reader, writer) = std::io::pipe()?;
-    // SAFETY: this process has one thread only, so the child may go on as it likes.
+    // SAFETY: this process has one thread only, so the child may do anything.
     match unsafe { libc::fork() } {
         -1 => Err(std::io::Error::last_os_error()).context("cannot fork"),
         0 => {

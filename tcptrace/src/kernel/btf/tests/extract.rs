@@ -133,7 +133,7 @@ fn this_kernel_is_the_same_kernel_in_its_extract() {
     let kernel = |types| {
         // Ids are what differs, and are only of use where the kernel runs.
         let kernel = Kernel {
-            attach_places: Places::default(),
+            attach_places: TypeIds::default(),
             ..Kernel::from_types(types, "this".to_owned())
         };
         format!("{kernel:?}")

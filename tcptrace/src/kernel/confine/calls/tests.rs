@@ -189,22 +189,22 @@ fn nothing_is_typed_into_the_terminal() {
 fn a_refused_call_names_itself_and_fails_when_that_is_asked_for() {
     use std::io::Read;
     use std::os::fd::AsRawFd;
-    let (mut told, stderr) = io::pipe().expect("a pipe");
+    let (mut reported, stderr) = io::pipe().expect("a pipe");
     // SAFETY: the child calls nothing but allocation, which glibc and musl allow after a fork, and system
     // calls, and does not return.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let is_told = set_no_new_privs(true).is_ok()
+        let is_reported = set_no_new_privs(true).is_ok()
             // SAFETY: integers only.
             && unsafe { libc::dup2(stderr.as_raw_fd(), libc::STDERR_FILENO) } >= 0
             && apply(Phase::Run, None, true).is_ok()
             && call(libc::SYS_ptrace, [0; 3]) == Some(libc::EPERM);
         // SAFETY: it ends this child.
-        unsafe { libc::_exit(i32::from(!is_told)) };
+        unsafe { libc::_exit(i32::from(!is_reported)) };
     }
     drop(stderr);
     let mut text = String::new();
-    told.read_to_string(&mut text).expect("text");
+    reported.read_to_string(&mut text).expect("text");
     let mut status = -1;
     // SAFETY: our child, and room for its status.
     let _ = unsafe { libc::waitpid(child, &raw mut status, 0) };

@@ -101,7 +101,7 @@ fn the_first_line_is_shown_at_once_and_the_rest_of_its_second_as_one() {
 }
 
 #[test]
-fn a_group_that_goes_on_is_one_line_a_second_and_one_that_rested_begins_anew() {
+fn a_group_that_goes_on_is_one_line_a_second_and_one_that_rested_begins_again() {
     let mut fold = Fold::default();
     assert!(fold.takes(&unread(0, 2, 40_000), "a"));
     assert!(!fold.takes(&unread(10, 2, 40_001), "a"));
@@ -122,7 +122,7 @@ fn a_group_that_goes_on_is_one_line_a_second_and_one_that_rested_begins_anew() {
 }
 
 #[test]
-fn cause_owner_service_and_direction_tell_groups_apart() {
+fn cause_owner_service_and_direction_show_groups_apart() {
     let mut fold = Fold::default();
     assert!(fold.takes(&unread(0, 2, 40_000), "a"));
     let linger = reset(ResetCause::LingerZero);
@@ -229,5 +229,53 @@ fn many_peers_are_not_counted_beyond_what_is_kept() {
     assert_eq!(
         texts(&fold.rest()),
         ["10.0.0.1:443 > 256+ peers ×999 more a"]
+    );
+}
+
+#[test]
+fn an_owner_that_only_used_the_socket_last_stands_in_no_group_of_certain_ones() {
+    let stale = |at_ms, port| {
+        let mut incident = unread(at_ms, 2, port);
+        incident.owner.as_mut().unwrap().is_stale = true;
+        incident
+    };
+    let snapshot = |at_ms, port| {
+        let mut incident = unread(at_ms, 2, port);
+        incident.owner.as_mut().unwrap().basis = Basis::Snapshot;
+        incident
+    };
+    let inferred = |at_ms, port| {
+        let mut incident = unread(at_ms, 2, port);
+        incident.evidence = Evidence::Inferred;
+        incident
+    };
+    let mut fold = Fold::default();
+    for at in 0..4 {
+        let at_ms = 100 + at;
+        let incidents = [
+            unread(at_ms, 2, 40_000),
+            stale(at_ms, 40_001),
+            snapshot(at_ms, 40_002),
+            inferred(at_ms, 40_003),
+        ];
+        for (place, incident) in incidents.into_iter().enumerate() {
+            assert_eq!(fold.takes(&incident, "unread_data 22B"), at == 0, "{place}");
+        }
+    }
+    let folded = fold.due(2_000 * MS);
+    let counts: Vec<u64> = folded.iter().map(|folded| folded.count).collect();
+    assert_eq!(counts, [3; 4]);
+    let marks: Vec<&str> = folded
+        .iter()
+        .map(|folded| suffix(folded.first.owner.as_ref().unwrap()))
+        .collect();
+    assert_eq!(
+        marks.iter().filter(|mark| mark.is_empty()).count(),
+        2,
+        "{marks:?}"
+    );
+    assert_eq!(
+        marks.iter().filter(|mark| **mark == "(snapshot)").count(),
+        1
     );
 }

@@ -1,5 +1,6 @@
 //! The pages: what their rows and columns are.
 
+mod findings;
 mod incidents;
 mod listeners;
 mod processes;
@@ -18,6 +19,7 @@ use crate::sink::color::Impact;
 use crate::tui::state::count::Count;
 use crate::tui::text::{comm, pid, rate, short};
 
+pub(super) use findings::Findings;
 pub(super) use incidents::Incidents;
 pub(super) use listeners::Listeners;
 pub(super) use processes::Processes;

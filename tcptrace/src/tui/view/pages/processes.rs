@@ -93,7 +93,8 @@ impl Sheet for Processes {
             .findings()
             .iter()
             .take(FINDINGS)
-            .map(|finding| {
+            .map(|ranked| {
+                let finding = &ranked.finding;
                 let text = format!("{} x {}", short(finding.count), finding.title);
                 labelled(finding.severity.name(), text, scene)
             })

@@ -23,7 +23,7 @@ use crate::source::followed::Followed;
 /// Followed processes that are remembered, living and dead.
 const MOST_FOLLOWED: usize = 65_536;
 
-pub(super) struct Outlet<S> {
+pub(super) struct Delivery<S> {
     pub(super) filter: Filter,
     /// No more than so many are shown.
     pub(super) count: Option<u64>,
@@ -36,7 +36,7 @@ pub(super) struct Outlet<S> {
     pub(super) failure: Option<io::Error>,
 }
 
-impl<S: Sink> Outlet<S> {
+impl<S: Sink> Delivery<S> {
     /// For what is shown again: nothing is followed, and no line is too many.
     pub(super) fn of_the_past(filter: Filter, count: Option<u64>, ledger: Ledger, sink: S) -> Self {
         Self {
@@ -125,14 +125,14 @@ impl<S: Sink> Outlet<S> {
     }
 
     pub(super) fn begin(&mut self, facts: &RunFacts) {
-        let told = self.sink.begin(facts);
-        self.check(told);
+        let outcome = self.sink.begin(facts);
+        self.check(outcome);
     }
 
     pub(super) fn sample(&mut self, sample: &Sample) {
         if !self.is_pipe_closed {
-            let told = self.sink.sample(sample);
-            self.check(told);
+            let outcome = self.sink.sample(sample);
+            self.check(outcome);
         }
     }
 
@@ -144,16 +144,16 @@ impl<S: Sink> Outlet<S> {
     }
 
     pub(super) fn notice(&mut self, text: &str) {
-        let told = self.sink.notice(text);
-        self.check(told);
+        let outcome = self.sink.notice(text);
+        self.check(outcome);
     }
 
     /// The wall clock stands so from now on; `step_ns` by how much it was set, 0 when that was said before.
     pub(super) fn set_clock(&mut self, boot_to_wall_ns: i64, step_ns: i64) {
-        let told = self.sink.clock(boot_to_wall_ns);
-        self.check(told);
+        let outcome = self.sink.clock(boot_to_wall_ns);
+        self.check(outcome);
         if step_ns != 0 {
-            self.notice(&wall_clock::told(step_ns));
+            self.notice(&wall_clock::text_of(step_ns));
         }
     }
 
@@ -172,8 +172,8 @@ impl<S: Sink> Outlet<S> {
                 hook: None,
                 count: lost,
             };
-            let told = self.sink.loss(&loss, now_ns);
-            self.check(told);
+            let outcome = self.sink.loss(&loss, now_ns);
+            self.check(outcome);
         }
     }
 
@@ -188,8 +188,8 @@ impl<S: Sink> Outlet<S> {
                 hook: Some(hook).filter(|hook| !hook.is_empty()),
                 count,
             };
-            let told = self.sink.loss(&loss, now_ns);
-            self.check(told);
+            let outcome = self.sink.loss(&loss, now_ns);
+            self.check(outcome);
         }
     }
 
@@ -202,8 +202,8 @@ impl<S: Sink> Outlet<S> {
     /// What was lost in a run of the past.
     pub(super) fn lost_before(&mut self, loss: &Loss, boot_ns: u64) {
         self.ledger.lose(loss.place, loss.of_kind, loss.count);
-        let told = self.sink.loss(loss, boot_ns);
-        self.check(told);
+        let outcome = self.sink.loss(loss, boot_ns);
+        self.check(outcome);
     }
 
     /// Events were seen that are in no file of the recording.
@@ -218,14 +218,14 @@ impl<S: Sink> Outlet<S> {
             hook: None,
             count: events,
         };
-        let told = self.sink.loss(&loss, now_ns);
-        self.check(told);
+        let outcome = self.sink.loss(&loss, now_ns);
+        self.check(outcome);
     }
 
     pub(super) fn summary(&mut self, summary: &Summary) {
         if !self.is_pipe_closed {
-            let told = self.sink.summary(summary);
-            self.check(told);
+            let outcome = self.sink.summary(summary);
+            self.check(outcome);
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Link {
 pub type Maps = BTreeMap<String, Map>;
 
 /// Programs at work.
-pub(super) struct Held {
+pub(super) struct Links {
     pub(super) programs: Programs,
     _links: Vec<Link>,
 }
@@ -37,14 +37,14 @@ pub(super) struct Held {
 #[derive(Debug, Default)]
 pub struct Programs(Vec<(String, OwnedFd)>);
 
-impl fmt::Debug for Held {
+impl fmt::Debug for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.programs.0.iter().map(|(name, _)| name);
         f.debug_list().entries(names).finish()
     }
 }
 
-impl Held {
+impl Links {
     /// Takes what must stay out of the object.
     ///
     /// # Errors

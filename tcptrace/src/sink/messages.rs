@@ -1,4 +1,4 @@
-//! What is said beside the data, on stderr: losses while running and the summary after it.
+//! Messages on stderr, apart from the data: losses during the run and the summary after it.
 
 use std::io::{self, Write};
 
@@ -15,18 +15,22 @@ use crate::model::{Finding, Incident, Kind};
 
 /// Characters of a process name in the table.
 const COMM_WIDTH: usize = 15;
+/// Columns of that table before the numbers by kind: PID, name and total, each with a blank.
+const OWNER_WIDTH: usize = 8 + COMM_WIDTH + 1 + 10;
 /// Writes losses and the summary as text; incidents are left to the data's sink.
-pub struct Talk<W> {
+pub struct Messages<W> {
     out: Out<W>,
     is_colored: bool,
     has_summary: bool,
     /// Counters that agree have a row each.
     is_wide: bool,
+    /// Columns of the terminal; `None`: it is not one, and no line is broken.
+    columns: Option<usize>,
     /// What is wrong, as text.
     findings: String,
 }
 
-impl<W: Write> Talk<W> {
+impl<W: Write> Messages<W> {
     /// Without `has_summary` only losses are printed: they are never silent.
     pub fn new(writer: W, is_colored: bool, has_summary: bool) -> Self {
         Self {
@@ -34,6 +38,7 @@ impl<W: Write> Talk<W> {
             is_colored,
             has_summary,
             is_wide: false,
+            columns: None,
             findings: String::new(),
         }
     }
@@ -42,6 +47,13 @@ impl<W: Write> Talk<W> {
     #[must_use]
     pub fn wide(mut self, is_wide: bool) -> Self {
         self.is_wide = is_wide;
+        self
+    }
+
+    /// For a terminal of that many columns.
+    #[must_use]
+    pub fn in_columns(mut self, columns: Option<usize>) -> Self {
+        self.columns = columns;
         self
     }
 
@@ -55,7 +67,13 @@ impl<W: Write> Talk<W> {
     }
 
     fn line(&mut self) {
-        self.out.buffer.push(b'\n');
+        self.line_with(2);
+    }
+
+    /// Ends a line whose later parts, where the terminal is narrow, begin after `indent` blanks.
+    fn line_with(&mut self, indent: usize) {
+        self.out
+            .end_line(self.columns.unwrap_or(usize::MAX), indent);
     }
 
     /// Left-aligned text of a column that is followed by another.
@@ -107,7 +125,7 @@ impl<W: Write> Talk<W> {
             put::spaces(&mut self.out.buffer, COMM_WIDTH + 1 - width);
             self.number_cell(owner.total, 9);
             self.kinds(&owner.by_kind);
-            self.line();
+            self.line_with(OWNER_WIDTH);
         }
         if left_out > 0 {
             self.count("and ", left_out);
@@ -217,7 +235,7 @@ const fn remedy(place: LossPlace) -> &'static str {
     }
 }
 
-impl<W: Write> Sink for Talk<W> {
+impl<W: Write> Sink for Messages<W> {
     fn incident(&mut self, _: &Incident) -> io::Result<()> {
         Ok(())
     }
@@ -253,6 +271,9 @@ impl<W: Write> Sink for Talk<W> {
 
     fn findings(&mut self, findings: &[Finding]) -> io::Result<()> {
         let mut page = Page::new(self.is_colored);
+        if let Some(columns) = self.columns {
+            page = page.in_columns(columns);
+        }
         doctor::brief(&mut page, findings);
         page.text().clone_into(&mut self.findings);
         Ok(())

@@ -12,7 +12,7 @@ const HEADER_WORDS: [u32; 2] = [u32::from_ne_bytes([0x9f, 0xeb, 1, 0]), 24];
 
 /// Where one name lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct TypeId {
     id: u32,
     kind: u32,
     name: String,
@@ -20,9 +20,9 @@ struct Place {
 
 /// Names and ids of functions and of the typedefs that stand for tracepoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places(Vec<Place>);
+pub struct TypeIds(Vec<TypeId>);
 
-impl Places {
+impl TypeIds {
     /// Those of `names` that the kernel has.
     pub(crate) fn find<'a>(
         types: &Btf,
@@ -31,13 +31,13 @@ impl Places {
     ) -> Self {
         let find = |name: &str, kind: Kind| {
             let (id, _) = types.find(name, |ty| ty.kind == kind)?;
-            Some(Place {
+            Some(TypeId {
                 id,
                 kind: kind.number(),
                 name: name.to_owned(),
             })
         };
-        let mut places: Vec<Place> = typedefs
+        let mut places: Vec<TypeId> = typedefs
             .filter_map(|name| find(&name, Kind::Typedef))
             .chain(functions.filter_map(|name| find(name, Kind::Func)))
             .collect();
@@ -86,7 +86,7 @@ mod tests {
         kernel.refer(FUNC, "g", proto);
         let kernel = Btf::parse(kernel.bytes()).unwrap();
         let typedefs = ["btf_trace_x", "btf_trace_absent"].map(str::to_owned);
-        let places = Places::find(&kernel, typedefs.into_iter(), ["f"].into_iter());
+        let places = TypeIds::find(&kernel, typedefs.into_iter(), ["f"].into_iter());
         let blob = Btf::parse(places.blob()).unwrap();
         let id = |name: &str, kind: Kind| Some(blob.find(name, |ty| ty.kind == kind)?.0);
         assert_eq!(id("btf_trace_x", Kind::Typedef), Some(typedef));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_any_gives_an_empty_blob() {
-        let blob = Btf::parse(Places::default().blob()).unwrap();
+        let blob = Btf::parse(TypeIds::default().blob()).unwrap();
         assert_eq!(blob.index.ids().count(), 0);
     }
 }

@@ -271,9 +271,14 @@ const fn plural_s(count: usize) -> &'static str {
 
 /// What that means among listeners that share an address.
 pub(super) fn in_group(size: u32, waiting_elsewhere: u32) -> String {
+    let elsewhere = match waiting_elsewhere {
+        0 => "none waits".to_owned(),
+        1 => "only 1 waits".to_owned(),
+        count => format!("only {count} wait"),
+    };
     format!(
         " It is one of {size} sockets that share this address by SO_REUSEPORT: the kernel keeps sending it \
-         its share of the clients, about 1 in {size}, although only {waiting_elsewhere} wait at the others."
+         its share of the clients, about 1 in {size}, although {elsewhere} at the others."
     )
 }
 

@@ -8,96 +8,96 @@ use aya_ebpf::maps::PerCpuArray;
 use tcptrace_common::names::limited;
 use tcptrace_common::wire::Head;
 
-use crate::full;
+use crate::full_maps;
 
 /// Programs that may be building on one CPU at a time: in a system call, in a softirq that interrupts
 /// it, each with a second record at hand.
-const ROOMS_PER_CPU: u32 = 4;
-/// Numbers kept in a room: see [`Room::forgotten`].
+const HEAD_SLOTS_PER_CPU: u32 = 4;
+/// Numbers kept in a slot: see [`HeadSlot::launder`].
 const NUMBERS: usize = 2;
 
 #[map]
-static ROOMS: PerCpuArray<Place> = PerCpuArray::with_max_entries(ROOMS_PER_CPU, 0);
+static HEAD_SLOTS: PerCpuArray<Slot> = PerCpuArray::with_max_entries(HEAD_SLOTS_PER_CPU, 0);
 
 #[repr(C)]
-struct Place {
+struct Slot {
     /// Non-zero while a program builds here.
     is_taken: u64,
     numbers: [u32; NUMBERS],
     head: Head,
 }
 
-/// A place of its own for one program, given back when it is dropped. Before 5.12 (functions) and 6.1
+/// A slot of its own for one program, given back when it is dropped. Before 5.12 (functions) and 6.1
 /// (tracepoints) a program may be interrupted by itself, and different programs may be on every kernel:
 /// what one builds must not be another's.
-pub(crate) struct Room {
-    place: *mut Place,
+pub(crate) struct HeadSlot {
+    slot: *mut Slot,
 }
 
-impl Room {
-    /// Takes a free place of this CPU; when all are taken that is counted.
+impl HeadSlot {
+    /// Takes a free slot of this CPU; when all are taken that is counted.
     #[inline(always)]
     pub(crate) fn claim() -> Option<Self> {
-        let mut place = ROOMS.get_ptr_mut(0)?;
-        if is_taken(place) {
-            place = deeper();
-            if place.is_null() {
+        let mut slot = HEAD_SLOTS.get_ptr_mut(0)?;
+        if is_taken(slot) {
+            slot = deeper();
+            if slot.is_null() {
                 return None;
             }
         }
         // SAFETY: a map value. An interrupt between the look and this store has given back what it took.
-        unsafe { (&raw mut (*place).is_taken).write_volatile(1) };
-        Some(Self { place })
+        unsafe { (&raw mut (*slot).is_taken).write_volatile(1) };
+        Some(Self { slot })
     }
 
     /// The common part that is built here.
     #[inline(always)]
     pub(crate) fn head(&mut self) -> &mut Head {
-        // SAFETY: the place is this program's until it is dropped.
-        unsafe { &mut (*self.place).head }
+        // SAFETY: the slot is this program's until it is dropped.
+        unsafe { &mut (*self.slot).head }
     }
 
     /// The same number, by way of memory that only this program writes: the verifier then forgets what
     /// each path has compared it with, where it would else follow all of them apart through all the
     /// rest of the program.
     #[inline(always)]
-    pub(crate) fn forgotten<const SLOT: usize>(&mut self, number: u32) -> u32 {
+    pub(crate) fn launder<const SLOT: usize>(&mut self, number: u32) -> u32 {
         // SAFETY: as above; the index is checked when this is compiled. Volatile, or the compiler
         // would know the number too.
         unsafe {
-            let slot = &raw mut (*self.place).numbers[SLOT];
+            let slot = &raw mut (*self.slot).numbers[SLOT];
             slot.write_volatile(number);
             slot.read_volatile()
         }
     }
 }
 
-impl Drop for Room {
+impl Drop for HeadSlot {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: as above.
-        unsafe { (&raw mut (*self.place).is_taken).write_volatile(0) };
+        unsafe { (&raw mut (*self.slot).is_taken).write_volatile(0) };
     }
 }
 
 #[inline(always)]
-fn is_taken(place: *mut Place) -> bool {
+fn is_taken(slot: *mut Slot) -> bool {
     // SAFETY: a map value.
-    unsafe { (&raw const (*place).is_taken).read_volatile() != 0 }
+    unsafe { (&raw const (*slot).is_taken).read_volatile() != 0 }
 }
 
-/// A free place behind the first. A function of its own, since it is rare.
+/// A free slot behind the first. A function of its own, since it is rare.
 #[inline(never)]
-fn deeper() -> *mut Place {
+fn deeper() -> *mut Slot {
     let mut level = 1;
-    while level < ROOMS_PER_CPU {
-        if let Some(place) = ROOMS.get_ptr_mut(level)
-            && !is_taken(place)
+    while level < HEAD_SLOTS_PER_CPU {
+        if let Some(slot) = HEAD_SLOTS.get_ptr_mut(level)
+            && !is_taken(slot)
         {
-            return place;
+            return slot;
         }
         level += 1;
     }
-    full::count(limited::ROOMS);
+    full_maps::count(limited::HEAD_SLOTS);
     ptr::null_mut()
 }

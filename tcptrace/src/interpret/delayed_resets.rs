@@ -16,7 +16,7 @@ const MOST: usize = 16_384;
 
 /// Reports in the order of their arrival.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct DelayedResets {
     queue: VecDeque<Report>,
     /// Reports that have left the front of the queue: the number of its first one.
     left: u64,
@@ -33,7 +33,7 @@ struct Report {
     incident: Option<Incident>,
 }
 
-impl Held {
+impl DelayedResets {
     /// Whether a moment is more than [`HOLD_NS`] after another.
     pub(super) const fn is_due(boot_ns: u64, now_ns: u64) -> bool {
         now_ns.saturating_sub(boot_ns) > HOLD_NS

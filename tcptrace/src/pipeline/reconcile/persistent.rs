@@ -8,11 +8,11 @@ use crate::model::summary::{Reconciled, Verdict};
 
 /// Differences at the last look, by counter: the kernel's count less ours.
 #[derive(Debug, Default)]
-pub(in crate::pipeline) struct Lasting {
+pub(in crate::pipeline) struct PersistentDifferences {
     before: HashMap<Cow<'static, str>, i128>,
 }
 
-impl Lasting {
+impl PersistentDifferences {
     /// Keeps `differs` for what differed at the last look too, on the same side.
     pub(in crate::pipeline) fn settle(&mut self, mut rows: Vec<Reconciled>) -> Vec<Reconciled> {
         let mut now = HashMap::new();
@@ -37,7 +37,7 @@ impl Lasting {
 mod tests {
     use super::*;
 
-    fn look(lasting: &mut Lasting, kernel: u64, ours: u64) -> Verdict {
+    fn look(persistent: &mut PersistentDifferences, kernel: u64, ours: u64) -> Verdict {
         let row = Reconciled {
             counter: "Test.Counter".into(),
             kernel,
@@ -49,18 +49,18 @@ mod tests {
             },
             note: None,
         };
-        lasting.settle(vec![row])[0].verdict
+        persistent.settle(vec![row])[0].verdict
     }
 
     #[test]
     fn only_a_difference_that_lasts_differs() {
-        let mut lasting = Lasting::default();
-        assert_eq!(look(&mut lasting, 5, 4), Verdict::Explained);
-        assert_eq!(look(&mut lasting, 9, 9), Verdict::Exact);
-        assert_eq!(look(&mut lasting, 9, 8), Verdict::Explained, "new again");
-        assert_eq!(look(&mut lasting, 12, 10), Verdict::Differs);
+        let mut persistent = PersistentDifferences::default();
+        assert_eq!(look(&mut persistent, 5, 4), Verdict::Explained);
+        assert_eq!(look(&mut persistent, 9, 9), Verdict::Exact);
+        assert_eq!(look(&mut persistent, 9, 8), Verdict::Explained, "new again");
+        assert_eq!(look(&mut persistent, 12, 10), Verdict::Differs);
         assert_eq!(
-            look(&mut lasting, 12, 13),
+            look(&mut persistent, 12, 13),
             Verdict::Explained,
             "the other side"
         );
