@@ -235,29 +235,6 @@ fn a_full_table_forgets_the_longest_unasked_and_still_answers() {
     assert_eq!(owner.process.comm, "gone");
 }
 
-/// 100 new processes a second, one of which is asked about all the time.
-#[test]
-fn the_table_is_no_larger_than_a_minute_of_short_processes() {
-    let mut processes = Processes::default();
-    let nobody = 4_194_305;
-    let mut largest_after_a_minute = 0;
-    for number in 0..30_000_u64 {
-        let now_ns = number * 10_000_000;
-        processes.owner(&heard(nobody, 1_000 + number, "gone", Basis::Task), now_ns);
-        processes.owner(&heard(nobody, 7, "busy", Basis::Task), now_ns);
-        if now_ns > REMEMBERED_NS {
-            largest_after_a_minute = largest_after_a_minute.max(processes.known.len());
-        }
-    }
-    assert!(
-        (6_000..6_010).contains(&largest_after_a_minute),
-        "{largest_after_a_minute}"
-    );
-    assert!(processes.known.peek(&(nobody, 7)).is_some());
-    assert!(processes.known.peek(&(nobody, 1_000 + 24_500)).is_some());
-    assert!(processes.known.peek(&(nobody, 1_000 + 23_500)).is_none());
-}
-
 #[test]
 fn a_name_that_comes_late_is_given_to_the_program_it_was_read_of() {
     let dir = std::env::temp_dir().join(format!("tcptrace-names-{}", std::process::id()));
@@ -294,4 +271,27 @@ fn a_name_that_comes_late_is_given_to_the_program_it_was_read_of() {
     assert_eq!(name, Some(format!("app-{}", heard.pid)));
     drop(child);
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// 100 new processes a second, one of which is asked about all the time.
+#[test]
+fn the_table_is_no_larger_than_a_minute_of_short_processes() {
+    let mut processes = Processes::default();
+    let nobody = 4_194_305;
+    let mut largest_after_a_minute = 0;
+    for number in 0..30_000_u64 {
+        let now_ns = number * 10_000_000;
+        processes.owner(&heard(nobody, 1_000 + number, "gone", Basis::Task), now_ns);
+        processes.owner(&heard(nobody, 7, "busy", Basis::Task), now_ns);
+        if now_ns > REMEMBERED_NS {
+            largest_after_a_minute = largest_after_a_minute.max(processes.known.len());
+        }
+    }
+    assert!(
+        (6_000..6_010).contains(&largest_after_a_minute),
+        "{largest_after_a_minute}"
+    );
+    assert!(processes.known.peek(&(nobody, 7)).is_some());
+    assert!(processes.known.peek(&(nobody, 1_000 + 24_500)).is_some());
+    assert!(processes.known.peek(&(nobody, 1_000 + 23_500)).is_none());
 }
