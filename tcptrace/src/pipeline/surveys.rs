@@ -193,7 +193,7 @@ mod tests {
             "{reported}"
         );
         assert!(surveys.troubles(later, SLOW * 2).is_empty(), "once");
-        // It went on, and hangs again.
+        // It continued, and hangs again.
         assert!(surveys.troubles(later, Duration::ZERO).is_empty());
         assert_eq!(surveys.troubles(later, SLOW).len(), 1);
         let begin = Instant::now();

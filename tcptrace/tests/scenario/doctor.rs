@@ -282,8 +282,13 @@ fn rising_drops_are_wrong_though_the_queue_has_room(world: &World) {
         return;
     };
     fails(world, &report, code);
+    // The clients' SYNs that are sent again are its effects, and come behind it.
     let kinds = wrong(&report);
-    world.claim_eq("it alone", kinds, vec!["syn_queue_full".to_owned()]);
+    world.claim_eq(
+        "the cause comes first",
+        kinds.first().map(String::as_str),
+        Some("syn_queue_full"),
+    );
     let reported = counter(&report, "TcpExt.TCPReqQFullDrop");
     world.claim(
         "it rises",
@@ -350,18 +355,23 @@ fn rejected_timestamps_are_reported(world: &World) {
     let before = world.counters();
     pair.client.write(pair.conn, 1237);
     world.rose_at_least(&before, "PAWSEstab", 1);
-    let Some((report, code)) = asked(world) else {
+    // The client sends its data again while doctor observes, and may do so when it looks.
+    let Some((report, _)) = asked(world) else {
         return;
     };
-    passes(world, &report, code);
     let value = &counter(&report, "TcpExt.PAWSEstab")["value"];
     world.claim(
         "it is counted",
         value.as_u64().is_some_and(|value| value >= 1),
     );
     let found = finding(&report, "paws");
-    let source = &found["evidence"][0]["source"];
-    world.claim_eq("its counter", source, &json!("TcpExt.PAWSEstab"));
+    let evidence = found["evidence"].as_array().into_iter().flatten();
+    world.claim(
+        "its counter",
+        evidence
+            .into_iter()
+            .any(|proof| proof["source"] == "TcpExt.PAWSEstab"),
+    );
     world.claim_eq("no sysctl cures it", &found["do_then"], &Value::Null);
     let Some(page) = page(world) else { return };
     says(world, &page, "tcptrace explain paws_drop/established");

@@ -137,7 +137,7 @@ fn settings(space: &SpaceRow) -> String {
         None => "?",
     };
     let cookies = match space.settings.tcp_syncookies {
-        Some(0) => "0: a full SYN queue drops SYNs SYNs",
+        Some(0) => "0: a full SYN queue drops SYNs",
         Some(1) => "1: a full SYN queue answers with cookies",
         Some(_) => "2: always answers with cookies",
         None => "?",
