@@ -4,9 +4,11 @@ use std::collections::HashSet;
 
 use crate::diagnose::{Tallies, findings, ids, of_topic};
 use crate::interpret::advice;
+use crate::model::errno::Errno;
 use crate::model::finding::Severity;
 use crate::model::incident::{
-    CloseHow, Evidence, LimitedBy, Queue, ResetCause, ResetMeaning, RetransmitType, Step,
+    Call, CloseHow, ConnectOutcome, Evidence, LimitedBy, Queue, ResetCause, ResetMeaning,
+    RetransmitType, Step,
 };
 use crate::model::survey::Survey;
 use crate::model::{Endpoint, Family, Flow, Incident, Kind, What};
@@ -261,5 +263,26 @@ fn ordinary_life_makes_no_finding() {
         }),
         1,
     );
+    // A client that tries IPv6 first on a host without a route for it; over IPv4 it is a fault.
+    let mut unreachable = incident(What::ConnectFailed {
+        outcome: ConnectOutcome::Failed,
+        call: Call::Connect,
+        error: Some(Errno::Enetunreach),
+        after_ms: Some(0),
+        syns: Some(0),
+    });
+    let by_ipv4 = unreachable.clone();
+    unreachable.flow.remote = Some(
+        "[2001:db8::7]:443"
+            .parse::<std::net::SocketAddr>()
+            .map(|at| Endpoint {
+                addr: at.ip(),
+                port: at.port(),
+            })
+            .unwrap(),
+    );
+    tallies.on(&unreachable, 2);
     assert_eq!(findings(&Survey::default(), &tallies), []);
+    tallies.on(&by_ipv4, 3);
+    assert_eq!(findings(&Survey::default(), &tallies).len(), 1);
 }

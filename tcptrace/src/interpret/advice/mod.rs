@@ -86,6 +86,7 @@ fn what_cause_with_text(what: &What) -> Option<&'static str> {
 
 /// The incident in one sentence; `None` for ordinary life, which needs no advice.
 pub fn one_line(incident: &Incident) -> Option<&'static str> {
+    use crate::model::errno::Errno;
     use crate::model::incident::{CloseHow, TimeWaitPhase};
     match &incident.what {
         What::State { .. }
@@ -97,6 +98,11 @@ pub fn one_line(incident: &Incident) -> Option<&'static str> {
             phase: TimeWaitPhase::Enter | TimeWaitPhase::Reuse | TimeWaitPhase::Expire,
             ..
         } => None,
+        // Programs try IPv6 first also on hosts that have no route for it, and use IPv4 then.
+        What::ConnectFailed {
+            error: Some(Errno::Enetunreach),
+            ..
+        } if incident.flow.remote.is_some_and(|end| end.addr.is_ipv6()) => None,
         _ => find(incident.kind(), cause(incident)).map(|advice| advice.line),
     }
 }
