@@ -54,7 +54,7 @@ use reconcile::persistent::PersistentDifferences;
 use recording_hooks::pass_by;
 use surveys::Surveys;
 use tap::Tap;
-use wall_clock::WallClock;
+use wall_clock::{ClockSet, WallClock};
 
 /// Records taken from the ring before anything else is looked at.
 const BATCH: usize = 4096;
@@ -203,10 +203,12 @@ impl<S: Sink> Pipeline<S> {
         };
         // Records read on the way to sleep, and any since losses were looked for.
         let (mut early, mut has_read) = (0, true);
+        let clock_set = ClockSet::new();
         tokio::pin!(stop);
         while !self.is_over(begin) {
             self.follow_wall_clock(before);
             let taken = self.read() + std::mem::take(&mut early);
+            self.set_wall_clock();
             let now = Instant::now();
             let since = now.duration_since(before);
             before = now;
@@ -250,6 +252,7 @@ impl<S: Sink> Pipeline<S> {
                         self.surveyed(answer);
                         false
                     }
+                    () = clock_set.wait() => false,
                     () = tokio::time::sleep(tick.min(rest)) => false,
                 },
                 Pause::Sleep => {
@@ -268,6 +271,7 @@ impl<S: Sink> Pipeline<S> {
                                 self.surveyed(answer);
                                 false
                             }
+                            () = clock_set.wait() => false,
                             () = tokio::time::sleep(idle.min(rest)) => false,
                         };
                     self.live.set_sleeping(false);
@@ -306,6 +310,7 @@ impl<S: Sink> Pipeline<S> {
             tap.ending(end_ns);
         }
         self.drain();
+        self.set_wall_clock();
         answers.into_iter().for_each(|answer| self.surveyed(answer));
         let delivery = &mut self.delivery;
         self.interpreter

@@ -1,13 +1,22 @@
 //! The wall clock may be set while a run lasts; events are stamped by the boot clock, which nobody sets.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::Pipeline;
 use crate::sink::Sink;
 use crate::survey;
 
-/// How often it is looked at.
-const EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked at while records keep coming.
+const EVERY: Duration = Duration::from_millis(10);
 /// What is no step but the inaccuracy of reading two clocks one after the other.
 const LEAST_NS: u64 = 10_000_000;
 
@@ -16,6 +25,60 @@ const LEAST_NS: u64 = 10_000_000;
 pub(super) struct WallClock {
     boot_to_wall_ns: i64,
     looked: Option<Instant>,
+    pending: Option<Step>,
+}
+
+/// The clock was set, which holds for what comes after this place in the ring.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    step_ns: i64,
+    ring_end: u64,
+}
+
+/// Wakes who waits when somebody sets the wall clock.
+pub(super) struct ClockSet(Option<AsyncFd<OwnedFd>>);
+
+impl ClockSet {
+    /// Without a timer, which a process with too few descriptors cannot have, nobody is woken and the clock is
+    /// looked at whenever a record comes.
+    pub(super) fn new() -> Self {
+        let timer =
+            Self::timer().inspect_err(|why| log::debug!("no timer on the wall clock: {why}"));
+        Self(timer.ok())
+    }
+
+    /// A timer that ends in centuries, and is cancelled when the clock is set (timerfd_clock_was_set(), 5.10 to 7.3).
+    fn timer() -> io::Result<AsyncFd<OwnedFd>> {
+        let never = Timespec {
+            tv_sec: 1 << 33,
+            tv_nsec: 0,
+        };
+        let zero = Timespec::default();
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Realtime, flags)?;
+        let when = Itimerspec {
+            it_interval: zero,
+            it_value: never,
+        };
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        timerfd_settime(&timer, flags, &when)?;
+        // SAFETY: the descriptor is owned by the AsyncFd and never replaced: it stays open and the same until it is
+        // deregistered.
+        Ok(unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?)
+    }
+
+    /// Returns when the clock was set.
+    pub(super) async fn wait(&self) {
+        let Some(timer) = &self.0 else {
+            return std::future::pending().await;
+        };
+        if let Ok(mut ready) = timer.readable().await {
+            // It says ECANCELED, and waits for the next time.
+            let why = rustix::io::read(timer.get_ref(), &mut [0; 8]).err();
+            log::debug!("the wall clock was set: {why:?}");
+            ready.clear_ready();
+        }
+    }
 }
 
 impl WallClock {
@@ -24,6 +87,7 @@ impl WallClock {
         Self {
             boot_to_wall_ns: survey::clock().boot_to_wall_ns,
             looked: None,
+            pending: None,
         }
     }
 
@@ -39,20 +103,36 @@ impl WallClock {
 }
 
 impl<S: Sink> Pipeline<S> {
-    /// Looks at the wall clock now and then: times of lines and the recording follow it.
+    /// Looks at the wall clock now and then: times of lines and the recording follow it. What is in the ring by then
+    /// was before it was set.
     pub(super) fn follow_wall_clock(&mut self, now: Instant) {
         let clock = &mut self.wall_clock;
-        if clock
-            .looked
-            .is_some_and(|looked| now.saturating_duration_since(looked) < EVERY)
+        if clock.pending.is_some()
+            || clock
+                .looked
+                .is_some_and(|looked| now.saturating_duration_since(looked) < EVERY)
         {
             return;
         }
         clock.looked = Some(now);
-        let boot_to_wall_ns = survey::clock().boot_to_wall_ns;
-        let Some(step_ns) = clock.step(boot_to_wall_ns) else {
+        clock.pending = clock
+            .step(survey::clock().boot_to_wall_ns)
+            .map(|step_ns| Step {
+                step_ns,
+                ring_end: self.live.end(),
+            });
+    }
+
+    /// From here on the new time holds, if what was before it was set has been read.
+    pub(super) fn set_wall_clock(&mut self) {
+        let clock = &mut self.wall_clock;
+        let Some(Step { step_ns, .. }) = clock
+            .pending
+            .take_if(|step| self.live.has_read_to(step.ring_end))
+        else {
             return;
         };
+        let boot_to_wall_ns = clock.boot_to_wall_ns;
         self.delivery.set_clock(boot_to_wall_ns, step_ns);
         if let Some(tap) = &mut self.tap {
             tap.recorder
@@ -83,6 +163,7 @@ mod tests {
         let mut clock = WallClock {
             boot_to_wall_ns: 5_000_000_000,
             looked: None,
+            pending: None,
         };
         assert_eq!(clock.step(5_009_999_999), None);
         assert_eq!(clock.step(3_605_000_000_000), Some(3_600_000_000_000));

@@ -224,6 +224,12 @@ impl Tracer {
             .map(|process| process.child.id() as i32)
     }
 
+    /// How often it has written this on standard error; `None` where the scenario only describes itself.
+    pub(crate) fn has_written(&self, text: &str) -> Option<usize> {
+        let errors = &self.process.as_ref()?.errors;
+        Some(errors.lock().expect("no panic").matches(text).count())
+    }
+
     fn standard_error(&mut self) -> String {
         let Some(process) = &mut self.process else {
             return String::new();
