@@ -5,9 +5,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+use serde_json::Value;
 
 use super::crowd::Cast;
 use super::kit::command::stat_field;
+use super::kit::events::Events;
 use super::kit::expect::field;
 use super::kit::world::poll;
 use super::kit::{Conn, Expect, Pair, Scenario, World, scenarios, sys_ops, verdict};
@@ -20,7 +22,10 @@ const SLACK_MS: i64 = 3_000;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let slow = scenarios![stopped_for_twenty_seconds_it_keeps_order_and_books];
-    let alone = scenarios![a_wall_clock_that_is_set_is_followed];
+    let alone = scenarios![
+        a_wall_clock_that_is_set_is_followed,
+        a_machine_that_sleeps_takes_nothing_along
+    ];
     scenarios![
         stopped_for_three_seconds_it_keeps_order_and_books,
         a_suspended_watch_goes_on,
@@ -159,6 +164,74 @@ fn reset(world: &World, name: &str) -> (Conn, i64) {
     (pair.conn, wall_ms())
 }
 
+/// The time on an event, milliseconds since 1970.
+fn ts(event: &Value) -> Option<i64> {
+    let ts = field(event, "ts").as_str()?.parse::<jiff::Timestamp>();
+    Some(ts.ok()?.as_millisecond())
+}
+
+/// Claims that the reset of this connection bears the time of the wall clock as it stood; returns what it bears.
+fn has_right_time(world: &World, events: &Events, conn: Conn, wall_ms: i64) -> Option<i64> {
+    let expected = Expect::new("rst_sent").conn(conn);
+    let live = events
+        .matching(&expected)
+        .first()
+        .and_then(|event| ts(event));
+    let late = live.map(|live| wall_ms - live);
+    let is_right = late.is_some_and(|late| (-SLACK_MS..=SLACK_MS).contains(&late));
+    world.claim(
+        &format!("its time is that of the clock as it stood: {late:?} ms"),
+        events.dry() || is_right,
+    );
+    live
+}
+
+/// How long the machine has slept since it booted, ms.
+fn slept_ms() -> i64 {
+    let read = |clock| {
+        let now = clock_gettime(clock);
+        now.tv_sec * 1000 + now.tv_nsec / 1_000_000
+    };
+    read(ClockId::Boottime) - read(ClockId::Monotonic)
+}
+
+/// Suspends the machine to memory until its clock wakes it.
+fn sleep_of_the_machine(seconds: u32) -> std::io::Result<()> {
+    std::fs::write("/sys/class/rtc/rtc0/wakealarm", "0")?;
+    std::fs::write("/sys/class/rtc/rtc0/wakealarm", format!("+{seconds}"))?;
+    std::fs::write("/sys/power/state", "mem")
+}
+
+/// Resets before and after it have the times of the wall clock, nothing is lost, and the books hold.
+fn a_machine_that_sleeps_takes_nothing_along(world: &World) {
+    const SLEEP_MS: i64 = 5_000;
+    if std::env::var_os(OWN_MACHINE).is_none() {
+        return world.cannot("would suspend this machine");
+    }
+    let tracer = world.watch_alone(&["--duration", "300s"]);
+    let before = reset(world, "s0");
+    let slept = slept_ms();
+    if let Err(why) = sleep_of_the_machine((SLEEP_MS / 1000) as u32) {
+        tracer.stop();
+        return world.cannot(&format!("this machine does not sleep: {why}"));
+    }
+    let slept = slept_ms() - slept;
+    world.claim(
+        &format!("the machine slept: {slept} ms"),
+        slept > SLEEP_MS / 2,
+    );
+    let after = reset(world, "s1");
+    for (conn, _) in [before, after] {
+        tracer.expect("each reset", Expect::new("rst_sent").conn(conn));
+    }
+    let events = tracer.stop();
+    for (conn, wall_ms) in [before, after] {
+        has_right_time(world, &events, conn, wall_ms);
+    }
+    let lost = events.summary().map(|end| field(end, "loss.lost").clone());
+    world.claim_eq("lost", lost.and_then(|lost| lost.as_u64()), Some(0));
+}
+
 fn a_wall_clock_that_is_set_is_followed(world: &World) {
     if std::env::var_os(OWN_MACHINE).is_none() {
         return world.cannot("would set this machine's clock");
@@ -189,23 +262,7 @@ fn a_wall_clock_that_is_set_is_followed(world: &World) {
     let again = replayed.map_or_else(Vec::new, |output| verdict::objects(&output.stdout));
     for (conn, wall_ms) in made {
         let expected = Expect::new("rst_sent").conn(conn);
-        let ts = |event: &serde_json::Value| {
-            let told = field(event, "ts")
-                .as_str()?
-                .parse::<jiff::Timestamp>()
-                .ok()?;
-            Some(told.as_millisecond())
-        };
-        let live = events
-            .matching(&expected)
-            .first()
-            .and_then(|event| ts(event));
-        let late = live.map(|live| wall_ms - live);
-        let is_right = late.is_some_and(|late| (-SLACK_MS..=SLACK_MS).contains(&late));
-        world.claim(
-            &format!("its time is that of the clock as it stood: {late:?} ms"),
-            events.dry() || is_right,
-        );
+        let live = has_right_time(world, &events, conn, wall_ms);
         let recorded = again.iter().find(|event| expected.matches(event));
         world.claim_eq("the recording says the same", recorded.and_then(ts), live);
     }
