@@ -192,9 +192,10 @@ fn give_to_a_group(root: &Path, package: &Path) -> Result<()> {
     if !given.contains("cap_bpf") || !given.contains("=ep") {
         bail!("the group may not trace: {given:?}");
     }
+    // setpriv itself keeps its capabilities until it executes something.
     let as_nobody = |group: &str| {
         let line = format!(
-            "setpriv --reuid=nobody --regid={group} --clear-groups {PROGRAM} --version \
+            "setpriv --reuid=nobody --regid={group} --clear-groups sh -c '{PROGRAM} --version' \
              >/dev/null 2>&1 && echo starts || echo refused"
         );
         said(root, &line)
