@@ -3,7 +3,8 @@
 //!
 //! listen() is often called by a process that ends right after (a daemon that forks, a reload), or that never accepts.
 //! So the owner is one of the processes that hold the socket now: the one that the kernel side reported while it does,
-//! else the latest known user of the port, else the oldest. All of them are reported.
+//! else the latest known user of the port, else the oldest. Whoever only made the socket for another program gives way
+//! to that program ([`serving`]). All of them are reported.
 
 #[cfg(test)]
 mod tests;
@@ -61,7 +62,19 @@ impl Attributor {
                 holds_now(pid) == Some(true)
                     && processes.found(pid, now_ns).as_ref().is_some_and(is_heard)
             });
-        let (owner, is_right) = if stays {
+        let service = heard.as_ref().filter(|_| stays).and_then(|owner| {
+            let uses = |process: &Process| users.contains(&process.pid);
+            serving(&owner.process, &holders, uses)
+        });
+        let is_listeners = |owner: &Owner| owner.basis == Basis::Listener;
+        let basis = if heard.as_ref().is_some_and(is_listeners) {
+            Basis::Listener
+        } else {
+            Basis::Snapshot
+        };
+        let (owner, is_right) = if let Some(service) = service {
+            (found(&service, basis), true)
+        } else if stays {
             let mut owner = heard?;
             if let Some(process) = holders.iter().find(|process| is_heard(process))
                 && !event.heard.as_ref().is_some_and(|heard| heard.is_current)
@@ -75,13 +88,7 @@ impl Attributor {
                 .iter()
                 .find(|holder| holds_now(holder.pid) == Some(true));
             match (present.or(ranked.first()), heard) {
-                (Some(chosen), heard) => {
-                    let is_listeners = heard.is_some_and(|owner| owner.basis == Basis::Listener);
-                    let basis = if is_listeners {
-                        Basis::Listener
-                    } else {
-                        Basis::Snapshot
-                    };
+                (Some(chosen), _) => {
                     let process = processes.present(chosen.pid, now_ns);
                     let process = process.as_ref().unwrap_or(chosen);
                     (found(process, basis), present.is_some())
@@ -93,6 +100,32 @@ impl Attributor {
         owner.is_stale = !is_right;
         Some(owner)
     }
+}
+
+/// Who serves a listener that another program made and still holds, as a service manager does: of the program whose
+/// processes use connections of its port, the oldest that holds the listener. `None` while the maker uses some itself,
+/// and where only processes of its own program do: those may be children that it forked for a connection each.
+pub(crate) fn serving(
+    maker: &Process,
+    holders: &[Arc<Process>],
+    uses: impl Fn(&Process) -> bool,
+) -> Option<Arc<Process>> {
+    if uses(maker) {
+        return None;
+    }
+    let user = holders
+        .iter()
+        .find(|holder| uses(holder) && !is_one_program(holder, maker))?;
+    let of_it = holders.iter().filter(|holder| is_one_program(holder, user));
+    of_it
+        .min_by_key(|holder| (holder.start_ticks, holder.pid))
+        .cloned()
+}
+
+/// Two scripts of an interpreter count as one program: apart, the master of a pool would lose its listener to the first
+/// of its workers that renames itself.
+fn is_one_program(one: &Process, other: &Process) -> bool {
+    one.comm == other.comm || (one.name.is_some() && one.name == other.name)
 }
 
 /// An owner that was found in /proc.

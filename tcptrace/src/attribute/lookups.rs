@@ -25,7 +25,7 @@ const CHECKED_NS: u64 = 20_000_000;
 /// A listener nobody asked for in this time is not looked for in further walks, boot clock.
 const ASKED_NS: u64 = 10_000_000_000;
 /// Beyond this the tables are cleared.
-const MOST: usize = 16_384;
+const MOST: usize = 4_096;
 /// How long the descriptors of likely processes are read, and how long a walk through all of /proc is waited for. A
 /// healthy host needs a few milliseconds; shorter limits cost owners on slow ones.
 const LIKELY_MOMENT: Duration = Duration::from_millis(100);

@@ -28,7 +28,7 @@ mod users;
 
 use std::time::{Duration, Instant};
 
-use crate::model::event::TimeWait;
+use crate::model::event::{StateChange, TimeWait};
 use crate::model::flow::TcpState;
 use crate::model::incident::TimeWaitPhase;
 use crate::model::owner::Heard;
@@ -38,6 +38,7 @@ use lookups::Lookups;
 use minisocks::Minisocks;
 use processes::Processes;
 
+pub(crate) use listeners::serving;
 pub use processes::with_name;
 
 /// Finds owners.
@@ -75,7 +76,11 @@ impl Attributor {
         } else {
             owner = self.of_connection(event, owner);
         }
-        if let (Some(port), Some(heard)) = (event.flow.local.map(|end| end.port), &event.heard) {
+        // Who makes a listener need not use what it accepts.
+        if let (Some(port), Some(heard)) = (event.flow.local.map(|end| end.port), &event.heard)
+            && heard.basis != Basis::Listener
+            && !has_listened(event)
+        {
             self.lookups.note_user(port, heard);
         }
         if let Signal::TimeWait(time_wait) = &mut event.signal {
@@ -174,6 +179,13 @@ impl Attributor {
 fn is_about_minisock(event: &Event) -> bool {
     let answers = matches!(&event.signal, Signal::Reset(reset) if reset.is_minisock);
     answers || event.state == Some(TcpState::TimeWait)
+}
+
+/// Whether it is about a listener, or has just become one.
+fn has_listened(event: &Event) -> bool {
+    let listens = |change: &StateChange| change.new == TcpState::Listen;
+    event.state == Some(TcpState::Listen)
+        || matches!(&event.signal, Signal::State(change) if listens(change))
 }
 
 /// The boot clock, which events bear.

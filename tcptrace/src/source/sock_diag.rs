@@ -54,12 +54,16 @@ const WANT_INFO: u8 = 1 << 1;
 
 /// TCP state numbers as the kernel reports them in [`SockRow::state`].
 pub mod state {
+    /// `TCP_ESTABLISHED`.
+    pub const ESTABLISHED: u8 = 1;
     /// `TCP_SYN_RECV`, also what a request socket (a SYN queue entry) is reported as.
     pub const SYN_RECV: u8 = 3;
     /// `TCP_FIN_WAIT2`.
     pub const FIN_WAIT2: u8 = 5;
     /// `TCP_TIME_WAIT`.
     pub const TIME_WAIT: u8 = 6;
+    /// `TCP_CLOSE_WAIT`.
+    pub const CLOSE_WAIT: u8 = 8;
     /// `TCP_LISTEN`.
     pub const LISTEN: u8 = 10;
 }

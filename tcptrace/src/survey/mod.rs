@@ -9,6 +9,7 @@ mod counters;
 mod namespaces;
 mod observation;
 mod queues;
+mod services;
 mod settings;
 mod snapshot;
 mod worker;

@@ -9,6 +9,7 @@ use anyhow::Context;
 use super::activity::Activities;
 use super::boot_ns;
 use super::namespaces::{namespaces, number};
+use super::services;
 use super::settings::settings;
 use crate::attribute::holders::{self, Query};
 use crate::attribute::{proc, with_name};
@@ -96,7 +97,7 @@ pub fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
             snapshot.unseen.push(why);
             SpaceCounters::default()
         });
-        snapshot.spaces.push(Space {
+        let mut space = Space {
             netns: inode,
             is_own: found.reach == Reach::Own,
             settings: Settings {
@@ -110,7 +111,9 @@ pub fn take(look: &Look, watched: &[u32]) -> anyhow::Result<Snapshot> {
                 .filter_map(|row| socket(row, &holders))
                 .collect(),
             half_open: inside.half_open,
-        });
+        };
+        services::put_first(&mut space, found, !look.owners_of_listeners);
+        snapshot.spaces.push(space);
     }
     if look.has_activities {
         Activities::default().explain(&mut snapshot, |_, _| false);

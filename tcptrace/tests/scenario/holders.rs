@@ -13,6 +13,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         listener_bears_the_name_after_exec,
         #[own]
         any_holder_of_a_listener_passes_the_filters,
+        #[own]
+        listener_of_a_service_manager_belongs_to_who_serves_it,
         connection_in_a_queue_belongs_to_the_listener_of_its_address,
         connection_in_a_queue_belongs_to_the_listener_that_took_over,
         #[own]
@@ -108,6 +110,27 @@ fn any_holder_of_a_listener_passes_the_filters(world: &World) {
     }
     let events = by_stranger.stop();
     events.none("a stranger does not", Expect::new("accept_drop"));
+}
+
+fn listener_of_a_service_manager_belongs_to_who_serves_it(world: &World) {
+    let tracer = world.watch_alone(&[]);
+    let manager = world.actor("sm-manager");
+    let service = world.actor_as("sm-service", 23457);
+    let client = world.actor_as("sm-client", 12345);
+    let listener = manager.listen("127.0.7.9:0", 1);
+    let passed = manager.pass(listener, &service);
+    let conn = client.connect("127.0.0.5:0", listener.local);
+    let accepted = service.accept(passed);
+    service.close(accepted);
+    client.close(conn);
+    tracer.expect(
+        "the service closes what it accepted",
+        Expect::new("close").owner(&service).conn(accepted),
+    );
+    overflow(world, &client, listener);
+    let expected = refused(&service, listener).basis(&["snapshot"]);
+    tracer.expect("who serves it", expected.is("owner.shared_by", 2));
+    let _ = tracer.stop();
 }
 
 fn reset_in_the_queue(owner: &Actor, conn: Conn) -> Expect {

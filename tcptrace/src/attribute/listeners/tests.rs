@@ -153,6 +153,34 @@ fn a_user_of_the_port_comes_before_the_oldest_holder() {
     assert_eq!(owner.basis, Basis::Listener);
 }
 
+fn called(pid: u32, comm: &str) -> Arc<Process> {
+    Arc::new(Process {
+        pid,
+        start_ticks: Some(u64::from(pid)),
+        comm: comm.to_owned(),
+        ..Process::default()
+    })
+}
+
+#[test]
+fn who_only_made_a_listener_gives_way_to_the_program_that_serves_it() {
+    let [manager, master, worker] =
+        [(2, "systemd"), (3, "nginx"), (4, "nginx")].map(|(pid, comm)| called(pid, comm));
+    let holders = [&manager, &worker, &master].map(Arc::clone);
+    let serves = |maker: &Process, users: &[u32]| {
+        let served = serving(maker, &holders, |process| users.contains(&process.pid));
+        served.map(|process| process.pid)
+    };
+    // Only the worker accepts; its service is the oldest of its program.
+    assert_eq!(serves(&manager, &[4]), Some(3));
+    // Nobody is known to use what the listener has accepted.
+    assert_eq!(serves(&manager, &[]), None);
+    assert_eq!(serves(&manager, &[9]), None);
+    // The maker does so itself, or children that may be forked for a connection each.
+    assert_eq!(serves(&manager, &[2, 4]), None);
+    assert_eq!(serves(&master, &[4]), None);
+}
+
 #[test]
 fn what_nobody_holds_any_more_stays_with_who_was_heard_of() {
     let (socket, inode) = listener();
