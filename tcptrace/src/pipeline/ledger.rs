@@ -4,6 +4,7 @@
 pub(super) mod tests;
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
@@ -16,8 +17,9 @@ use crate::model::{Incident, Kind};
 const KINDS: usize = Kind::ALL.len();
 /// Owners listed in the summary.
 const LISTED: usize = 20;
-/// Owners stored at most; beyond this only the totals count.
-const KEPT: usize = 10_000;
+/// Owners stored at most. When there are more, the half with the fewest incidents is forgotten, and counts from zero
+/// when it comes back: whoever causes many is found however late the run is.
+const KEPT: usize = 4_096;
 
 /// Who: pid and start, or nobody.
 type OwnerKey = Option<(u32, Option<u64>)>;
@@ -42,6 +44,7 @@ pub(super) struct Ledger {
     /// Runs that the kernel skipped, by hook.
     skipped: BTreeMap<Cow<'static, str>, u64>,
     owners: HashMap<OwnerKey, OwnerRow, RandomState>,
+    forgotten_owners: u64,
     start_ns: u64,
     end_ns: u64,
     /// For the reconciliation, by namespace.
@@ -63,6 +66,7 @@ impl Ledger {
             lost_in_sink: 0,
             skipped: BTreeMap::new(),
             owners: HashMap::default(),
+            forgotten_owners: 0,
             start_ns,
             end_ns: start_ns,
             counts: HashMap::default(),
@@ -116,16 +120,33 @@ impl Ledger {
         let key = process.map(|process| (process.pid, process.start_ticks));
         if let Some(row) = self.owners.get_mut(&key) {
             row.by_kind[kind] += 1;
+            // exec and prctl change it.
+            let comm = process.map(|process| &process.comm);
+            if row.comm.as_ref() != comm {
+                row.comm = comm.cloned();
+            }
             return;
         }
-        if self.owners.len() < KEPT {
-            let mut row = OwnerRow {
-                comm: process.map(|process| process.comm.clone()),
-                by_kind: [0; KINDS],
-            };
-            row.by_kind[kind] = 1;
-            self.owners.insert(key, row);
+        if self.owners.len() >= KEPT {
+            self.forget_owners();
         }
+        let mut row = OwnerRow {
+            comm: process.map(|process| process.comm.clone()),
+            by_kind: [0; KINDS],
+        };
+        row.by_kind[kind] = 1;
+        self.owners.insert(key, row);
+    }
+
+    /// Makes room for others: the half with the fewest incidents goes, of equal ones the higher process numbers.
+    fn forget_owners(&mut self) {
+        let weigh = |(key, row): (&OwnerKey, &OwnerRow)| (Reverse(total(&row.by_kind)), *key);
+        let mut weights: Vec<_> = self.owners.iter().map(weigh).collect();
+        let (_, least, _) = weights.select_nth_unstable(KEPT / 2);
+        let least = *least;
+        let before = self.owners.len();
+        self.owners.retain(|key, row| weigh((&*key, &*row)) < least);
+        self.forgotten_owners += (before - self.owners.len()) as u64;
     }
 
     pub(super) fn filtered(&mut self) {
@@ -241,13 +262,13 @@ impl Ledger {
     pub(super) fn summary(&self, reconciliation: Vec<Reconciled>) -> Summary {
         let mut owners: Vec<OwnerCount> = self.owners.iter().map(owner_count).collect();
         owners.sort_by(|a, b| b.total.cmp(&a.total).then(a.pid.cmp(&b.pid)));
-        let left_out = owners.len().saturating_sub(LISTED);
+        let left_out = owners.len().saturating_sub(LISTED) as u64 + self.forgotten_owners;
         owners.truncate(LISTED);
         Summary {
             duration_ms: self.end_ns.saturating_sub(self.start_ns) / 1_000_000,
             by_kind: above_zero(&self.shown),
             by_owner: owners,
-            owners_left_out: left_out as u64,
+            owners_left_out: left_out,
             loss: self.tally(),
             reconciliation,
         }
@@ -256,7 +277,7 @@ impl Ledger {
 
 fn owner_count((key, row): (&OwnerKey, &OwnerRow)) -> OwnerCount {
     let mut by_kind = above_zero(&row.by_kind);
-    by_kind.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    by_kind.sort_by_key(|(_, count)| Reverse(*count));
     OwnerCount {
         pid: key.map(|(pid, _)| pid),
         comm: row.comm.clone(),

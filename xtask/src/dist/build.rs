@@ -27,10 +27,27 @@ pub(super) fn machine(target: &str) -> Result<String> {
     }
 }
 
+/// How the program is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// As it is installed.
+    Release,
+    /// Without optimisation.
+    Quick,
+}
+
+/// What the release profile is overridden by. The kernel side's compiler does not see it.
+const QUICK: [&str; 3] = [
+    "profile.release.opt-level=0",
+    "profile.release.lto='off'",
+    "profile.release.codegen-units=16",
+];
+
 /// The program for a target, compiled below `work`.
 pub(super) fn binary(
     workspace: &Workspace,
     target: &str,
+    effort: Effort,
     work: &Path,
     epoch: u64,
 ) -> Result<PathBuf> {
@@ -43,6 +60,9 @@ pub(super) fn binary(
         .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, target, work)?)
         .env("SOURCE_DATE_EPOCH", epoch.to_string())
         .env_remove("RUSTFLAGS");
+    if effort == Effort::Quick {
+        command.args(QUICK.iter().flat_map(|setting| ["--config", setting]));
+    }
     process::run(&mut command).with_context(|| {
         format!(
             "tcptrace could not be built for {target}; a missing libc.a means that the package \

@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// Build everything a second time from nothing, and fail when a byte differs
     #[arg(long)]
     check: bool,
+    /// Compile without optimisation, in minutes less: for `--check` alone, since nobody installs that
+    #[arg(long, requires = "check")]
+    quick: bool,
 }
 
 /// What every part is made for.
@@ -43,16 +46,27 @@ struct Release {
 }
 
 pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
-    let out = directory(workspace);
-    let sums = make(workspace, &args.target, &out, "build")?;
+    let home = directory(workspace);
+    let (out, effort) = if args.quick {
+        (home.join("quick"), build::Effort::Quick)
+    } else {
+        (home, build::Effort::Release)
+    };
+    let sums = make(workspace, &args.target, effort, &out, &out.join("build"))?;
     if args.check {
         let again = out.join("again");
-        let second = make(workspace, &args.target, &again, "build-again")?;
+        let work = out.join("build-again");
+        let second = make(workspace, &args.target, effort, &again, &work)?;
         if sums != second {
             bail!("two builds of one commit differ:\n{sums}\n{second}");
         }
         println!("dist: built twice, the same bytes");
-        for directory in [again, out.join("build-again")] {
+        let not_needed = if args.quick {
+            vec![out]
+        } else {
+            vec![again, work]
+        };
+        for directory in not_needed {
             fs::remove_dir_all(&directory)
                 .with_context(|| format!("cannot remove {}", directory.display()))?;
         }
@@ -68,30 +82,32 @@ pub(crate) fn directory(workspace: &Workspace) -> PathBuf {
 /// The Debian package for this machine, built now.
 pub(crate) fn deb(workspace: &Workspace) -> Result<PathBuf> {
     let out = directory(workspace);
-    make(
-        workspace,
-        &[build::DEFAULT_TARGET.to_owned()],
-        &out,
-        "build",
-    )?;
+    let targets = [build::DEFAULT_TARGET.to_owned()];
+    let work = out.join("build");
+    make(workspace, &targets, build::Effort::Release, &out, &work)?;
     let release = Release::of(workspace)?;
     Ok(out.join(deb_name(&release.version, build::DEFAULT_TARGET)?))
 }
 
-/// Makes all parts in `out`, compiled below its directory `work`; the checksums.
-fn make(workspace: &Workspace, targets: &[String], out: &Path, work: &str) -> Result<String> {
+/// Makes all parts in `out`, compiled below `work`; the checksums.
+fn make(
+    workspace: &Workspace,
+    targets: &[String],
+    effort: build::Effort,
+    out: &Path,
+    work: &Path,
+) -> Result<String> {
     setup::ensure(workspace)?;
     let release = Release::of(workspace)?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    let work = directory(workspace).join(work);
     let mut made = Vec::new();
     let mut texts = None;
     for target in targets {
         println!("dist: {target}");
-        let binary = build::binary(workspace, target, &work, release.epoch)?;
+        let binary = build::binary(workspace, target, effort, work, release.epoch)?;
         let texts = match &texts {
             Some(texts) => texts,
-            None => texts.insert(parts::Texts::printed_by(&binary, &work)?),
+            None => texts.insert(parts::Texts::printed_by(&binary, work)?),
         };
         let listed = sbom::of(workspace, target, &release)?;
         let program =

@@ -245,15 +245,32 @@ fn same_pid_with_another_start_is_another_owner() {
 }
 
 #[test]
-fn beyond_the_owners_kept_the_totals_go_on() {
+fn who_comes_late_and_causes_many_is_listed_however_many_came_before() {
     let mut ledger = ledger();
     let most = u32::try_from(KEPT).unwrap();
-    for pid in 1..=most + 5 {
+    let (early, late) = (7, most * 3);
+    for _ in 0..40 {
+        ledger.show(&of(early));
+    }
+    for pid in 1..late {
         ledger.show(&of(pid));
     }
+    for _ in 0..30 {
+        ledger.show(&of(late));
+    }
     let summary = ledger.summary(Vec::new());
-    assert_eq!(ledger.shown_in_all(), u64::from(most) + 5);
-    assert_eq!(summary.owners_left_out, (KEPT - LISTED) as u64);
+    assert_eq!(ledger.shown_in_all(), u64::from(late) - 1 + 70);
+    let heaviest: Vec<_> = summary
+        .by_owner
+        .iter()
+        .map(|owner| (owner.pid, owner.total))
+        .take(3)
+        .collect();
+    assert_eq!(heaviest[..2], [(Some(early), 41), (Some(late), 30)]);
+    assert_eq!(heaviest[2].1, 1);
+    assert!(ledger.owners.len() <= KEPT);
+    let listed = summary.by_owner.len() as u64;
+    assert_eq!(summary.owners_left_out + listed, u64::from(late));
 }
 
 #[test]
