@@ -88,6 +88,10 @@ fn reply(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (Reset
 /// A RST of the kernel's own accord.
 fn active(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (ResetCause, bool) {
     match reason {
+        // Unread data would have the same effect, and only the MPTCP socket knows of it.
+        Some("TCP_ABORT_ON_CLOSE") if is_of_mptcp(facts) && has_linger_zero(facts) => {
+            return (ResetCause::LingerZero, false);
+        }
         Some("TCP_ABORT_ON_CLOSE") => return (ResetCause::UnreadData, true),
         Some("TCP_ABORT_ON_LINGER") => return (ResetCause::Linger2, true),
         Some("TCP_ABORT_ON_MEMORY") => return (ResetCause::OutOfMemory, true),
@@ -109,8 +113,7 @@ fn active(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (Rese
         };
         return (cause, true);
     }
-    let has_linger_zero = facts.linger_on && facts.linger_jiffies == 0;
-    match (reason, has_linger_zero) {
+    match (reason, has_linger_zero(facts)) {
         (Some(_), true) => (ResetCause::LingerZero, true),
         // Unread data takes another path through tcp_close, which a reason would show.
         (None, true) if facts.unread_bytes == Some(0) => (ResetCause::LingerZero, false),
@@ -121,6 +124,17 @@ fn active(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (Rese
         (Some("NOT_SPECIFIED"), _) => (ResetCause::OutOfMemory, false),
         _ => (ResetCause::Unknown, false),
     }
+}
+
+fn has_linger_zero(facts: &Reset) -> bool {
+    facts.linger_on && facts.linger_jiffies == 0
+}
+
+/// Whether an abort by close() is that of an MPTCP socket, which resets its subflows while their state still stands
+/// (`mptcp_do_fastclose`, 6.10 to 7.3); `tcp_close` comes after the change to CLOSE. What was not read has left the
+/// subflow then: how much it is the subflow does not know.
+fn is_of_mptcp(facts: &Reset) -> bool {
+    !facts.is_reply && facts.state_now != CLOSE && facts.unread_bytes == Some(0)
 }
 
 /// The reset came before the change of state: from a timer, or from SOCK_DESTROY, which holds the
@@ -170,7 +184,9 @@ pub(super) fn what(facts: &Reset, cause: ResetCause, state: Option<TcpState>, ho
             .cloned(),
         unsent_bytes: facts.unsent_bytes,
         unacked_bytes: facts.unacked_bytes,
-        unread_bytes: facts.unread_bytes,
+        unread_bytes: facts
+            .unread_bytes
+            .filter(|_| cause != ResetCause::UnreadData || !is_of_mptcp(facts)),
         linger: is_connection.then(|| Linger {
             on: facts.linger_on,
             seconds: if facts.linger_on {

@@ -16,6 +16,7 @@ mod holders;
 mod judging;
 mod late;
 mod linger;
+mod mptcp;
 mod ownership;
 mod paws;
 mod privileges;
@@ -50,6 +51,7 @@ pub(crate) fn families() -> Vec<Family> {
         reset,
         reset_received,
         linger,
+        mptcp,
         accept_queue,
         syn_queue,
         time_wait,

@@ -165,6 +165,37 @@ fn unread_data_needs_no_linger() {
     judged_both_ways(facts, EST, "TCP_ABORT_ON_CLOSE", UnreadData);
 }
 
+/// `mptcp_do_fastclose` resets a subflow that is still ESTABLISHED and owned by the caller, with nothing in its queue.
+#[test]
+fn an_mptcp_socket_is_aborted_by_linger_zero_or_by_what_it_has_not_read() {
+    let facts = Reset {
+        is_owned: true,
+        ..still_connected()
+    };
+    let unread = |facts: &Reset, cause| match what(facts, cause, Some(EST), &host()) {
+        What::RstSent { unread_bytes, .. } => unread_bytes,
+        other => panic!("{other:?}"),
+    };
+    judged(
+        facts,
+        Some(EST),
+        Some("TCP_ABORT_ON_CLOSE"),
+        (UnreadData, Seen),
+    );
+    assert_eq!(unread(&facts, UnreadData), None);
+    let lingering = Reset {
+        linger_on: true,
+        ..facts
+    };
+    judged(
+        lingering,
+        Some(EST),
+        Some("TCP_ABORT_ON_CLOSE"),
+        (LingerZero, Inferred),
+    );
+    assert_eq!(unread(&lingering, LingerZero), Some(0));
+}
+
 #[test]
 fn linger_zero_without_reason_and_without_the_unread_count_is_not_guessed() {
     let mut facts = linger_zero();

@@ -23,6 +23,7 @@ pub(crate) fn perform(words: &[&str]) -> Result<String> {
     let fd = || arg::<RawFd>(words, 1);
     let done = |()| String::new();
     match words[0] {
+        "socket" if words.get(1) == Some(&"mptcp") => sys::mptcp_socket().map(|fd| fd.to_string()),
         "socket" => sys::tcp_socket(words.get(1) == Some(&"v6")).map(|fd| fd.to_string()),
         "bind" => bind(fd()?, arg(words, 2)?).map(done),
         "reuseport" => {

@@ -71,6 +71,13 @@ pub(crate) fn tcp_socket(v6: bool) -> Result<RawFd> {
     check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })
 }
 
+/// A new MPTCP socket over IPv4, not inherited over exec.
+pub(crate) fn mptcp_socket() -> Result<RawFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers.
+    check(unsafe { libc::socket(libc::AF_INET, kind, libc::IPPROTO_MPTCP) })
+}
+
 /// A UDP socket connected to `addr`.
 pub(crate) fn udp_socket(addr: SocketAddr) -> Result<RawFd> {
     // SAFETY: no pointers.
