@@ -66,6 +66,15 @@ pub mod limited {
     pub const HEAD_SLOTS: u32 = 7;
     /// How many there are.
     pub const COUNT: usize = 8;
+    /// Those whose entries are counted.
+    pub const MAPS: [&str; 6] = [
+        super::SOCKS,
+        super::LISTENERS,
+        super::LINGERING,
+        super::FOLLOWED,
+        super::SYN_COUNTERS,
+        super::TIME_WAIT_OVERFLOWS,
+    ];
     /// What was not remembered, by number.
     pub const MEANINGS: [&str; COUNT] = [
         "sockets whose owner was not remembered",

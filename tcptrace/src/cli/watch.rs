@@ -118,7 +118,7 @@ async fn watch(
     // A second signal from here on ends the process at once.
     stopper.arm_second();
     let full = session.full();
-    let ended = pipeline.finish()?;
+    let ended = pipeline.finish(&full)?;
     output::report_full(full);
     drop(session);
     if let (Some(recording), Some(outcome)) = (&plan.recording, &ended.recorded) {

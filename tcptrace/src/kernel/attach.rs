@@ -44,6 +44,8 @@ pub struct Sizes {
     pub socks: u32,
     /// Network namespaces whose counters are remembered at once.
     pub namespaces: u32,
+    /// Entries of every map but the ring at most, for trials of what happens when one is full.
+    pub most: Option<u32>,
 }
 
 /// What became of one signal.
@@ -215,6 +217,11 @@ pub fn attach_all(
     if !wanted.follows {
         // Its room is taken when it is made.
         loader.map_max_entries(names::FOLLOWED, 1);
+    }
+    if let Some(most) = sizes.most {
+        for name in names::limited::MAPS {
+            loader.map_max_entries(name, most);
+        }
     }
     #[cfg(feature = "trace-ebpf")]
     let level = notes::level();

@@ -53,6 +53,16 @@ pub struct OwnerCount {
     pub by_kind: Vec<(Kind, u64)>,
 }
 
+/// What a map of the kernel side had no room for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct NotRemembered {
+    /// What it was, such as `sockets whose owner was not remembered`.
+    pub what: Cow<'static, str>,
+    /// How many.
+    pub count: u64,
+}
+
 /// Summary of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
@@ -70,4 +80,7 @@ pub struct Summary {
     pub loss: Tally,
     /// Our counts against the kernel's counters.
     pub reconciliation: Vec<Reconciled>,
+    /// What maps of the kernel side had no room for, only such as were full; absent: none was, or it is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_remembered: Vec<NotRemembered>,
 }

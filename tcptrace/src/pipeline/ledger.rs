@@ -8,10 +8,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
+use tcptrace_common::names::limited;
 
 use super::counts::{Counts, Window};
 use crate::model::loss::{LossPlace, Tally};
-use crate::model::summary::{OwnerCount, Reconciled, Summary};
+use crate::model::summary::{NotRemembered, OwnerCount, Reconciled, Summary};
 use crate::model::{Incident, Kind};
 
 const KINDS: usize = Kind::ALL.len();
@@ -45,6 +46,7 @@ pub(super) struct Ledger {
     skipped: BTreeMap<Cow<'static, str>, u64>,
     owners: HashMap<OwnerKey, OwnerRow, RandomState>,
     forgotten_owners: u64,
+    not_remembered: Vec<NotRemembered>,
     start_ns: u64,
     end_ns: u64,
     /// For the reconciliation, by namespace.
@@ -67,6 +69,7 @@ impl Ledger {
             skipped: BTreeMap::new(),
             owners: HashMap::default(),
             forgotten_owners: 0,
+            not_remembered: Vec::new(),
             start_ns,
             end_ns: start_ns,
             counts: HashMap::default(),
@@ -188,6 +191,19 @@ impl Ledger {
         *lost = lost.saturating_add(count);
     }
 
+    /// What maps of the kernel side had no room for. A record that was not built is an event that was lost.
+    pub(super) fn not_remembered(&mut self, full: &[(&'static str, u64)]) {
+        for (what, count) in full {
+            if *what == limited::MEANINGS[limited::HEAD_SLOTS as usize] {
+                self.lose(LossPlace::Kernel, None, *count);
+            }
+            self.not_remembered.push(NotRemembered {
+                what: Cow::Borrowed(what),
+                count: *count,
+            });
+        }
+    }
+
     /// The kernel side's counters of a kind as they stand; how many more were lost since.
     pub(super) fn kernel(&mut self, kind: Kind, filtered: u64, lost: u64) -> u64 {
         let index = kind.index();
@@ -271,6 +287,7 @@ impl Ledger {
             owners_left_out: left_out,
             loss: self.tally(),
             reconciliation,
+            not_remembered: self.not_remembered.clone(),
         }
     }
 }

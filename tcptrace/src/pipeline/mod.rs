@@ -294,11 +294,12 @@ impl<S: Sink> Pipeline<S> {
     }
 
     /// Ends the run: drains, reconciles, reports the summary. The programs should be detached right
-    /// after, or before.
+    /// after, or before. `full` is what maps of the kernel side had no room for.
     ///
     /// # Errors
     /// When the output fails other than by a closed pipe.
-    pub fn finish(mut self) -> anyhow::Result<Ended> {
+    pub fn finish(mut self, full: &[(&'static str, u64)]) -> anyhow::Result<Ended> {
+        self.delivery.ledger.not_remembered(full);
         self.kernel_counters.end();
         let end_ns = self.kernel_counters.end_ns();
         let mut answers = Vec::new();

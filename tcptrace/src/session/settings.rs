@@ -118,6 +118,9 @@ fn lacks_memory(limit: u64, ring: u32) -> bool {
     limit < LEAST_MEMORY + u64::from(ring)
 }
 
+/// How many entries the maps of the kernel side have, where somebody tries what happens when one is full.
+const MAP_ENTRIES: &str = "TCPTRACE_MAP_ENTRIES";
+
 /// Room for twice the sockets and namespaces there are now.
 pub(super) fn sizes(ring: u32) -> Sizes {
     let mut sockets = 0_u32;
@@ -135,6 +138,10 @@ pub(super) fn sizes(ring: u32) -> Sizes {
         namespaces: spaces
             .saturating_mul(2)
             .clamp(FEWEST_NAMESPACES, MOST_NAMESPACES),
+        most: std::env::var(MAP_ENTRIES)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .filter(|most| *most > 0),
     }
 }
 

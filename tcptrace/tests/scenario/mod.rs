@@ -12,6 +12,7 @@ mod doctor;
 mod doctor_live;
 mod filters;
 mod folding;
+mod full_maps;
 mod holders;
 mod judging;
 mod late;
@@ -82,6 +83,7 @@ pub(crate) fn families() -> Vec<Family> {
         text,
         #[own]
         folding,
+        full_maps,
         #[own]
         robustness,
         #[own]

@@ -89,7 +89,7 @@ pub(super) fn observe(args: &DoctorArgs, privileges: &Privileges) -> anyhow::Res
         let notes = ready::announce(args.ready_file.as_deref())?;
         notes.iter().for_each(|note| output::say(note));
         pipeline.run(tokio::time::sleep(args.observe)).await?;
-        pipeline.finish()?;
+        pipeline.finish(&session.full())?;
         anyhow::Ok(())
     })?;
     Ok(observed.take())

@@ -22,6 +22,7 @@ const SIZES: Sizes = Sizes {
     ring: 64 * 1024,
     socks: 1024,
     namespaces: 1,
+    most: None,
 };
 
 /// All of it.

@@ -41,7 +41,7 @@ pub(super) fn run(plan: &Plan, file: OutputFile, zone: &TimeZone) -> anyhow::Res
         // A second signal from here on ends the process at once.
         stopper.arm_second();
         let full = session.full();
-        pipeline.finish()?;
+        pipeline.finish(&full)?;
         output::report_full(full);
         drop(session);
         writer.finish(page(&story, zone).into_bytes())?;

@@ -72,7 +72,7 @@ impl Hooks {
     /// Drains the ring and prints the summary.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         let full = self.session.full();
-        self.pipeline.finish()?;
+        self.pipeline.finish(&full)?;
         output::report_full(full);
         Ok(())
     }

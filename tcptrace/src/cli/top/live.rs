@@ -49,7 +49,7 @@ async fn watch(
     signals.stopper.arm_second();
     ran?;
     let full = session.full();
-    pipeline.finish()?;
+    pipeline.finish(&full)?;
     super::last_word(&shared, output.color)?;
     output::report_full(full);
     drop(session);

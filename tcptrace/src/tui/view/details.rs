@@ -81,7 +81,8 @@ impl Details {
         let mut lines = Vec::new();
         for (label, value) in &self.facts {
             let room = width.saturating_sub(LABEL + 1);
-            for (at, part) in wrap(value, room).into_iter().enumerate() {
+            // Names of processes may stand anywhere in it.
+            for (at, part) in wrap(&clean(value), room).into_iter().enumerate() {
                 let label = if at == 0 { *label } else { "" };
                 lines.push(Line::from(vec![
                     Span::styled(format!("{label:LABEL$} "), theme.accent()),
