@@ -4,10 +4,10 @@ use std::process::{Child, Command, Stdio};
 use super::*;
 
 /// A child that is ended with the value.
-struct Running(Child);
+pub(in crate::attribute) struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Self {
+    pub(in crate::attribute) fn start(command: &mut Command) -> Self {
         Self(command.spawn().unwrap())
     }
 
@@ -20,7 +20,7 @@ impl Running {
     }
 
     /// As the kernel side would report it.
-    fn heard(&self, comm: &str, basis: Basis) -> Heard {
+    pub(in crate::attribute) fn heard(&self, comm: &str, basis: Basis) -> Heard {
         heard(self.0.id(), self.facts().start_ticks, comm, basis)
     }
 
