@@ -14,7 +14,7 @@ use crate::{full_maps, memory};
 /// Programs that may be building on one CPU at a time: in a system call, in a softirq that interrupts
 /// it, each with a second record at hand.
 const HEAD_SLOTS_PER_CPU: u32 = 4;
-/// Numbers kept in a slot: see [`HeadSlot::launder`].
+/// Numbers stored in a slot: see [`HeadSlot::launder`].
 const NUMBERS: usize = 2;
 
 #[map]
