@@ -165,31 +165,28 @@ fn as_in_proc(start_ns: u64) -> u64 {
 /// `task` must be a live task.
 #[inline(always)]
 pub(crate) unsafe fn leader_facts(task: *const u8, owner: &mut OwnerRecord) {
-    // SAFETY: what the caller promises.
-    unsafe {
-        let Some(leader) = start_and_name(task, owner) else {
-            return;
-        };
-        if has(NESTED_PIDNS) {
+    let Some(leader) = start_and_name(task, owner) else {
+        return;
+    };
+    if has(NESTED_PIDNS) {
+        // SAFETY: what the caller promises; the leader of a live task is not freed before it.
+        unsafe {
             owner.pid = number_in_our_namespace(leader);
             owner.tid = number_in_our_namespace(task);
         }
     }
 }
 
-/// Fills start and name from a task; its leader.
-///
-/// # Safety
-/// `task` must be a live task.
+/// Fills start and name from a task, which must live; its leader.
 #[inline(always)]
-unsafe fn start_and_name(task: *const u8, owner: &mut OwnerRecord) -> Option<*const u8> {
+fn start_and_name(task: *const u8, owner: &mut OwnerRecord) -> Option<*const u8> {
     let (leader_at, start_at, comm_at) = (
         offset!(task_group_leader)?,
         offset!(task_start_boottime)?,
         offset!(task_comm)?,
     );
-    // SAFETY: the offsets are the running kernel's for `task_struct`; the leader of a live task
-    // is not freed before it. By probing, as `SockRef::net`.
+    // SAFETY: by probing, which faults nowhere, as `SockRef::net`; the offsets are the running kernel's for
+    // `task_struct`.
     unsafe {
         let leader = Probe::read::<*const u8>(task.add(leader_at));
         owner.start_ns = as_in_proc(Probe::read::<u64>(leader.add(start_at)));
@@ -445,9 +442,8 @@ pub(crate) fn used_by_task(entry: &mut SockEntry, sock: u64) {
 #[inline(always)]
 fn refresh(owner: &mut OwnerRecord) {
     // SAFETY: helpers without arguments; the current task lives.
-    unsafe {
-        if start_and_name(bpf_get_current_task() as *const u8, owner).is_some() {
-            owner.uid = bpf_get_current_uid_gid() as u32;
-        }
+    let (task, ids) = unsafe { (bpf_get_current_task(), bpf_get_current_uid_gid()) };
+    if start_and_name(task as *const u8, owner).is_some() {
+        owner.uid = ids as u32;
     }
 }
