@@ -8,7 +8,7 @@ use tcptrace_common::wire::{check, evidence};
 use super::listen::{self, AcceptQueue};
 use super::packet::Packet;
 use super::{answer, in_flight, paws, reset, syn, time_wait};
-use crate::emit::{begin, emit, now};
+use crate::emit::{begin, now};
 use crate::filter::wants;
 use crate::head_slot::{Draft, HeadSlot};
 use crate::maps::is_reported_by_function;
