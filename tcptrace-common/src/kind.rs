@@ -29,6 +29,107 @@ pub const CONNECT_FAILED: u16 = 11;
 /// How many kinds there are.
 pub const COUNT: usize = 12;
 
+/// The tracepoints and functions that report each kind: a run of one that did not take place may be why the kernel
+/// counts more. Names only, whatever the tier.
+const REPORTERS: [(u16, &[&str]); COUNT] = [
+    (STATE, &["inet_sock_set_state"]),
+    (
+        RST_SENT,
+        &[
+            "tcp_send_reset",
+            "kfree_skb",
+            "tcp_v4_send_reset",
+            "tcp_v6_send_reset",
+        ],
+    ),
+    (
+        RST_RECEIVED,
+        &["tcp_receive_reset", "tcp_check_req", "tcp_get_cookie_sock"],
+    ),
+    (
+        LINGER_CLOSE,
+        &[
+            "inet_sock_set_state",
+            "timer_start",
+            "timer_cancel",
+            "timer_expire_entry",
+            "sk_stream_wait_close",
+        ],
+    ),
+    (
+        ACCEPT_DROP,
+        &[
+            "consume_skb",
+            "kfree_skb",
+            "tcp_send_reset",
+            "tcp_conn_request",
+            "tcp_check_req",
+            "tcp_get_cookie_sock",
+        ],
+    ),
+    (SYN_DROP, &["consume_skb", "tcp_conn_request"]),
+    (
+        RETRANSMIT,
+        &[
+            "tcp_retransmit_skb",
+            "tcp_retransmit_synack",
+            "reqsk_timer_handler",
+        ],
+    ),
+    // The last state of its socket says that a TIME_WAIT is to come.
+    (
+        TIME_WAIT,
+        &[
+            "inet_sock_set_state",
+            "timer_start",
+            "timer_cancel",
+            "timer_expire_entry",
+            "consume_skb",
+            "inet_twsk_hashdance_schedule",
+            "__inet_twsk_schedule",
+            "inet_twsk_alloc",
+            "tw_timer_handler",
+            "inet_twsk_deschedule_put",
+            "tcp_timewait_state_process",
+            "tcp_twsk_unique",
+        ],
+    ),
+    (
+        PAWS_DROP,
+        &[
+            "kfree_skb",
+            "tcp_validate_incoming",
+            "tcp_timewait_state_process",
+            "tcp_check_req",
+            "tcp_get_cookie_sock",
+        ],
+    ),
+    (CLOSE, &["inet_sock_set_state", "tcp_receive_reset"]),
+    (TIMED_OUT, &["inet_sock_set_state"]),
+    (
+        CONNECT_FAILED,
+        &[
+            "inet_sock_set_state",
+            "tcp_v4_connect",
+            "tcp_v6_connect",
+            "inet_bind",
+            "inet6_bind",
+        ],
+    ),
+];
+const _: () = {
+    let mut number = 0;
+    while number < COUNT {
+        assert!(REPORTERS[number].0 as usize == number, "by their numbers");
+        number += 1;
+    }
+};
+
+/// The tracepoints and functions that report the kind of that number; none for a number that stands for nothing.
+pub fn reporters(kind: u16) -> &'static [&'static str] {
+    REPORTERS.get(usize::from(kind)).map_or(&[], |row| row.1)
+}
+
 /// How an owner is known, as a number on the wire.
 pub mod basis {
     /// No owner is known.

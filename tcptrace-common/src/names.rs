@@ -43,7 +43,7 @@ pub const HOLDERS: &str = "HOLDERS";
 /// Global with the [`crate::config::Config`] of this run.
 pub const CONFIG: &str = "CONFIG";
 
-/// Per-CPU counters of what found no slot: by the numbers of [`limited`].
+/// Per-CPU counters of what found no room: by the numbers of [`limited`].
 pub const FULL: &str = "FULL";
 
 /// Maps that can be full: their numbers in [`FULL`], and what is lost then.

@@ -1,4 +1,4 @@
-//! What found no slot in a map, counted per map.
+//! What found no room in a map, counted per map.
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
@@ -10,7 +10,7 @@ use tcptrace_common::names::limited;
 #[map]
 static FULL: PerCpuArray<u64> = PerCpuArray::with_max_entries(limited::COUNT as u32, 0);
 
-/// Something was not remembered, since the map has no slot for it. A function of its own, since it is
+/// Something was not remembered, since the map has no room for it. A function of its own, since it is
 /// rare. Atomic, because a softirq may run another program between load and store.
 #[inline(never)]
 pub(crate) fn count(map: u32) {

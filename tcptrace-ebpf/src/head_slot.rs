@@ -1,6 +1,7 @@
 //! Where a program builds a record: not on its stack, which holds 512 bytes and
 //! whose contents multiply the verifier's paths.
 
+use core::cell::Cell;
 use core::ops::{Deref, DerefMut};
 
 use aya_ebpf::macros::map;
@@ -8,12 +9,12 @@ use aya_ebpf::maps::PerCpuArray;
 use tcptrace_common::names::limited;
 use tcptrace_common::wire::Head;
 
-use crate::full_maps;
+use crate::{full_maps, memory};
 
 /// Programs that may be building on one CPU at a time: in a system call, in a softirq that interrupts
 /// it, each with a second record at hand.
 const HEAD_SLOTS_PER_CPU: u32 = 4;
-/// Numbers kept in a slot: see [`HeadSlot::launder`].
+/// Numbers stored in a slot: see [`HeadSlot::launder`].
 const NUMBERS: usize = 2;
 
 #[map]
@@ -24,6 +25,7 @@ struct Slot {
     /// Non-zero while a program builds here.
     is_taken: u64,
     numbers: [u32; NUMBERS],
+    /// For [`HeadSlot::as_number`].
     address: u64,
     draft: Draft,
 }
@@ -135,18 +137,13 @@ impl HeadSlot {
             slot.read_volatile()
         }
     }
-}
 
-impl HeadSlot {
-    /// An address as a plain number, by way of memory: what a global function takes.
+    /// An address as a plain number: what a global function takes.
     #[inline(always)]
     pub(crate) fn as_number(&mut self, pointer: *const u8) -> u64 {
         // SAFETY: as above.
-        unsafe {
-            let slot = &raw mut (*self.slot).address;
-            slot.write_volatile(pointer as u64);
-            slot.read_volatile()
-        }
+        let cell = Cell::from_mut(unsafe { &mut (*self.slot).address });
+        memory::as_number(cell, pointer as u64)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Memory of one signal on each CPU: what one hook leaves for the next one there.
 
+use core::cell::Cell;
 use core::hint::black_box;
 
 use aya_ebpf::maps::PerCpuArray;
@@ -22,6 +23,17 @@ impl<T> Memory<T> {
     #[inline(always)]
     pub(crate) fn get(&self) -> Option<&T> {
         self.0.get(0)
+    }
+}
+
+/// An address as a plain number, by way of a cell: the verifier allows no arithmetic on pointers, and a global function
+/// takes numbers only.
+#[inline(always)]
+pub(crate) fn as_number(cell: &Cell<u64>, address: u64) -> u64 {
+    // SAFETY: a cell of this CPU. Volatile, or the compiler would know the number too.
+    unsafe {
+        cell.as_ptr().write_volatile(address);
+        cell.as_ptr().read_volatile()
     }
 }
 

@@ -2,21 +2,18 @@
 //! the notes of a program that was built with the feature `trace-ebpf`. Without the feature there is
 //! nothing of this in the object.
 
-/// A cell in which an address becomes a plain number: the verifier allows no arithmetic on pointers.
+/// For [`plain`].
 #[cfg(feature = "trace-ebpf")]
 #[aya_ebpf::macros::map]
 static ADDRESS: crate::memory::Memory<core::cell::Cell<u64>> = crate::memory::Memory::new();
 
-/// The same number, by way of memory.
+/// The address as a plain number.
 #[cfg(feature = "trace-ebpf")]
 #[inline(always)]
 pub(crate) fn plain(address: u64) -> u64 {
-    let Some(cell) = ADDRESS.get() else { return 0 };
-    // SAFETY: this CPU's own value of a map. Volatile, or the compiler would know the number too.
-    unsafe {
-        cell.as_ptr().write_volatile(address);
-        cell.as_ptr().read_volatile()
-    }
+    ADDRESS
+        .get()
+        .map_or(0, |cell| crate::memory::as_number(cell, address))
 }
 
 /// Notes why something is not reported: about the common part of a record, or about a socket by its

@@ -165,25 +165,34 @@ fn as_in_proc(start_ns: u64) -> u64 {
 /// `task` must be a live task.
 #[inline(always)]
 pub(crate) unsafe fn leader_facts(task: *const u8, owner: &mut OwnerRecord) {
-    let (Some(leader_at), Some(start_at), Some(comm_at)) = (
-        offset!(task_group_leader),
-        offset!(task_start_boottime),
-        offset!(task_comm),
-    ) else {
+    let Some(leader) = start_and_name(task, owner) else {
         return;
     };
-    // SAFETY: the offsets are the running kernel's for `task_struct`; the leader of a live task
-    // is not freed before it.
+    if has(NESTED_PIDNS) {
+        // SAFETY: what the caller promises; the leader of a live task is not freed before it.
+        unsafe {
+            owner.pid = number_in_our_namespace(leader);
+            owner.tid = number_in_our_namespace(task);
+        }
+    }
+}
+
+/// Fills start and name from a task, which must live; its leader.
+#[inline(always)]
+fn start_and_name(task: *const u8, owner: &mut OwnerRecord) -> Option<*const u8> {
+    let (leader_at, start_at, comm_at) = (
+        offset!(task_group_leader)?,
+        offset!(task_start_boottime)?,
+        offset!(task_comm)?,
+    );
+    // SAFETY: by probing, which faults nowhere, as `SockRef::net`; the offsets are the running kernel's for
+    // `task_struct`.
     unsafe {
-        // By probing, as `SockRef::net`.
         let leader = Probe::read::<*const u8>(task.add(leader_at));
         owner.start_ns = as_in_proc(Probe::read::<u64>(leader.add(start_at)));
         let comm = Probe::read::<[u64; 2]>(leader.add(comm_at));
         store(&mut owner.comm, comm[0], comm[1]);
-        if has(NESTED_PIDNS) {
-            owner.pid = number_in_our_namespace(leader);
-            owner.tid = number_in_our_namespace(task);
-        }
+        Some(leader)
     }
 }
 
@@ -432,20 +441,9 @@ pub(crate) fn used_by_task(entry: &mut SockEntry, sock: u64) {
 /// may have been given to another one that has inherited the socket.
 #[inline(always)]
 fn refresh(owner: &mut OwnerRecord) {
-    let (Some(leader_at), Some(start_at), Some(comm_at)) = (
-        offset!(task_group_leader),
-        offset!(task_start_boottime),
-        offset!(task_comm),
-    ) else {
-        return;
-    };
-    // SAFETY: helpers without arguments; the offsets are those of `task_struct`; probing.
-    unsafe {
-        owner.uid = bpf_get_current_uid_gid() as u32;
-        let task = bpf_get_current_task() as *const u8;
-        let leader = Probe::read::<*const u8>(task.add(leader_at));
-        owner.start_ns = as_in_proc(Probe::read::<u64>(leader.add(start_at)));
-        let comm = Probe::read::<[u64; 2]>(leader.add(comm_at));
-        store(&mut owner.comm, comm[0], comm[1]);
+    // SAFETY: helpers without arguments; the current task lives.
+    let (task, ids) = unsafe { (bpf_get_current_task(), bpf_get_current_uid_gid()) };
+    if start_and_name(task as *const u8, owner).is_some() {
+        owner.uid = ids as u32;
     }
 }

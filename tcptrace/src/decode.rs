@@ -25,7 +25,7 @@ use crate::model::flow::TcpState;
 use crate::model::incident::{
     Call, DropOutcome, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase,
 };
-use crate::model::owner::Heard;
+use crate::model::owner::ReportedOwner;
 use crate::model::{Basis, Endpoint, Event, Evidence, Family, Flow, Signal};
 
 /// Why a record could not be read.
@@ -182,8 +182,8 @@ fn basis(number: u8) -> Result<Option<Basis>, DecodeError> {
 }
 
 #[inline(always)]
-fn heard(record: &OwnerRecord, basis: Basis) -> Heard {
-    Heard {
+fn heard(record: &OwnerRecord, basis: Basis) -> ReportedOwner {
+    ReportedOwner {
         pid: record.pid,
         tid: record.tid,
         start_ticks: record.start_ns / TICK_NS,

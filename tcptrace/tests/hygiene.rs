@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use ratatui_core::buffer::{Buffer, Cell};
 use ratatui_core::layout::Rect;
 use tcptrace::model::doctor::{
-    Children, Doctor, FoundBy, Function, HurtListener, KernelTypes, Namespace, OlderSockets,
-    Privileges, Reasons, Served, Setting, SettingGroup, SettingsGroup, SignalRow,
+    Children, Doctor, FactSource, FoundBy, Function, HurtListener, KernelTypes, Namespace,
+    OlderSockets, Privileges, Reasons, Setting, SettingGroup, SettingsGroup, SignalRow,
 };
 use tcptrace::model::finding::{Change, Finding, Proof, Severity};
 use tcptrace::model::incident::Queue;
@@ -276,7 +276,7 @@ proptest! {
     #[test]
     fn the_report_of_doctor(run in run()) {
         let (name, names, findings) = (run.name.as_str(), run.names(), run.findings());
-        let served = || Served {
+        let served = || FactSource {
             evidence: None,
             hook: Some(name),
             tier: None,

@@ -13,6 +13,7 @@ use tcptrace_common::config::{
     HELPER_SOCKET_COOKIE, HELPER_TASK_BTF, NO_REASON,
 };
 use tcptrace_common::hook::{HOOKS, Hook};
+use tcptrace_common::kind;
 use tcptrace_common::offsets::{KernelOffsets, NONE};
 
 #[path = "fixture/kernels.rs"]
@@ -257,7 +258,7 @@ fn what_reports_a_kind_is_among_the_hooks_at_which_it_is_learnt() {
         {
             continue;
         }
-        let known = tcptrace::interpret::counter_rules::hooks(signal.kind);
+        let known = kind::reporters(signal.kind as u16);
         for candidate in signal.candidates {
             let reporter = match &candidate.hooks {
                 Hooks::Tracepoints(names) => names[0],

@@ -31,9 +31,12 @@ impl Workspace {
         let root = manifest_dir
             .parent()
             .with_context(|| format!("{} has no parent directory", manifest_dir.display()))?;
-        Ok(Self {
-            root: root.to_path_buf(),
-        })
+        Ok(Self::at(root.to_path_buf()))
+    }
+
+    /// Another checkout.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
     }
 
     /// The directory of the root `Cargo.toml`.

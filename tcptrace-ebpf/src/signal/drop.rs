@@ -3,17 +3,18 @@
 
 use tcptrace_common::config::{ARG_RESET_REASON, NO_REASON, by_function};
 use tcptrace_common::kind::{self, hook, tcp_state};
-use tcptrace_common::wire::{QueueDropRecord, UNKNOWN_U32, check, evidence, outcome, step};
+use tcptrace_common::wire::{check, evidence};
 
+use super::listen::{self, AcceptQueue};
 use super::packet::Packet;
-use super::{answer, in_flight, listen, paws, reset, syn, time_wait};
-use crate::emit::{begin, emit, now};
+use super::{answer, in_flight, paws, reset, syn, time_wait};
+use crate::emit::{begin, now};
 use crate::filter::wants;
 use crate::head_slot::{Draft, HeadSlot};
 use crate::maps::is_reported_by_function;
 use crate::offsets::{config, has};
 use crate::owner;
-use crate::sock::{Direct, SockRef};
+use crate::sock::SockRef;
 
 /// What a drop reason says.
 mod meaning {
@@ -98,9 +99,8 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut 
     if !sk.is_full() || sk.state() != Some(tcp_state::LISTEN) {
         return;
     }
-    let (length, limit) = queue(&sk);
-    let somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
-    if meaning == meaning::MAYBE_REFUSED && length <= limit {
+    let queue = AcceptQueue::of(&sk);
+    if meaning == meaning::MAYBE_REFUSED && queue.length <= queue.limit {
         return;
     }
     let was_refused = syn::forget_ack_drop(&sk);
@@ -118,27 +118,8 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut 
     if meaning == meaning::MAYBE_REFUSED {
         head.evidence = evidence::INFERRED;
     }
-    let backlog = listen::backlog(head.inode);
     let was_reset = reset::has_answered(skb as u64);
-    emit(
-        kind::ACCEPT_DROP,
-        hook::KFREE_SKB,
-        head,
-        |record: &mut QueueDropRecord| {
-            record.length = length;
-            record.limit = limit;
-            record.reason = reason;
-            record.somaxconn = somaxconn;
-            record.backlog = backlog;
-            record.count = 1;
-            record.step = step::ACK;
-            record.outcome = if was_reset {
-                outcome::RESET
-            } else {
-                outcome::DROPPED
-            };
-        },
-    );
+    listen::report_refused_ack(head, hook::KFREE_SKB, &queue, reason, was_reset);
 }
 
 /// A valid cookie ACK refused for a full accept queue bears NO_SOCKET (seen 6.12 to 7.3); before
@@ -160,13 +141,4 @@ fn meaning_of(reason: u32) -> u32 {
     } else {
         meaning::NONE
     }
-}
-
-/// Length and limit of the accept queue.
-#[inline(always)]
-fn queue(sk: &SockRef<Direct>) -> (u32, u32) {
-    (
-        sk.accept_queue_length().unwrap_or(0),
-        sk.accept_queue_limit().unwrap_or(0),
-    )
 }

@@ -10,15 +10,15 @@ use tcptrace_common::config::NO_REASON;
 use tcptrace_common::flow::AF_INET6;
 use tcptrace_common::kind::{self, basis, tcp_state};
 use tcptrace_common::wire::{
-    Head, QueueDropRecord, ResetReceivedRecord, RetransmitRecord, UNKNOWN_U32, check, evidence,
-    outcome, retransmit, step,
+    Head, ResetReceivedRecord, RetransmitRecord, UNKNOWN_U32, check, evidence, retransmit,
 };
 
+use super::listen::{self, AcceptQueue};
 use super::mib::{self, Mib};
 use super::packet::Packet;
 use super::syn::{self, fate};
 use super::window::Window;
-use super::{listen, paws, reset, retransmit as sent_again};
+use super::{paws, reset, retransmit as sent_again};
 use crate::emit::{begin, emit, now};
 use crate::filter::wants;
 use crate::head_slot::{Draft, HeadSlot};
@@ -198,25 +198,8 @@ fn refused(sk: &SockRef<Probe>, head: &mut Draft, was_reset: bool, hook: u8) {
     if !wants(kind::ACCEPT_DROP) {
         return;
     }
-    emit(
-        kind::ACCEPT_DROP,
-        hook,
-        head,
-        |record: &mut QueueDropRecord| {
-            record.length = sk.accept_queue_length().unwrap_or(UNKNOWN_U32);
-            record.limit = sk.accept_queue_limit().unwrap_or(UNKNOWN_U32);
-            record.reason = UNKNOWN_U32;
-            record.somaxconn = sk.somaxconn().unwrap_or(UNKNOWN_U32);
-            record.backlog = listen::backlog(record.head.inode);
-            record.count = 1;
-            record.step = step::ACK;
-            record.outcome = if was_reset {
-                outcome::RESET
-            } else {
-                outcome::DROPPED
-            };
-        },
-    );
+    let queue = AcceptQueue::of(sk);
+    listen::report_refused_ack(head, hook, &queue, UNKNOWN_U32, was_reset);
 }
 
 /// The client reset the handshake: no full socket ever receives the RST.

@@ -4,8 +4,11 @@ use core::cell::Cell;
 
 use aya_ebpf::macros::map;
 use tcptrace_common::flow::FlowRecord;
-use tcptrace_common::wire::{Head, OwnerRecord, UNKNOWN_U32};
+use tcptrace_common::kind;
+use tcptrace_common::wire::{Head, OwnerRecord, QueueDropRecord, UNKNOWN_U32, outcome, step};
 
+use crate::emit::emit;
+use crate::head_slot::Draft;
 use crate::maps::BACKLOGS;
 use crate::memory::Memory;
 use crate::owner;
@@ -58,7 +61,7 @@ pub(crate) fn on_call(backlog: u64) {
 
 /// `security_socket_listen(sock, backlog)`, in the same system call: which socket it is for, and
 /// what is left of the backlog. When the task was moved to another CPU in between, what an earlier
-/// call left is launder.
+/// call left is stale.
 #[inline(always)]
 pub(crate) fn on_allowed(socket: u64, granted: u64) {
     let Some(inode) = inode_of(socket) else {
@@ -88,6 +91,55 @@ pub(super) fn backlog(inode: u64) -> u32 {
     unsafe { BACKLOGS.get(inode) }
         .copied()
         .unwrap_or(UNKNOWN_U32)
+}
+
+/// The accept queue of a listener; `UNKNOWN_U32` for what cannot be read.
+pub(super) struct AcceptQueue {
+    pub(super) length: u32,
+    pub(super) limit: u32,
+    somaxconn: u32,
+}
+
+impl AcceptQueue {
+    #[inline(always)]
+    pub(super) fn of<A: Access>(sk: &SockRef<A>) -> Self {
+        Self {
+            length: sk.accept_queue_length().unwrap_or(UNKNOWN_U32),
+            limit: sk.accept_queue_limit().unwrap_or(UNKNOWN_U32),
+            somaxconn: sk.somaxconn().unwrap_or(UNKNOWN_U32),
+        }
+    }
+}
+
+/// A third ACK found the accept queue full; `reason` of the kernel is `UNKNOWN_U32` where it gave none.
+#[inline(always)]
+pub(super) fn report_refused_ack(
+    head: &mut Draft,
+    hook: u8,
+    queue: &AcceptQueue,
+    reason: u32,
+    was_reset: bool,
+) {
+    let backlog = backlog(head.inode);
+    emit(
+        kind::ACCEPT_DROP,
+        hook,
+        head,
+        |record: &mut QueueDropRecord| {
+            record.length = queue.length;
+            record.limit = queue.limit;
+            record.reason = reason;
+            record.somaxconn = queue.somaxconn;
+            record.backlog = backlog;
+            record.count = 1;
+            record.step = step::ACK;
+            record.outcome = if was_reset {
+                outcome::RESET
+            } else {
+                outcome::DROPPED
+            };
+        },
+    );
 }
 
 /// A socket begins to listen, or is found listening. Its owner must be remembered already.

@@ -9,7 +9,7 @@ use aya_ebpf::macros::map;
 use tcptrace_common::config::NO_REASON;
 
 use crate::maps::{OverflowsSeen, SynCounters};
-use crate::memory::Memory;
+use crate::memory::{Memory, as_number};
 use crate::offsets::{config, offset};
 use crate::sock::{Access, Probe};
 
@@ -118,25 +118,15 @@ fn cpu_shift() -> Option<u64> {
     // SAFETY: our own value. The map's address becomes a plain number by way of memory, since the
     // verifier allows no arithmetic on map pointers; the map outlives the program.
     unsafe {
-        let map = through(&shift.map_address, &raw const SHIFT as u64);
+        let map = as_number(&shift.map_address, &raw const SHIFT as u64);
         let pointer = Probe::read::<u64>((map as *const u8).add(pptrs_at));
         if pointer == 0 {
             return None;
         }
-        let address = through(&shift.own_address, &raw const *shift as u64);
+        let address = as_number(&shift.own_address, &raw const *shift as u64);
         let found = address.wrapping_sub(pointer);
         shift.known.set(found);
         Some(found)
-    }
-}
-
-/// The same number, by way of memory.
-#[inline(always)]
-fn through(cell: &Cell<u64>, number: u64) -> u64 {
-    // SAFETY: a cell of our own; the same number whoever wrote it last.
-    unsafe {
-        cell.as_ptr().write_volatile(number);
-        cell.as_ptr().read_volatile()
     }
 }
 

@@ -214,7 +214,7 @@ pub(crate) fn on_timer(timer: u64, hook: u8) {
     ended(timer - timer_at as u64, phase::EXPIRE, hook, 0);
 }
 
-/// The minisock that is about to make slot on this CPU. Nothing interrupts between the leave and its
+/// The minisock that is about to make way on this CPU. Nothing interrupts between the leave and its
 /// use: the kernel holds off softirqs there (`__inet_check_established`, `tcp_v4_rcv`, 5.10 to 7.3).
 #[map]
 static TAKEOVER: Memory<Takeover> = Memory::new();

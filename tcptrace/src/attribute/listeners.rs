@@ -18,7 +18,7 @@ use crate::model::{Basis, Event, Owner, Process};
 
 /// Whether the fact is about a listener with a file: itself, or a connection that nobody has accepted.
 pub(super) fn is_about_one(event: &Event) -> bool {
-    let has_its_file = |heard: &crate::model::owner::Heard| heard.has_listener_file;
+    let has_its_file = |heard: &crate::model::owner::ReportedOwner| heard.has_listener_file;
     event.inode.is_some()
         && match &event.heard {
             // Its own call: there is nothing to find out.
@@ -42,7 +42,8 @@ impl Attributor {
         let inode = event.inode?;
         let heard_pid = heard.as_ref().map(|owner| owner.process.pid);
         let identity = heard.as_ref().and_then(|owner| identity(&owner.process));
-        let is_its = |heard: &crate::model::owner::Heard| heard.holds && !heard.is_discarded;
+        let is_its =
+            |heard: &crate::model::owner::ReportedOwner| heard.holds && !heard.is_discarded;
         let holds = event.heard.as_ref().is_some_and(is_its);
         let pids = match lookups.listener(inode, heard_pid, now_ns) {
             Some(listener) => listener.pids.clone(),

@@ -15,7 +15,7 @@ use super::aside::Aside;
 use super::boot_ns;
 use super::holders::{self, Holders, Query};
 use super::users::Users;
-use crate::model::owner::Heard;
+use crate::model::owner::ReportedOwner;
 use budget::Budget;
 
 /// How long the holders of a listener stand, boot clock.
@@ -184,7 +184,7 @@ impl Lookups {
 
     /// Remembers who uses a port.
     #[inline]
-    pub(super) fn note_user(&mut self, port: u16, heard: &Heard) {
+    pub(super) fn note_user(&mut self, port: u16, heard: &ReportedOwner) {
         self.users.note(port, heard.pid);
     }
 
@@ -199,7 +199,7 @@ impl Lookups {
         &mut self,
         inode: u64,
         port: Option<u16>,
-        heard: Option<&Heard>,
+        heard: Option<&ReportedOwner>,
         now_ns: u64,
     ) -> Option<u32> {
         self.turn(now_ns);

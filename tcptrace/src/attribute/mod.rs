@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use crate::model::event::{StateChange, TimeWait};
 use crate::model::flow::TcpState;
 use crate::model::incident::TimeWaitPhase;
-use crate::model::owner::Heard;
+use crate::model::owner::ReportedOwner;
 use crate::model::{Basis, Event, Owner, Signal};
 
 use lookups::Lookups;
@@ -125,7 +125,7 @@ impl Attributor {
         match (owner.basis, &event.heard, event.inode) {
             // Accepted, but whoever did that has not used it yet.
             (Basis::Listener, heard, _) => {
-                let is_its = |heard: &Heard| heard.holds && !heard.is_discarded;
+                let is_its = |heard: &ReportedOwner| heard.holds && !heard.is_discarded;
                 owner.is_stale = !heard.as_ref().is_some_and(is_its);
                 return self.look_up(event).or(Some(owner));
             }
@@ -148,7 +148,7 @@ impl Attributor {
     }
 
     /// Whether the reported process still has its number.
-    fn lives(&mut self, heard: &Heard, now_ns: u64) -> bool {
+    fn lives(&mut self, heard: &ReportedOwner, now_ns: u64) -> bool {
         let process = self.processes.found(heard.pid, now_ns);
         process.is_some_and(|process| process.start_ticks == Some(heard.start_ticks))
     }
@@ -196,7 +196,7 @@ fn boot_ns() -> u64 {
 }
 
 /// The reported name as text: up to its NUL, foreign bytes replaced.
-fn comm_text(heard: &Heard) -> String {
+fn comm_text(heard: &ReportedOwner) -> String {
     let end = heard
         .comm
         .iter()

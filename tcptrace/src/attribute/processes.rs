@@ -18,7 +18,7 @@ use hashlink::LruCache;
 use super::aside::Aside;
 use super::{boot_ns, comm_text, proc};
 use crate::model::cgroup;
-use crate::model::owner::Heard;
+use crate::model::owner::ReportedOwner;
 use crate::model::{Basis, Owner, Process};
 
 /// Beyond this the process that was not asked about for the longest time is forgotten. What is lost by that is
@@ -111,7 +111,7 @@ impl Processes {
     }
 
     /// The owner reported at `now_ns` (boot clock), with what /proc adds.
-    pub(super) fn owner(&mut self, heard: &Heard, now_ns: u64) -> Owner {
+    pub(super) fn owner(&mut self, heard: &ReportedOwner, now_ns: u64) -> Owner {
         let has_called = matches!(heard.basis, Basis::Task | Basis::Socket);
         Owner {
             process: self.process(heard, now_ns),
@@ -186,7 +186,7 @@ impl Processes {
         Some(self.keep(key, comm, process, now_ns))
     }
 
-    fn process(&mut self, heard: &Heard, now_ns: u64) -> Arc<Process> {
+    fn process(&mut self, heard: &ReportedOwner, now_ns: u64) -> Arc<Process> {
         let key = (heard.pid, heard.start_ticks);
         let is_own_word = heard.basis == Basis::Task || heard.is_current;
         if let Some(known) = self.known.get_mut(&key) {
@@ -228,7 +228,7 @@ impl Processes {
 
     /// What was reported at the event, and what /proc showed a moment later: the executable only where the
     /// name says that the program was still the same.
-    fn at_the_event(&self, heard: &Heard, now: Process) -> Process {
+    fn at_the_event(&self, heard: &ReportedOwner, now: Process) -> Process {
         let comm = comm_text(heard);
         let (exe, name) = if now.comm == comm {
             (now.exe, now.name)
@@ -249,7 +249,7 @@ impl Processes {
     }
 
     /// A process that is gone: what was known of it before, under its latest name.
-    fn last_known(&self, heard: &Heard) -> Process {
+    fn last_known(&self, heard: &ReportedOwner) -> Process {
         let before = self
             .known
             .peek(&(heard.pid, heard.start_ticks))
@@ -287,7 +287,12 @@ impl Processes {
         process
     }
 
-    fn keep_as_it_is(&mut self, key: (u32, u64), now_ns: u64, heard: &Heard) -> Arc<Process> {
+    fn keep_as_it_is(
+        &mut self,
+        key: (u32, u64),
+        now_ns: u64,
+        heard: &ReportedOwner,
+    ) -> Arc<Process> {
         match self.known.get_mut(&key) {
             Some(known) => {
                 known.named_ns = now_ns;

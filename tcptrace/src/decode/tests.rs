@@ -93,7 +93,7 @@ fn every_field_of_the_head_arrives() {
             cookie: Some(0x3132_3334_3536_3738),
         },
         state: Some(TcpState::FinWait2),
-        heard: Some(Heard {
+        heard: Some(ReportedOwner {
             pid: 0x0051_5253,
             tid: 0x0061_6263,
             // Ticks of 10 ms, begun ones not counted: as /proc reports it.

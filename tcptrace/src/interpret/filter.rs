@@ -16,9 +16,9 @@ use super::pids::Pids;
 pub struct Filter {
     /// Of these kinds.
     pub kinds: KindSet,
-    /// DelayedResets by one of these processes (descendants already added).
+    /// Held by one of these processes (descendants already added).
     pub pids: Pids,
-    /// DelayedResets by a process of one of these names.
+    /// Held by a process of one of these names.
     pub comms: Vec<String>,
     /// One of these ports at either end.
     pub ports: Vec<u16>,
@@ -36,7 +36,7 @@ pub struct Filter {
     pub family: Option<Family>,
     /// In one of these network namespaces.
     pub netns: Vec<u32>,
-    /// DelayedResets by a process in or below one of these cgroups; paths as in [`cgroup_path`].
+    /// Held by a process in or below one of these cgroups; paths as in [`cgroup_path`].
     pub cgroups: Vec<String>,
     /// A process of one of these systemd units; a name without its manager means it under every manager.
     pub units: Vec<String>,

@@ -39,11 +39,11 @@ pub struct Doctor<'a> {
     /// Every part of every kind.
     pub signals: Vec<SignalRow<'a>>,
     /// How the owner after accept() is observed.
-    pub accept: Option<Served<'a>>,
+    pub accept: Option<FactSource<'a>>,
     /// How the backlog of listen() is observed.
-    pub backlogs: Option<Served<'a>>,
+    pub backlogs: Option<FactSource<'a>>,
     /// How the wait for accept() is measured.
-    pub accept_waits: Option<Served<'a>>,
+    pub accept_waits: Option<FactSource<'a>>,
     /// Programs attached for the report.
     pub programs: Option<&'a [String]>,
     /// How sockets older than tcptrace are found.
@@ -173,7 +173,7 @@ pub struct Function<'a> {
 /// What serves a fact; all null when nothing does.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
-pub struct Served<'a> {
+pub struct FactSource<'a> {
     /// How sure it is; null: it cannot be seen.
     pub evidence: Option<Evidence>,
     /// The hook that reports it.
@@ -192,7 +192,7 @@ pub struct Served<'a> {
 pub struct SignalRow<'a> {
     /// What serves it.
     #[serde(flatten)]
-    pub served: Served<'a>,
+    pub served: FactSource<'a>,
     /// The kind of incident.
     pub kind: Kind,
     /// Which of its facts.

@@ -4,7 +4,7 @@ use super::flow::TcpState;
 use super::incident::{
     Call, DropOutcome, Evidence, LingerOutcome, PawsWhere, Queue, Step, TimeWaitPhase,
 };
-use super::owner::Heard;
+use super::owner::ReportedOwner;
 use super::{Flow, Kind, Owner};
 
 /// One fact from the kernel.
@@ -22,7 +22,7 @@ pub struct Event {
     /// TCP state when it happened.
     pub state: Option<TcpState>,
     /// The owner as the kernel side knew it.
-    pub heard: Option<Heard>,
+    pub heard: Option<ReportedOwner>,
     /// Filled by `attribute`.
     pub owner: Option<Owner>,
     /// Which hook.

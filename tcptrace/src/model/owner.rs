@@ -110,7 +110,7 @@ impl Owner {
 
 /// An owner as the kernel side reported it, before /proc was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct ReportedOwner {
     /// tgid, as seen in our PID namespace.
     pub pid: u32,
     /// Thread.

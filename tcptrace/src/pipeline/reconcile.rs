@@ -4,9 +4,11 @@ pub(super) mod persistent;
 #[cfg(test)]
 mod tests;
 
+use tcptrace_common::kind;
+
 use super::kernel_counters::KernelCounters;
 use super::ledger::Ledger;
-use crate::interpret::counter_rules::{self, RULES, Rule, hooks};
+use crate::interpret::counter_rules::{self, RULES, Rule};
 use crate::model::summary::{Reconciled, Verdict};
 use crate::model::{Kind, KindSet};
 
@@ -109,7 +111,7 @@ fn skipped(ledger: &Ledger, rule: &Rule) -> u64 {
     let feeds = |hook: &str| {
         // A hook of a recording of a time before hooks were named may be any.
         let function = hook.rsplit('/').next().unwrap_or(hook);
-        let of_kind = |kind: &Kind| hooks(*kind).contains(&function);
+        let of_kind = |kind: &Kind| kind::reporters(*kind as u16).contains(&function);
         function.is_empty() || rule.kinds.iter().any(of_kind)
     };
     let skipped = ledger.skipped().iter();

@@ -35,7 +35,7 @@ struct Step {
     ring_end: u64,
 }
 
-/// Wakes who waits when somebody sets the wall clock.
+/// Wakes whoever waits when the wall clock is set.
 pub(super) struct ClockSet(Option<AsyncFd<OwnedFd>>);
 
 impl ClockSet {

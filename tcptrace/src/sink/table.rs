@@ -114,6 +114,16 @@ const fn column(
     }
 }
 
+const PROCESS_WIDTH: usize = 15;
+const PID_COLUMN: Column = column("pid", "PID", Align::Right, 7, By::First(&["owner.pid"]));
+const PROCESS_COLUMN: Column = column(
+    "process",
+    "PROCESS",
+    Align::Left,
+    PROCESS_WIDTH,
+    By::First(&["owner.name", "owner.comm"]),
+);
+
 /// A row with a line in a table.
 pub trait Tabled: Row {
     /// The columns that are shown unless others are asked for.

@@ -97,7 +97,7 @@ pub struct Options {
 }
 
 /// What came.
-enum Heard {
+enum Input {
     Nothing,
     Bell,
     Keys,
@@ -126,10 +126,10 @@ pub fn run(shared: &Shared, bell: &Bell, options: &Options) -> io::Result<()> {
         } else {
             options.interval
         };
-        let heard = listen(bell, wait)?;
-        match heard {
-            Heard::End => return Ok(()),
-            Heard::Keys => {
+        let input = listen(bell, wait)?;
+        match input {
+            Input::End => return Ok(()),
+            Input::Keys => {
                 let mut bytes = [0; 1024];
                 match rustix::io::read(stdin(), &mut bytes) {
                     Ok(0) => return Ok(()),
@@ -138,8 +138,8 @@ pub fn run(shared: &Shared, bell: &Bell, options: &Options) -> io::Result<()> {
                     Err(error) => return Err(error.into()),
                 }
             }
-            Heard::Bell => bell.hush(),
-            Heard::Nothing => {}
+            Input::Bell => bell.hush(),
+            Input::Nothing => {}
         }
         if bell.was(|rung| &rung.quits) {
             return Ok(());
@@ -155,7 +155,7 @@ pub fn run(shared: &Shared, bell: &Bell, options: &Options) -> io::Result<()> {
             is_due = true;
         }
         let mut given_up = None;
-        if matches!(heard, Heard::Nothing) && decoder.is_waiting() {
+        if matches!(input, Input::Nothing) && decoder.is_waiting() {
             given_up = decoder.give_up();
         }
         for key in given_up.into_iter().chain(decoder.by_ref()) {
@@ -173,7 +173,7 @@ pub fn run(shared: &Shared, bell: &Bell, options: &Options) -> io::Result<()> {
     }
 }
 
-fn listen(bell: &Bell, wait: Duration) -> io::Result<Heard> {
+fn listen(bell: &Bell, wait: Duration) -> io::Result<Input> {
     let stdin = stdin();
     let mut polled = [
         PollFd::new(&stdin, PollFlags::IN),
@@ -185,20 +185,20 @@ fn listen(bell: &Bell, wait: Duration) -> io::Result<Heard> {
     };
     match poll(&mut polled, Some(&wait)) {
         Ok(_) => {}
-        Err(rustix::io::Errno::INTR) => return Ok(Heard::Nothing),
+        Err(rustix::io::Errno::INTR) => return Ok(Input::Nothing),
         Err(error) => return Err(error.into()),
     }
     let [keys, bell] = polled.map(|polled| polled.revents());
     // A terminal that was hung up says so together with an end that can be read for ever.
     Ok(
         if keys.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-            Heard::End
+            Input::End
         } else if keys.contains(PollFlags::IN) {
-            Heard::Keys
+            Input::Keys
         } else if !bell.is_empty() {
-            Heard::Bell
+            Input::Bell
         } else {
-            Heard::Nothing
+            Input::Nothing
         },
     )
 }

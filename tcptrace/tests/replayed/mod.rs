@@ -1,6 +1,6 @@
 //! What stands between records and interpretation, where there is no kernel and no /proc.
 
-use tcptrace::model::owner::Heard;
+use tcptrace::model::owner::ReportedOwner;
 use tcptrace::model::{Event, Host, Owner, Signal};
 
 use crate::{fixture, records};
@@ -20,7 +20,7 @@ pub(crate) fn host() -> Host {
 }
 
 /// What attribution makes of it where /proc has nothing to add.
-fn owner(heard: &Heard) -> Owner {
+fn owner(heard: &ReportedOwner) -> Owner {
     let comm = String::from_utf8_lossy(&heard.comm);
     let comm = comm.split('\0').next().unwrap_or_default();
     fixture::owner(heard.pid, comm, heard.basis, heard.holders)

@@ -3,6 +3,7 @@
 //! The method is in `docs/performance.md`. Missed goals are reported and are not a failure; a cell that
 //! could not run is one. Needs root: it makes namespaces and loads eBPF.
 
+mod against;
 mod churn;
 mod contenders;
 mod doc;
@@ -84,9 +85,23 @@ pub(crate) struct Args {
     /// Measure nothing: put the results of the JSON file into docs/performance.md
     #[arg(long, conflicts_with_all = ["rounds", "seconds", "quick", "only", "no_peers"])]
     write_doc: bool,
+    /// Compare `lines`, `stages`, the start and memory with another commit or program, in turns: nothing else is
+    /// measured. `--only` and `--rounds` choose
+    #[arg(long, value_name = "COMMIT|PROGRAM", conflicts_with_all = ["json", "write_doc"])]
+    against: Option<String>,
     /// Name the cells
     #[arg(long)]
     list: bool,
+}
+
+impl Args {
+    fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 3 } else { 7 }).max(1)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds.unwrap_or(if self.quick { 1.0 } else { 2.0 })
+    }
 }
 
 /// All that a cell needs.
@@ -111,12 +126,16 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.write_doc {
         return doc::write(workspace.root(), &Report::read(&json)?);
     }
-    let cells = chosen(args)?;
     if !process::is_root() {
         bail!("the benchmark makes namespaces and loads eBPF: run it as root");
     }
     let output = output_directory(workspace);
     let _lock = lock(&output)?;
+    if let Some(other) = &args.against {
+        let (blocks, seconds) = (args.rounds(), args.seconds());
+        return against::run(workspace, other, &args.only, blocks, seconds, output);
+    }
+    let cells = chosen(args)?;
     let bench = prepare(workspace, args, output)?;
     let mut report = Report {
         circumstances: Circumstances::now(
@@ -211,8 +230,8 @@ fn prepare(workspace: &Workspace, args: &Args, output: PathBuf) -> Result<Bench>
         } else {
             Peers::find(workspace)
         },
-        rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 7 }).max(1),
-        seconds: args.seconds.unwrap_or(if args.quick { 1.0 } else { 2.0 }),
+        rounds: args.rounds(),
+        seconds: args.seconds(),
     })
 }
 

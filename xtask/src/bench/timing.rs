@@ -16,7 +16,7 @@ use super::contenders::tcptrace;
 use super::load::{Load, LoadSpec};
 use super::measure::{Goal, Measure, Unit};
 use super::proc::{self, Sockets};
-use super::round::become_quiet;
+use super::round::{Place, become_quiet};
 use super::stats::percentile;
 use super::tracer::{Observed, Output, Running, TracerSpec};
 
@@ -121,7 +121,7 @@ fn starts(bench: &Bench, name: &str) -> Result<Vec<Measure>> {
     for tracer in [&ours].into_iter().chain(peers).chain(&bench.peers.resets) {
         let (mut first, mut ready) = (Vec::new(), Vec::new());
         for _ in 0..bench.rounds {
-            let start = one_start(bench, None, tracer)
+            let start = one_start(&bench.place, None, tracer)
                 .with_context(|| format!("cell {name}, {}", tracer.name))?;
             first.push(start.first_ms);
             ready.extend(start.observed.ready_ms);
@@ -147,8 +147,8 @@ fn many(bench: &Bench, name: &str) -> Result<Vec<Measure>> {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // To make so many takes long.
     for _ in 0..bench.rounds.div_ceil(2) {
-        let start =
-            one_start(bench, Some(&held), &watch(bench)).with_context(|| format!("cell {name}"))?;
+        let start = one_start(&bench.place, Some(&held), &watch(bench))
+            .with_context(|| format!("cell {name}"))?;
         first.push(start.first_ms / 1e3);
         ready.extend(start.observed.ready_ms.map(|ms| ms / 1e3));
         rss.extend(megabytes(start.observed.rss_kib));
@@ -164,23 +164,27 @@ fn many(bench: &Bench, name: &str) -> Result<Vec<Measure>> {
 }
 
 /// How a tracer started while incidents happened.
-struct Start {
-    first_ms: f64,
-    observed: Observed,
+pub(super) struct Start {
+    pub(super) first_ms: f64,
+    pub(super) observed: Observed,
 }
 
 /// `held` is there besides, from before the start until after the end.
-fn one_start(bench: &Bench, held: Option<&LoadSpec>, tracer: &TracerSpec) -> Result<Start> {
+pub(super) fn one_start(
+    place: &Place,
+    held: Option<&LoadSpec>,
+    tracer: &TracerSpec,
+) -> Result<Start> {
     let quiet = Sockets::now();
     let held = held
-        .map(|held| Load::start(&bench.place.load, held))
+        .map(|held| Load::start(&place.load, held))
         .transpose()?;
     let busy = LoadSpec::new("linger0", "one", FIRST_LINE.as_secs_f64() + 10.0).paced(BUSY);
-    let mut busy = Load::start(&bench.place.load, &busy)?;
+    let mut busy = Load::start(&place.load, &busy)?;
     busy.go()?;
     // From its warm-up on there is an incident at any time.
     thread::sleep(Duration::from_millis(300));
-    let mut tracer = Running::start(tracer, &bench.place.directory(0)?, Output::Pipe)?;
+    let mut tracer = Running::start(tracer, &place.directory(0)?, Output::Pipe)?;
     let (stamps, reader) = stamps(tracer.stdout.take().context("no pipe")?);
     let first = stamps
         .recv_timeout(FIRST_LINE)

@@ -2,7 +2,7 @@
 //! from, and published advisories.
 //!
 //! Advisories need a database from the network. Where it cannot be fetched and no earlier copy
-//! exists, that is printed and is no failure: everything else still is checked.
+//! exists, they are reported as skipped, which is no failure: everything else still is checked.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,33 +21,32 @@ enum Advisories {
     None,
 }
 
-/// Err when cargo-deny finds something. Without cargo-deny only a sentence is printed.
-pub(super) fn check(workspace: &Workspace) -> Result<()> {
+/// Err when cargo-deny finds something; otherwise what it could not check, and why.
+pub(super) fn check(workspace: &Workspace) -> Result<Option<&'static str>> {
     let Some(program) = setup::cargo_deny::find(workspace) else {
-        println!(
-            "dependencies: NOT checked: cargo-deny is not installed (`cargo xtask setup --deny` \
-             builds it into target/tools)"
-        );
-        return Ok(());
+        return Ok(Some(
+            "cargo-deny is not installed (`cargo xtask setup --deny` builds it into target/tools)",
+        ));
     };
     let rest = deny(&program, workspace, &[], &["bans", "licenses", "sources"])?;
     print_text(&rest.text);
     let (read, advisories) = advisories(&program, workspace)?;
-    match read {
-        Advisories::Fresh => {}
-        Advisories::Cached => println!(
-            "dependencies: the advisory database cannot be fetched; an earlier copy was used"
-        ),
-        Advisories::None => println!(
-            "dependencies: advisories NOT checked: the database cannot be fetched and there is no \
-             earlier copy"
-        ),
-    }
     print_text(&advisories.text);
     if !rest.success || !advisories.success {
         bail!("cargo-deny refuses a dependency; deny.toml has the rules");
     }
-    Ok(())
+    Ok(match read {
+        Advisories::Fresh => None,
+        Advisories::Cached => {
+            println!(
+                "dependencies: the advisory database cannot be fetched; an earlier copy was used"
+            );
+            None
+        }
+        Advisories::None => {
+            Some("advisories only: their database cannot be fetched and there is no earlier copy")
+        }
+    })
 }
 
 fn advisories(program: &Path, workspace: &Workspace) -> Result<(Advisories, Answer)> {

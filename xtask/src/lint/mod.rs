@@ -1,7 +1,7 @@
 //! `cargo xtask lint`: formatting, clippy on both sides, the rules of the house, dependencies,
 //! documentation.
 //!
-//! All parts run even when one fails; the end names those that did.
+//! All parts run even when one fails; the end names those that did, and what could not be checked.
 
 mod circles;
 mod dependencies;
@@ -52,6 +52,7 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
         &args.parts
     };
     let mut failed = Vec::new();
+    let mut skipped = Vec::new();
     for part in parts {
         let name = format!("{part:?}").to_lowercase();
         println!("lint: {name}");
@@ -59,7 +60,8 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
             Part::Fmt => process::run(workspace.cargo().args(["fmt", "--all", "--check"])),
             Part::House => house::check(workspace.root()),
             Part::Licences => licences::check(workspace),
-            Part::Deny => dependencies::check(workspace),
+            Part::Deny => dependencies::check(workspace)
+                .map(|reason| skipped.extend(reason.map(|reason| format!("{name}: {reason}")))),
             Part::Unsafe => unsafe_count::check(workspace.root()),
             Part::Docs => docs(workspace),
             Part::Clippy => clippy(workspace),
@@ -72,8 +74,17 @@ pub(crate) fn main(workspace: &Workspace, args: &Args) -> Result<()> {
     if !failed.is_empty() {
         bail!("lint failed: {}", failed.join(", "));
     }
-    println!("lint: clean");
+    println!("{}", verdict(&skipped));
     Ok(())
+}
+
+/// The last line when no part failed; what was not checked is not called clean.
+fn verdict(skipped: &[String]) -> String {
+    if skipped.is_empty() {
+        "lint: clean".to_owned()
+    } else {
+        format!("lint: nothing refused, but skipped {}", skipped.join("; "))
+    }
 }
 
 fn docs(workspace: &Workspace) -> Result<()> {
@@ -113,4 +124,17 @@ fn clippy(workspace: &Workspace) -> Result<()> {
         ebpf.env("__CARGO_TESTS_ONLY_SRC_ROOT", library);
     }
     process::run(&mut ebpf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_skipped_is_not_clean() {
+        assert_eq!(verdict(&[]), "lint: clean");
+        let verdict = verdict(&["deny: cargo-deny is not installed".to_owned()]);
+        assert!(verdict.contains("skipped deny: cargo-deny is not installed"));
+        assert!(!verdict.contains("clean"));
+    }
 }

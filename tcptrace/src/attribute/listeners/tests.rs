@@ -6,7 +6,7 @@ use super::super::proc;
 use super::super::processes::tests::heard;
 use super::*;
 use crate::model::event::QueueDrop;
-use crate::model::owner::Heard;
+use crate::model::owner::ReportedOwner;
 use crate::model::{Endpoint, Evidence, Family, Flow, Signal};
 
 /// Children that hold the socket; ended with the value.
@@ -47,7 +47,7 @@ fn listener() -> (TcpListener, u64) {
     (socket, inode)
 }
 
-fn drop_at(inode: u64, second: u64, heard: Option<Heard>) -> Event {
+fn drop_at(inode: u64, second: u64, heard: Option<ReportedOwner>) -> Event {
     Event {
         boot_ns: second * 1_000_000_000,
         sock: Some(1),
@@ -80,7 +80,7 @@ fn drop_at(inode: u64, second: u64, heard: Option<Heard>) -> Event {
 }
 
 /// The owner once no process that is just being forked by another test holds the socket too.
-fn owner(attributor: &mut Attributor, inode: u64, heard: &Heard, holders: usize) -> Owner {
+fn owner(attributor: &mut Attributor, inode: u64, heard: &ReportedOwner, holders: usize) -> Owner {
     (1..500)
         .find_map(|second| {
             std::thread::sleep(std::time::Duration::from_millis(5));

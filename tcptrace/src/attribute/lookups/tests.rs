@@ -41,7 +41,7 @@ fn here() -> u32 {
     std::process::id()
 }
 
-fn heard_of(pid: u32) -> Heard {
+fn heard_of(pid: u32) -> ReportedOwner {
     heard(pid, 1, "any", Basis::Listener)
 }
 

@@ -4,10 +4,10 @@ use std::process::{Child, Command, Stdio};
 use super::*;
 
 /// A child that is ended with the value.
-struct Running(Child);
+pub(in crate::attribute) struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Self {
+    pub(in crate::attribute) fn start(command: &mut Command) -> Self {
         Self(command.spawn().unwrap())
     }
 
@@ -20,7 +20,7 @@ impl Running {
     }
 
     /// As the kernel side would report it.
-    fn heard(&self, comm: &str, basis: Basis) -> Heard {
+    pub(in crate::attribute) fn heard(&self, comm: &str, basis: Basis) -> ReportedOwner {
         heard(self.0.id(), self.facts().start_ticks, comm, basis)
     }
 
@@ -36,10 +36,15 @@ impl Drop for Running {
     }
 }
 
-pub(in crate::attribute) fn heard(pid: u32, start_ticks: u64, comm: &str, basis: Basis) -> Heard {
+pub(in crate::attribute) fn heard(
+    pid: u32,
+    start_ticks: u64,
+    comm: &str,
+    basis: Basis,
+) -> ReportedOwner {
     let mut bytes = [0; 16];
     bytes[..comm.len()].copy_from_slice(comm.as_bytes());
-    Heard {
+    ReportedOwner {
         pid,
         tid: pid + 1,
         start_ticks,
@@ -101,7 +106,7 @@ fn process_known_before_its_death_keeps_what_proc_told() {
     child.end();
     assert_eq!(processes.owner(&heard, 0).process, alive);
     // It called itself otherwise just before it ended.
-    let renamed = Heard {
+    let renamed = ReportedOwner {
         comm: *b"renamed\0\0\0\0\0\0\0\0\0",
         ..heard
     };
@@ -151,7 +156,7 @@ fn what_was_heard_at_the_event_wins_over_what_proc_says_later() {
     assert_eq!(earlier.process.cgroup, child.facts().cgroup);
     let later = processes.owner(&child.heard("sleep", Basis::Task), 0);
     assert!(ends_with(&later.process, "/sleep") || later.process.exe.is_some());
-    let user = Heard {
+    let user = ReportedOwner {
         uid: Some(4243),
         ..child.heard("sleep", Basis::Task)
     };
@@ -198,7 +203,9 @@ fn one_holder_is_no_sharing() {
     let mut processes = Processes::default();
     let mut shared_by = |holders| {
         let heard = child.heard("sleep", Basis::Snapshot);
-        processes.owner(&Heard { holders, ..heard }, 0).shared_by
+        processes
+            .owner(&ReportedOwner { holders, ..heard }, 0)
+            .shared_by
     };
     let told = [None, Some(1), Some(2)].map(&mut shared_by);
     assert_eq!(told, [None, None, Some(2)]);

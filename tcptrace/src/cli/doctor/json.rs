@@ -11,8 +11,8 @@ use crate::kernel::caps::{self, Capability};
 use crate::kernel::offsets::kernel_name;
 use crate::kernel::tiers::FORKS;
 use crate::model::doctor::{
-    CapabilityRow, Children, Doctor, FoundBy, Function, KIND, KernelTypes, OlderSockets,
-    Privileges, Reasons, Served, SignalRow,
+    CapabilityRow, Children, Doctor, FactSource, FoundBy, Function, KIND, KernelTypes,
+    OlderSockets, Privileges, Reasons, SignalRow,
 };
 use crate::model::line::VERSION;
 
@@ -121,10 +121,10 @@ fn signal(outcome: &Outcome) -> SignalRow<'_> {
     }
 }
 
-fn served(outcome: &Outcome) -> Served<'_> {
+fn served(outcome: &Outcome) -> FactSource<'_> {
     let chosen = outcome.chosen;
     let blind_to = chosen.map(|candidate| candidate.blind_to);
-    Served {
+    FactSource {
         evidence: chosen.map(|candidate| candidate.evidence),
         hook: chosen.map(|_| outcome.hook.as_str()),
         tier: chosen.map(|candidate| candidate.tier),

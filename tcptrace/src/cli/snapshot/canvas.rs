@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::hooks::Heard;
+use super::hooks::Folded;
 use super::screen::Screen;
 use super::{Question, View, style, style_in_place};
 use crate::attribute::proc;
@@ -25,7 +25,7 @@ pub(super) struct Canvas<'a, Q> {
     pub(super) output: &'a Output,
     pub(super) filter: Filter,
     pub(super) roots: Vec<(u32, u64)>,
-    pub(super) heard: Rc<RefCell<Heard>>,
+    pub(super) folded: Rc<RefCell<Folded>>,
     pub(super) clock: Clock,
     pub(super) interval: Duration,
     pub(super) screen: Option<Screen>,
@@ -38,16 +38,16 @@ pub(super) struct Canvas<'a, Q> {
 impl<Q: Question> Canvas<'_, Q> {
     pub(super) fn draw(&mut self, mut snapshot: Snapshot) -> anyhow::Result<()> {
         self.follow_children()?;
-        let mut heard = self.heard.borrow_mut();
-        heard.folds.look(&snapshot);
+        let mut folded = self.folded.borrow_mut();
+        folded.folds.look(&snapshot);
         snapshot.unseen.extend(self.without_hooks.clone());
-        if heard.lost > 0 {
+        if folded.lost > 0 {
             snapshot.unseen.push(format!(
                 "{} events were lost in the kernel's ring buffer; counts from hooks are too low",
-                heard.lost
+                folded.lost
             ));
         }
-        let dropped = heard.folds.dropped();
+        let dropped = folded.folds.dropped();
         if dropped > 0 {
             snapshot.unseen.push(format!(
                 "{dropped} incidents are missing from this table: tcptrace had no room for them"
@@ -55,7 +55,7 @@ impl<Q: Question> Canvas<'_, Q> {
         }
         let view = View {
             snapshot: &snapshot,
-            folds: &heard.folds,
+            folds: &folded.folds,
             filter: &self.filter,
         };
         self.frames += 1;

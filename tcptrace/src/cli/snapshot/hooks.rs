@@ -21,7 +21,7 @@ use crate::survey::Look;
 
 /// The incidents so far, shared with the code that draws them.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Folded {
     pub(super) folds: Folds,
     /// Events the kernel side could not pass on.
     pub(super) lost: u64,
@@ -29,18 +29,18 @@ pub(super) struct Heard {
 
 /// Folds incidents; the summary goes where that of `watch` goes.
 pub(super) struct FoldSink {
-    heard: Rc<RefCell<Heard>>,
+    folded: Rc<RefCell<Folded>>,
     summary: Option<Fan>,
 }
 
 impl Sink for FoldSink {
     fn incident(&mut self, incident: &Incident) -> io::Result<()> {
-        self.heard.borrow_mut().folds.on(incident);
+        self.folded.borrow_mut().folds.on(incident);
         Ok(())
     }
 
     fn loss(&mut self, loss: &Loss, _: u64) -> io::Result<()> {
-        self.heard.borrow_mut().lost += loss.count;
+        self.folded.borrow_mut().lost += loss.count;
         Ok(())
     }
 
@@ -122,7 +122,7 @@ pub(super) fn attach(
     plan: &Plan,
     output: &Output,
     scope: Scope,
-    heard: &Rc<RefCell<Heard>>,
+    folded: &Rc<RefCell<Folded>>,
 ) -> Result<Hooks, String> {
     let privileges = Privileges::probe();
     if let Some(message) = lack(&privileges) {
@@ -136,7 +136,7 @@ pub(super) fn attach(
             ..output.clone()
         };
         let sink = FoldSink {
-            heard: Rc::clone(heard),
+            folded: Rc::clone(folded),
             summary: (output.is_json || !output.is_quiet)
                 .then(|| output::sinks(&output, session.clock)),
         };

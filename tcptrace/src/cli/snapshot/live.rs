@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::canvas::Canvas;
-use super::hooks::{self, Heard, Hooks};
+use super::hooks::{self, Folded, Hooks};
 use super::screen::Screen;
 use super::{Question, style_in_place};
 use crate::cli::args::snapshot::SnapshotArgs;
@@ -38,15 +38,15 @@ async fn watch<Q: Question>(
 ) -> anyhow::Result<Exit> {
     let mut stopper = Stopper::listen()?;
     let begin = Instant::now();
-    let heard = Rc::new(RefCell::new(Heard::default()));
+    let folded = Rc::new(RefCell::new(Folded::default()));
     // Before the hooks: the kernel then knows every socket by its cookie, and counters have a start.
     let first = survey::take(&question.look(), &scope.filter.netns)?;
-    heard.borrow_mut().folds.look(&first);
+    folded.borrow_mut().folds.look(&first);
     let mut canvas = Canvas {
         question,
         filter: scope.filter.clone(),
         roots: scope.filter.pids.processes().collect(),
-        heard: Rc::clone(&heard),
+        folded: Rc::clone(&folded),
         clock: survey::clock(),
         interval,
         screen: None,
@@ -59,10 +59,10 @@ async fn watch<Q: Question>(
     let mut hooks = if plan.kinds.is_empty() {
         None
     } else {
-        match hooks::attach(&plan, &output, scope, &heard) {
+        match hooks::attach(&plan, &output, scope, &folded) {
             Ok(hooks) => {
                 let now = survey::clock().start_boot_ns;
-                heard.borrow_mut().folds.watch_from(now);
+                folded.borrow_mut().folds.watch_from(now);
                 Some(hooks)
             }
             Err(why) => {

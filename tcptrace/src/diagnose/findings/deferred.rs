@@ -1,6 +1,6 @@
 //! Connections that wait in the SYN queue until their client sends something: TCP_DEFER_ACCEPT.
 
-use super::{Case, Family, place, proof, whose};
+use super::{Case, Family, half_open, place, whose};
 use crate::model::finding::{Finding, Severity};
 use crate::model::survey::Space;
 
@@ -36,19 +36,7 @@ fn find(family: &Family, case: &Case<'_>) -> Vec<Finding> {
         let mut found = family.of_counter(case.survey, space, HELD_BACK, titles)?;
         found.severity = severity(space);
         found.who = waiting.iter().filter_map(|row| row.owner.clone()).collect();
-        found.evidence.extend(waiting.iter().map(|row| {
-            let queue = row.syn_queue;
-            proof(
-                format!(
-                    "{}: {} handshakes are half open, the limit is {}",
-                    whose(row),
-                    queue.length,
-                    queue.limit
-                ),
-                queue.length.into(),
-                "sock_diag",
-            )
-        }));
+        found.evidence.extend(waiting.iter().map(|row| half_open(row)));
         found.why = "A listener with TCP_DEFER_ACCEPT (nginx: deferred; Apache: AcceptFilter) leaves a \
                      connection in the SYN queue until its first data arrives: the client is connected, but \
                      accept() does not return it yet. These connections fill the SYN queue; accept() is not \

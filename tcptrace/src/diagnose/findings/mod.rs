@@ -356,6 +356,18 @@ fn proof(text: String, value: u64, source: impl Into<String>) -> Proof {
     }
 }
 
+/// The SYN queue of a listener as evidence.
+fn half_open(row: &ListenerRow) -> Proof {
+    let queue = row.syn_queue;
+    let text = format!(
+        "{}: {} handshakes are half open, the limit is {}",
+        whose(row),
+        queue.length,
+        queue.limit
+    );
+    proof(text, queue.length.into(), "sock_diag")
+}
+
 /// A counter of a namespace as evidence: what it counts, and whether it rises.
 fn counter(survey: &Survey, space: &Space, name: &str) -> Option<Proof> {
     let count = space.count(name).filter(|count| count.total > 0)?;

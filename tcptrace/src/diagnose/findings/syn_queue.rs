@@ -1,6 +1,6 @@
 //! Full SYN queues, and SYNs dropped for other reasons.
 
-use super::{Case, Family, change, counter, first_fix, place, proof, rate, whose};
+use super::{Case, Family, change, counter, first_fix, half_open, place, proof, rate, whose};
 use crate::model::Kind;
 use crate::model::finding::{Finding, Proof, Severity};
 use crate::model::survey::{Space, Survey};
@@ -48,22 +48,7 @@ fn dropped(family: &Family, case: &Case<'_>) -> Vec<Finding> {
             continue;
         }
         let is_now = !full.is_empty() || rose > 0;
-        let mut evidence: Vec<Proof> = full
-            .iter()
-            .map(|row| {
-                let queue = row.syn_queue;
-                proof(
-                    format!(
-                        "{}: {} handshakes are half open, the limit is {}",
-                        whose(row),
-                        queue.length,
-                        queue.limit
-                    ),
-                    queue.length.into(),
-                    "sock_diag",
-                )
-            })
-            .collect();
+        let mut evidence: Vec<Proof> = full.iter().map(|row| half_open(row)).collect();
         evidence.extend(counter(case.survey, space, DROPPED));
         if let Some(value) = space.settings.number(COOKIES) {
             evidence.push(proof(format!("tcp_syncookies={value}"), value, COOKIES));

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::namespaces;
 use crate::model::Kind;
 use crate::model::coverage::Coverage;
-use crate::model::doctor::{Doctor, FoundBy, Served, SignalRow};
+use crate::model::doctor::{Doctor, FactSource, FoundBy, SignalRow};
 use crate::sink::page::Page;
 
 /// Where the remarks below a row begin.
@@ -80,7 +80,7 @@ pub(super) fn all(page: &mut Page, report: &Doctor<'_>) {
 }
 
 /// What is no kind of its own: label, what serves it, with a hook, without one.
-type Aid<'a> = (&'static str, &'a Served<'a>, &'static str, &'static str);
+type Aid<'a> = (&'static str, &'a FactSource<'a>, &'static str, &'static str);
 
 fn aids<'a>(report: &'a Doctor<'_>) -> impl Iterator<Item = Aid<'a>> {
     let accept = report.accept.as_ref().map(|outcome| {
@@ -107,7 +107,7 @@ struct Printed(HashSet<(String, String)>);
 
 impl Printed {
     /// Those of a part that is observed anyway: only what is new.
-    fn refusals(&mut self, page: &mut Page, outcome: &Served<'_>) {
+    fn refusals(&mut self, page: &mut Page, outcome: &FactSource<'_>) {
         for refusal in outcome.refusals {
             let is_new = self.0.insert(reason(refusal));
             if is_new || outcome.evidence.is_none() {
@@ -205,7 +205,7 @@ mod tests {
         let row = |kind: &Kind| {
             let is_served = is_served(*kind);
             SignalRow {
-                served: Served {
+                served: FactSource {
                     evidence: is_served.then_some(Evidence::Inferred),
                     hook: is_served.then_some("a/hook"),
                     tier: is_served.then_some(Tier::Tracepoint),

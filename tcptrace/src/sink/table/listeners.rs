@@ -1,24 +1,18 @@
 //! The table of `listeners`.
 
 use super::{Align, By, Column, TableStyle, Tabled, column, finish, grid, or_unknown, owner_cells};
-use super::{plural, reconciled, space_note, unseen, words};
+use super::{
+    PID_COLUMN, PROCESS_COLUMN, PROCESS_WIDTH, plural, reconciled, space_note, unseen, words,
+};
 use crate::model::incident::LimitedBy;
 use crate::model::rows::{ListenerRow, Page, SpaceRow};
 use crate::model::snapshot::Micros;
 use crate::sink::color::Impact;
 
-const PROCESS: usize = 15;
-
 impl Tabled for ListenerRow {
     const COLUMNS: &'static [Column] = &[
-        column("pid", "PID", Align::Right, 7, By::First(&["owner.pid"])),
-        column(
-            "process",
-            "PROCESS",
-            Align::Left,
-            PROCESS,
-            By::First(&["owner.name", "owner.comm"]),
-        ),
+        PID_COLUMN,
+        PROCESS_COLUMN,
         column("local", "LOCAL", Align::Left, 21, By::First(&["local"])),
         column(
             "accept_queue",
@@ -46,7 +40,7 @@ impl Tabled for ListenerRow {
     ];
 
     fn line(&self, page: &Page<Self>, style: &TableStyle) -> (Option<Impact>, Vec<String>) {
-        let (pid, process) = owner_cells(self.owner.as_ref(), PROCESS, style);
+        let (pid, process) = owner_cells(self.owner.as_ref(), PROCESS_WIDTH, style);
         let cells = vec![
             pid,
             process,

@@ -3,26 +3,20 @@
 use super::{
     Align, By, Column, TableStyle, Tabled, column, duration_text, finish, grid, or_unknown,
 };
-use super::{owner_cells, reconciled, space_note, unseen, words};
+use super::{
+    PID_COLUMN, PROCESS_COLUMN, PROCESS_WIDTH, owner_cells, reconciled, space_note, unseen, words,
+};
 use crate::model::Endpoint;
 use crate::model::flow::TcpState;
 use crate::model::rows::{Anomaly, Held, Page, StateRow, TopRemote};
 use crate::sink::color::Impact;
 
-const PROCESS: usize = 15;
-
 impl Tabled for StateRow {
     const COLUMNS: &'static [Column] = &[
         column("count", "COUNT", Align::Right, 10, By::First(&["count"])),
         column("state", "STATE", Align::Left, 11, By::First(&["state"])),
-        column("pid", "PID", Align::Right, 7, By::First(&["owner.pid"])),
-        column(
-            "process",
-            "PROCESS",
-            Align::Left,
-            PROCESS,
-            By::First(&["owner.name", "owner.comm"]),
-        ),
+        PID_COLUMN,
+        PROCESS_COLUMN,
         column(
             "silent",
             "SILENT",
@@ -43,9 +37,9 @@ impl Tabled for StateRow {
     fn line(&self, page: &Page<Self>, style: &TableStyle) -> (Option<Impact>, Vec<String>) {
         let (pid, process) = match self.held {
             Held::AcceptQueue if self.owner.is_some() => {
-                owner_cells(self.owner.as_ref(), PROCESS, style)
+                owner_cells(self.owner.as_ref(), PROCESS_WIDTH, style)
             }
-            Held::Process => owner_cells(self.owner.as_ref(), PROCESS, style),
+            Held::Process => owner_cells(self.owner.as_ref(), PROCESS_WIDTH, style),
             held => ("-".to_owned(), nobody(held).to_owned()),
         };
         let impact = self.anomaly.map(|anomaly| match anomaly {

@@ -3,11 +3,12 @@
 use super::{
     Align, By, Column, TableStyle, Tabled, column, duration_text, finish, grid, or_unknown,
 };
-use super::{owner_cells, reconciled, space_note, unseen, words};
+use super::{
+    PID_COLUMN, PROCESS_COLUMN, PROCESS_WIDTH, owner_cells, reconciled, space_note, unseen, words,
+};
 use crate::model::rows::{LeftBy, Page, PortUse, SpaceRow, TimeWaitRow};
 use crate::sink::color::Impact;
 
-const PROCESS: usize = 15;
 /// Percent of the port range from which connect() begins to search, and fail.
 const PRESSING: u32 = 50;
 
@@ -23,14 +24,8 @@ impl Tabled for TimeWaitRow {
             10,
             By::Sum(&["time_wait", "fin_wait2"]),
         ),
-        column("pid", "PID", Align::Right, 7, By::First(&["owner.pid"])),
-        column(
-            "process",
-            "PROCESS",
-            Align::Left,
-            PROCESS,
-            By::First(&["owner.name", "owner.comm"]),
-        ),
+        PID_COLUMN,
+        PROCESS_COLUMN,
         column(
             "service",
             "SERVICE",
@@ -51,7 +46,7 @@ impl Tabled for TimeWaitRow {
     ];
 
     fn line(&self, page: &Page<Self>, style: &TableStyle) -> (Option<Impact>, Vec<String>) {
-        let (pid, mut process) = owner_cells(self.owner.as_ref(), PROCESS - 1, style);
+        let (pid, mut process) = owner_cells(self.owner.as_ref(), PROCESS_WIDTH - 1, style);
         if self.left_by == LeftBy::Inferred {
             process.insert(0, '~');
         }

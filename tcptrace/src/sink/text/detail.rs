@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::flow::TcpState;
-use crate::model::incident::{Call, ConnectOutcome, Evidence, Linger, Queue, What};
+use crate::model::incident::{
+    Call, ConnectOutcome, DropOutcome, Evidence, LimitedBy, Linger, Queue, Step, What,
+};
 use crate::model::{Errno, Incident, Owner};
 use crate::sink::{put, sanitize};
 
@@ -84,6 +86,25 @@ impl Words<'_> {
             out.push(b'+');
         }
         self.word("lost");
+    }
+
+    /// A handshake that a queue refused.
+    fn refusal(
+        &mut self,
+        queue: Option<Queue>,
+        outcome: Option<DropOutcome>,
+        step: Option<Step>,
+        limited_by: Option<LimitedBy>,
+    ) {
+        self.queue(queue);
+        let names = [outcome.map(DropOutcome::name), step.map(Step::name)];
+        for name in names.into_iter().flatten() {
+            self.word(name);
+        }
+        if let Some(limited_by) = limited_by {
+            self.labelled("by=")
+                .extend_from_slice(limited_by.name().as_bytes());
+        }
     }
 
     fn queue(&mut self, queue: Option<Queue>) {
@@ -202,18 +223,7 @@ fn put_what(words: &mut Words<'_>, incident: &Incident, is_wide: bool) {
             count,
         } => {
             words.count(*count, incident.evidence);
-            words.queue(*queue);
-            if let Some(outcome) = outcome {
-                words.word(outcome.name());
-            }
-            if let Some(step) = step {
-                words.word(step.name());
-            }
-            if let Some(limited_by) = limited_by {
-                words
-                    .labelled("by=")
-                    .extend_from_slice(limited_by.name().as_bytes());
-            }
+            words.refusal(*queue, *outcome, *step, *limited_by);
         }
         What::SynDrop {
             outcome,
@@ -222,15 +232,7 @@ fn put_what(words: &mut Words<'_>, incident: &Incident, is_wide: bool) {
             count,
         } => {
             words.count(*count, incident.evidence);
-            words.queue(*queue);
-            if let Some(outcome) = outcome {
-                words.word(outcome.name());
-            }
-            if let Some(limited_by) = limited_by {
-                words
-                    .labelled("by=")
-                    .extend_from_slice(limited_by.name().as_bytes());
-            }
+            words.refusal(*queue, *outcome, None, *limited_by);
         }
         What::Retransmit {
             kind,

@@ -2,7 +2,7 @@
 
 use ratatui_core::text::Line;
 
-use super::{process_words, tie};
+use super::{Owned, comm_column, pid_column, process_words, tie};
 use crate::model::finding::Severity;
 use crate::model::{Finding, Process};
 use crate::sink::color::Impact;
@@ -20,8 +20,10 @@ const LATEST: usize = 8;
 pub(in crate::tui::view) struct Findings;
 
 /// The process concerned most.
-fn process(row: &Ranked) -> Option<&Process> {
-    row.finding.who.first().map(|owner| &*owner.process)
+impl Owned for Ranked {
+    fn process(&self) -> Option<&Process> {
+        self.finding.who.first().map(|owner| &*owner.process)
+    }
 }
 
 const fn impact(finding: &Finding) -> Impact {
@@ -58,23 +60,10 @@ impl Sheet for Findings {
             cell: |row, _, _| plain(short(row.finding.count)),
         },
         Column {
-            name: "PID",
-            side: Side::Right,
-            width: (7, 7),
             rank: 1,
-            is_falling: false,
-            order: |row, _| Order::Number(process(row).map_or(u64::MAX, |p| u64::from(p.pid))),
-            cell: |row, _, _| plain(pid(process(row))),
+            ..pid_column()
         },
-        Column {
-            name: "PROCESS",
-            side: Side::Left,
-            width: (10, 15),
-            rank: 0,
-            is_falling: false,
-            order: |row, _| Order::Text(comm(process(row))),
-            cell: |row, scene, _| Line::styled(comm(process(row)), scene.theme().accent()),
-        },
+        comm_column(),
         Column {
             name: "WHAT IS WRONG",
             side: Side::Left,
@@ -94,11 +83,11 @@ impl Sheet for Findings {
 
     fn id(row: &Ranked) -> RowId {
         let finding = &row.finding;
-        RowId::Finding(finding.id, finding.netns, process(row).map(|p| p.pid))
+        RowId::Finding(finding.id, finding.netns, row.process().map(|p| p.pid))
     }
 
     fn tie(row: &Ranked) -> u128 {
-        tie(process(row)).wrapping_add(row.rank as u128)
+        tie(row.process()).wrapping_add(row.rank as u128)
     }
 
     fn words(row: &Ranked, words: &mut String) {
