@@ -143,12 +143,13 @@ impl Ledger {
 
     /// Makes room for others: the half with the fewest incidents goes, of equal ones the higher process numbers.
     fn forget_owners(&mut self) {
-        let weigh = |(key, row): (&OwnerKey, &OwnerRow)| (Reverse(total(&row.by_kind)), *key);
-        let mut weights: Vec<_> = self.owners.iter().map(weigh).collect();
+        let weigh = |key: &OwnerKey, row: &OwnerRow| (Reverse(total(&row.by_kind)), *key);
+        let weights = self.owners.iter().map(|(key, row)| weigh(key, row));
+        let mut weights: Vec<_> = weights.collect();
         let (_, least, _) = weights.select_nth_unstable(KEPT / 2);
         let least = *least;
         let before = self.owners.len();
-        self.owners.retain(|key, row| weigh((&*key, &*row)) < least);
+        self.owners.retain(|key, row| weigh(key, row) < least);
         self.forgotten_owners += (before - self.owners.len()) as u64;
     }
 

@@ -118,7 +118,7 @@ fn lacks_memory(limit: u64, ring: u32) -> bool {
     limit < LEAST_MEMORY + u64::from(ring)
 }
 
-/// How many entries the maps of the kernel side have, where somebody tries what happens when one is full.
+/// How many entries the maps of the kernel side have, for a trial of what happens when one is full.
 const MAP_ENTRIES: &str = "TCPTRACE_MAP_ENTRIES";
 
 /// Room for twice the sockets and namespaces there are now.

@@ -24,8 +24,10 @@ pub(super) fn put_first(space: &mut Space, found: &Netns, has_connections: bool)
         users_among(&space.sockets, &ports)
     } else {
         let pids = shared.iter().flat_map(|socket| &socket.holders);
-        let pids: HashSet<u32> = pids.map(|process| process.pid).collect();
-        users_of(found, &ports, pids.into_iter().collect())
+        let mut pids: Vec<u32> = pids.map(|process| process.pid).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        users_of(found, &ports, &pids)
     };
     for listener in space
         .sockets
@@ -60,7 +62,7 @@ fn users_among(sockets: &[Socket], ports: &HashSet<u16>) -> Users {
 }
 
 /// Nobody where that cannot be read: then the order of the holders stays.
-fn users_of(found: &Netns, ports: &HashSet<u16>, pids: Vec<u32>) -> Users {
+fn users_of(found: &Netns, ports: &HashSet<u16>, pids: &[u32]) -> Users {
     let open =
         States::one(sock_diag::state::ESTABLISHED) | States::one(sock_diag::state::CLOSE_WAIT);
     let mut by_inode = HashMap::new();
@@ -77,7 +79,7 @@ fn users_of(found: &Netns, ports: &HashSet<u16>, pids: Vec<u32>) -> Users {
     let wanted = by_inode.keys().copied().collect();
     let held = holders::scan(&Query {
         wanted: Some(&wanted),
-        candidates: Some(&pids),
+        candidates: Some(pids),
         ..Query::default()
     });
     let mut users = Users::new();

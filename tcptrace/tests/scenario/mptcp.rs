@@ -33,7 +33,7 @@ fn connected(world: &World) -> Option<Ends> {
     let connecting = socket(&client, "127.0.0.2:0")?;
     client.order(&format!("connect {connecting} {}", listener.local));
     let conn = client.describe(connecting);
-    // The first data tells the server that the peer speaks MPTCP.
+    // The server learns from the first data that the peer speaks MPTCP.
     client.write(conn, 100);
     let accepted = server.accept(listener);
     server.order(&format!("read {} 100", accepted.fd));
