@@ -48,7 +48,7 @@ received, end = 0, "complete"
 try:
     while data := line.recv(200_000):
         received += len(data)
-        time.sleep(0.02)
+        time.sleep(0.05)
 except ConnectionResetError as error:
     end = error.strerror
 print(f"{received // 1000} of 3000 kB: {end}")
