@@ -1,13 +1,10 @@
 //! MPTCP: what its sockets do is seen on their subflows, which have no file.
 
 use super::kit::expect::kernel_names;
-use super::kit::{Actor, Closed, Conn, Expect, Scenario, World, scenarios};
+use super::kit::{Actor, Conn, Expect, Scenario, World, scenarios};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    scenarios![
-        linger_zero_of_an_mptcp_socket_resets_its_subflow,
-        unread_data_of_an_mptcp_socket_resets_its_subflow,
-    ]
+    scenarios![unread_data_of_an_mptcp_socket_resets_its_subflow]
 }
 
 /// Client, its end, server, the end that it accepted.
@@ -48,20 +45,6 @@ fn reset(owner: &Actor, conn: Conn) -> Expect {
         .local(conn.local)
         .remote(conn.remote.expect("connected"))
         .state("ESTABLISHED")
-}
-
-fn linger_zero_of_an_mptcp_socket_resets_its_subflow(world: &World) {
-    let tracer = world.watch(&[]);
-    let Some((client, conn, ..)) = connected(world) else {
-        return;
-    };
-    client.linger(conn, 0);
-    let _: Closed = client.close(conn);
-    let expected = reset(&client, conn)
-        .cause("linger_zero")
-        .is("linger.on", true);
-    tracer.expect("linger 0 is the cause", expected);
-    let _ = tracer.stop();
 }
 
 fn unread_data_of_an_mptcp_socket_resets_its_subflow(world: &World) {
