@@ -75,8 +75,7 @@ pub mod limited {
         super::SYN_COUNTERS,
         super::TIME_WAIT_OVERFLOWS,
     ];
-    /// What was not remembered, by number.
-    pub const MEANINGS: [&str; COUNT] = [
+    const MEANINGS: [&str; COUNT] = [
         "sockets whose owner was not remembered",
         "ports whose listeners were not remembered",
         "lingering closes that were not followed",
@@ -86,4 +85,8 @@ pub mod limited {
         "listeners whose waits were not measured",
         "records that were not built",
     ];
+    /// What was not remembered; `?` for a number that stands for nothing.
+    pub fn meaning(number: u32) -> &'static str {
+        MEANINGS.get(number as usize).copied().unwrap_or("?")
+    }
 }

@@ -100,7 +100,7 @@ fn refused(skb: *const u8, reason: u32, sk: *const u8, meaning: u32, head: &mut 
         return;
     }
     let queue = AcceptQueue::of(&sk);
-    if meaning == meaning::MAYBE_REFUSED && queue.length <= queue.limit {
+    if meaning == meaning::MAYBE_REFUSED && !queue.is_over_limit() {
         return;
     }
     let was_refused = syn::forget_ack_drop(&sk);

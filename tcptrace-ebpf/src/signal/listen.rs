@@ -95,8 +95,8 @@ pub(super) fn backlog(inode: u64) -> u32 {
 
 /// The accept queue of a listener; `UNKNOWN_U32` for what cannot be read.
 pub(super) struct AcceptQueue {
-    pub(super) length: u32,
-    pub(super) limit: u32,
+    length: u32,
+    limit: u32,
     somaxconn: u32,
 }
 
@@ -108,6 +108,12 @@ impl AcceptQueue {
             limit: sk.accept_queue_limit().unwrap_or(UNKNOWN_U32),
             somaxconn: sk.somaxconn().unwrap_or(UNKNOWN_U32),
         }
+    }
+
+    /// Whether it is known to be full: it holds one more than its limit then.
+    #[inline(always)]
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.length != UNKNOWN_U32 && self.length > self.limit
     }
 }
 

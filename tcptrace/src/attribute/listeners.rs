@@ -63,19 +63,13 @@ impl Attributor {
                 holds_now(pid) == Some(true)
                     && processes.found(pid, now_ns).as_ref().is_some_and(is_heard)
             });
-        let service = heard.as_ref().filter(|_| stays).and_then(|owner| {
-            let uses = |process: &Process| users.contains(&process.pid);
-            serving(&owner.process, &holders, uses)
-        });
-        let is_listeners = |owner: &Owner| owner.basis == Basis::Listener;
-        let basis = if heard.as_ref().is_some_and(is_listeners) {
-            Basis::Listener
-        } else {
-            Basis::Snapshot
-        };
-        let (owner, is_right) = if let Some(service) = service {
-            (found(&service, basis), true)
-        } else if stays {
+        let uses = |process: &Process| users.contains(&process.pid);
+        let service = heard
+            .as_ref()
+            .filter(|_| stays)
+            .and_then(|owner| serving(&owner.process, &holders, uses))
+            .filter(|service| holds_now(service.pid) == Some(true));
+        let (owner, is_right) = if stays && service.is_none() {
             let mut owner = heard?;
             if let Some(process) = holders.iter().find(|process| is_heard(process))
                 && !event.heard.as_ref().is_some_and(|heard| heard.is_current)
@@ -84,12 +78,18 @@ impl Attributor {
             }
             (owner, true)
         } else {
-            let ranked = ranked(&holders, &users);
+            let ranked = service.map_or_else(|| ranked(&holders, &users), |service| vec![service]);
             let present = ranked
                 .iter()
                 .find(|holder| holds_now(holder.pid) == Some(true));
             match (present.or(ranked.first()), heard) {
-                (Some(chosen), _) => {
+                (Some(chosen), heard) => {
+                    let is_listeners = heard.is_some_and(|owner| owner.basis == Basis::Listener);
+                    let basis = if is_listeners {
+                        Basis::Listener
+                    } else {
+                        Basis::Snapshot
+                    };
                     let process = processes.present(chosen.pid, now_ns);
                     let process = process.as_ref().unwrap_or(chosen);
                     (found(process, basis), present.is_some())

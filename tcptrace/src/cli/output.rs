@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use tcptrace_common::names::limited;
+
 use super::args::groups::OutputArgs;
 use super::exit::Exit;
 use super::judged::Judged;
@@ -95,8 +97,9 @@ pub(super) fn refuse(why: &str, exit: Exit) -> Exit {
 }
 
 /// Says what the programs in the kernel had no room for.
-pub(super) fn report_full(full: impl IntoIterator<Item = (&'static str, u64)>) {
-    for (meaning, count) in full {
+pub(super) fn report_full(full: impl IntoIterator<Item = (u32, u64)>) {
+    for (number, count) in full {
+        let meaning = limited::meaning(number);
         drop(writeln!(
             io::stderr(),
             "a map in the kernel was full: {count} {meaning}"

@@ -88,9 +88,16 @@ fn reply(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (Reset
 /// A RST of the kernel's own accord.
 fn active(facts: &Reset, state: Option<TcpState>, reason: Option<&str>) -> (ResetCause, bool) {
     match reason {
-        // Unread data would have the same effect, and only the MPTCP socket knows of it.
-        Some("TCP_ABORT_ON_CLOSE") if is_of_mptcp(facts) && has_linger_zero(facts) => {
-            return (ResetCause::LingerZero, false);
+        Some("TCP_ABORT_ON_CLOSE") if is_mptcp_abort(facts, reason) => {
+            // Only the MPTCP socket knows of its unread data, and which of both it was.
+            return (
+                if has_linger_zero(facts) {
+                    ResetCause::LingerZero
+                } else {
+                    ResetCause::UnreadData
+                },
+                false,
+            );
         }
         Some("TCP_ABORT_ON_CLOSE") => return (ResetCause::UnreadData, true),
         Some("TCP_ABORT_ON_LINGER") => return (ResetCause::Linger2, true),
@@ -130,11 +137,11 @@ fn has_linger_zero(facts: &Reset) -> bool {
     facts.linger_on && facts.linger_jiffies == 0
 }
 
-/// Whether an abort by close() is that of an MPTCP socket, which resets its subflows while their state still stands
-/// (`mptcp_do_fastclose`, 6.10 to 7.3); `tcp_close` comes after the change to CLOSE. What was not read has left the
-/// subflow then: how much it is the subflow does not know.
-fn is_of_mptcp(facts: &Reset) -> bool {
-    !facts.is_reply && facts.state_now != CLOSE && facts.unread_bytes == Some(0)
+/// Whether the abort is that of an MPTCP socket, which resets its subflows while their state still stands
+/// (`mptcp_do_fastclose`, seen 6.12 to 7.3); `tcp_close` comes after the change to CLOSE. What was not read has left the
+/// subflow by then, so the subflow does not know how much it is.
+fn is_mptcp_abort(facts: &Reset, reason: Option<&str>) -> bool {
+    reason == Some("TCP_ABORT_ON_CLOSE") && !facts.is_reply && facts.state_now != CLOSE
 }
 
 /// The reset came before the change of state: from a timer, or from SOCK_DESTROY, which holds the
@@ -176,17 +183,17 @@ pub(super) fn answers_late_data(facts: &Reset) -> bool {
 /// The fields of the incident.
 pub(super) fn what(facts: &Reset, cause: ResetCause, state: Option<TcpState>, host: &Host) -> What {
     let is_connection = facts.has_sock && !facts.is_minisock && state != Some(TcpState::Listen);
+    let reason = facts
+        .reason
+        .and_then(|number| host.reset_reason(number))
+        .cloned();
+    let is_of_mptcp = is_mptcp_abort(facts, reason.as_deref());
     What::RstSent {
         cause,
-        reason: facts
-            .reason
-            .and_then(|number| host.reset_reason(number))
-            .cloned(),
+        reason,
         unsent_bytes: facts.unsent_bytes,
         unacked_bytes: facts.unacked_bytes,
-        unread_bytes: facts
-            .unread_bytes
-            .filter(|_| cause != ResetCause::UnreadData || !is_of_mptcp(facts)),
+        unread_bytes: facts.unread_bytes.filter(|_| !is_of_mptcp),
         linger: is_connection.then(|| Linger {
             on: facts.linger_on,
             seconds: if facts.linger_on {

@@ -145,9 +145,9 @@ impl Attached {
         std::mem::take(&mut self.links.programs)
     }
 
-    /// What the programs had no room for, and how often: owners that were not remembered and the like.
-    /// Nothing where the counters cannot be read.
-    pub fn full(&self) -> Vec<(&'static str, u64)> {
+    /// What the programs had no room for, by its number in [`names::limited`], and how often. Nothing where the counters
+    /// cannot be read.
+    pub fn full(&self) -> Vec<(u32, u64)> {
         let Some(map) = self.maps.get(names::FULL) else {
             return Vec::new();
         };
@@ -158,9 +158,8 @@ impl Attached {
             let by_cpu = counters.get(&place, 0);
             by_cpu.map_or(0, |counts| counts.iter().sum())
         };
-        let meanings = (0..).zip(names::limited::MEANINGS);
-        meanings
-            .map(|(place, meaning)| (meaning, count(place)))
+        (0..names::limited::COUNT as u32)
+            .map(|place| (place, count(place)))
             .filter(|(_, count)| *count > 0)
             .collect()
     }

@@ -45,7 +45,8 @@ pub struct OwnerCount {
     pub pid: Option<u32>,
     /// Name of the thread-group leader.
     pub comm: Option<String>,
-    /// Sum over all kinds.
+    /// Sum over all kinds; at least so many in a run of more than 4,096 owners, where an owner of few incidents is
+    /// forgotten and counts from zero when it comes back.
     pub total: u64,
     /// Shown incidents by kind, only kinds above 0, most frequent first.
     #[serde(with = "counts")]
@@ -74,7 +75,7 @@ pub struct Summary {
     pub by_kind: Vec<(Kind, u64)>,
     /// Most incidents first, at most 20; the rest is in `owners_left_out`.
     pub by_owner: Vec<OwnerCount>,
-    /// Owners not listed in `by_owner`.
+    /// Owners not listed in `by_owner`; one that was forgotten and came back counts twice.
     pub owners_left_out: u64,
     /// Always seen = shown + filtered + rate_limited + lost.
     pub loss: Tally,

@@ -193,14 +193,14 @@ impl Ledger {
     }
 
     /// What maps of the kernel side had no room for. A record that was not built is an event that was lost.
-    pub(super) fn not_remembered(&mut self, full: &[(&'static str, u64)]) {
-        for (what, count) in full {
-            if *what == limited::MEANINGS[limited::HEAD_SLOTS as usize] {
-                self.lose(LossPlace::Kernel, None, *count);
+    pub(super) fn not_remembered(&mut self, full: &[(u32, u64)]) {
+        for &(number, count) in full {
+            if number == limited::HEAD_SLOTS {
+                self.lose(LossPlace::Kernel, None, count);
             }
             self.not_remembered.push(NotRemembered {
-                what: Cow::Borrowed(what),
-                count: *count,
+                what: Cow::Borrowed(limited::meaning(number)),
+                count,
             });
         }
     }

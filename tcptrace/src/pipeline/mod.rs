@@ -252,7 +252,10 @@ impl<S: Sink> Pipeline<S> {
                         self.surveyed(answer);
                         false
                     }
-                    () = clock_set.wait() => false,
+                    () = clock_set.wait() => {
+                        self.wall_clock.look_again();
+                        false
+                    }
                     () = tokio::time::sleep(tick.min(rest)) => false,
                 },
                 Pause::Sleep => {
@@ -271,7 +274,10 @@ impl<S: Sink> Pipeline<S> {
                                 self.surveyed(answer);
                                 false
                             }
-                            () = clock_set.wait() => false,
+                            () = clock_set.wait() => {
+                                self.wall_clock.look_again();
+                                false
+                            }
                             () = tokio::time::sleep(idle.min(rest)) => false,
                         };
                     self.live.set_sleeping(false);
@@ -294,11 +300,12 @@ impl<S: Sink> Pipeline<S> {
     }
 
     /// Ends the run: drains, reconciles, reports the summary. The programs should be detached right
-    /// after, or before. `full` is what maps of the kernel side had no room for.
+    /// after, or before. `full` is what maps of the kernel side had no
+    /// room for, by its number in `limited`, and how often.
     ///
     /// # Errors
     /// When the output fails other than by a closed pipe.
-    pub fn finish(mut self, full: &[(&'static str, u64)]) -> anyhow::Result<Ended> {
+    pub fn finish(mut self, full: &[(u32, u64)]) -> anyhow::Result<Ended> {
         self.delivery.ledger.not_remembered(full);
         self.kernel_counters.end();
         let end_ns = self.kernel_counters.end_ns();

@@ -39,8 +39,8 @@ struct Step {
 pub(super) struct ClockSet(Option<AsyncFd<OwnedFd>>);
 
 impl ClockSet {
-    /// Without a timer, which a process with too few descriptors cannot have, nobody is woken and the clock is
-    /// looked at whenever a record comes.
+    /// Without a timer, which a process with too few descriptors cannot have, nobody is woken: the clock is looked at
+    /// when the next record comes, which then has the time of before.
     pub(super) fn new() -> Self {
         let timer =
             Self::timer().inspect_err(|why| log::debug!("no timer on the wall clock: {why}"));
@@ -89,6 +89,11 @@ impl WallClock {
             looked: None,
             pending: None,
         }
+    }
+
+    /// It was set: the next look is not put off.
+    pub(super) const fn look_again(&mut self) {
+        self.looked = None;
     }
 
     /// By how much it was set since the last look, if it was: ns, positive forward.

@@ -106,7 +106,7 @@ impl Session {
             follows: scope.follows(),
             tier: plan.engine.tier,
         };
-        let sizes = settings::sizes(plan.engine.ring_bytes);
+        let sizes = settings::sizes(plan.engine.ring_bytes)?;
         let begin = |all: &Baselines<'_>| baseline::read(all, &scope.filter.netns);
         let attached = match attach_all(&kernel, config, wanted, sizes, begin) {
             Ok(attached) => attached,
@@ -193,7 +193,7 @@ impl Session {
     }
 
     /// What the programs had no room for, and how often.
-    pub fn full(&self) -> Vec<(&'static str, u64)> {
+    pub fn full(&self) -> Vec<(u32, u64)> {
         self.attached.full()
     }
 }

@@ -5,6 +5,8 @@ use tcptrace_common::config::{
 };
 use tcptrace_common::flow::{AF_INET, AF_INET6};
 
+use anyhow::Context;
+
 use super::{Plan, Scope};
 use crate::kernel::attach::{AttachReport, Sizes};
 use crate::kernel::memory_limit;
@@ -122,7 +124,14 @@ fn lacks_memory(limit: u64, ring: u32) -> bool {
 const MAP_ENTRIES: &str = "TCPTRACE_MAP_ENTRIES";
 
 /// Room for twice the sockets and namespaces there are now.
-pub(super) fn sizes(ring: u32) -> Sizes {
+///
+/// # Errors
+/// When the environment asks for a number of entries that is none.
+pub(super) fn sizes(ring: u32) -> anyhow::Result<Sizes> {
+    let most = match std::env::var(MAP_ENTRIES) {
+        Ok(text) => Some(entries(&text)?),
+        Err(_) => None,
+    };
     let mut sockets = 0_u32;
     let all = namespaces(&[]).unwrap_or_default();
     let spaces = u32::try_from(all.listed.len()).unwrap_or(u32::MAX);
@@ -132,17 +141,21 @@ pub(super) fn sizes(ring: u32) -> Sizes {
             sockets = sockets.saturating_add(u32::try_from(inuse).unwrap_or(u32::MAX));
         }
     }
-    Sizes {
+    Ok(Sizes {
         ring,
         socks: sockets.saturating_mul(2).clamp(FEWEST_SOCKS, MOST_SOCKS),
         namespaces: spaces
             .saturating_mul(2)
             .clamp(FEWEST_NAMESPACES, MOST_NAMESPACES),
-        most: std::env::var(MAP_ENTRIES)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .filter(|most| *most > 0),
-    }
+        most,
+    })
+}
+
+fn entries(text: &str) -> anyhow::Result<u32> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.with_context(|| {
+        format!("{MAP_ENTRIES}={text:?} is no number of entries: give 1 or more, or unset it")
+    })
 }
 
 /// Inode and cookie of every socket there is, for when the kernel side could not list them; and

@@ -102,3 +102,84 @@ fn order(listener: &mut Socket, users: &Users) {
         holders[..=place].rotate_right(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{Endpoint, Family, Process};
+
+    fn process(pid: u32, comm: &str) -> Arc<Process> {
+        Arc::new(Process {
+            pid,
+            start_ticks: Some(u64::from(pid)),
+            comm: comm.to_owned(),
+            ..Process::default()
+        })
+    }
+
+    fn socket(state: TcpState, port: u16, holders: &[&Arc<Process>]) -> Socket {
+        Socket {
+            family: Family::Inet,
+            state,
+            form: Form::Full,
+            local: Endpoint {
+                addr: [10, 0, 0, 1].into(),
+                port,
+            },
+            remote: None,
+            cookie: 1,
+            inode: Some(5),
+            receive_queue: 0,
+            send_queue: 0,
+            resends: 0,
+            timer_ms: None,
+            drops: None,
+            silent_ms: None,
+            sending: None,
+            v6only: None,
+            backlog: None,
+            accepts: None,
+            holders: holders.iter().copied().cloned().collect(),
+        }
+    }
+
+    #[test]
+    fn who_holds_what_was_accepted_comes_before_who_made_the_listener() {
+        let manager = process(1, "systemd");
+        let (master, worker) = (process(7, "nginx"), process(8, "nginx"));
+        let mut listener = socket(TcpState::Listen, 80, &[&manager, &master, &worker]);
+        let connection = |port| socket(TcpState::Established, port, &[&worker]);
+        let first = |listener: &Socket| listener.holders.first().map(|holder| holder.pid);
+        let ports = HashSet::from([80]);
+        // Of another port, and of nobody: the order stays.
+        let elsewhere = [connection(81), socket(TcpState::Established, 80, &[])];
+        order(&mut listener, &users_among(&elsewhere, &ports));
+        assert_eq!(first(&listener), Some(1));
+        order(&mut listener, &users_among(&[connection(80)], &ports));
+        let pids: Vec<u32> = listener.holders.iter().map(|holder| holder.pid).collect();
+        assert_eq!(pids, [7, 1, 8]);
+    }
+
+    #[test]
+    fn a_listener_of_one_program_is_nothing_to_decide() {
+        let (master, worker) = (process(7, "nginx"), process(8, "nginx"));
+        assert!(!is_shared(&&socket(
+            TcpState::Listen,
+            80,
+            &[&master, &worker]
+        )));
+        let manager = process(1, "systemd");
+        assert!(is_shared(&&socket(
+            TcpState::Listen,
+            80,
+            &[&manager, &worker]
+        )));
+        assert!(!is_shared(&&socket(
+            TcpState::Established,
+            80,
+            &[&manager, &worker]
+        )));
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::kit::expect::field;
 use super::kit::{Actor, Conn, Expect, Pair, Scenario, World, scenarios};
+use super::queries::ask;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -121,6 +122,17 @@ fn listener_of_a_service_manager_belongs_to_who_serves_it(world: &World) {
     let passed = manager.pass(listener, &service);
     let conn = client.connect("127.0.0.5:0", listener.local);
     let accepted = service.accept(passed);
+    for command in ["listeners", "states"] {
+        let Some((rows, _)) = ask(world, &[command]) else {
+            return;
+        };
+        let row = rows.iter().find(|row| {
+            let local = &row["local"]["port"];
+            *local == listener.local.port() || row["state"] == "LISTEN"
+        });
+        let owner = row.map(|row| row["owner"]["pid"].clone());
+        world.claim_eq(command, owner, Some(service.pid.into()));
+    }
     service.close(accepted);
     client.close(conn);
     tracer.expect(

@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Build everything a second time from nothing, and fail when a byte differs
     #[arg(long)]
     check: bool,
-    /// Compile without optimisation, in minutes less: for `--check` alone, since nobody installs that
+    /// Compile without optimisation, which saves minutes; only with `--check`, since nobody installs the result
     #[arg(long, requires = "check")]
     quick: bool,
 }

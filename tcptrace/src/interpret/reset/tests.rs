@@ -91,6 +91,14 @@ fn nobody() -> Reset {
     }
 }
 
+fn number_of(reason: &str) -> u32 {
+    let reasons = host().reset_reasons;
+    let place = reasons
+        .iter()
+        .position(|name| name.as_deref() == Some(reason));
+    u32::try_from(place.unwrap()).unwrap()
+}
+
 #[track_caller]
 fn judged(
     facts: Reset,
@@ -98,19 +106,11 @@ fn judged(
     reason: Option<&str>,
     expected: (ResetCause, Evidence),
 ) {
-    let host = host();
-    let number = reason.map(|wanted| {
-        let place = host
-            .reset_reasons
-            .iter()
-            .position(|name| name.as_deref() == Some(wanted));
-        u32::try_from(place.unwrap()).unwrap()
-    });
     let facts = Reset {
-        reason: number,
+        reason: reason.map(number_of),
         ..facts
     };
-    let verdict = classify(&facts, state, &host);
+    let verdict = classify(&facts, state, &host());
     assert_eq!((verdict.cause, verdict.evidence), expected, "{facts:?}");
 }
 
@@ -172,28 +172,26 @@ fn an_mptcp_socket_is_aborted_by_linger_zero_or_by_what_it_has_not_read() {
         is_owned: true,
         ..still_connected()
     };
-    let unread = |facts: &Reset, cause| match what(facts, cause, Some(EST), &host()) {
-        What::RstSent { unread_bytes, .. } => unread_bytes,
-        other => panic!("{other:?}"),
-    };
-    judged(
-        facts,
-        Some(EST),
-        Some("TCP_ABORT_ON_CLOSE"),
-        (UnreadData, Seen),
-    );
-    assert_eq!(unread(&facts, UnreadData), None);
     let lingering = Reset {
         linger_on: true,
         ..facts
     };
-    judged(
-        lingering,
-        Some(EST),
-        Some("TCP_ABORT_ON_CLOSE"),
-        (LingerZero, Inferred),
-    );
-    assert_eq!(unread(&lingering, LingerZero), Some(0));
+    let reason = Some("TCP_ABORT_ON_CLOSE");
+    judged(facts, Some(EST), reason, (UnreadData, Inferred));
+    judged(lingering, Some(EST), reason, (LingerZero, Inferred));
+    let unread = |facts: Reset, reason, cause| {
+        let facts = Reset {
+            reason: Some(number_of(reason)),
+            ..facts
+        };
+        match what(&facts, cause, Some(EST), &host()) {
+            What::RstSent { unread_bytes, .. } => unread_bytes,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(unread(facts, "TCP_ABORT_ON_CLOSE", UnreadData), None);
+    assert_eq!(unread(lingering, "TCP_ABORT_ON_CLOSE", LingerZero), None);
+    assert_eq!(unread(facts, "TCP_STATE", Aborted), Some(0));
 }
 
 #[test]

@@ -274,6 +274,26 @@ fn who_comes_late_and_causes_many_is_listed_however_many_came_before() {
 }
 
 #[test]
+fn what_maps_did_not_remember_is_reported_and_a_record_that_was_not_built_is_lost() {
+    let mut ledger = ledger();
+    ledger.not_remembered(&[(limited::SOCKS, 9), (limited::HEAD_SLOTS, 4)]);
+    let summary = ledger.summary(Vec::new());
+    assert_eq!((summary.loss.lost, summary.loss.seen), (4, 4));
+    let named: Vec<_> = summary
+        .not_remembered
+        .iter()
+        .map(|one| (&*one.what, one.count))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("sockets whose owner was not remembered", 9),
+            ("records that were not built", 4)
+        ]
+    );
+}
+
+#[test]
 fn duration_is_the_watched_interval() {
     let mut ledger = Ledger::new(NOW_NS, true);
     assert_eq!(ledger.summary(Vec::new()).duration_ms, 0);
